@@ -1,0 +1,170 @@
+#include "format/model_view.h"
+
+#include "model_generated.h"
+
+namespace figment::format {
+
+namespace {
+
+const char* text(const flatbuffers::String* string) { return string == nullptr ? "" : string->c_str(); }
+
+template <typename T>
+size_t length(const T* vector) {
+  return vector == nullptr ? 0 : vector->size();
+}
+
+template <typename T>
+Dimensions<uint32_t> list(const flatbuffers::Vector<T>* vector) {
+  Dimensions<uint32_t> result;
+  for (size_t i = 0; i < length(vector); ++i) result.push_back(vector->Get(static_cast<uint32_t>(i)));
+  return result;
+}
+
+template <size_t kCount>
+void copy_list(const flatbuffers::Vector<uint32_t>* vector, std::array<uint32_t, kCount>* out) {
+  for (size_t i = 0; i < length(vector) && i < kCount; ++i) (*out)[i] = vector->Get(static_cast<uint32_t>(i));
+}
+
+Shape shape_of(const flatbuffers::Vector<const schema::Dimension*>* vector) {
+  Shape shape;
+  for (size_t i = 0; i < length(vector); ++i) {
+    const schema::Dimension* dimension = vector->Get(static_cast<uint32_t>(i));
+    shape.push_back({dimension->extent(), dimension->per_batch()});
+  }
+  return shape;
+}
+
+Quantization quantization_of(const schema::Quantization* quantization) {
+  Quantization result;
+  if (quantization != nullptr && quantization->scales() != nullptr) {
+    result.scales = {quantization->scales()->data(), quantization->scales()->size()};
+    result.zero_point = quantization->zero_point();
+  }
+  return result;
+}
+
+PortView port_of(const schema::Port* port) {
+  return {text(port->name()), port->tensor(), shape_of(port->shape()), list(port->permutation())};
+}
+
+std::span<const uint32_t> indices(const flatbuffers::Vector<uint32_t>* vector) {
+  if (vector == nullptr) return {};
+  return {vector->data(), vector->size()};
+}
+
+Attributes attributes_of(const schema::Op* op) {
+  Attributes result;
+  result.clamp_min = op->clamp_min();
+  result.clamp_max = op->clamp_max();
+  if (const auto* window = op->attributes_as_WindowAttributes()) {
+    copy_list(window->kernel(), &result.window.kernel);
+    copy_list(window->stride(), &result.window.stride);
+    copy_list(window->dilation(), &result.window.dilation);
+    copy_list(window->padding(), &result.window.padding);
+    copy_list(window->output_padding(), &result.window.output_padding);
+    result.window.groups = window->groups();
+    result.window.count_padding = window->count_padding();
+  } else if (const auto* axes = op->attributes_as_AxesAttributes()) {
+    result.axes = list(axes->axes());
+  } else if (const auto* transpose = op->attributes_as_TransposeAttributes()) {
+    result.permutation = list(transpose->permutation());
+  } else if (const auto* slice = op->attributes_as_SliceAttributes()) {
+    result.starts = list(slice->starts());
+    result.steps = list(slice->steps());
+  } else if (const auto* pad = op->attributes_as_PadAttributes()) {
+    result.before = list(pad->before());
+    result.after = list(pad->after());
+    result.pad_mode = static_cast<PadMode>(pad->mode());
+    result.pad_value = pad->value();
+  } else if (const auto* alpha = op->attributes_as_AlphaAttributes()) {
+    result.alpha = alpha->alpha();
+  }
+  return result;
+}
+
+Shape constant_shape(const schema::Constant* constant) {
+  Shape shape;
+  for (uint32_t extent : list(constant->shape())) shape.push_back({extent, false});
+  return shape;
+}
+
+}  // namespace
+
+const char* ProgramView::name() const { return text(program_->name()); }
+size_t ProgramView::input_count() const { return length(program_->inputs()); }
+PortView ProgramView::input(size_t i) const { return port_of(program_->inputs()->Get(static_cast<uint32_t>(i))); }
+size_t ProgramView::output_count() const { return length(program_->outputs()); }
+PortView ProgramView::output(size_t i) const { return port_of(program_->outputs()->Get(static_cast<uint32_t>(i))); }
+size_t ProgramView::tensor_count() const { return length(program_->tensors()); }
+size_t ProgramView::op_count() const { return length(program_->ops()); }
+bool ProgramView::fully_int8() const { return program_->fully_int8(); }
+
+TensorView ProgramView::tensor(size_t i) const {
+  const schema::Tensor* tensor = program_->tensors()->Get(static_cast<uint32_t>(i));
+  TensorView view{text(tensor->name()), tensor->constant(), {}};
+  if (tensor->constant() >= 0) {
+    const schema::Constant* constant = model_->constants()->Get(static_cast<uint32_t>(tensor->constant()));
+    view.type = {static_cast<DataType>(constant->type()), constant_shape(constant),
+                 quantization_of(constant->quantization()), true};
+  } else {
+    view.type = {static_cast<DataType>(tensor->type()), shape_of(tensor->shape()),
+                 quantization_of(tensor->quantization()), false};
+  }
+  return view;
+}
+
+OpView ProgramView::op(size_t i) const {
+  const schema::Op* op = program_->ops()->Get(static_cast<uint32_t>(i));
+  return {static_cast<OpKind>(op->kind()), text(op->name()), attributes_of(op), indices(op->inputs()),
+          indices(op->outputs())};
+}
+
+PlanView ProgramView::plan() const {
+  const schema::Plan* plan = program_->plan();
+  if (plan == nullptr || plan->offsets() == nullptr) return {};
+  return {plan->batch(), text(plan->kernels()), plan->arena_size(), {plan->offsets()->data(), plan->offsets()->size()}};
+}
+
+const char* ModelView::name() const { return text(model_->name()); }
+const char* ModelView::producer() const { return text(model_->producer()); }
+size_t ModelView::metadata_count() const { return length(model_->metadata()); }
+MetadataView ModelView::metadata(size_t i) const {
+  const schema::Metadata* entry = model_->metadata()->Get(static_cast<uint32_t>(i));
+  return {text(entry->key()), text(entry->value())};
+}
+
+size_t ModelView::constant_count() const { return length(model_->constants()); }
+ConstantView ModelView::constant(size_t i) const {
+  const schema::Constant* constant = model_->constants()->Get(static_cast<uint32_t>(i));
+  return {text(constant->name()),
+          static_cast<DataType>(constant->type()),
+          constant_shape(constant),
+          quantization_of(constant->quantization()),
+          blobs_ + constant->blob()->offset(),
+          static_cast<size_t>(constant->blob()->size())};
+}
+
+size_t ModelView::parameter_count() const { return length(model_->parameters()); }
+ParameterView ModelView::parameter(size_t i) const {
+  const schema::Parameter* parameter = model_->parameters()->Get(static_cast<uint32_t>(i));
+  return {text(parameter->name()),  parameter->constant(),          list(parameter->shape()),
+          list(parameter->split()), list(parameter->permutation()), parameter->folded()};
+}
+
+size_t ModelView::program_count() const { return length(model_->programs()); }
+ProgramView ModelView::program(size_t i) const { return {model_, model_->programs()->Get(static_cast<uint32_t>(i))}; }
+
+bool ModelView::has_latent() const { return model_->latent() != nullptr; }
+LatentView ModelView::latent() const {
+  const schema::Latent* latent = model_->latent();
+  return {text(latent->program()), text(latent->input()), latent->size(), static_cast<Prior>(latent->prior())};
+}
+
+bool ModelView::has_output() const { return model_->output() != nullptr; }
+OutputView ModelView::output() const {
+  const schema::Output* output = model_->output();
+  return {text(output->program()), text(output->port()), static_cast<OutputKind>(output->kind()), output->range_min(),
+          output->range_max()};
+}
+
+}  // namespace figment::format

@@ -1,0 +1,146 @@
+// The verified view of a .figment file: everything above this layer reads models through it, never FlatBuffers.
+// A view exists only of a file that passed every check of verify.cpp, so its accessors need no checks of their own.
+// Nothing here allocates. Views are copyable, borrow the file's memory, and may be read from any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "core/philox.h"
+#include "core/shape.h"
+#include "core/status.h"
+#include "format/op.h"
+
+namespace figment::format {
+
+namespace schema {
+struct Model;
+struct Program;
+}  // namespace schema
+
+inline constexpr uint32_t kSchemaVersion = 1;
+
+struct ConstantView {
+  const char* name;
+  DataType type;
+  Shape shape;  // no dimension depends on the batch
+  Quantization quantization;
+  const void* data;
+  size_t bytes;
+};
+
+// How a constant came from the exporter; see Parameter in model.fbs.
+struct ParameterView {
+  const char* name;
+  uint32_t constant;
+  Dimensions<uint32_t> shape;
+  Dimensions<uint32_t> split;
+  Permutation permutation;
+  bool folded;
+};
+
+struct PortView {
+  const char* name;
+  uint32_t tensor;
+  Shape shape;              // the exporter's
+  Permutation permutation;  // our dimension i is the exporter's dimension permutation[i]
+};
+
+struct TensorView {
+  const char* name;
+  int32_t constant;  // index of the model's constant, or -1 for planned memory
+  TensorType type;
+};
+
+struct OpView {
+  OpKind kind;
+  const char* name;
+  Attributes attributes;
+  std::span<const uint32_t> inputs;
+  std::span<const uint32_t> outputs;
+};
+
+// A plan that the file carries for one batch; empty `offsets` when it carries none.
+struct PlanView {
+  uint32_t batch = 0;
+  const char* kernels = "";
+  uint64_t arena_size = 0;
+  std::span<const uint64_t> offsets;
+};
+
+struct LatentView {
+  const char* program;
+  const char* input;
+  size_t size;
+  Prior prior;
+};
+
+enum class OutputKind : uint8_t { kOther = 0, kImage = 1 };
+
+struct OutputView {
+  const char* program;
+  const char* port;
+  OutputKind kind;
+  float range_min;
+  float range_max;
+};
+
+struct MetadataView {
+  const char* key;
+  const char* value;
+};
+
+class ModelView;
+
+class ProgramView {
+ public:
+  const char* name() const;
+  size_t input_count() const;
+  PortView input(size_t i) const;
+  size_t output_count() const;
+  PortView output(size_t i) const;
+  size_t tensor_count() const;
+  TensorView tensor(size_t i) const;
+  size_t op_count() const;
+  OpView op(size_t i) const;
+  bool fully_int8() const;
+  PlanView plan() const;
+
+ private:
+  friend class ModelView;
+  friend class Verifier;
+  ProgramView(const schema::Model* model, const schema::Program* program) : model_(model), program_(program) {}
+
+  const schema::Model* model_;
+  const schema::Program* program_;
+};
+
+class ModelView {
+ public:
+  // Checks all of `data` and returns the view. `data` is aligned to 64 bytes and must outlive the view.
+  // Errors: kBadFile, kUnsupportedVersion, kInvalidArgument (misaligned), each naming what is wrong.
+  static Result<ModelView> open(const void* data, size_t size);
+
+  const char* name() const;
+  const char* producer() const;
+  size_t metadata_count() const;
+  MetadataView metadata(size_t i) const;
+  size_t constant_count() const;
+  ConstantView constant(size_t i) const;
+  size_t parameter_count() const;
+  ParameterView parameter(size_t i) const;
+  size_t program_count() const;
+  ProgramView program(size_t i) const;
+  bool has_latent() const;
+  LatentView latent() const;
+  bool has_output() const;
+  OutputView output() const;
+
+ private:
+  friend class Verifier;
+  const schema::Model* model_ = nullptr;
+  const uint8_t* blobs_ = nullptr;
+};
+
+}  // namespace figment::format

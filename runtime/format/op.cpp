@@ -1,0 +1,68 @@
+#include "format/op.h"
+
+namespace figment::format {
+
+namespace {
+
+struct OpInfo {
+  const char* name;
+  AttributeGroup attributes;
+};
+
+using G = AttributeGroup;
+constexpr std::array<OpInfo, kOpKindCount> kOps = {{
+    {"fully_connected", G::kNone},
+    {"conv2d", G::kWindow},
+    {"conv_transpose2d", G::kWindow},
+    {"matmul", G::kNone},
+    {"add", G::kNone},
+    {"subtract", G::kNone},
+    {"multiply", G::kNone},
+    {"divide", G::kNone},
+    {"clamp", G::kNone},
+    {"leaky_relu", G::kAlpha},
+    {"elu", G::kAlpha},
+    {"sigmoid", G::kNone},
+    {"tanh", G::kNone},
+    {"exp", G::kNone},
+    {"log", G::kNone},
+    {"sqrt", G::kNone},
+    {"abs", G::kNone},
+    {"negate", G::kNone},
+    {"softplus", G::kNone},
+    {"lookup", G::kNone},
+    {"softmax", G::kAxes},
+    {"concat", G::kAxes},
+    {"slice", G::kSlice},
+    {"pad", G::kPad},
+    {"reshape", G::kNone},
+    {"transpose", G::kTranspose},
+    {"resize_nearest", G::kNone},
+    {"average_pool2d", G::kWindow},
+    {"max_pool2d", G::kWindow},
+    {"mean", G::kAxes},
+    {"quantize", G::kNone},
+    {"dequantize", G::kNone},
+    {"requantize", G::kNone},
+}};
+
+}  // namespace
+
+const char* name_of(DataType type) {
+  switch (type) {
+    case DataType::kF32: return "f32";
+    case DataType::kI8: return "i8";
+    case DataType::kI32: return "i32";
+  }
+  return "?";
+}
+
+const char* name_of(OpKind kind) { return kOps[static_cast<size_t>(kind)].name; }
+
+AttributeGroup attribute_group(OpKind kind) { return kOps[static_cast<size_t>(kind)].attributes; }
+
+bool is_unary_function(OpKind kind) { return kind >= OpKind::kClamp && kind <= OpKind::kSoftplus; }
+
+bool is_binary(OpKind kind) { return kind >= OpKind::kAdd && kind <= OpKind::kDivide; }
+
+}  // namespace figment::format

@@ -1,0 +1,136 @@
+// What an op is: its kind, its attributes and its shape and type rule. Kernels say how it runs (kernels/).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <span>
+
+#include "core/shape.h"
+#include "core/status.h"
+
+namespace figment::format {
+
+enum class DataType : uint8_t { kF32 = 0, kI8 = 1, kI32 = 2 };
+
+inline size_t element_size(DataType type) { return type == DataType::kI8 ? 1 : 4; }
+const char* name_of(DataType type);
+
+// The values are those of model.fbs.
+enum class OpKind : uint8_t {
+  kFullyConnected = 0,
+  kConv2d,
+  kConvTranspose2d,
+  kMatmul,
+  kAdd,
+  kSubtract,
+  kMultiply,
+  kDivide,
+  kClamp,
+  kLeakyRelu,
+  kElu,
+  kSigmoid,
+  kTanh,
+  kExp,
+  kLog,
+  kSqrt,
+  kAbs,
+  kNegate,
+  kSoftplus,
+  kLookup,
+  kSoftmax,
+  kConcat,
+  kSlice,
+  kPad,
+  kReshape,
+  kTranspose,
+  kResizeNearest,
+  kAveragePool2d,
+  kMaxPool2d,
+  kMean,
+  kQuantize,
+  kDequantize,
+  kRequantize,
+};
+inline constexpr size_t kOpKindCount = 33;
+
+const char* name_of(OpKind kind);
+
+// Ops that map each element of one input to one element of the output by a real function.
+bool is_unary_function(OpKind kind);
+bool is_binary(OpKind kind);
+
+enum class PadMode : uint8_t { kConstant = 0, kReflect = 1, kEdge = 2 };
+
+// Convolution, transposed convolution and pooling.
+struct Window {
+  std::array<uint32_t, 2> kernel{1, 1};  // height, width
+  std::array<uint32_t, 2> stride{1, 1};
+  std::array<uint32_t, 2> dilation{1, 1};
+  std::array<uint32_t, 4> padding{0, 0, 0, 0};    // top, left, bottom, right
+  std::array<uint32_t, 2> output_padding{0, 0};  // bottom, right; transposed convolution
+  uint32_t groups = 1;
+  bool count_padding = false;
+
+  // Extent of the dilated kernel along `axis` (0: height, 1: width).
+  uint64_t span(size_t axis) const { return (uint64_t{kernel[axis]} - 1) * dilation[axis] + 1; }
+};
+
+// Which of the attribute groups below an op reads.
+enum class AttributeGroup : uint8_t { kNone, kWindow, kAxes, kTranspose, kSlice, kPad, kAlpha };
+AttributeGroup attribute_group(OpKind kind);
+
+struct Attributes {
+  Window window;
+  Permutation axes;         // softmax, concat: one; mean: those that become 1
+  Permutation permutation;  // transpose: output dimension i is input dimension permutation[i]
+  Dimensions<uint32_t> starts, steps;  // slice
+  Dimensions<uint32_t> before, after;  // pad
+  PadMode pad_mode = PadMode::kConstant;
+  float pad_value = 0;
+  float alpha = 0;
+  // Real-valued bounds of the result.
+  float clamp_min = -std::numeric_limits<float>::infinity();
+  float clamp_max = std::numeric_limits<float>::infinity();
+
+  bool clamps() const {
+    return clamp_min != -std::numeric_limits<float>::infinity() || clamp_max != std::numeric_limits<float>::infinity();
+  }
+};
+
+// How real numbers are stored as integers: real = scale * (q - zero_point). `scales` has no elements for tensors
+// that are not quantised, one for per-tensor and dimension 0's extent for per-channel quantisation.
+struct Quantization {
+  std::span<const float> scales;
+  int32_t zero_point = 0;
+
+  bool present() const { return !scales.empty(); }
+  float scale() const { return scales[0]; }
+};
+
+// The type of a tensor as the rules below see it.
+struct TensorType {
+  DataType type = DataType::kF32;
+  Shape shape;
+  Quantization quantization;
+  bool constant = false;
+};
+
+// The layouts of the ops' operands, outermost dimension first; N is the batch:
+//   fully_connected   x [..., K], weights [O, K], bias [O]                  -> [..., O]
+//   conv2d            x [N, H, W, I], weights [O, h, w, I/groups], bias [O] -> [N, H', W', O]
+//   conv_transpose2d  as conv2d; channel o of the output belongs to group o / (O/groups)
+//   matmul            a [..., M, K], b [..., K, L], equal leading dimensions -> [..., M, L]
+//   add ... divide    a, b of equal rank, each dimension equal or 1
+//   lookup            x i8, table i8 [256] indexed by q + 128
+//   resize_nearest    x [N, H, W, C], rows i32 [H'], columns i32 [W']       -> [N, H', W', C]
+//   pooling           x [N, H, W, C]                                        -> [N, H', W', C]
+// Weights and biases are constants; a bias may be left out. Everything else may be planned memory.
+
+// Checks the inputs and attributes of an op and says what its output is. `declared` is the output as the file (or
+// the converter) declares it: rules that cannot derive the shape or the quantisation take it from there.
+// Returns kBadFile with the reason when the op is not valid.
+Result<TensorType> infer_output(OpKind kind, const Attributes& attributes, std::span<const TensorType> inputs,
+                                const TensorType& declared);
+
+}  // namespace figment::format

@@ -1,0 +1,496 @@
+// Decides whether bytes are a model. Order: size, identifier, schema version, FlatBuffers' verifier, then meaning:
+// every index, shape, type, scale and blob, and that the ops of every program can run in the order they stand.
+#include <cmath>
+#include <cstring>
+
+#include "core/checked.h"
+#include "core/memory.h"
+#include "format/model_view.h"
+#include "format/quantized.h"
+#include "model_generated.h"
+
+namespace figment::format {
+
+namespace {
+
+constexpr size_t kMaxConstants = 65536;
+constexpr size_t kMaxPrograms = 256;
+constexpr size_t kMaxTensors = 65536;
+constexpr size_t kMaxOps = 65536;
+constexpr size_t kMaxPorts = 256;
+constexpr size_t kMaxOperands = 64;
+
+template <typename T>
+size_t length(const T* vector) {
+  return vector == nullptr ? 0 : vector->size();
+}
+
+Status bad(const char* text) { return Status::error(StatusCode::kBadFile, "%s", text); }
+
+template <typename... Arguments>
+Status bad(const char* format, Arguments... arguments) {
+  return Status::error(StatusCode::kBadFile, format, arguments...);
+}
+
+// No NaN and no infinity among `count` floats.
+bool all_finite(const void* data, size_t count) {
+  const auto* words = static_cast<const uint8_t*>(data);
+  uint32_t bad_words = 0;
+  for (size_t i = 0; i < count; ++i) {
+    uint32_t word = 0;
+    std::memcpy(&word, words + 4 * i, 4);
+    bad_words |= ((word & 0x7F800000U) + 0x00800000U) & 0x80000000U;
+  }
+  return bad_words == 0;
+}
+
+Status check_quantization(const schema::Quantization* quantization, DataType type, size_t channels) {
+  const size_t scales = quantization == nullptr ? 0 : length(quantization->scales());
+  if (type != DataType::kI8) return scales == 0 ? Status() : bad("only i8 tensors are quantised");
+  for (size_t i = 0; i < scales; ++i) {
+    const float scale = quantization->scales()->Get(static_cast<uint32_t>(i));
+    if (!std::isnormal(scale) || scale <= 0) return bad("a scale is not a positive normal number");
+  }
+  if (scales > 1 && scales != channels) return bad("the number of scales is neither 1 nor that of the channels");
+  return {};
+}
+
+Status check_name(const flatbuffers::String* name) {
+  if (name == nullptr || name->size() == 0) return bad("a name is missing");
+  if (std::strlen(name->c_str()) != name->size()) return bad("a name contains a zero byte");
+  return {};
+}
+
+template <typename Vector>
+Status check_dimensions(const Vector* shape) {
+  if (length(shape) > kMaxRank) return bad("more than %zu dimensions", kMaxRank);
+  return {};
+}
+
+Status check_shape(const flatbuffers::Vector<const schema::Dimension*>* dimensions) {
+  FIGMENT_RETURN_IF_ERROR(check_dimensions(dimensions));
+  CheckedSize elements = 1;
+  size_t per_batch = 0;
+  for (uint32_t i = 0; i < length(dimensions); ++i) {
+    const schema::Dimension* dimension = dimensions->Get(i);
+    if (dimension->extent() < 1 || dimension->extent() > kMaxExtent) return bad("a dimension is 0 or too large");
+    elements *= dimension->extent();
+    per_batch += dimension->per_batch() ? 1 : 0;
+  }
+  if (!elements.within(kMaxElements)) return bad("more than %llu elements", static_cast<unsigned long long>(kMaxElements));
+  if (per_batch > 1) return bad("more than one dimension depends on the batch");
+  return {};
+}
+
+bool same_dimensions(const Shape& a, const Shape& b) { return a == b; }
+
+}  // namespace
+
+class Verifier {
+ public:
+  static Result<ModelView> open(const void* data, size_t size) {
+    Verifier verifier;
+    FIGMENT_RETURN_IF_ERROR(verifier.envelope(static_cast<const uint8_t*>(data), size));
+    FIGMENT_RETURN_IF_ERROR(verifier.model());
+    return verifier.view_;
+  }
+
+ private:
+  const schema::Model& root() const { return *view_.model_; }
+
+  // The container: alignment, sizes, identifier, version, FlatBuffers' own structure.
+  Status envelope(const uint8_t* data, size_t size) {
+    if (data == nullptr || reinterpret_cast<uintptr_t>(data) % kTensorAlignment != 0) {
+      return Status::error(StatusCode::kInvalidArgument, "the model's memory must be aligned to %zu bytes",
+                           kTensorAlignment);
+    }
+    if (size < 32) return bad("not a Figment model: only %zu bytes", size);
+    if (!flatbuffers::BufferHasIdentifier(data, schema::ModelIdentifier(), true)) {
+      return bad("not a Figment model: the identifier \"FIGM\" is missing");
+    }
+    uint32_t header = 0;
+    std::memcpy(&header, data, sizeof header);
+    if (header > size - sizeof header) {
+      return bad("truncated: the header needs %u bytes, the file has %zu", header, size - sizeof header);
+    }
+    flatbuffers::Verifier::Options options;
+    options.max_depth = 16;
+    options.max_tables = 1U << 20;
+    flatbuffers::Verifier verifier(data, header + sizeof header, options);
+    // The version is read before the rest is verified: another version may have another structure.
+    const auto* table = flatbuffers::GetSizePrefixedRoot<flatbuffers::Table>(data);
+    const bool readable = verifier.VerifySizePrefixedBuffer<schema::Model>(schema::ModelIdentifier());
+    if (!readable) {
+      flatbuffers::Verifier version_only(data, header + sizeof header, options);
+      const auto* start = reinterpret_cast<const uint8_t*>(table);
+      const bool table_inside = start > data && start < data + header && table->VerifyTableStart(version_only);
+      if (table_inside && table->VerifyField<uint32_t>(version_only, schema::Model::VT_SCHEMA_VERSION, 4)) {
+        FIGMENT_RETURN_IF_ERROR(version(table->GetField<uint32_t>(schema::Model::VT_SCHEMA_VERSION, 0)));
+      }
+      return bad("corrupt: the FlatBuffers header does not verify");
+    }
+    view_.model_ = flatbuffers::GetSizePrefixedRoot<schema::Model>(data);
+    FIGMENT_RETURN_IF_ERROR(version(root().schema_version()));
+    const CheckedSize start = (CheckedSize(header) + sizeof header).aligned(kTensorAlignment);
+    if (!start.within(size) || root().blob_section_size() != size - start.value()) {
+      return bad("truncated or with trailing bytes: the weights need %llu bytes, the file has %zu in all",
+                 static_cast<unsigned long long>(root().blob_section_size()), size);
+    }
+    view_.blobs_ = data + start.value();
+    return {};
+  }
+
+  static Status version(uint32_t found) {
+    if (found == kSchemaVersion) return {};
+    return Status::error(StatusCode::kUnsupportedVersion,
+                         "the file has schema version %u, this library reads version %u; convert the model again with "
+                         "a figment-convert of the same release",
+                         found, kSchemaVersion);
+  }
+
+  Status model() {
+    if (length(root().constants()) > kMaxConstants) return bad("more than %zu constants", kMaxConstants);
+    for (uint32_t i = 0; i < length(root().constants()); ++i) {
+      const schema::Constant* entry = root().constants()->Get(i);
+      const char* name = entry->name() == nullptr ? "" : entry->name()->c_str();
+      if (Status status = constant(entry); !status.ok()) return bad("constant %u (%s): %s", i, name, status.message());
+    }
+    for (uint32_t i = 0; i < length(root().parameters()); ++i) {
+      if (Status status = parameter(root().parameters()->Get(i)); !status.ok()) {
+        return bad("parameter %u: %s", i, status.message());
+      }
+    }
+    for (uint32_t i = 0; i < length(root().metadata()); ++i) {
+      FIGMENT_RETURN_IF_ERROR(check_name(root().metadata()->Get(i)->key()));
+    }
+    const size_t programs = length(root().programs());
+    if (programs < 1 || programs > kMaxPrograms) return bad("needs 1 to %zu programs, has %zu", kMaxPrograms, programs);
+    for (uint32_t i = 0; i < programs; ++i) {
+      const schema::Program* entry = root().programs()->Get(i);
+      if (Status status = check_name(entry->name()); !status.ok()) return bad("program %u: %s", i, status.message());
+      if (Status status = program(entry); !status.ok()) {
+        return bad("program %s: %s", entry->name()->c_str(), status.message());
+      }
+      for (uint32_t j = 0; j < i; ++j) {
+        if (std::strcmp(root().programs()->Get(j)->name()->c_str(), entry->name()->c_str()) == 0) {
+          return bad("two programs are named %s", entry->name()->c_str());
+        }
+      }
+    }
+    FIGMENT_RETURN_IF_ERROR(latent());
+    return output();
+  }
+
+  Status constant(const schema::Constant* entry) {
+    FIGMENT_RETURN_IF_ERROR(check_name(entry->name()));
+    if (entry->type() > schema::DataType::MAX) return bad("unknown type");
+    const auto type = static_cast<DataType>(entry->type());
+    FIGMENT_RETURN_IF_ERROR(check_dimensions(entry->shape()));
+    CheckedSize elements = 1;
+    for (uint32_t i = 0; i < length(entry->shape()); ++i) {
+      const uint32_t extent = entry->shape()->Get(i);
+      if (extent < 1) return bad("a dimension is 0");
+      elements *= extent;
+    }
+    if (!elements.within(kMaxElements)) return bad("too many elements");
+    const size_t channels = length(entry->shape()) == 0 ? 1 : entry->shape()->Get(0);
+    FIGMENT_RETURN_IF_ERROR(check_quantization(entry->quantization(), type, channels));
+    const schema::Blob* blob = entry->blob();
+    if (blob == nullptr) return bad("has no values");
+    const CheckedSize bytes = elements * element_size(type);
+    if (bytes.value() != blob->size()) return bad("its values do not have the length of its shape");
+    if (blob->offset() % kTensorAlignment != 0) return bad("its values are misaligned");
+    const CheckedSize padded = bytes + kReadablePadding;
+    if (!padded.valid() || !range_inside(blob->offset(), padded.value(), root().blob_section_size())) {
+      return bad("its values lie outside the file");
+    }
+    if (type == DataType::kF32 && !all_finite(view_.blobs_ + blob->offset(), elements.value())) {
+      return bad("has NaN or infinite values");
+    }
+    return {};
+  }
+
+  Status parameter(const schema::Parameter* entry) {
+    FIGMENT_RETURN_IF_ERROR(check_name(entry->name()));
+    if (entry->constant() >= length(root().constants())) return bad("names no constant");
+    FIGMENT_RETURN_IF_ERROR(check_dimensions(entry->shape()));
+    FIGMENT_RETURN_IF_ERROR(check_dimensions(entry->split()));
+    FIGMENT_RETURN_IF_ERROR(check_dimensions(entry->permutation()));
+    CheckedSize elements = 1;
+    CheckedSize split = 1;
+    uint32_t seen = 0;
+    for (uint32_t i = 0; i < length(entry->shape()); ++i) elements *= entry->shape()->Get(i);
+    for (uint32_t i = 0; i < length(entry->split()); ++i) split *= entry->split()->Get(i);
+    for (uint32_t i = 0; i < length(entry->permutation()); ++i) seen |= 1U << (entry->permutation()->Get(i) & 31U);
+    const size_t rank = length(entry->split());
+    if (length(entry->permutation()) != rank || seen != (1U << rank) - 1) return bad("its permutation is not one");
+    const ConstantView values = view_.constant(entry->constant());
+    const uint64_t count = values.bytes / element_size(values.type);
+    if (!elements.valid() || !split.valid() || elements.value() != count || split.value() != count) {
+      return bad("does not have the size of its constant");
+    }
+    return {};
+  }
+
+  Status program(const schema::Program* entry) {
+    const size_t tensors = length(entry->tensors());
+    if (tensors < 1 || tensors > kMaxTensors) return bad("needs 1 to %zu tensors", kMaxTensors);
+    if (length(entry->ops()) > kMaxOps) return bad("more than %zu ops", kMaxOps);
+    for (uint32_t i = 0; i < tensors; ++i) {
+      if (Status status = tensor(entry->tensors()->Get(i)); !status.ok()) {
+        return bad("tensor %u: %s", i, status.message());
+      }
+    }
+    const ProgramView view(view_.model_, entry);
+    // written[t]: tensor t has its value, being a constant, an input, or the output of an earlier op.
+    Array<bool> written;
+    if (!written.allocate(tensors)) return Status::error(StatusCode::kOutOfMemory, "no memory to verify the model");
+    for (size_t i = 0; i < tensors; ++i) written[i] = view.tensor(i).constant >= 0;
+    FIGMENT_RETURN_IF_ERROR(ports(entry->inputs(), view, "input"));
+    for (size_t i = 0; i < view.input_count(); ++i) {
+      const PortView port = view.input(i);
+      if (written[port.tensor]) return bad("input %s: its tensor is a constant or another input", port.name);
+      written[port.tensor] = true;
+    }
+    for (uint32_t i = 0; i < length(entry->ops()); ++i) {
+      const schema::Op* op = entry->ops()->Get(i);
+      const char* name = op->name() == nullptr ? "" : op->name()->c_str();
+      if (op->kind() > schema::OpKind::MAX) return bad("op %u (%s): unknown kind", i, name);
+      if (Status status = this->op(op, view, i, written); !status.ok()) {
+        return bad("op %u (%s %s): %s", i, name_of(static_cast<OpKind>(op->kind())), name, status.message());
+      }
+    }
+    if (length(entry->outputs()) < 1) return bad("has no output");
+    FIGMENT_RETURN_IF_ERROR(ports(entry->outputs(), view, "output"));
+    for (size_t i = 0; i < view.output_count(); ++i) {
+      const PortView port = view.output(i);
+      if (!written[port.tensor]) return bad("output %s is never computed", port.name);
+      if (view.tensor(port.tensor).constant >= 0) return bad("output %s is a constant", port.name);
+    }
+    return plan(view);
+  }
+
+  Status tensor(const schema::Tensor* entry) {
+    if (entry->name() != nullptr && std::strlen(entry->name()->c_str()) != entry->name()->size()) {
+      return bad("its name contains a zero byte");
+    }
+    if (entry->constant() >= 0) {
+      if (static_cast<size_t>(entry->constant()) >= length(root().constants())) return bad("names no constant");
+      return {};
+    }
+    if (entry->constant() != -1) return bad("names no constant");
+    if (entry->type() > schema::DataType::MAX) return bad("unknown type");
+    FIGMENT_RETURN_IF_ERROR(check_shape(entry->shape()));
+    return check_quantization(entry->quantization(), static_cast<DataType>(entry->type()), 1);
+  }
+
+  static Status ports(const flatbuffers::Vector<flatbuffers::Offset<schema::Port>>* entries, const ProgramView& view,
+                      const char* what) {
+    if (length(entries) > kMaxPorts) return bad("more than %zu %ss", kMaxPorts, what);
+    for (uint32_t i = 0; i < length(entries); ++i) {
+      const schema::Port* entry = entries->Get(i);
+      if (Status status = check_name(entry->name()); !status.ok()) return bad("%s %u: %s", what, i, status.message());
+      const char* name = entry->name()->c_str();
+      if (entry->tensor() >= view.tensor_count()) return bad("%s %s: names no tensor", what, name);
+      if (Status status = check_shape(entry->shape()); !status.ok()) return bad("%s %s: %s", what, name, status.message());
+      FIGMENT_RETURN_IF_ERROR(check_dimensions(entry->permutation()));
+      Shape exporter;
+      Permutation permutation;
+      for (uint32_t d = 0; d < length(entry->shape()); ++d) {
+        exporter.push_back({entry->shape()->Get(d)->extent(), entry->shape()->Get(d)->per_batch()});
+      }
+      for (uint32_t d = 0; d < length(entry->permutation()); ++d) permutation.push_back(entry->permutation()->Get(d));
+      if (!is_permutation(permutation, exporter.rank())) return bad("%s %s: its permutation is not one", what, name);
+      Shape ours;
+      for (uint32_t axis : permutation) ours.push_back(exporter[axis]);
+      const TensorView tensor = view.tensor(entry->tensor());
+      if (!same_dimensions(ours, tensor.type.shape)) return bad("%s %s: its shape is not its tensor's", what, name);
+      if (tensor.type.type != DataType::kF32) return bad("%s %s: is not f32", what, name);
+      for (uint32_t j = 0; j < i; ++j) {
+        if (std::strcmp(entries->Get(j)->name()->c_str(), name) == 0) return bad("two %ss are named %s", what, name);
+      }
+    }
+    return {};
+  }
+
+  Status op(const schema::Op* entry, const ProgramView& view, uint32_t index, Array<bool>& written) {
+    if (length(entry->inputs()) < 1 || length(entry->inputs()) > kMaxOperands || length(entry->outputs()) != 1) {
+      return bad("needs 1 to %zu inputs and one output", kMaxOperands);
+    }
+    FIGMENT_RETURN_IF_ERROR(attributes(entry));
+    std::array<TensorType, kMaxOperands> inputs;
+    for (uint32_t i = 0; i < entry->inputs()->size(); ++i) {
+      const uint32_t tensor = entry->inputs()->Get(i);
+      if (tensor >= written.size()) return bad("reads tensor %u, which does not exist", tensor);
+      if (!written[tensor]) return bad("reads tensor %u before it is computed", tensor);
+      inputs[i] = view.tensor(tensor).type;
+    }
+    const uint32_t target = entry->outputs()->Get(0);
+    if (target >= written.size()) return bad("writes tensor %u, which does not exist", target);
+    if (written[target]) return bad("writes tensor %u, which has a value already", target);
+    written[target] = true;
+    const TensorType declared = view.tensor(target).type;
+    const OpView op = view.op(index);
+    const std::span<const TensorType> operands(inputs.data(), op.inputs.size());
+    Result<TensorType> expected = infer_output(op.kind, op.attributes, operands, declared);
+    if (!expected.ok()) return expected.status();
+    if (expected->type != declared.type) return bad("its output is declared with another type");
+    if (!same_dimensions(expected->shape, declared.shape)) return bad("its output is declared with another shape");
+    if (declared.type == DataType::kI8) {
+      if (declared.quantization.scale() != expected->quantization.scale() ||
+          declared.quantization.zero_point != expected->quantization.zero_point) {
+        return bad("its output is declared with another quantisation");
+      }
+      FIGMENT_RETURN_IF_ERROR(check_integer_ranges(op, operands, declared, view));
+    }
+    if (op.kind == OpKind::kResizeNearest) {
+      for (size_t axis = 0; axis < 2; ++axis) {
+        const ConstantView rows = view_.constant(static_cast<size_t>(view.tensor(op.inputs[axis + 1]).constant));
+        const auto* values = static_cast<const int32_t*>(rows.data);
+        for (size_t i = 0; i < rows.shape[0].extent; ++i) {
+          if (values[i] < 0 || static_cast<uint32_t>(values[i]) >= inputs[0].shape[axis + 1].extent) {
+            return bad("an index points outside the input");
+          }
+        }
+      }
+    }
+    return {};
+  }
+
+  static Status attributes(const schema::Op* entry) {
+    const AttributeGroup group = attribute_group(static_cast<OpKind>(entry->kind()));
+    if (static_cast<uint8_t>(entry->attributes_type()) != static_cast<uint8_t>(group)) {
+      return bad("carries the attributes of another op");
+    }
+    size_t longest = 0;
+    const auto measure = [&longest](const auto* vector) {
+      if (length(vector) > longest) longest = length(vector);
+    };
+    if (const auto* window = entry->attributes_as_WindowAttributes()) {
+      if (length(window->kernel()) != 2 || length(window->stride()) != 2 || length(window->dilation()) != 2 ||
+          length(window->padding()) != 4 || (window->output_padding() != nullptr && window->output_padding()->size() != 2)) {
+        return bad("kernel, stride, dilation need two values, padding four");
+      }
+    } else if (const auto* axes = entry->attributes_as_AxesAttributes()) {
+      measure(axes->axes());
+    } else if (const auto* transpose = entry->attributes_as_TransposeAttributes()) {
+      measure(transpose->permutation());
+    } else if (const auto* slice = entry->attributes_as_SliceAttributes()) {
+      measure(slice->starts());
+      measure(slice->steps());
+    } else if (const auto* pad = entry->attributes_as_PadAttributes()) {
+      measure(pad->before());
+      measure(pad->after());
+      if (pad->mode() > schema::PadMode::MAX) return bad("unknown padding mode");
+    }
+    if (longest > kMaxRank) return bad("has attributes for more than %zu dimensions", kMaxRank);
+    return {};
+  }
+
+  // The integer arithmetic of quantized.h must not overflow and its scales must be representable.
+  Status check_integer_ranges(const OpView& op, std::span<const TensorType> inputs, const TensorType& output,
+                              const ProgramView& view) const {
+    const float output_scale = output.quantization.scale();
+    const auto ratio_ok = [](float ratio) { return ratio >= kSmallestRatio && ratio < kLargestRatio; };
+    switch (op.kind) {
+      case OpKind::kFullyConnected:
+      case OpKind::kConv2d:
+      case OpKind::kConvTranspose2d: {
+        const TensorType& weights = inputs[1];
+        for (float scale : weights.quantization.scales) {
+          if (!ratio_ok(inputs[0].quantization.scale() * scale / output_scale)) {
+            return bad("input scale * weight scale / output scale is outside [2^-32, 256)");
+          }
+        }
+        const uint64_t terms = element_count(weights.shape, 1).value() / weights.shape[0].extent;
+        const uint64_t largest = terms * 255 * 128;
+        uint64_t bias_bound = 0;
+        if (inputs.size() == 3) {
+          const ConstantView bias = view_.constant(static_cast<size_t>(view.tensor(op.inputs[2]).constant));
+          const auto* values = static_cast<const int32_t*>(bias.data);
+          for (size_t i = 0; i < bias.shape[0].extent; ++i) {
+            const uint64_t magnitude = values[i] < 0 ? 0 - static_cast<uint64_t>(values[i]) : static_cast<uint64_t>(values[i]);
+            if (magnitude > bias_bound) bias_bound = magnitude;
+          }
+        }
+        if (largest + bias_bound > INT32_MAX) return bad("its 32-bit sums can overflow");
+        return {};
+      }
+      case OpKind::kAdd:
+      case OpKind::kSubtract:
+        if (!ratio_ok(inputs[0].quantization.scale() / output_scale) ||
+            !ratio_ok(inputs[1].quantization.scale() / output_scale)) {
+          return bad("input scale / output scale is outside [2^-32, 256)");
+        }
+        return {};
+      case OpKind::kMultiply:
+        if (!ratio_ok(inputs[0].quantization.scale() * inputs[1].quantization.scale() / output_scale)) {
+          return bad("the product of the input scales / output scale is outside [2^-32, 256)");
+        }
+        return {};
+      case OpKind::kMean:
+      case OpKind::kAveragePool2d:
+      case OpKind::kRequantize:
+        if (!ratio_ok(inputs[0].quantization.scale() / output_scale)) {
+          return bad("input scale / output scale is outside [2^-32, 256)");
+        }
+        if (op.kind != OpKind::kRequantize &&
+            !(element_count(inputs[0].shape, 1) * 255).within(INT32_MAX)) {
+          return bad("its 32-bit sums can overflow");
+        }
+        return {};
+      default: return {};
+    }
+  }
+
+  // An embedded plan is checked in full when it is used (plan/check.h); here only that it fits the program.
+  static Status plan(const ProgramView& view) {
+    const PlanView plan = view.plan();
+    if (plan.offsets.empty()) return {};
+    if (plan.offsets.size() != view.tensor_count() || plan.batch < 1) return bad("its plan is not for its tensors");
+    return {};
+  }
+
+  // The index of `port` among the inputs or outputs of `program`, as a view; nullptr name when there is none.
+  PortView find_port(const flatbuffers::String* program, const flatbuffers::String* port, bool input) const {
+    for (size_t p = 0; p < view_.program_count() && program != nullptr && port != nullptr; ++p) {
+      const ProgramView view = view_.program(p);
+      if (std::strcmp(view.name(), program->c_str()) != 0) continue;
+      for (size_t i = 0; i < (input ? view.input_count() : view.output_count()); ++i) {
+        const PortView found = input ? view.input(i) : view.output(i);
+        if (std::strcmp(found.name, port->c_str()) == 0) return found;
+      }
+    }
+    return {nullptr, 0, {}, {}};
+  }
+
+  Status latent() const {
+    const schema::Latent* latent = root().latent();
+    if (latent == nullptr) return {};
+    const PortView port = find_port(latent->program(), latent->input(), true);
+    if (port.name == nullptr) return bad("the latent names no input of a program");
+    if (latent->prior() > schema::Prior::MAX) return bad("the latent has an unknown prior");
+    if (element_count(port.shape, 1).value() != latent->size()) return bad("the latent does not have its input's size");
+    return {};
+  }
+
+  Status output() const {
+    const schema::Output* output = root().output();
+    if (output == nullptr) return {};
+    const PortView port = find_port(output->program(), output->port(), false);
+    if (port.name == nullptr) return bad("the output names no output of a program");
+    if (output->kind() > schema::OutputKind::MAX) return bad("the output has an unknown kind");
+    if (output->kind() == schema::OutputKind::image && port.shape.rank() != 4) return bad("an image output needs rank 4");
+    if (!std::isfinite(output->range_min()) || !std::isfinite(output->range_max()) ||
+        !(output->range_min() < output->range_max())) {
+      return bad("the output's range is empty");
+    }
+    return {};
+  }
+
+  ModelView view_;
+};
+
+Result<ModelView> ModelView::open(const void* data, size_t size) { return Verifier::open(data, size); }
+
+}  // namespace figment::format

@@ -1,0 +1,262 @@
+/* Figment: deep generative models on small devices. The whole public C API.
+ *
+ *   fig_model* model;
+ *   fig_session* session;
+ *   fig_session_options options = {.struct_size = sizeof options, .batch = 16, .seed = 42};
+ *   if (fig_model_open("dcgan.figment", &model) != FIG_OK) die(fig_error_message());
+ *   if (fig_session_create(model, &options, &session) != FIG_OK) die(fig_error_message());
+ *   fig_generate(session, 16, NULL, pixels);       // 16 images in the exporter's layout
+ *   fig_session_destroy(session);
+ *   fig_model_close(model);
+ *
+ * Conventions.
+ *  - Every call that can fail returns a fig_status; on anything but FIG_OK, fig_error_message() says what was wrong
+ *    and what to do, and nothing has been created or changed. No call aborts or throws.
+ *  - Structs that the caller fills begin with struct_size = sizeof the struct; zero in any other field means default.
+ *  - Tensors are f32, dense, row-major, in the shape and layout that the exporter of the model gave them.
+ *  - Strings returned by the library are UTF-8, end in NUL, and live as long as the model they come from.
+ *  - Threads: a model may be used from any number of threads at once; a session from one at a time.
+ *  - After fig_session_create no call on the session allocates memory.
+ */
+#ifndef FIGMENT_FIGMENT_H
+#define FIGMENT_FIGMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "figment/version.h"
+
+#if defined(__GNUC__)
+#define FIG_API __attribute__((visibility("default")))
+#else
+#define FIG_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum fig_status {
+  FIG_OK = 0,
+  FIG_INVALID_ARGUMENT = 1,    /* a wrong name, count, size or pointer */
+  FIG_BAD_FILE = 2,            /* truncated, corrupt or inconsistent */
+  FIG_UNSUPPORTED_VERSION = 3, /* of the file's schema */
+  FIG_UNSUPPORTED = 4,         /* this build or processor cannot run it */
+  FIG_OUT_OF_MEMORY = 5,       /* the system refused */
+  FIG_MEMORY_LIMIT = 6,        /* the caller's limit is too small; the message says what is needed */
+  FIG_IO_ERROR = 7,            /* the system refused to read or write */
+  FIG_NOT_FOUND = 8,           /* no file, program or tensor of that name */
+  FIG_INTERNAL = 9             /* a defect in Figment: please report */
+} fig_status;
+
+/* The library's version as "major.minor.patch"; compare with FIGMENT_VERSION. */
+FIG_API const char* fig_version(void);
+
+/* "ok", "invalid argument", ...; never NULL. */
+FIG_API const char* fig_status_name(fig_status status);
+
+/* What the last failing call of this thread had to say; "" if none failed. Valid until the thread's next failing call. */
+FIG_API const char* fig_error_message(void);
+
+/* ---- Models -------------------------------------------------------------------------------------------------- */
+
+typedef struct fig_model fig_model;
+
+/* Maps and verifies the file at `path`. Close with fig_model_close. The file must not change meanwhile. */
+FIG_API fig_status fig_model_open(const char* path, fig_model** model);
+
+/* The same for `size` bytes in memory, aligned to 64, which must stay unchanged until the model and all its sessions
+ * are gone. Nothing is copied. */
+FIG_API fig_status fig_model_open_memory(const void* data, size_t size, fig_model** model);
+
+/* NULL is allowed. Sessions of the model stay usable: its memory goes with the last of them. */
+FIG_API void fig_model_close(fig_model* model);
+
+enum { FIG_MAX_RANK = 6 };
+
+typedef enum fig_type { FIG_F32 = 0, FIG_I8 = 1, FIG_I32 = 2 } fig_type;
+
+/* A shape; dimension i is extents[i], times the batch if per_batch[i]. */
+typedef struct fig_shape {
+  uint32_t rank;
+  uint32_t extents[FIG_MAX_RANK];
+  bool per_batch[FIG_MAX_RANK];
+} fig_shape;
+
+typedef struct fig_model_info {
+  const char* name;
+  const char* producer;    /* the program and version that wrote the file */
+  uint32_t schema_version;
+  uint64_t file_bytes;
+  uint64_t parameter_elements; /* values that came from the exporter's parameters */
+  uint32_t programs;
+  uint32_t constants;
+  uint32_t metadata;       /* entries, read with fig_model_metadata */
+} fig_model_info;
+
+FIG_API fig_status fig_model_get_info(const fig_model* model, fig_model_info* info);
+
+/* Entry `index` of the metadata, in the order of the keys. */
+FIG_API fig_status fig_model_metadata(const fig_model* model, uint32_t index, const char** key, const char** value);
+
+typedef struct fig_program_info {
+  const char* name;
+  uint32_t inputs;
+  uint32_t outputs;
+  uint32_t tensors;
+  uint32_t ops;
+  bool fully_int8; /* outputs are bit-identical on every target for the same inputs */
+} fig_program_info;
+
+FIG_API fig_status fig_model_program(const fig_model* model, uint32_t index, fig_program_info* info);
+
+/* An input or output of a program. */
+typedef struct fig_port_info {
+  const char* name;
+  uint32_t tensor; /* index among the program's tensors */
+  fig_shape shape; /* the exporter's */
+} fig_port_info;
+
+FIG_API fig_status fig_model_input(const fig_model* model, uint32_t program, uint32_t index, fig_port_info* info);
+FIG_API fig_status fig_model_output(const fig_model* model, uint32_t program, uint32_t index, fig_port_info* info);
+
+typedef struct fig_tensor_info {
+  const char* name;
+  fig_type type;
+  bool constant;
+  fig_shape shape;    /* ours: images are NHWC */
+  float scale;        /* i8 with one scale: real = scale * (q - zero_point); else 0 */
+  int32_t zero_point;
+} fig_tensor_info;
+
+FIG_API fig_status fig_model_tensor(const fig_model* model, uint32_t program, uint32_t index, fig_tensor_info* info);
+
+typedef struct fig_op_info {
+  const char* kind; /* "conv2d", ... */
+  const char* name; /* the exporter's */
+  const uint32_t* inputs; /* tensors */
+  uint32_t input_count;
+  uint32_t output;
+} fig_op_info;
+
+FIG_API fig_status fig_model_op(const fig_model* model, uint32_t program, uint32_t index, fig_op_info* info);
+
+typedef enum fig_prior { FIG_PRIOR_NORMAL = 0, FIG_PRIOR_UNIFORM = 1 } fig_prior;
+
+/* What generation draws. */
+typedef struct fig_latent_info {
+  const char* program;
+  const char* input;
+  size_t size;
+  fig_prior prior; /* N(0, 1), or uniform on [-1, 1) */
+} fig_latent_info;
+
+/* FIG_NOT_FOUND if the model does not generate from a latent. */
+FIG_API fig_status fig_model_latent(const fig_model* model, fig_latent_info* info);
+
+/* How the generated output is to be read. */
+typedef struct fig_output_info {
+  const char* program;
+  const char* port;
+  bool image;      /* [N, channels, height, width] */
+  float range_min; /* black */
+  float range_max; /* white */
+} fig_output_info;
+
+/* FIG_NOT_FOUND if the file says nothing about it. */
+FIG_API fig_status fig_model_generated(const fig_model* model, fig_output_info* info);
+
+/* ---- Sessions ------------------------------------------------------------------------------------------------ */
+
+typedef struct fig_session fig_session;
+
+typedef enum fig_kernels {
+  FIG_KERNELS_BEST = 0,    /* XNNPACK where it is better */
+  FIG_KERNELS_PORTABLE = 1 /* plain C++ alone: slow, for comparison */
+} fig_kernels;
+
+typedef struct fig_session_options {
+  size_t struct_size;
+  const char* program;     /* prepare this program alone; NULL: all */
+  uint32_t batch;          /* samples computed at a time; 0: 1 */
+  uint32_t threads;        /* including the caller's; 0: 1 */
+  void* thread_pool;       /* a pthreadpool_t to use instead; it must outlive the session */
+  uint64_t memory_limit;   /* bytes, of all that fig_memory_report counts; 0: none */
+  uint64_t seed;           /* of the latents */
+  fig_kernels kernels;
+} fig_session_options;
+
+/* Plans the memory and prepares the kernels; afterwards nothing allocates. The first session of a model packs its
+ * weights, which later ones share. `options` may be NULL. Destroy with fig_session_destroy. */
+FIG_API fig_status fig_session_create(fig_model* model, const fig_session_options* options, fig_session** session);
+
+/* NULL is allowed. */
+FIG_API void fig_session_destroy(fig_session* session);
+
+/* Bytes; `total` is their sum. */
+typedef struct fig_memory_report {
+  uint64_t model;          /* the file, mapped or in the caller's memory */
+  uint64_t packed_weights; /* of the model, shared by its sessions */
+  uint64_t operators;      /* XNNPACK's operators and indirection buffers */
+  uint64_t arena;          /* activations and workspaces */
+  uint64_t total;
+  uint64_t arena_lower_bound; /* no plan could have a smaller arena */
+} fig_memory_report;
+
+/* What a session would need, without creating it; packs the model's weights if no session has yet, since only then
+ * their size is known. */
+FIG_API fig_status fig_session_memory(fig_model* model, const fig_session_options* options, fig_memory_report* report);
+/* What a session uses. */
+FIG_API fig_status fig_session_memory_used(const fig_session* session, fig_memory_report* report);
+
+/* Where a program's tensor lies in the arena, and from which step to which it is alive (step 0 is the copy of the
+ * inputs; op i runs in step i + 1). */
+typedef struct fig_placement {
+  uint64_t offset;
+  uint64_t bytes;
+  uint32_t first;
+  uint32_t last;
+} fig_placement;
+
+/* FIG_NOT_FOUND for constants. */
+FIG_API fig_status fig_session_placement(const fig_session* session, uint32_t program, uint32_t tensor,
+                                         fig_placement* placement);
+
+/* The kernel that runs an op. */
+FIG_API fig_status fig_session_kernel(const fig_session* session, uint32_t program, uint32_t op, const char** name);
+
+/* ---- Running ------------------------------------------------------------------------------------------------- */
+
+/* A named tensor in the caller's memory. */
+typedef struct fig_tensor {
+  const char* name;
+  float* data;     /* inputs are only read */
+  size_t elements; /* checked against the shape */
+} fig_tensor;
+
+typedef struct fig_generate_options {
+  size_t struct_size;
+  uint64_t first_index;     /* of the latents: sample i is made from latent first_index + i of the session's seed */
+  const float* latents;     /* [count, latent size] to use instead of drawing; NULL: draw */
+  float* latents_out;       /* receives the latents used; NULL: not wanted */
+  const fig_tensor* inputs; /* conditions: the generator's other inputs, each for `count` samples */
+  size_t input_count;
+} fig_generate_options;
+
+/* Makes `count` samples (any number; the session's batch at a time) into `out`, which holds `out_elements` values:
+ * exactly count times one sample of the model's generated output. The same seed and index give the same latent on every
+ * target, whatever the batch. `options` may be NULL. */
+FIG_API fig_status fig_generate(fig_session* session, size_t count, const fig_generate_options* options, float* out,
+                                size_t out_elements);
+
+/* Runs a program (NULL: the only one) on `count` samples, the session's batch at a time. All inputs must be given;
+ * outputs that are not wanted may be left out. A program without batch dimensions takes count 1. */
+FIG_API fig_status fig_run(fig_session* session, const char* program, size_t count, const fig_tensor* inputs,
+                           size_t input_count, const fig_tensor* outputs, size_t output_count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

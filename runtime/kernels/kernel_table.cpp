@@ -1,0 +1,132 @@
+// The one list of kernels, best first for each op.
+#include <array>
+#include <new>
+
+#include "kernels/kernel.h"
+#include "kernels/portable/portable.h"
+#if FIGMENT_XNNPACK
+#include "kernels/xnnpack/xnnpack_kernels.h"
+#endif
+
+namespace figment::kernels {
+
+namespace {
+
+// A portable kernel: a function of the step alone.
+template <void (*kFunction)(const Step&)>
+class Portable final : public Kernel {
+ public:
+  const char* name() const override { return "portable"; }
+  Status prepare(const Step& /*step*/, const Environment& /*environment*/) override { return {}; }
+  Status bind(const Step& step) override {
+    step_ = &step;
+    return {};
+  }
+  void run() override { kFunction(*step_); }
+
+ private:
+  const Step* step_ = nullptr;
+};
+
+bool always(const Step& /*step*/) { return true; }
+
+template <void (*kFunction)(const Step&)>
+Kernel* create_portable(void* memory) {
+  return new (memory) Portable<kFunction>;
+}
+
+using InPlace = KernelEntry::InPlace;
+
+template <void (*kFunction)(const Step&)>
+constexpr KernelEntry portable_entry(OpKind kind, InPlace in_place = InPlace::kNo) {
+  return {kind, always, create_portable<kFunction>, in_place};
+}
+
+#if FIGMENT_XNNPACK
+constexpr InPlace kFirst = InPlace::kFirstInput;
+constexpr InPlace kEither = InPlace::kEitherInput;
+constexpr std::array kXnnpackKernels = {
+    KernelEntry{OpKind::kFullyConnected, xnnpack::accepts_fully_connected, xnnpack::create_fully_connected, InPlace::kNo},
+    KernelEntry{OpKind::kConv2d, xnnpack::accepts_convolution, xnnpack::create_convolution, InPlace::kNo},
+    KernelEntry{OpKind::kConvTranspose2d, xnnpack::accepts_deconvolution_as_fully_connected,
+                xnnpack::create_deconvolution_as_fully_connected, InPlace::kNo},
+    KernelEntry{OpKind::kConvTranspose2d, xnnpack::accepts_deconvolution_by_phases,
+                xnnpack::create_deconvolution_by_phases, InPlace::kNo},
+    KernelEntry{OpKind::kConvTranspose2d, xnnpack::accepts_deconvolution_by_columns,
+                xnnpack::create_deconvolution_by_columns, InPlace::kNo},
+    KernelEntry{OpKind::kConvTranspose2d, xnnpack::accepts_deconvolution, xnnpack::create_deconvolution, InPlace::kNo},
+    KernelEntry{OpKind::kClamp, xnnpack::accepts_unary, xnnpack::create_unary, kFirst},
+    KernelEntry{OpKind::kLeakyRelu, xnnpack::accepts_unary, xnnpack::create_unary, kFirst},
+    KernelEntry{OpKind::kElu, xnnpack::accepts_unary, xnnpack::create_unary, kFirst},
+    KernelEntry{OpKind::kSigmoid, xnnpack::accepts_unary, xnnpack::create_unary, kFirst},
+    KernelEntry{OpKind::kTanh, xnnpack::accepts_unary, xnnpack::create_unary, kFirst},
+    KernelEntry{OpKind::kSqrt, xnnpack::accepts_unary, xnnpack::create_unary, kFirst},
+    KernelEntry{OpKind::kAbs, xnnpack::accepts_unary, xnnpack::create_unary, kFirst},
+    KernelEntry{OpKind::kNegate, xnnpack::accepts_unary, xnnpack::create_unary, kFirst},
+    KernelEntry{OpKind::kAdd, xnnpack::accepts_binary, xnnpack::create_binary, kEither},
+    KernelEntry{OpKind::kSubtract, xnnpack::accepts_binary, xnnpack::create_binary, kEither},
+    KernelEntry{OpKind::kMultiply, xnnpack::accepts_binary, xnnpack::create_binary, kEither},
+    KernelEntry{OpKind::kDivide, xnnpack::accepts_binary, xnnpack::create_binary, kEither},
+    KernelEntry{OpKind::kSoftmax, xnnpack::accepts_softmax, xnnpack::create_softmax, InPlace::kNo},
+};
+#else
+constexpr std::array<KernelEntry, 0> kXnnpackKernels{};
+#endif
+
+constexpr InPlace kSame = InPlace::kFirstInput;
+
+constexpr std::array<KernelEntry, format::kOpKindCount> kPortableKernels = {
+    portable_entry<portable::fully_connected>(OpKind::kFullyConnected),
+    portable_entry<portable::conv2d>(OpKind::kConv2d),
+    portable_entry<portable::conv_transpose2d>(OpKind::kConvTranspose2d),
+    portable_entry<portable::matmul>(OpKind::kMatmul),
+    portable_entry<portable::binary>(OpKind::kAdd, InPlace::kEitherInput),
+    portable_entry<portable::binary>(OpKind::kSubtract, InPlace::kEitherInput),
+    portable_entry<portable::binary>(OpKind::kMultiply, InPlace::kEitherInput),
+    portable_entry<portable::binary>(OpKind::kDivide, InPlace::kEitherInput),
+    portable_entry<portable::unary_function>(OpKind::kClamp, kSame),
+    portable_entry<portable::unary_function>(OpKind::kLeakyRelu, kSame),
+    portable_entry<portable::unary_function>(OpKind::kElu, kSame),
+    portable_entry<portable::unary_function>(OpKind::kSigmoid, kSame),
+    portable_entry<portable::unary_function>(OpKind::kTanh, kSame),
+    portable_entry<portable::unary_function>(OpKind::kExp, kSame),
+    portable_entry<portable::unary_function>(OpKind::kLog, kSame),
+    portable_entry<portable::unary_function>(OpKind::kSqrt, kSame),
+    portable_entry<portable::unary_function>(OpKind::kAbs, kSame),
+    portable_entry<portable::unary_function>(OpKind::kNegate, kSame),
+    portable_entry<portable::unary_function>(OpKind::kSoftplus, kSame),
+    portable_entry<portable::lookup>(OpKind::kLookup, kSame),
+    portable_entry<portable::softmax>(OpKind::kSoftmax, kSame),
+    portable_entry<portable::concat>(OpKind::kConcat),
+    portable_entry<portable::slice>(OpKind::kSlice),
+    portable_entry<portable::pad>(OpKind::kPad),
+    portable_entry<portable::reshape>(OpKind::kReshape, kSame),
+    portable_entry<portable::transpose>(OpKind::kTranspose),
+    portable_entry<portable::resize_nearest>(OpKind::kResizeNearest),
+    portable_entry<portable::average_pool2d>(OpKind::kAveragePool2d),
+    portable_entry<portable::max_pool2d>(OpKind::kMaxPool2d),
+    portable_entry<portable::mean>(OpKind::kMean),
+    portable_entry<portable::quantize>(OpKind::kQuantize),
+    portable_entry<portable::dequantize>(OpKind::kDequantize),
+    portable_entry<portable::requantize>(OpKind::kRequantize, kSame),
+};
+
+}  // namespace
+
+const KernelEntry* find_kernel(const Step& step, KernelSet set) {
+  if (set == KernelSet::kBest) {
+    for (const KernelEntry& entry : kXnnpackKernels) {
+      if (entry.kind == step.kind && entry.accepts(step)) return &entry;
+    }
+  }
+  for (const KernelEntry& entry : kPortableKernels) {
+    if (entry.kind == step.kind) return &entry;
+  }
+  return nullptr;
+}
+
+const char* kernel_set_name(KernelSet set) {
+  return set == KernelSet::kBest && !kXnnpackKernels.empty() ? "xnnpack" : "portable";
+}
+
+}  // namespace figment::kernels

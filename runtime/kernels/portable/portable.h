@@ -1,0 +1,34 @@
+// The portable kernels: every op in plain C++, the reference for the others and the definition of int8 results.
+#pragma once
+
+#include "kernels/kernel.h"
+
+namespace figment::kernels::portable {
+
+// Each computes one step. They are stateless and need no scratch.
+void fully_connected(const Step& step);
+void conv2d(const Step& step);
+void conv_transpose2d(const Step& step);
+void matmul(const Step& step);
+void binary(const Step& step);          // add, subtract, multiply, divide
+void unary_function(const Step& step);  // clamp ... softplus
+void lookup(const Step& step);
+void softmax(const Step& step);
+void concat(const Step& step);
+void slice(const Step& step);
+void pad(const Step& step);
+void reshape(const Step& step);
+void transpose(const Step& step);
+void resize_nearest(const Step& step);
+void average_pool2d(const Step& step);
+void max_pool2d(const Step& step);
+void mean(const Step& step);
+void quantize(const Step& step);
+void dequantize(const Step& step);
+void requantize(const Step& step);
+
+// out[i] = in[...] with the output's dimension i being the input's dimension permutation[i]; elements of
+// `element_bytes` (1 or 4).
+void permute(const void* in, void* out, const Extents& in_shape, const Permutation& permutation, size_t element_bytes);
+
+}  // namespace figment::kernels::portable

@@ -1,0 +1,225 @@
+// Pooling, means and softmax.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "format/quantized.h"
+#include "kernels/portable/portable.h"
+
+namespace figment::kernels::portable {
+
+namespace {
+
+// The taps [begin, end) of one output position along one axis that lie inside the input, and the input position of
+// tap 0 (which may be negative).
+struct Taps {
+  int64_t origin;
+  size_t begin;
+  size_t end;
+};
+
+Taps taps_at(const Window& window, size_t axis, size_t position, size_t extent) {
+  const auto dilation = static_cast<int64_t>(window.dilation[axis]);
+  const int64_t origin = static_cast<int64_t>(position * window.stride[axis]) - window.padding[axis];
+  Taps taps{origin, 0, 0};
+  while (taps.begin < window.kernel[axis] && origin + static_cast<int64_t>(taps.begin) * dilation < 0) ++taps.begin;
+  taps.end = taps.begin;
+  while (taps.end < window.kernel[axis] &&
+         origin + static_cast<int64_t>(taps.end) * dilation < static_cast<int64_t>(extent)) {
+    ++taps.end;
+  }
+  return taps;
+}
+
+// How many taps of one output position count in the divisor when padding counts: those inside the padded input.
+size_t padded_taps(const Window& window, size_t axis, int64_t origin, size_t extent) {
+  size_t count = 0;
+  for (size_t tap = 0; tap < window.kernel[axis]; ++tap) {
+    const int64_t source = origin + static_cast<int64_t>(tap) * window.dilation[axis];
+    if (source < static_cast<int64_t>(extent + window.padding[axis + 2])) ++count;
+  }
+  return count;
+}
+
+// Calls pixel(n, rows, columns, out_offset) for each output pixel of a pooling op.
+template <typename Pixel>
+void for_each_pixel(const Step& step, Pixel pixel) {
+  const Extents& in = step.inputs[0].shape;
+  const Extents& out = step.output.shape;
+  size_t offset = 0;
+  for (size_t n = 0; n < out[0]; ++n) {
+    for (size_t y = 0; y < out[1]; ++y) {
+      const Taps rows = taps_at(step.attributes.window, 0, y, in[1]);
+      for (size_t x = 0; x < out[2]; ++x, offset += out[3]) {
+        pixel(n, rows, taps_at(step.attributes.window, 1, x, in[2]), offset);
+      }
+    }
+  }
+}
+
+// Combines channel `c` over the taps of a window.
+template <typename T, typename Value, typename Combine>
+Value fold(const Step& step, const T* x, size_t n, const Taps& rows, const Taps& columns, size_t c, Value value,
+           Combine combine) {
+  const Extents& in = step.inputs[0].shape;
+  const Window& window = step.attributes.window;
+  for (size_t ky = rows.begin; ky < rows.end; ++ky) {
+    const auto iy = static_cast<size_t>(rows.origin + static_cast<int64_t>(ky * window.dilation[0]));
+    for (size_t kx = columns.begin; kx < columns.end; ++kx) {
+      const auto ix = static_cast<size_t>(columns.origin + static_cast<int64_t>(kx * window.dilation[1]));
+      value = combine(value, x[((n * in[1] + iy) * in[2] + ix) * in[3] + c]);
+    }
+  }
+  return value;
+}
+
+size_t divisor(const Step& step, const Taps& rows, const Taps& columns) {
+  const Extents& in = step.inputs[0].shape;
+  const Window& window = step.attributes.window;
+  const size_t count = window.count_padding
+                           ? padded_taps(window, 0, rows.origin, in[1]) * padded_taps(window, 1, columns.origin, in[2])
+                           : (rows.end - rows.begin) * (columns.end - columns.begin);
+  return std::max<size_t>(count, 1);
+}
+
+template <typename T>
+void max_pool_as(const Step& step) {
+  const auto* x = static_cast<const T*>(step.inputs[0].data);
+  auto* out = static_cast<T*>(step.output.data);
+  const size_t channels = step.output.shape[3];
+  for_each_pixel(step, [&](size_t n, const Taps& rows, const Taps& columns, size_t offset) {
+    for (size_t c = 0; c < channels; ++c) {
+      out[offset + c] = fold(step, x, n, rows, columns, c, std::numeric_limits<T>::lowest(),
+                             [](T a, T b) { return a > b ? a : b; });
+    }
+  });
+}
+
+// Reduced and kept dimensions of a mean, with the input's strides.
+struct MeanGeometry {
+  explicit MeanGeometry(const Step& step) {
+    const Extents& in = step.inputs[0].shape;
+    std::array<bool, kMaxRank> reduced{};
+    for (uint32_t axis : step.attributes.axes) reduced[axis] = true;
+    std::array<size_t, kMaxRank> strides{};
+    size_t size = 1;
+    for (size_t i = in.rank(); i > 0; --i) {
+      strides[i - 1] = size;
+      size *= in[i - 1];
+    }
+    for (size_t i = 0; i < in.rank(); ++i) {
+      Extents& extents = reduced[i] ? inner : outer;
+      (reduced[i] ? inner_stride : outer_stride)[extents.rank()] = strides[i];
+      extents.push_back(in[i]);
+    }
+  }
+
+  // Offset of position `index` of the row-major `extents`.
+  static size_t offset(const Extents& extents, const std::array<size_t, kMaxRank>& stride, size_t index) {
+    size_t result = 0;
+    for (size_t i = extents.rank(); i > 0; --i) {
+      result += index % extents[i - 1] * stride[i - 1];
+      index /= extents[i - 1];
+    }
+    return result;
+  }
+
+  Extents outer;
+  Extents inner;
+  std::array<size_t, kMaxRank> outer_stride{};
+  std::array<size_t, kMaxRank> inner_stride{};
+};
+
+// store(i, sum, count) for each output element i, `sum` being over value(x).
+template <typename T, typename Sum, typename Value, typename Store>
+void reduce_mean(const Step& step, Value value, Store store) {
+  const MeanGeometry g(step);
+  const auto* x = static_cast<const T*>(step.inputs[0].data);
+  const size_t outputs = g.outer.elements();
+  const size_t count = g.inner.elements();
+  for (size_t i = 0; i < outputs; ++i) {
+    const T* base = x + MeanGeometry::offset(g.outer, g.outer_stride, i);
+    Sum sum = 0;
+    for (size_t j = 0; j < count; ++j) sum += value(base[MeanGeometry::offset(g.inner, g.inner_stride, j)]);
+    store(i, sum, count);
+  }
+}
+
+}  // namespace
+
+void average_pool2d(const Step& step) {
+  const size_t channels = step.output.shape[3];
+  if (step.output.type == DataType::kF32) {
+    const float* x = step.inputs[0].f32();
+    auto* out = static_cast<float*>(step.output.data);
+    for_each_pixel(step, [&](size_t n, const Taps& rows, const Taps& columns, size_t offset) {
+      const auto count = static_cast<float>(divisor(step, rows, columns));
+      for (size_t c = 0; c < channels; ++c) {
+        const float sum = fold(step, x, n, rows, columns, c, 0.0F, [](float a, float b) { return a + b; });
+        out[offset + c] = sum / count;
+      }
+    });
+    return;
+  }
+  const int8_t* x = step.inputs[0].i8();
+  auto* out = static_cast<int8_t*>(step.output.data);
+  const Quantization& from = step.inputs[0].quantization;
+  const Quantization& to = step.output.quantization;
+  for_each_pixel(step, [&](size_t n, const Taps& rows, const Taps& columns, size_t offset) {
+    const float ratio = from.scale() / to.scale() / static_cast<float>(divisor(step, rows, columns));
+    for (size_t c = 0; c < channels; ++c) {
+      const int32_t sum = fold(step, x, n, rows, columns, c, int32_t{0},
+                               [zero = from.zero_point](int32_t a, int8_t b) { return a + b - zero; });
+      out[offset + c] = format::requantize(sum, ratio, to.zero_point, -128, 127);
+    }
+  });
+}
+
+void max_pool2d(const Step& step) {
+  step.output.type == DataType::kI8 ? max_pool_as<int8_t>(step) : max_pool_as<float>(step);
+}
+
+void mean(const Step& step) {
+  if (step.output.type == DataType::kF32) {
+    auto* out = static_cast<float*>(step.output.data);
+    reduce_mean<float, float>(
+        step, [](float x) { return x; },
+        [&](size_t i, float sum, size_t count) { out[i] = sum / static_cast<float>(count); });
+    return;
+  }
+  auto* out = static_cast<int8_t*>(step.output.data);
+  const Quantization& from = step.inputs[0].quantization;
+  const Quantization& to = step.output.quantization;
+  reduce_mean<int8_t, int32_t>(
+      step, [zero = from.zero_point](int8_t q) { return q - zero; },
+      [&](size_t i, int32_t sum, size_t count) {
+        const float ratio = from.scale() / to.scale() / static_cast<float>(count);
+        out[i] = format::requantize(sum, ratio, to.zero_point, -128, 127);
+      });
+}
+
+void softmax(const Step& step) {
+  const size_t axis = step.attributes.axes[0];
+  const Extents& shape = step.output.shape;
+  const size_t count = shape[axis];
+  const size_t stride = shape.product(axis + 1, shape.rank());
+  const size_t outer = shape.product(0, axis);
+  const float* x = step.inputs[0].f32();
+  auto* out = static_cast<float*>(step.output.data);
+  for (size_t o = 0; o < outer; ++o) {
+    for (size_t s = 0; s < stride; ++s) {
+      const size_t base = o * count * stride + s;
+      float largest = x[base];
+      for (size_t i = 1; i < count; ++i) largest = std::max(largest, x[base + i * stride]);
+      float sum = 0;
+      for (size_t i = 0; i < count; ++i) {
+        const float value = std::exp(x[base + i * stride] - largest);
+        out[base + i * stride] = value;
+        sum += value;
+      }
+      for (size_t i = 0; i < count; ++i) out[base + i * stride] /= sum;
+    }
+  }
+}
+
+}  // namespace figment::kernels::portable

@@ -1,0 +1,137 @@
+// f32 functions of one and two operands, and softmax over the last axis.
+#include "kernels/xnnpack/operators.h"
+#include "kernels/xnnpack/xnnpack_kernels.h"
+
+namespace figment::kernels::xnnpack {
+
+namespace {
+
+// Owns an operator without weights.
+class ElementwiseKernel : public Kernel {
+ public:
+  ~ElementwiseKernel() override {
+    if (operator_ != nullptr) xnn_delete_operator(operator_);
+  }
+  size_t pool_bytes(const Step& /*step*/) const override { return LinearOperator::kPoolBytes; }
+  void run() override { xnn_run_operator(operator_, threads_); }
+
+ protected:
+  // Elementwise work is worth threads from a few hundred thousand elements on.
+  static pthreadpool* choose_threads(size_t elements, const Environment& environment) {
+    return threads_for(elements * 4, environment);
+  }
+
+  xnn_operator_t operator_ = nullptr;
+  pthreadpool* threads_ = nullptr;
+};
+
+xnn_unary_operator unary_operator(OpKind kind) {
+  switch (kind) {
+    case OpKind::kClamp: return xnn_unary_clamp;
+    case OpKind::kLeakyRelu: return xnn_unary_leaky_relu;
+    case OpKind::kElu: return xnn_unary_elu;
+    case OpKind::kSigmoid: return xnn_unary_sigmoid;
+    case OpKind::kTanh: return xnn_unary_tanh;
+    case OpKind::kSqrt: return xnn_unary_square_root;
+    case OpKind::kAbs: return xnn_unary_abs;
+    case OpKind::kNegate: return xnn_unary_negate;
+    default: return xnn_unary_invalid;
+  }
+}
+
+class Unary final : public ElementwiseKernel {
+ public:
+  const char* name() const override { return "xnnpack unary"; }
+
+  Status prepare(const Step& step, const Environment& environment) override {
+    const size_t elements = step.output.elements();
+    threads_ = choose_threads(elements, environment);
+    xnn_unary_params parameters{};
+    if (step.kind == OpKind::kClamp) parameters.clamp = {step.attributes.clamp_min, step.attributes.clamp_max};
+    if (step.kind == OpKind::kLeakyRelu) parameters.leaky_relu.negative_slope = step.attributes.alpha;
+    if (step.kind == OpKind::kElu) parameters.elu.alpha = step.attributes.alpha;
+    FIGMENT_RETURN_IF_ERROR(
+        xnnpack_status(xnn_create_unary_elementwise_nc(unary_operator(step.kind), xnn_datatype_fp32, xnn_datatype_fp32,
+                                                       &parameters, nullptr, nullptr, 0, &operator_),
+                       "an elementwise operator"));
+    return xnnpack_status(xnn_reshape_unary_elementwise_nc(operator_, 1, elements, elements, elements, threads_),
+                          "an elementwise operator's shape");
+  }
+
+  Status bind(const Step& step) override {
+    return xnnpack_status(xnn_setup_unary_elementwise_nc(operator_, step.inputs[0].data, step.output.data),
+                          "an elementwise operator's operands");
+  }
+};
+
+class Binary final : public ElementwiseKernel {
+ public:
+  const char* name() const override { return "xnnpack binary"; }
+
+  Status prepare(const Step& step, const Environment& environment) override {
+    threads_ = choose_threads(step.output.elements(), environment);
+    xnn_binary_operator type = xnn_binary_divide;
+    if (step.kind == OpKind::kAdd) type = xnn_binary_add;
+    if (step.kind == OpKind::kSubtract) type = xnn_binary_subtract;
+    if (step.kind == OpKind::kMultiply) type = xnn_binary_multiply;
+    FIGMENT_RETURN_IF_ERROR(xnnpack_status(
+        xnn_create_binary_elementwise_nd(type, xnn_datatype_fp32, nullptr, nullptr, nullptr, 0, &operator_),
+        "a binary operator"));
+    const Extents& a = step.inputs[0].shape;
+    const Extents& b = step.inputs[1].shape;
+    return xnnpack_status(xnn_reshape_binary_elementwise_nd(operator_, a.rank(), a.begin(), b.rank(), b.begin(), threads_),
+                          "a binary operator's shape");
+  }
+
+  Status bind(const Step& step) override {
+    return xnnpack_status(
+        xnn_setup_binary_elementwise_nd(operator_, step.inputs[0].data, step.inputs[1].data, step.output.data),
+        "a binary operator's operands");
+  }
+};
+
+class Softmax final : public ElementwiseKernel {
+ public:
+  const char* name() const override { return "xnnpack softmax"; }
+
+  Status prepare(const Step& step, const Environment& environment) override {
+    const size_t channels = step.output.shape.from_end(0);
+    threads_ = choose_threads(step.output.elements(), environment);
+    FIGMENT_RETURN_IF_ERROR(xnnpack_status(xnn_create_softmax_nc_f32(0, &operator_), "a softmax operator"));
+    return xnnpack_status(xnn_reshape_softmax_nc_f32(operator_, channels, channels, channels,
+                                                     step.output.elements() / channels, threads_),
+                          "a softmax operator's shape");
+  }
+
+  Status bind(const Step& step) override {
+    return xnnpack_status(
+        xnn_setup_softmax_nc_f32(operator_, step.inputs[0].f32(), static_cast<float*>(step.output.data)),
+        "a softmax operator's operands");
+  }
+};
+
+}  // namespace
+
+bool accepts_unary(const Step& step) {
+  const Attributes& attributes = step.attributes;
+  switch (step.kind) {
+    case OpKind::kClamp: return attributes.clamp_min < attributes.clamp_max;
+    case OpKind::kLeakyRelu: return attributes.alpha != 0 && attributes.alpha != 1;
+    case OpKind::kElu: return attributes.alpha > 0;
+    default: return unary_operator(step.kind) != xnn_unary_invalid;
+  }
+}
+
+Kernel* create_unary(void* memory) { return new (memory) Unary; }
+
+bool accepts_binary(const Step& step) {
+  return step.output.type == DataType::kF32 && !step.attributes.clamps() && step.output.shape.rank() > 0;
+}
+
+Kernel* create_binary(void* memory) { return new (memory) Binary; }
+
+bool accepts_softmax(const Step& step) { return step.attributes.axes[0] + 1 == step.output.shape.rank(); }
+
+Kernel* create_softmax(void* memory) { return new (memory) Softmax; }
+
+}  // namespace figment::kernels::xnnpack

@@ -1,0 +1,80 @@
+// XNNPACK's fully connected and convolution operators for f32 and i8 behind one face, for the kernels built on them.
+#pragma once
+
+#include <xnnpack.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/status.h"
+#include "kernels/kernel.h"
+#include "kernels/xnnpack/packed_weights.h"
+
+namespace figment::kernels {
+
+// kInternal or kOutOfMemory for what XNNPACK says.
+Status xnnpack_status(xnn_status status, const char* what);
+
+// The threads that a step of `operations` multiply-adds runs on: below about a million the hand-over costs more than
+// it saves.
+pthreadpool* threads_for(size_t operations, const Environment& environment);
+
+// Everything of a linear step but its geometry.
+struct Weights {
+  DataType type = DataType::kF32;
+  const void* kernel = nullptr;  // [O, ...]
+  const void* bias = nullptr;    // [O], f32 or i32; may be nullptr
+  const float* scales = nullptr;  // i8: one per output channel
+  Quantization input;
+  Quantization output;
+  float min = 0;  // real bounds of the result
+  float max = 0;
+};
+
+// The weights of a fully connected or convolution step.
+Weights weights_of(const Step& step);
+
+// Whether XNNPACK takes the quantisation and bounds of a step: int8 bounds must not be empty.
+bool bounds_supported(const Step& step);
+
+// Owns an XNNPACK operator and its view of the packed weights.
+class LinearOperator {
+ public:
+  LinearOperator() = default;
+  ~LinearOperator();
+  LinearOperator(const LinearOperator&) = delete;
+  LinearOperator& operator=(const LinearOperator&) = delete;
+
+  // Bytes that creating and reshaping takes from the pool, beside indirection buffers.
+  static constexpr size_t kPoolBytes = 2048;
+
+  // `weights` is read by create_* only, between begin and end, and not at all if packing().packed().
+  Packing& packing() { return packing_; }
+
+  // Rows of `inputs` values, `input_stride` apart, to rows of `outputs` values, `output_stride` apart.
+  Status create_fully_connected(const Weights& weights, size_t inputs, size_t outputs);
+  Status reshape_fully_connected(size_t rows, pthreadpool* threads);
+
+  // Images of `channels` to images of `outputs` whose pixels are `output_stride` apart.
+  Status create_convolution(const Weights& weights, const Window& window, size_t channels, size_t outputs,
+                            size_t output_stride);
+  Status reshape_convolution(size_t batch, size_t height, size_t width, pthreadpool* threads);
+
+  Status create_deconvolution(const Weights& weights, const Window& window, size_t channels, size_t outputs);
+  Status reshape_deconvolution(size_t batch, size_t height, size_t width, const Window& window, pthreadpool* threads);
+
+  // Sets the operands' addresses; cheap.
+  Status setup(const void* input, void* output);
+  void run();
+
+ private:
+  enum class Kind : uint8_t { kFullyConnected, kConvolution, kDeconvolution };
+
+  xnn_operator_t operator_ = nullptr;
+  Kind kind_{};
+  DataType type_{};
+  pthreadpool* threads_ = nullptr;
+  Packing packing_;
+};
+
+}  // namespace figment::kernels

@@ -1,0 +1,90 @@
+#include "kernels/xnnpack/pool.h"
+
+#include <xnnpack.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace figment::kernels {
+
+namespace {
+
+thread_local Pool* t_pool = nullptr;
+
+// Stands before every block.
+struct Header {
+  uint64_t size;
+  bool pooled;
+};
+constexpr size_t kHeaderBytes = kTensorAlignment;
+
+Header* header_of(void* block) {
+  return reinterpret_cast<Header*>(static_cast<unsigned char*>(block) - kHeaderBytes);
+}
+
+}  // namespace
+
+Status Pool::reserve(size_t bytes) {
+  if (memory_.allocate(bytes)) return {};
+  return Status::error(StatusCode::kOutOfMemory, "no memory for %zu bytes of operators", bytes);
+}
+
+Pool::Scope::Scope(Pool* pool) { t_pool = pool; }
+Pool::Scope::~Scope() { t_pool = nullptr; }
+
+void* xnnpack_allocate(void* /*context*/, size_t size) {
+  if (size > SIZE_MAX / 2) return nullptr;
+  const size_t total = kHeaderBytes + ((size + kTensorAlignment - 1) & ~(kTensorAlignment - 1));
+  unsigned char* start = nullptr;
+  bool pooled = false;
+  if (t_pool != nullptr) {
+    if (total <= t_pool->memory_.size() - t_pool->used_) {
+      start = t_pool->memory_.data() + t_pool->used_;
+      t_pool->used_ += total;
+      pooled = true;
+    } else {
+      t_pool->overflow_ += total;
+    }
+  }
+  if (start == nullptr) start = static_cast<unsigned char*>(allocate_memory(total));
+  if (start == nullptr) return nullptr;
+  *reinterpret_cast<Header*>(start) = {size, pooled};
+  return start + kHeaderBytes;
+}
+
+namespace {
+
+void xnnpack_deallocate(void* /*context*/, void* block) {
+  if (block != nullptr && !header_of(block)->pooled) release_memory(header_of(block));
+}
+
+void* xnnpack_reallocate(void* context, void* block, size_t size) {
+  void* bigger = xnnpack_allocate(context, size);
+  if (bigger == nullptr || block == nullptr) return bigger;
+  const size_t old = header_of(block)->size;
+  std::memcpy(bigger, block, old < size ? old : size);
+  xnnpack_deallocate(context, block);
+  return bigger;
+}
+
+void* xnnpack_aligned_allocate(void* context, size_t alignment, size_t size) {
+  return alignment <= kTensorAlignment ? xnnpack_allocate(context, size) : nullptr;
+}
+
+constexpr xnn_allocator kAllocator = {nullptr,            xnnpack_allocate,         xnnpack_reallocate,
+                                      xnnpack_deallocate, xnnpack_aligned_allocate, xnnpack_deallocate};
+
+}  // namespace
+
+Status initialize_xnnpack() {
+  static const xnn_status status = xnn_initialize(&kAllocator);
+  switch (status) {
+    case xnn_status_success: return {};
+    case xnn_status_out_of_memory: return Status::error(StatusCode::kOutOfMemory, "no memory to initialise XNNPACK");
+    default:
+      return Status::error(StatusCode::kUnsupported,
+                           "XNNPACK does not run on this processor; use the portable kernels");
+  }
+}
+
+}  // namespace figment::kernels

@@ -1,0 +1,84 @@
+#include "kernels/xnnpack/transposed_choice.h"
+
+#include "kernels/xnnpack/operators.h"
+#include "kernels/xnnpack/xnnpack_kernels.h"
+
+namespace figment::kernels::xnnpack {
+
+bool transposed_phase(const Step& step, size_t axis, uint32_t phase, Phase* out) {
+  const Window& window = step.attributes.window;
+  const uint32_t stride = window.stride[axis];
+  const uint32_t kernel = window.kernel[axis];
+  const uint32_t padding = window.padding[axis];
+  const auto input = static_cast<int64_t>(step.inputs[0].shape[axis + 1]);
+  const size_t output = step.output.shape[axis + 1];
+  if (window.dilation[axis] != 1 || output % stride != 0) return false;
+  // Output s*m + phase takes tap k from input (s*m + phase + padding - k) / s, for k = first_tap + s*j.
+  const uint32_t first_tap = (phase + padding) % stride;
+  if (first_tap >= kernel) return false;
+  const uint32_t taps = (kernel - first_tap + stride - 1) / stride;
+  const int64_t shift = (static_cast<int64_t>(phase) + padding - first_tap) / stride;
+  const int64_t before = taps - 1 - shift;
+  const int64_t after = static_cast<int64_t>(output / stride) + shift - input;
+  if (before < 0 || after < 0 || before + after + input < taps) return false;
+  *out = {first_tap, taps, static_cast<uint32_t>(before), static_cast<uint32_t>(after)};
+  return true;
+}
+
+namespace {
+
+bool phases_apply(const Step& step) {
+  const Window& window = step.attributes.window;
+  if (window.groups != 1 || window.stride[0] * window.stride[1] > 4 || window.stride[0] * window.stride[1] == 1) return false;
+  for (size_t axis = 0; axis < 2; ++axis) {
+    for (uint32_t phase = 0; phase < window.stride[axis]; ++phase) {
+      Phase ignored{};
+      if (!transposed_phase(step, axis, phase, &ignored)) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+TransposedFormulation choose_transposed(const Step& step) {
+  if (!bounds_supported(step)) return TransposedFormulation::kNone;
+  const Window& window = step.attributes.window;
+  const Extents& in = step.inputs[0].shape;
+  const size_t outputs = step.output.shape[3];
+  const bool unpadded = window.padding == std::array<uint32_t, 4>{};
+  if (in[1] == 1 && in[2] == 1 && unpadded && window.groups == 1 && window.dilation == std::array<uint32_t, 2>{1, 1} &&
+      window.output_padding == std::array<uint32_t, 2>{}) {
+    return TransposedFormulation::kFullyConnected;
+  }
+  const bool f32 = step.output.type == DataType::kF32;
+  if (f32 && window.groups == 1 && outputs <= 4) return TransposedFormulation::kColumns;
+  if (phases_apply(step)) {
+    // The operator runs batches of few pixels on one-row kernels.
+    constexpr size_t kManyPixels = 400;
+    if (!f32 || in[0] * in[1] * in[2] < kManyPixels) return TransposedFormulation::kPhases;
+  }
+  // A padding that cuts off whole taps underflows in the operator.
+  for (size_t axis = 0; axis < 2; ++axis) {
+    if (window.padding[axis] >= window.span(axis) || window.padding[axis + 2] >= window.span(axis)) {
+      return TransposedFormulation::kNone;
+    }
+  }
+  return TransposedFormulation::kOperator;
+}
+
+bool accepts_deconvolution(const Step& step) { return choose_transposed(step) == TransposedFormulation::kOperator; }
+
+bool accepts_deconvolution_as_fully_connected(const Step& step) {
+  return choose_transposed(step) == TransposedFormulation::kFullyConnected;
+}
+
+bool accepts_deconvolution_by_phases(const Step& step) {
+  return choose_transposed(step) == TransposedFormulation::kPhases;
+}
+
+bool accepts_deconvolution_by_columns(const Step& step) {
+  return choose_transposed(step) == TransposedFormulation::kColumns;
+}
+
+}  // namespace figment::kernels::xnnpack

@@ -1,0 +1,33 @@
+// Which formulation of transposed convolution a step gets: a pure function of its shape, made by measurement
+// (`figment_kernel_bench transposed`, x86-64 with AVX-512; the figures stand in transposed_choice.cpp).
+#pragma once
+
+#include "kernels/kernel.h"
+
+namespace figment::kernels::xnnpack {
+
+enum class TransposedFormulation : uint8_t {
+  kFullyConnected,  // 1x1 input, no padding: the kernel is the image
+  kPhases,          // one stride-1 convolution per output phase, rows interleaved afterwards
+  kColumns,         // one matrix product, then the taps are added up (col2im)
+  kOperator,        // XNNPACK's own
+  kNone,            // only the portable kernel is safe
+};
+
+TransposedFormulation choose_transposed(const Step& step);
+
+// One output phase along one axis of a transposed convolution of stride s: output positions s*m + phase read taps
+// first_tap, first_tap + s, ... of the kernel. As a stride-1 convolution it has `taps` taps (the kernel's in reverse
+// order) and pads the input by `before` and `after`.
+struct Phase {
+  uint32_t first_tap;
+  uint32_t taps;
+  uint32_t before;
+  uint32_t after;
+};
+
+// The phases of one axis (0: height, 1: width); false if the formulation does not apply: the stride does not divide
+// the output, a phase has no tap, or would need negative padding.
+bool transposed_phase(const Step& step, size_t axis, uint32_t phase, Phase* out);
+
+}  // namespace figment::kernels::xnnpack

@@ -1,0 +1,74 @@
+#include "session/model.h"
+
+#include <cstring>
+#include <new>
+
+#include "core/memory.h"
+#include "kernels/kernel.h"
+
+namespace figment {
+
+namespace {
+
+Status no_memory() { return Status::error(StatusCode::kOutOfMemory, "no memory for a model"); }
+
+}  // namespace
+
+Result<Model*> Model::open_file(const char* path) {
+  void* memory = allocate_memory(sizeof(Model));
+  if (memory == nullptr) return no_memory();
+  auto* model = new (memory) Model;
+  Status status = model->file_.open(path);
+  if (status.ok()) {
+    Result<format::ModelView> view = format::ModelView::open(model->file_.data(), model->file_.size());
+    if (view.ok()) {
+      model->view_ = *view;
+      model->bytes_ = model->file_.size();
+      return model;
+    }
+    status = view.status().with_prefix(path);
+  }
+  model->release();
+  return status;
+}
+
+Result<Model*> Model::open_memory(const void* data, size_t size) {
+  Result<format::ModelView> view = format::ModelView::open(data, size);
+  if (!view.ok()) return view.status();
+  void* memory = allocate_memory(sizeof(Model));
+  if (memory == nullptr) return no_memory();
+  auto* model = new (memory) Model;
+  model->view_ = *view;
+  model->bytes_ = size;
+  return model;
+}
+
+void Model::release() {
+  if (--references_ != 0) return;
+  this->~Model();
+  release_memory(this);
+}
+
+#if FIGMENT_XNNPACK
+kernels::PackedWeights* Model::packed_weights() { return &packed_; }
+size_t Model::packed_bytes() const { return packed_.bytes(); }
+#else
+kernels::PackedWeights* Model::packed_weights() { return nullptr; }
+size_t Model::packed_bytes() const { return 0; }
+#endif
+
+Result<size_t> Model::find_program(const char* name) const {
+  const size_t count = view_.program_count();
+  if (name == nullptr) {
+    if (count == 1) return size_t{0};
+    return Status::error(StatusCode::kInvalidArgument, "the model has %zu programs: name one, such as \"%s\"", count,
+                         view_.program(0).name());
+  }
+  for (size_t i = 0; i < count; ++i) {
+    if (std::strcmp(view_.program(i).name(), name) == 0) return i;
+  }
+  return Status::error(StatusCode::kNotFound, "the model has no program \"%s\"; its first is \"%s\"", name,
+                       view_.program(0).name());
+}
+
+}  // namespace figment

@@ -1,0 +1,92 @@
+// One program of a model, prepared for one batch: its steps with their kernels, and where its tensors lie.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "core/memory.h"
+#include "core/status.h"
+#include "format/model_view.h"
+#include "kernels/kernel.h"
+#include "plan/planner.h"
+
+namespace figment {
+
+// An input or output as the session copies it.
+struct Port {
+  const char* name = "";
+  uint32_t tensor = 0;
+  size_t sample_elements = 0;   // per unit of the batch; all elements if no dimension depends on it
+  bool per_batch = false;
+  bool batch_first = false;     // samples are contiguous in the exporter's layout
+  bool same_layout = false;     // the exporter's layout is ours
+  Extents exporter;             // for the planned batch
+  Permutation to_ours;          // our dimension i is the exporter's dimension to_ours[i]
+  Permutation to_exporter;
+};
+
+class ProgramInstance {
+ public:
+  ProgramInstance() = default;
+  ~ProgramInstance();
+  ProgramInstance(const ProgramInstance&) = delete;
+  ProgramInstance& operator=(const ProgramInstance&) = delete;
+
+  // Resolves shapes for `batch` and chooses the kernels. Cheap; no kernel is prepared.
+  Status resolve(const format::ModelView& model, size_t program, size_t batch, kernels::KernelSet set);
+  // What preparing the kernels will take from the operators' pool.
+  size_t pool_bytes() const;
+  // Prepares the kernels and plans the memory.
+  Status prepare(const kernels::Environment& environment);
+  // Gives the tensors their addresses in `arena`, of at least arena_bytes().
+  Status bind(void* arena);
+  void run();
+
+  uint64_t arena_bytes() const { return arena_.size; }
+  uint64_t arena_lower_bound() const { return arena_.lower_bound; }
+
+  std::span<const Port> inputs() const { return {inputs_.data(), inputs_.size()}; }
+  std::span<const Port> outputs() const { return {outputs_.data(), outputs_.size()}; }
+  // The memory of a port's tensor; after bind.
+  void* memory(const Port& port) const { return operands_[port.tensor].data; }
+  const Extents& shape(const Port& port) const { return operands_[port.tensor].shape; }
+
+  size_t tensor_count() const { return operands_.size(); }
+  size_t step_count() const { return steps_.size(); }
+  const char* kernel_name(size_t step) const { return kernels_[step]->name(); }
+
+  // Where tensor `i` lies and lives. False for constants.
+  struct Placement {
+    uint64_t offset;
+    uint64_t bytes;
+    uint32_t first;
+    uint32_t last;
+  };
+  bool placement(size_t tensor, Placement* out) const;
+
+ private:
+  Status resolve_ports(const format::ProgramView& program, size_t batch);
+  Status plan();
+  [[nodiscard]] bool share_memory_in_place();
+
+  static constexpr uint32_t kNoStorage = UINT32_MAX;
+
+  Array<kernels::Operand> operands_;         // one for each tensor
+  Array<kernels::Operand> step_inputs_;      // the steps' inputs, one after another
+  Array<uint32_t> step_input_tensors_;       // the tensors of step_inputs_
+  Array<kernels::Step> steps_;
+  Array<uint32_t> step_outputs_;             // tensor of each step's output
+  Array<const kernels::KernelEntry*> entries_;
+  Array<kernels::Kernel*> kernels_;
+  Array<uint8_t> kernel_memory_;
+  Array<Port> inputs_;
+  Array<Port> outputs_;
+
+  // Storages: what the planner places. Tensors that are computed in place share one; each step's scratch is one.
+  Array<uint32_t> storage_;  // of each tensor; kNoStorage for constants
+  Array<plan::Lifetime> lifetimes_;
+  Array<uint64_t> offsets_;
+  plan::Arena arena_;
+};
+
+}  // namespace figment

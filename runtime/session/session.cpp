@@ -1,0 +1,331 @@
+#include "session/session.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "kernels/portable/portable.h"
+#if FIGMENT_XNNPACK
+#include <pthreadpool.h>
+#endif
+
+namespace figment {
+
+namespace {
+
+Status no_memory(const char* what) { return Status::error(StatusCode::kOutOfMemory, "no memory for %s", what); }
+
+Status wrong(const char* text) { return Status::error(StatusCode::kInvalidArgument, "%s", text); }
+
+template <typename... Arguments>
+Status wrong(const char* format, Arguments... arguments) {
+  return Status::error(StatusCode::kInvalidArgument, format, arguments...);
+}
+
+}  // namespace
+
+Session::Session(Model* model) : model_(model) { model_->retain(); }
+
+Session::~Session() {
+  programs_.reset();
+#if FIGMENT_XNNPACK
+  if (owns_threads_) pthreadpool_destroy(threads_);
+#endif
+  model_->release();
+}
+
+Result<Session*> Session::create(Model* model, const SessionOptions& options) {
+  void* memory = allocate_memory(sizeof(Session));
+  if (memory == nullptr) return no_memory("a session");
+  auto* session = new (memory) Session(model);
+  Status status = session->prepare(options);
+  if (status.ok()) status = session->allocate_arena();
+  if (status.ok()) return session;
+  destroy(session);
+  return status;
+}
+
+void Session::destroy(Session* session) {
+  if (session == nullptr) return;
+  session->~Session();
+  release_memory(session);
+}
+
+Result<MemoryReport> Session::measure(Model* model, const SessionOptions& options) {
+  void* memory = allocate_memory(sizeof(Session));
+  if (memory == nullptr) return no_memory("a session");
+  auto* session = new (memory) Session(model);
+  const Status status = session->prepare(options);
+  const MemoryReport report = session->memory();
+  destroy(session);
+  if (!status.ok()) return status;
+  return report;
+}
+
+Status Session::prepare(const SessionOptions& options) {
+  if (options.batch < 1) return wrong("the batch must be at least 1");
+  if (options.batch > kMaxExtent) return wrong("the batch %zu is too large", options.batch);
+  if (options.threads < 1 || options.threads > 256) return wrong("threads must be 1 to 256, is %zu", options.threads);
+  batch_ = options.batch;
+  seed_ = options.seed;
+  memory_limit_ = options.memory_limit;
+  const format::ModelView& view = model_->view();
+  const bool one = options.program != nullptr;
+  size_t first = 0;
+  if (one) {
+    Result<size_t> found = model_->find_program(options.program);
+    if (!found.ok()) return found.status();
+    first = *found;
+  }
+  const size_t count = one ? 1 : view.program_count();
+  if (!programs_.allocate(count) || !program_indices_.allocate(count)) return no_memory("the session's programs");
+  for (size_t i = 0; i < count; ++i) {
+    program_indices_[i] = first + i;
+    if (Status status = programs_[i].resolve(view, first + i, batch_, options.kernels); !status.ok()) {
+      return status.with_prefix(view.program(first + i).name());
+    }
+  }
+  kernels::Environment environment;
+  environment.weights = model_->packed_weights();
+#if FIGMENT_XNNPACK
+  if (options.kernels == kernels::KernelSet::kBest) {
+    FIGMENT_RETURN_IF_ERROR(kernels::initialize_xnnpack());
+    size_t pool_bytes = 0;
+    for (const ProgramInstance& program : programs_) pool_bytes += program.pool_bytes();
+    FIGMENT_RETURN_IF_ERROR(pool_.reserve(pool_bytes));
+    threads_ = options.thread_pool;
+    if (threads_ == nullptr && options.threads > 1) {
+      threads_ = pthreadpool_create(options.threads);
+      if (threads_ == nullptr) return no_memory("the session's threads");
+      owns_threads_ = true;
+    }
+  }
+  environment.threads = threads_;
+  const kernels::Pool::Scope scope(&pool_);
+#endif
+  for (size_t i = 0; i < count; ++i) {
+    if (Status status = programs_[i].prepare(environment); !status.ok()) {
+      return status.with_prefix(view.program(program_indices_[i]).name());
+    }
+    if (programs_[i].arena_bytes() > arena_bytes_) {
+      arena_bytes_ = programs_[i].arena_bytes();
+      arena_lower_bound_ = programs_[i].arena_lower_bound();
+    }
+  }
+  const uint64_t needed = memory().total();
+  if (needed > memory_limit_) {
+    return Status::error(StatusCode::kMemoryLimit,
+                         "needs %llu bytes for batch %zu, the limit is %llu: raise it or lower the batch",
+                         static_cast<unsigned long long>(needed), batch_,
+                         static_cast<unsigned long long>(memory_limit_));
+  }
+  return {};
+}
+
+Status Session::allocate_arena() {
+  const size_t latents = model_->view().has_latent() ? model_->view().latent().size * batch_ : 0;
+  if (!latent_staging_.allocate(latents)) return no_memory("a batch of latents");
+  if (!arena_memory_.allocate(arena_bytes_ + kReadablePadding)) {
+    return Status::error(StatusCode::kOutOfMemory, "no memory for an arena of %llu bytes: lower the batch",
+                         static_cast<unsigned long long>(arena_bytes_));
+  }
+  for (ProgramInstance& program : programs_) FIGMENT_RETURN_IF_ERROR(program.bind(arena_memory_.data()));
+  return {};
+}
+
+MemoryReport Session::memory() const {
+  MemoryReport report;
+  report.model = model_->file_bytes();
+  report.packed_weights = model_->packed_bytes();
+#if FIGMENT_XNNPACK
+  report.operators = pool_.size() + pool_.overflow();
+#endif
+  report.arena = arena_bytes_;
+  if (model_->view().has_latent()) report.arena += model_->view().latent().size * batch_ * sizeof(float);
+  report.arena_lower_bound = report.arena - arena_bytes_ + arena_lower_bound_;
+  return report;
+}
+
+Result<const ProgramInstance*> Session::instance(size_t i) const {
+  for (size_t j = 0; j < programs_.size(); ++j) {
+    if (program_indices_[j] == i) return &programs_[j];
+  }
+  return Status::error(StatusCode::kNotFound, "the session was created for another program");
+}
+
+Result<size_t> Session::find_instance(const char* program) const {
+  if (program == nullptr && programs_.size() == 1) return size_t{0};
+  Result<size_t> found = model_->find_program(program);
+  if (!found.ok()) return found.status();
+  for (size_t j = 0; j < programs_.size(); ++j) {
+    if (program_indices_[j] == *found) return j;
+  }
+  return wrong("the session was not created for program \"%s\"", program);
+}
+
+namespace {
+
+// Copies `part` samples from sample `done` of the caller's tensor into the program's, or back.
+void copy_in(ProgramInstance& program, const Port& port, const float* data, size_t done, size_t part) {
+  auto* target = static_cast<float*>(program.memory(port));
+  const size_t elements = port.exporter.elements();
+  if (!port.per_batch) done = 0;
+  const float* source = data + done * port.sample_elements;
+  if (port.same_layout) {
+    std::memcpy(target, source, (port.per_batch ? part * port.sample_elements : elements) * sizeof(float));
+    return;
+  }
+  Extents shape = port.exporter;
+  if (port.batch_first) shape[0] = shape[0] / (elements / port.sample_elements) * part;
+  kernels::portable::permute(source, target, shape, port.to_ours, sizeof(float));
+}
+
+void copy_out(const ProgramInstance& program, const Port& port, float* data, size_t done, size_t part) {
+  const auto* source = static_cast<const float*>(program.memory(port));
+  const size_t elements = port.exporter.elements();
+  if (!port.per_batch) done = 0;
+  float* target = data + done * port.sample_elements;
+  if (port.same_layout) {
+    std::memcpy(target, source, (port.per_batch ? part * port.sample_elements : elements) * sizeof(float));
+    return;
+  }
+  // Our tensor has the exporter's dimension 0 first as well whenever parts of the batch are copied.
+  Extents shape = program.shape(port);
+  if (port.batch_first) shape[0] = shape[0] / (elements / port.sample_elements) * part;
+  kernels::portable::permute(source, target, shape, port.to_exporter, sizeof(float));
+}
+
+// The port of that name, or nullptr.
+const Port* find_port(std::span<const Port> ports, const char* name) {
+  for (const Port& port : ports) {
+    if (name != nullptr && std::strcmp(port.name, name) == 0) return &port;
+  }
+  return nullptr;
+}
+
+const NamedTensor* find_tensor(std::span<const NamedTensor> tensors, const char* name) {
+  for (const NamedTensor& tensor : tensors) {
+    if (tensor.name != nullptr && std::strcmp(tensor.name, name) == 0) return &tensor;
+  }
+  return nullptr;
+}
+
+Status check_tensor(const NamedTensor& tensor, const Port& port, size_t count) {
+  if (tensor.data == nullptr) return wrong("tensor \"%s\" has no data", tensor.name);
+  const size_t expected = port.per_batch ? port.sample_elements * count : port.exporter.elements();
+  if (tensor.elements != expected) {
+    return wrong("tensor \"%s\" has %zu elements, %zu samples need %zu", tensor.name, tensor.elements, count, expected);
+  }
+  return {};
+}
+
+// Whether the samples of the batch can be computed in parts.
+Status check_count(const ProgramInstance& program, size_t count, size_t batch) {
+  if (count < 1) return wrong("the number of samples must be at least 1");
+  if (count > kMaxElements) return wrong("%zu samples are too many for one call", count);
+  bool batched = false;
+  bool divisible = true;
+  for (std::span<const Port> ports : {program.inputs(), program.outputs()}) {
+    for (const Port& port : ports) {
+      batched = batched || port.per_batch;
+      // A permuted port can be cut along the batch only if the batch leads on both sides.
+      if (port.per_batch) divisible = divisible && port.batch_first && (port.same_layout || port.to_ours[0] == 0);
+    }
+  }
+  if (!batched && count != 1) return wrong("the program has no batch dimension: it takes 1 sample, not %zu", count);
+  if (batched && !divisible && count != batch) {
+    return wrong("the program's batch is not its first dimension: it takes exactly the session's batch of %zu", batch);
+  }
+  return {};
+}
+
+}  // namespace
+
+Status Session::run(const char* name, size_t count, std::span<const NamedTensor> inputs,
+                    std::span<const NamedTensor> outputs) {
+  Result<size_t> found = find_instance(name);
+  if (!found.ok()) return found.status();
+  ProgramInstance& program = programs_[*found];
+  FIGMENT_RETURN_IF_ERROR(check_count(program, count, batch_));
+  for (const NamedTensor& tensor : inputs) {
+    const Port* port = find_port(program.inputs(), tensor.name);
+    if (port == nullptr) {
+      return Status::error(StatusCode::kNotFound, "the program has no input \"%s\"; its first is \"%s\"",
+                           tensor.name == nullptr ? "" : tensor.name,
+                           program.inputs().empty() ? "" : program.inputs()[0].name);
+    }
+    FIGMENT_RETURN_IF_ERROR(check_tensor(tensor, *port, count));
+  }
+  for (const Port& port : program.inputs()) {
+    if (find_tensor(inputs, port.name) == nullptr) return wrong("input \"%s\" is missing", port.name);
+  }
+  for (const NamedTensor& tensor : outputs) {
+    const Port* port = find_port(program.outputs(), tensor.name);
+    if (port == nullptr) {
+      return Status::error(StatusCode::kNotFound, "the program has no output \"%s\"; its first is \"%s\"",
+                           tensor.name == nullptr ? "" : tensor.name, program.outputs()[0].name);
+    }
+    FIGMENT_RETURN_IF_ERROR(check_tensor(tensor, *port, count));
+  }
+  for (size_t done = 0; done < count; done += batch_) {
+    const size_t part = std::min(batch_, count - done);
+    for (const Port& port : program.inputs()) copy_in(program, port, find_tensor(inputs, port.name)->data, done, part);
+    program.run();
+    for (const NamedTensor& tensor : outputs) {
+      copy_out(program, *find_port(program.outputs(), tensor.name), tensor.data, done, part);
+    }
+  }
+  return {};
+}
+
+Status Session::generate(size_t count, const GenerateOptions& options, std::span<float> out) {
+  const format::ModelView& view = model_->view();
+  if (!view.has_latent()) return wrong("the model does not generate: it names no latent; use fig_run");
+  const format::LatentView latent = view.latent();
+  Result<size_t> found = find_instance(latent.program);
+  if (!found.ok()) return found.status();
+  ProgramInstance& program = programs_[*found];
+  FIGMENT_RETURN_IF_ERROR(check_count(program, count, batch_));
+  const Port& latent_port = *find_port(program.inputs(), latent.input);
+  const bool named = view.has_output() && std::strcmp(view.output().program, latent.program) == 0;
+  const Port& output_port = named ? *find_port(program.outputs(), view.output().port) : program.outputs()[0];
+  const size_t expected = output_port.per_batch ? output_port.sample_elements * count : output_port.exporter.elements();
+  if (out.data() == nullptr || out.size() != expected) {
+    return wrong("the output has room for %zu values, %zu samples have %zu", out.size(), count, expected);
+  }
+  for (const NamedTensor& tensor : options.inputs) {
+    const Port* port = find_port(program.inputs(), tensor.name);
+    if (port == nullptr || port == &latent_port) {
+      return Status::error(StatusCode::kNotFound, "the generator has no condition \"%s\"",
+                           tensor.name == nullptr ? "" : tensor.name);
+    }
+    FIGMENT_RETURN_IF_ERROR(check_tensor(tensor, *port, count));
+  }
+  for (const Port& port : program.inputs()) {
+    if (&port != &latent_port && find_tensor(options.inputs, port.name) == nullptr) {
+      return wrong("the generator's condition \"%s\" is missing: %zu values a sample", port.name, port.sample_elements);
+    }
+  }
+  for (size_t done = 0; done < count; done += batch_) {
+    const size_t part = std::min(batch_, count - done);
+    const float* latents = options.latents == nullptr ? latent_staging_.data() : options.latents + done * latent.size;
+    if (options.latents == nullptr) {
+      for (size_t i = 0; i < part; ++i) {
+        draw_latent(latent.prior, seed_, 0, options.first_index + done + i, latent.size,
+                    latent_staging_.data() + i * latent.size);
+      }
+    }
+    if (options.latents_out != nullptr) {
+      std::memcpy(options.latents_out + done * latent.size, latents, part * latent.size * sizeof(float));
+    }
+    copy_in(program, latent_port, latents, 0, part);
+    for (const NamedTensor& tensor : options.inputs) {
+      copy_in(program, *find_port(program.inputs(), tensor.name), tensor.data, done, part);
+    }
+    program.run();
+    copy_out(program, output_port, out.data(), done, part);
+  }
+  return {};
+}
+
+}  // namespace figment
