@@ -1,0 +1,200 @@
+#include "convert.h"
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <limits>
+#include <sstream>
+
+#include "import/import_onnx.h"
+#include "ir/runner.h"
+#include "passes/layout.h"
+#include "passes/simplify.h"
+#include "write/write_model.h"
+
+namespace figment::converter {
+
+namespace {
+
+// Latents for calibration come from another seed than any default of the runtime.
+constexpr uint64_t kCalibrationSeed = 0x5EED5EED;
+
+size_t sample_elements(const PortDefinition& port) { return element_count(port.shape, 1).value(); }
+
+const PortDefinition* find_input(const Graph& graph, const std::string& name) {
+  for (const PortDefinition& port : graph.inputs) {
+    if (port.name == name) return &port;
+  }
+  return nullptr;
+}
+
+// The input that generation draws: the one asked for, one of a usual name, or the only one if it is smaller than the
+// output. nullptr if the program does not generate.
+const PortDefinition* find_latent(const Graph& graph, const std::string& wanted) {
+  if (!wanted.empty()) return find_input(graph, wanted);
+  for (const char* usual : {"latent", "z", "noise"}) {
+    if (const PortDefinition* port = find_input(graph, usual)) return port;
+  }
+  if (graph.inputs.size() != 1 || sample_elements(graph.inputs[0]) >= sample_elements(graph.outputs[0])) return nullptr;
+  // Vectors, or vectors shaped as 1x1 images.
+  const Shape& shape = graph.inputs[0].shape;
+  const bool vector = shape.rank() >= 2 && shape[0].per_batch && element_count(shape, 1).value() == shape[1].extent;
+  return vector ? graph.inputs.data() : nullptr;
+}
+
+// The values that an output can take, from the function that makes it.
+std::pair<float, float> range_of(const Graph& graph, ValueId id) {
+  const std::vector<int32_t> producers = graph.producers();
+  while (producers[id] >= 0) {
+    const Node& node = graph.nodes[static_cast<size_t>(producers[id])];
+    if (node.kind == OpKind::kSigmoid) return {0.0F, 1.0F};
+    if (node.kind == OpKind::kTanh) return {-1.0F, 1.0F};
+    if (node.kind == OpKind::kReshape || node.kind == OpKind::kTranspose || node.kind == OpKind::kSlice) {
+      id = node.inputs[0];
+      continue;
+    }
+    const Attributes& a = node.attributes;
+    if (a.clamp_min > -1e30F && a.clamp_max < 1e30F) return {a.clamp_min, a.clamp_max};
+    break;
+  }
+  return {-1.0F, 1.0F};
+}
+
+void describe_generation(const ConvertOptions& options, const Graph& graph, const PortDefinition& latent, ModelDefinition* model) {
+  model->latent = LatentDefinition{graph.name, latent.name, static_cast<uint32_t>(sample_elements(latent)), options.prior};
+  const PortDefinition& port = graph.outputs[0];
+  OutputDefinition output;
+  output.program = graph.name;
+  output.port = port.name;
+  const bool image = port.shape.rank() == 4 && (port.shape[1].extent == 1 || port.shape[1].extent == 3);
+  output.kind = image ? format::OutputKind::kImage : format::OutputKind::kOther;
+  std::tie(output.range_min, output.range_max) = range_of(graph, port.value);
+  output.range_min = options.range_min.value_or(output.range_min);
+  output.range_max = options.range_max.value_or(output.range_max);
+  if (!(output.range_min < output.range_max)) throw Error("the output's range is empty: --range needs MIN < MAX");
+  model->output = output;
+}
+
+QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefinition& model, Graph* graph, const Progress& progress) {
+  for (const PortDefinition& port : graph->inputs) {
+    if (!(port.shape.rank() > 0 && port.shape[0].per_batch)) {
+      throw Error("int8 needs an open batch, but input " + port.name + " has shape " + to_string(port.shape) +
+                  "; export with dynamic_axes={'" + port.name + "': {0: 'batch'}}");
+    }
+  }
+  const bool generates = model.latent && model.latent->program == graph->name;
+  QuantizeOptions quantize_options;
+  quantize_options.keep_f32 = options.keep_f32;
+  quantize_options.psnr_goal_db = options.psnr_goal_db;
+  quantize_options.keep_threshold_db = options.keep_threshold_db;
+  size_t samples = options.calibration_samples;
+  TensorMap calibration;
+  for (const PortDefinition& port : graph->inputs) {
+    const auto given = options.calibration_data.find(port.name);
+    if (given != options.calibration_data.end()) samples = options.calibration_rows;
+  }
+  for (const PortDefinition& port : graph->inputs) {
+    const size_t size = sample_elements(port);
+    const auto given = options.calibration_data.find(port.name);
+    std::vector<float>& values = calibration[port.name];
+    if (given != options.calibration_data.end()) {
+      values = given->second;
+      if (values.size() != samples * size) {
+        throw Error("--calibration-data for " + port.name + " has " + std::to_string(values.size()) + " values, " +
+                    std::to_string(samples) + " samples of " + to_string(port.shape) + " have " + std::to_string(samples * size));
+      }
+    } else if (generates && port.name == model.latent->input) {
+      quantize_options.latent = port.name;
+      quantize_options.prior = model.latent->prior;
+      values.resize(samples * size);
+      for (size_t i = 0; i < samples; ++i) draw_latent(model.latent->prior, kCalibrationSeed, 0, i, size, values.data() + i * size);
+    } else {
+      throw Error("int8 needs examples of input " + port.name + ", which is no latent: give --calibration-data " + port.name + "=x.npy");
+    }
+  }
+  if (generates) quantize_options.peak = static_cast<double>(model.output->range_max) - model.output->range_min;
+  return quantize(graph, quantize_options, calibration, samples, progress);
+}
+
+void describe_ops(const std::vector<uint8_t>& file, ConvertReport* report) {
+  Runner runner(file, 1);
+  for (uint32_t p = 0; p < report->programs.size(); ++p) {
+    fig_program_info program{};
+    if (fig_model_program(runner.model(), p, &program) != FIG_OK) throw Error(fig_error_message());
+    for (uint32_t i = 0; i < program.ops; ++i) {
+      fig_op_info op{};
+      fig_tensor_info output{};
+      const char* kernel = "";
+      if (fig_model_op(runner.model(), p, i, &op) != FIG_OK || fig_model_tensor(runner.model(), p, op.output, &output) != FIG_OK ||
+          fig_session_kernel(runner.session(), p, i, &kernel) != FIG_OK) {
+        throw Error(fig_error_message());
+      }
+      std::string shape = output.type == FIG_I8 ? "i8 [" : "f32 [";
+      for (uint32_t d = 0; d < output.shape.rank; ++d) {
+        shape += d > 0 ? ", " : "";
+        shape += output.shape.per_batch[d] && output.shape.extents[d] == 1 ? "N" : std::to_string(output.shape.extents[d]);
+        if (output.shape.per_batch[d] && output.shape.extents[d] != 1) shape += "·N";
+      }
+      report->programs[p].ops.push_back({op.kind, op.name, shape + "]", kernel});
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> optimize(Graph* graph) {
+  std::vector<std::string> notes = assign_layouts(graph);
+  remove_dead(graph);
+  for (std::vector<std::string> more : {fold_affine(graph), fuse_clamps(graph)}) {
+    notes.insert(notes.end(), more.begin(), more.end());
+  }
+  remove_dead(graph);
+  if (graph->nodes.empty()) throw Error("the program computes nothing: its outputs are its inputs");
+  return notes;
+}
+
+Converted convert(const ConvertOptions& options, const Progress& progress) {
+  if (options.sources.empty()) throw Error("no model given");
+  ModelDefinition model;
+  model.name = options.name;
+  Converted result;
+  ConvertReport& report = result.report;
+  bool latent_found = false;
+  for (const Source& source : options.sources) {
+    Graph graph = import_onnx_file(source.path, source.program);
+    report.source_bytes += std::filesystem::file_size(source.path);
+    const PortDefinition* latent = find_latent(graph, options.latent);
+    latent_found = latent_found || (latent != nullptr && latent->name == options.latent);
+    if (source.program.empty()) graph.name = latent != nullptr ? "generate" : "run";
+    for (const Graph& other : model.programs) {
+      if (other.name == graph.name) throw Error("two programs are named " + graph.name + "; name them: PROGRAM=" + source.path);
+    }
+    const bool generates = latent != nullptr && !model.latent && (source.program.empty() || graph.name == "generate" || graph.name == "decode");
+    ProgramReport program;
+    program.name = graph.name;
+    program.notes = optimize(&graph);
+    if (generates) {
+      // The ports have moved with the passes.
+      describe_generation(options, graph, *find_input(graph, find_latent(graph, options.latent)->name), &model);
+    }
+    model.programs.push_back(std::move(graph));
+    report.programs.push_back(std::move(program));
+  }
+  if (!options.latent.empty() && !latent_found) throw Error("--latent " + options.latent + ": no model has an input of that name");
+  if (options.int8) {
+    const auto count = static_cast<double>(model.programs.size());
+    for (size_t i = 0; i < model.programs.size(); ++i) {
+      const Progress part = [&](double fraction) {
+        if (progress) progress((static_cast<double>(i) + fraction) / count);
+      };
+      report.programs[i].int8 = quantize_program(options, model, &model.programs[i], part);
+      remove_dead(&model.programs[i]);
+    }
+  }
+  result.file = write_model(model);
+  report.file_bytes = result.file.size();
+  describe_ops(result.file, &report);
+  return result;
+}
+
+}  // namespace figment::converter

@@ -1,0 +1,69 @@
+// The whole conversion: import, passes, quantisation, file. What figment-convert does, without its command line.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ir/graph.h"
+#include "passes/quantize.h"
+
+namespace figment::converter {
+
+struct Source {
+  std::string program;  // "" to choose: "generate" if it has a latent, else "run"
+  std::string path;
+};
+
+struct ConvertOptions {
+  std::vector<Source> sources;
+  std::string name;
+  std::string latent;              // the latent input's name; "" to find it
+  Prior prior = Prior::kNormal;
+  bool int8 = false;
+  size_t calibration_samples = 512;
+  TensorMap calibration_data;      // by input name; the latent is drawn
+  size_t calibration_rows = 0;     // samples in calibration_data
+  std::set<std::string> keep_f32;
+  double psnr_goal_db = 35;
+  double keep_threshold_db = 3;
+  std::optional<float> range_min;  // of the generated output; default by its last activation
+  std::optional<float> range_max;
+};
+
+// What happened to one program.
+struct ProgramReport {
+  std::string name;
+  std::vector<std::string> notes;  // folded, fused, laid out
+  std::optional<QuantizeReport> int8;
+  // For each op: kind, name, and the kernel that runs it on this machine.
+  struct Op {
+    std::string kind;
+    std::string name;
+    std::string output;
+    std::string kernel;
+  };
+  std::vector<Op> ops;
+};
+
+struct ConvertReport {
+  std::vector<ProgramReport> programs;
+  uint64_t source_bytes = 0;
+  uint64_t file_bytes = 0;
+};
+
+struct Converted {
+  std::vector<uint8_t> file;
+  ConvertReport report;
+};
+
+// Throws Error. `progress` may be empty.
+Converted convert(const ConvertOptions& options, const Progress& progress);
+
+// The passes that every program goes through, for tests that start from a graph of their own.
+std::vector<std::string> optimize(Graph* graph);
+
+// The report for a person.
+std::string to_text(const ConvertReport& report);
+
+}  // namespace figment::converter

@@ -1,0 +1,359 @@
+#include "import/import_onnx.h"
+
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "import/onnx_graph.h"
+
+namespace figment::converter {
+
+namespace {
+
+constexpr int64_t kOldestOpset = 11;
+// The largest single file that protobuf parses.
+constexpr size_t kLargestFile = size_t{2} << 30;
+
+std::string type_name(int type) { return onnx::TensorProto_DataType_Name(static_cast<onnx::TensorProto_DataType>(type)); }
+
+// Elements of an ONNX tensor's dimensions. Throws if they are negative or too many.
+uint64_t count_elements(const onnx::TensorProto& tensor) {
+  CheckedSize count = 1;
+  for (int64_t extent : tensor.dims()) {
+    if (extent < 0) throw Error("tensor " + tensor.name() + " has a negative dimension");
+    count *= static_cast<uint64_t>(extent);
+  }
+  if (!count.within(kMaxElements)) throw Error("tensor " + tensor.name() + " has too many elements");
+  return count.value();
+}
+
+// The elements of a tensor as T: from raw bytes or from the typed field.
+template <typename T, typename Field>
+std::vector<T> elements(const onnx::TensorProto& tensor, const Field& field) {
+  const uint64_t count = count_elements(tensor);
+  std::vector<T> values;
+  if (tensor.has_raw_data()) {
+    if (tensor.raw_data().size() != count * sizeof(T)) {
+      throw Error("tensor " + tensor.name() + " has " + std::to_string(tensor.raw_data().size()) + " bytes, its shape needs " +
+                  std::to_string(count * sizeof(T)));
+    }
+    values.resize(count);
+    if (count > 0) std::memcpy(values.data(), tensor.raw_data().data(), count * sizeof(T));
+    return values;
+  }
+  if (static_cast<uint64_t>(field.size()) != count) {
+    throw Error("tensor " + tensor.name() + " has " + std::to_string(field.size()) + " values, its shape needs " +
+                std::to_string(count));
+  }
+  values.assign(field.begin(), field.end());
+  return values;
+}
+
+Binding binding_of(const onnx::TensorProto& tensor, const std::string& name, Graph& graph) {
+  if (tensor.data_location() == onnx::TensorProto::EXTERNAL) {
+    throw Error("tensor " + name + " is stored outside the ONNX file; save the model in one file (torch.onnx.export with "
+                "external_data=False, or onnx.save with save_as_external_data=False)");
+  }
+  std::vector<uint32_t> shape;
+  count_elements(tensor);
+  for (int64_t extent : tensor.dims()) shape.push_back(static_cast<uint32_t>(extent));
+  if (shape.size() > kMaxRank) throw Error("tensor " + name + " has more than " + std::to_string(kMaxRank) + " dimensions");
+  switch (tensor.data_type()) {
+    case onnx::TensorProto::FLOAT:
+    case onnx::TensorProto::DOUBLE: {
+      std::vector<float> values;
+      if (tensor.data_type() == onnx::TensorProto::FLOAT) {
+        values = elements<float>(tensor, tensor.float_data());
+      } else {
+        for (double value : elements<double>(tensor, tensor.double_data())) values.push_back(static_cast<float>(value));
+      }
+      const ValueId id = graph.add_constant(name, shape, values);
+      Origin origin{name, shape, shape, {}, false};
+      for (size_t i = 0; i < shape.size(); ++i) origin.permutation.push_back(static_cast<uint8_t>(i));
+      graph[id].constant->origin = std::move(origin);
+      return id;
+    }
+    case onnx::TensorProto::INT64:
+    case onnx::TensorProto::INT32: {
+      IntegerTensor integers;
+      integers.scalar = shape.empty();
+      if (shape.size() > 1) throw Error("tensor " + name + " holds integers in " + std::to_string(shape.size()) + " dimensions");
+      if (tensor.data_type() == onnx::TensorProto::INT64) {
+        for (int64_t value : elements<int64_t>(tensor, tensor.int64_data())) integers.values.push_back({value, false});
+      } else {
+        for (int32_t value : elements<int32_t>(tensor, tensor.int32_data())) integers.values.push_back({value, false});
+      }
+      return integers;
+    }
+    default:
+      throw Error("tensor " + name + " is of type " + type_name(tensor.data_type()) +
+                  "; weights must be float32: export the model with .float()");
+  }
+}
+
+}  // namespace
+
+Permutation nchw_to_nhwc() { return {0, 2, 3, 1}; }
+Permutation nhwc_to_nchw() { return {0, 3, 1, 2}; }
+
+void OnnxNode::fail(const std::string& what) const {
+  throw Error("node " + name + " (" + proto.op_type() + ", opset " + std::to_string(opset) + "): " + what);
+}
+
+ValueId OnnxNode::tensor(size_t i) const {
+  if (!has_input(i)) fail("input " + std::to_string(i) + " is missing");
+  const std::string& input = proto.input(static_cast<int>(i));
+  const auto found = importer.bindings_.find(input);
+  if (found == importer.bindings_.end()) {
+    if (importer.node_outputs_.contains(input)) fail("input " + input + " is computed only later: the graph has a cycle or is not sorted");
+    fail("input " + input + " does not exist in the graph");
+  }
+  if (std::holds_alternative<IntegerTensor>(found->second)) {
+    fail("input " + input + " holds integers; only shapes may be computed with integers");
+  }
+  return std::get<ValueId>(found->second);
+}
+
+ValueId OnnxNode::constant(size_t i, const char* role) const {
+  const ValueId id = tensor(i);
+  if (!graph[id].is_constant()) fail(std::string("its ") + role + " must be a constant (an initializer)");
+  return id;
+}
+
+bool OnnxNode::is_integers(size_t i) const {
+  if (!has_input(i)) return false;
+  const auto found = importer.bindings_.find(proto.input(static_cast<int>(i)));
+  return found != importer.bindings_.end() && std::holds_alternative<IntegerTensor>(found->second);
+}
+
+const IntegerTensor& OnnxNode::integers(size_t i) const {
+  if (!is_integers(i)) {
+    if (!has_input(i)) fail("input " + std::to_string(i) + " is missing");
+    fail("input " + proto.input(static_cast<int>(i)) + " must be integers known while converting");
+  }
+  return std::get<IntegerTensor>(importer.bindings_.at(proto.input(static_cast<int>(i))));
+}
+
+std::vector<int64_t> OnnxNode::numbers(size_t i) const {
+  std::vector<int64_t> result;
+  for (const SymbolicInteger& integer : integers(i).values) {
+    if (integer.per_batch) fail("input " + proto.input(static_cast<int>(i)) + " depends on the batch");
+    result.push_back(integer.value);
+  }
+  return result;
+}
+
+float OnnxNode::scalar(size_t i) const {
+  const Value& found = graph[constant(i, "scalar input")];
+  if (found.f32().size() != 1) fail("input " + std::to_string(i) + " must be one number");
+  return found.f32()[0];
+}
+
+const onnx::AttributeProto* OnnxNode::attribute(const char* attribute_name) const {
+  for (const onnx::AttributeProto& entry : proto.attribute()) {
+    if (entry.name() == attribute_name) return &entry;
+  }
+  return nullptr;
+}
+
+int64_t OnnxNode::integer(const char* attribute_name, int64_t fallback) const {
+  const onnx::AttributeProto* found = attribute(attribute_name);
+  return found == nullptr ? fallback : found->i();
+}
+
+float OnnxNode::real(const char* attribute_name, float fallback) const {
+  const onnx::AttributeProto* found = attribute(attribute_name);
+  return found == nullptr ? fallback : found->f();
+}
+
+std::string OnnxNode::text(const char* attribute_name, const std::string& fallback) const {
+  const onnx::AttributeProto* found = attribute(attribute_name);
+  return found == nullptr ? fallback : found->s();
+}
+
+std::vector<int64_t> OnnxNode::integer_list(const char* attribute_name, std::vector<int64_t> fallback) const {
+  const onnx::AttributeProto* found = attribute(attribute_name);
+  if (found == nullptr) return fallback;
+  return {found->ints().begin(), found->ints().end()};
+}
+
+size_t OnnxNode::axis(int64_t axis, size_t rank) const {
+  const auto signed_rank = static_cast<int64_t>(rank);
+  if (axis < -signed_rank || axis >= signed_rank) fail("axis " + std::to_string(axis) + " is out of range");
+  return static_cast<size_t>(axis < 0 ? axis + signed_rank : axis);
+}
+
+void OnnxNode::bind(const Binding& binding, size_t output) const {
+  if (output >= static_cast<size_t>(proto.output_size()) || proto.output(static_cast<int>(output)).empty()) return;
+  const std::string& key = proto.output(static_cast<int>(output));
+  if (!importer.bindings_.emplace(key, binding).second) fail("output " + key + " is defined twice");
+}
+
+ValueId OnnxNode::add(OpKind kind, Attributes attributes, std::vector<ValueId> inputs, const Value* declared) const {
+  return graph.add_node(kind, name, std::move(attributes), std::move(inputs), declared);
+}
+
+ValueId OnnxNode::transpose(ValueId x, const Permutation& permutation) const {
+  Attributes attributes;
+  attributes.permutation = permutation;
+  return add(OpKind::kTranspose, attributes, {x});
+}
+
+ValueId OnnxNode::reshape(ValueId x, const Shape& shape) const {
+  Value declared;
+  declared.shape = shape;
+  return add(OpKind::kReshape, {}, {x}, &declared);
+}
+
+ValueId OnnxNode::reshaped(ValueId x, const Shape& shape) const {
+  if (graph[x].shape == shape) return x;
+  if (!graph[x].is_constant()) return reshape(x, shape);
+  Value copy = graph[x];
+  copy.shape = shape;
+  return graph.add_value(std::move(copy));
+}
+
+OnnxImporter::OnnxImporter(const onnx::ModelProto& model, Graph* graph) : model_(model), graph_(*graph) {}
+
+void OnnxImporter::check_model() const {
+  if (model_.graph().node_size() == 0) throw Error("the file has no nodes: it is not an ONNX model, or an empty one");
+  if (opset_ < kOldestOpset) {
+    throw Error("the model uses opset " + std::to_string(opset_) + "; export it with opset_version=17 (" +
+                std::to_string(kOldestOpset) + " at least)");
+  }
+}
+
+void OnnxImporter::bind_initializers() {
+  for (const onnx::TensorProto& tensor : model_.graph().initializer()) {
+    if (!bindings_.emplace(tensor.name(), binding_of(tensor, tensor.name(), graph_)).second) {
+      throw Error("initializer " + tensor.name() + " is defined twice");
+    }
+  }
+}
+
+void OnnxImporter::bind_inputs() {
+  for (const onnx::ValueInfoProto& input : model_.graph().input()) {
+    if (bindings_.contains(input.name())) continue;  // an initializer that is listed as an input too
+    const onnx::TypeProto_Tensor& type = input.type().tensor_type();
+    if (!input.type().has_tensor_type() || type.elem_type() != onnx::TensorProto::FLOAT) {
+      throw Error("input " + input.name() + " is not a float32 tensor: Figment's inputs are float32");
+    }
+    if (static_cast<size_t>(type.shape().dim_size()) > kMaxRank) {
+      throw Error("input " + input.name() + " has more than " + std::to_string(kMaxRank) + " dimensions");
+    }
+    Value value;
+    value.name = input.name();
+    for (const onnx::TensorShapeProto_Dimension& dimension : type.shape().dim()) {
+      const bool known = dimension.has_dim_value() && dimension.dim_value() > 0;
+      if (known && static_cast<uint64_t>(dimension.dim_value()) > kMaxExtent) {
+        throw Error("input " + input.name() + " has a dimension of " + std::to_string(dimension.dim_value()));
+      }
+      if (known) {
+        value.shape.push_back({static_cast<uint32_t>(dimension.dim_value()), false});
+      } else if (value.shape.rank() == 0) {
+        value.shape.push_back({1, true});
+      } else {
+        throw Error("input " + input.name() + ": dimension " + std::to_string(value.shape.rank()) +
+                    " is open; only the first, the batch, may be. Export with fixed sizes for the others");
+      }
+    }
+    if (!element_count(value.shape, 1).within(kMaxElements)) throw Error("input " + input.name() + " is too large");
+    PortDefinition port{input.name(), 0, value.shape, {}};
+    for (uint32_t i = 0; i < value.shape.rank(); ++i) port.permutation.push_back(i);
+    port.value = graph_.add_value(std::move(value));
+    bindings_[input.name()] = port.value;
+    graph_.inputs.push_back(std::move(port));
+  }
+}
+
+void OnnxImporter::bind_outputs() {
+  for (const onnx::ValueInfoProto& output : model_.graph().output()) {
+    const auto found = bindings_.find(output.name());
+    if (found == bindings_.end()) throw Error("output " + output.name() + " is never computed");
+    if (std::holds_alternative<IntegerTensor>(found->second)) {
+      throw Error("output " + output.name() + " holds integers; Figment's outputs are float32");
+    }
+    const ValueId id = std::get<ValueId>(found->second);
+    if (graph_[id].is_constant()) throw Error("output " + output.name() + " is a constant");
+    PortDefinition port{output.name(), id, graph_[id].shape, {}};
+    for (uint32_t i = 0; i < port.shape.rank(); ++i) port.permutation.push_back(i);
+    graph_.outputs.push_back(std::move(port));
+  }
+  if (graph_.outputs.empty()) throw Error("the graph has no outputs");
+}
+
+void OnnxImporter::run() {
+  for (const onnx::OperatorSetIdProto& opset : model_.opset_import()) {
+    if (opset.domain().empty() || opset.domain() == "ai.onnx") opset_ = opset.version();
+  }
+  check_model();
+  for (const onnx::NodeProto& node : model_.graph().node()) node_outputs_.insert(node.output().begin(), node.output().end());
+  bind_initializers();
+  bind_inputs();
+  for (const onnx::NodeProto& proto : model_.graph().node()) {
+    std::string name = proto.name();
+    if (name.empty()) name = proto.output_size() > 0 ? proto.output(0) : "?";
+    const OnnxNode node{*this, proto, graph_, opset_, name};
+    if (!proto.domain().empty() && proto.domain() != "ai.onnx") {
+      node.fail("ops of domain " + proto.domain() + " are not supported; export with standard ONNX ops only");
+    }
+    if (proto.op_type() == "Constant") {
+      const onnx::AttributeProto* tensor = node.attribute("value");
+      if (tensor != nullptr) {
+        node.bind(binding_of(tensor->t(), name, graph_));
+      } else if (const auto* integer = node.attribute("value_int")) {
+        node.bind(IntegerTensor{true, {{integer->i(), false}}});
+      } else if (const auto* real = node.attribute("value_float")) {
+        const float value = real->f();
+        node.bind(graph_.add_constant(name, {}, {&value, 1}));
+      } else if (const auto* list = node.attribute("value_ints")) {
+        IntegerTensor integers;
+        for (int64_t value : list->ints()) integers.values.push_back({value, false});
+        node.bind(integers);
+      } else if (const auto* reals = node.attribute("value_floats")) {
+        const std::vector<float> values(reals->floats().begin(), reals->floats().end());
+        node.bind(graph_.add_constant(name, {static_cast<uint32_t>(values.size())}, values));
+      } else {
+        node.fail("its value is not a tensor of numbers");
+      }
+      continue;
+    }
+    if (!import_arithmetic(node) && !import_windows(node) && !import_shapes(node)) {
+      node.fail("this op is not supported; rewrite the model without it, or see CONTRIBUTING.md, \"Add an op\"");
+    }
+  }
+  bind_outputs();
+  for (const Value& value : graph_.values) {
+    if (!value.is_constant() || value.type != DataType::kF32) continue;
+    for (float x : value.f32()) {
+      if (!std::isfinite(x)) throw Error("tensor " + value.name + " has NaN or infinite values; was the training diverging?");
+    }
+  }
+}
+
+Graph import_onnx(const std::string& bytes, const std::string& origin, const std::string& program) {
+  try {
+    onnx::ModelProto model;
+    if (!model.ParseFromString(bytes) || !model.has_graph()) {
+      throw Error("not an ONNX file, or a truncated one");
+    }
+    Graph graph;
+    graph.name = program;
+    OnnxImporter(model, &graph).run();
+    return graph;
+  } catch (const Error& error) {
+    throw Error(origin + ": " + error.what());
+  }
+}
+
+Graph import_onnx_file(const std::string& path, const std::string& program) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw Error("cannot open " + path + ": " + std::strerror(errno));
+  std::ostringstream bytes;
+  if (!(bytes << file.rdbuf()) || file.bad()) throw Error("cannot read " + path + " (empty, or a folder?)");
+  if (bytes.view().size() >= kLargestFile) throw Error(path + " is larger than 2 GB");
+  return import_onnx(bytes.str(), path, program);
+}
+
+}  // namespace figment::converter

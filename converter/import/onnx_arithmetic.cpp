@@ -1,0 +1,334 @@
+// ONNX ops on elements, matrix products, softmax and normalisation.
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <map>
+
+#include "import/onnx_graph.h"
+
+namespace figment::converter {
+
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+// The operands of a broadcasting op with leading ones added so that their ranks agree.
+std::pair<ValueId, ValueId> equal_ranks(const OnnxNode& node, ValueId a, ValueId b) {
+  const size_t rank = std::max(node.graph[a].shape.rank(), node.graph[b].shape.rank());
+  const auto extend = [&](ValueId x) {
+    const Shape shape = node.graph[x].shape;
+    Shape extended;
+    for (size_t i = shape.rank(); i < rank; ++i) extended.push_back({});
+    for (const Dimension& dimension : shape) extended.push_back(dimension);
+    return node.reshaped(x, extended);
+  };
+  return {extend(a), extend(b)};
+}
+
+void import_binary(const OnnxNode& node, OpKind kind) {
+  if (node.is_integers(0) && node.is_integers(1)) {
+    const IntegerTensor& a = node.integers(0);
+    const IntegerTensor& b = node.integers(1);
+    const size_t count = std::max(a.values.size(), b.values.size());
+    if ((a.values.size() != count && a.values.size() != 1) || (b.values.size() != count && b.values.size() != 1)) {
+      node.fail("its integer operands differ in length");
+    }
+    IntegerTensor result;
+    result.scalar = a.scalar && b.scalar;
+    for (size_t i = 0; i < count; ++i) {
+      const SymbolicInteger& x = a.values[a.values.size() == 1 ? 0 : i];
+      const SymbolicInteger& y = b.values[b.values.size() == 1 ? 0 : i];
+      SymbolicInteger z;
+      bool overflow = false;
+      switch (kind) {
+        case OpKind::kAdd: overflow = __builtin_add_overflow(x.value, y.value, &z.value); break;
+        case OpKind::kSubtract: overflow = __builtin_sub_overflow(x.value, y.value, &z.value); break;
+        case OpKind::kMultiply: overflow = __builtin_mul_overflow(x.value, y.value, &z.value); break;
+        default:
+          if (y.value == 0 || (x.value == INT64_MIN && y.value == -1)) node.fail("it divides an integer by zero");
+          z.value = x.value / y.value;
+      }
+      if (overflow) node.fail("its integers overflow");
+      if (x.per_batch != y.per_batch) {
+        if (kind == OpKind::kAdd || kind == OpKind::kSubtract || (kind == OpKind::kDivide && y.per_batch)) {
+          node.fail("it mixes the batch with constants in a way that is not a multiple of the batch");
+        }
+        z.per_batch = true;
+      } else if (x.per_batch) {
+        if (kind == OpKind::kMultiply) node.fail("it squares the batch");
+        z.per_batch = kind != OpKind::kDivide;
+      }
+      result.values.push_back(z);
+    }
+    node.bind(result);
+    return;
+  }
+  const auto [a, b] = equal_ranks(node, node.tensor(0), node.tensor(1));
+  node.bind(node.add(kind, {}, {a, b}));
+}
+
+void import_clip(const OnnxNode& node) {
+  Attributes attributes;
+  attributes.clamp_min = node.has_input(1) ? node.scalar(1) : node.real("min", -kInfinity);
+  attributes.clamp_max = node.has_input(2) ? node.scalar(2) : node.real("max", kInfinity);
+  node.bind(node.add(OpKind::kClamp, attributes, {node.tensor(0)}));
+}
+
+void import_relu(const OnnxNode& node) {
+  Attributes attributes;
+  attributes.clamp_min = 0;
+  node.bind(node.add(OpKind::kClamp, attributes, {node.tensor(0)}));
+}
+
+void import_alpha(const OnnxNode& node, OpKind kind, float fallback) {
+  Attributes attributes;
+  attributes.alpha = node.real("alpha", fallback);
+  node.bind(node.add(kind, attributes, {node.tensor(0)}));
+}
+
+// Softmax over one axis; before opset 13 over the axis and all behind it.
+ValueId softmax(const OnnxNode& node) {
+  const ValueId x = node.tensor(0);
+  const Shape shape = node.graph[x].shape;
+  const size_t axis = node.axis(node.integer("axis", node.opset < 13 ? 1 : -1), std::max<size_t>(shape.rank(), 1));
+  Attributes attributes;
+  if (node.opset >= 13 || axis + 1 == shape.rank()) {
+    attributes.axes = {static_cast<uint32_t>(axis)};
+    return node.add(OpKind::kSoftmax, attributes, {x});
+  }
+  Shape flat;
+  Dimension rows;
+  uint32_t columns = 1;
+  for (size_t i = 0; i < shape.rank(); ++i) {
+    if (i >= axis) {
+      if (shape[i].per_batch) node.fail("cannot normalise over the batch");
+      columns *= shape[i].extent;
+    } else {
+      rows.extent *= shape[i].extent;
+      rows.per_batch = rows.per_batch || shape[i].per_batch;
+    }
+  }
+  flat.push_back(rows);
+  flat.push_back({columns, false});
+  attributes.axes = {1};
+  return node.reshape(node.add(OpKind::kSoftmax, attributes, {node.reshape(x, flat)}), shape);
+}
+
+// x ** constant for the exponents that models use.
+void import_pow(const OnnxNode& node) {
+  const ValueId x = node.tensor(0);
+  const float exponent = node.is_integers(1) ? static_cast<float>(node.numbers(1).at(0)) : node.scalar(1);
+  if (exponent == 1) return node.bind(x);
+  if (exponent == 2) return node.bind(node.add(OpKind::kMultiply, {}, {x, x}));
+  if (exponent == 0.5F) return node.bind(node.add(OpKind::kSqrt, {}, {x}));
+  node.fail("only the exponents 0.5, 1 and 2 are supported, not " + std::to_string(exponent));
+}
+
+// y = x ⊙ scale + shift per channel (dimension 1), which passes/fuse.h folds into a neighbouring linear op.
+void import_batch_normalization(const OnnxNode& node) {
+  if (node.integer("training_mode", 0) != 0) {
+    node.fail("it is in training mode; export the model with model.eval()");
+  }
+  const ValueId x = node.tensor(0);
+  const Shape& shape = node.graph[x].shape;
+  if (shape.rank() < 2) node.fail("its input needs a channel dimension");
+  const uint32_t channels = shape[1].extent;
+  std::vector<std::vector<float>> parameters;
+  for (size_t i = 1; i <= 4; ++i) {
+    const Value& value = node.graph[node.constant(i, "scale, bias, mean and variance")];
+    if (value.f32().size() != channels) node.fail("input " + std::to_string(i) + " does not have one value per channel");
+    parameters.emplace_back(value.f32().begin(), value.f32().end());
+  }
+  const double epsilon = node.real("epsilon", 1e-5F);
+  std::vector<float> scale(channels);
+  std::vector<float> shift(channels);
+  for (uint32_t c = 0; c < channels; ++c) {
+    const double variance = parameters[3][c];
+    if (!(variance + epsilon > 0)) node.fail("channel " + std::to_string(c) + " has variance " + std::to_string(variance));
+    const double factor = parameters[0][c] / std::sqrt(variance + epsilon);
+    scale[c] = static_cast<float>(factor);
+    shift[c] = static_cast<float>(parameters[1][c] - parameters[2][c] * factor);
+  }
+  std::vector<uint32_t> broadcast(shape.rank(), 1);
+  broadcast[1] = channels;
+  const ValueId scaled = node.add(OpKind::kMultiply, {}, {x, node.graph.add_constant(node.name + ".scale", broadcast, scale)});
+  node.bind(node.add(OpKind::kAdd, {}, {scaled, node.graph.add_constant(node.name + ".shift", broadcast, shift)}));
+}
+
+// The transpose [K, O] -> [O, K] of a constant, its origin following.
+ValueId transposed_constant(const OnnxNode& node, ValueId id) {
+  const Value& value = node.graph[id];
+  const uint32_t rows = value.shape[0].extent;
+  const uint32_t columns = value.shape[1].extent;
+  std::vector<float> result(value.f32().size());
+  for (uint32_t i = 0; i < rows; ++i) {
+    for (uint32_t j = 0; j < columns; ++j) result[size_t{j} * rows + i] = value.f32()[size_t{i} * columns + j];
+  }
+  std::optional<Origin> origin = value.constant->origin;
+  if (origin && origin->permutation.size() == 2) std::swap(origin->permutation[0], origin->permutation[1]);
+  const ValueId transposed = node.graph.add_constant(value.name, {columns, rows}, result);
+  node.graph[transposed].constant->origin = origin;
+  return transposed;
+}
+
+ValueId scaled_constant(const OnnxNode& node, ValueId id, float factor) {
+  if (factor == 1) return id;
+  std::vector<float> values(node.graph[id].f32().begin(), node.graph[id].f32().end());
+  for (float& value : values) value *= factor;
+  const std::vector<uint32_t> shape = extents_of(node.graph[id].shape);
+  std::optional<Origin> origin = node.graph[id].constant->origin;
+  if (origin) origin->folded = true;
+  const ValueId scaled = node.graph.add_constant(node.graph[id].name, shape, values);
+  node.graph[scaled].constant->origin = origin;
+  return scaled;
+}
+
+Attributes swap_last_two(size_t rank) {
+  Attributes attributes;
+  for (uint32_t i = 0; i < rank; ++i) attributes.permutation.push_back(i);
+  std::swap(attributes.permutation[rank - 1], attributes.permutation[rank - 2]);
+  return attributes;
+}
+
+void import_gemm(const OnnxNode& node) {
+  ValueId a = node.tensor(0);
+  const ValueId b = node.tensor(1);
+  if (node.graph[a].shape.rank() != 2 || node.graph[b].shape.rank() != 2) node.fail("its operands must be matrices");
+  const float alpha = node.real("alpha", 1);
+  const float beta = node.real("beta", 1);
+  if (node.integer("transA", 0) != 0) a = node.add(OpKind::kTranspose, swap_last_two(2), {a});
+  const bool transposed = node.integer("transB", 0) != 0;
+  ValueId y = 0;
+  bool scaled = alpha == 1;
+  if (node.graph[b].is_constant() && !node.graph[a].is_constant()) {
+    const ValueId weights = scaled_constant(node, transposed ? b : transposed_constant(node, b), alpha);
+    scaled = true;
+    const uint32_t outputs = node.graph[weights].shape[0].extent;
+    std::vector<ValueId> inputs = {a, weights};
+    if (node.has_input(2) && node.graph[node.tensor(2)].is_constant()) {
+      const Value& c = node.value(2);
+      const std::span<const float> values = c.f32();
+      const bool row = values.size() == outputs && (c.shape.rank() < 2 || c.shape[0].extent == 1);
+      if (row || values.size() == 1) {
+        ValueId bias = node.tensor(2);
+        if (values.size() == 1 && outputs != 1) {
+          bias = node.graph.add_constant(c.name, {outputs}, std::vector<float>(outputs, values[0]));
+        } else {
+          bias = node.reshaped(bias, {{outputs, false}});
+        }
+        inputs.push_back(scaled_constant(node, bias, beta));
+        return node.bind(node.add(OpKind::kFullyConnected, {}, inputs));
+      }
+    }
+    y = node.add(OpKind::kFullyConnected, {}, inputs);
+  } else {
+    const ValueId right = transposed ? node.add(OpKind::kTranspose, swap_last_two(2), {b}) : b;
+    y = node.add(OpKind::kMatmul, {}, {a, right});
+  }
+  const auto times = [&](ValueId x, float factor) {
+    if (factor == 1) return x;
+    const auto [left, right] = equal_ranks(node, x, node.graph.add_constant(node.name + ".factor", {}, {&factor, 1}));
+    return node.add(OpKind::kMultiply, {}, {left, right});
+  };
+  if (!scaled) y = times(y, alpha);
+  if (node.has_input(2)) {
+    const auto [left, right] = equal_ranks(node, y, times(node.tensor(2), beta));
+    y = node.add(OpKind::kAdd, {}, {left, right});
+  }
+  node.bind(y);
+}
+
+void import_matmul(const OnnxNode& node) {
+  ValueId a = node.tensor(0);
+  ValueId b = node.tensor(1);
+  const size_t rank_a = node.graph[a].shape.rank();
+  const size_t rank_b = node.graph[b].shape.rank();
+  if (rank_a < 1 || rank_b < 1) node.fail("its operands need at least one dimension");
+  if (node.graph[b].is_constant() && rank_b == 2 && !node.graph[a].is_constant()) {
+    return node.bind(node.add(OpKind::kFullyConnected, {}, {a, transposed_constant(node, b)}));
+  }
+  // Vectors are matrices of one row or column.
+  if (rank_a == 1) a = node.reshaped(a, {{}, node.graph[a].shape[0]});
+  if (rank_b == 1) b = node.reshaped(b, {node.graph[b].shape[0], {}});
+  const auto [left, right] = equal_ranks(node, a, b);
+  const ValueId y = node.add(OpKind::kMatmul, {}, {left, right});
+  const Shape shape = node.graph[y].shape;
+  Shape result;
+  for (size_t i = 0; i < shape.rank(); ++i) {
+    if ((rank_a == 1 && i + 2 == shape.rank()) || (rank_b == 1 && i + 1 == shape.rank())) continue;
+    result.push_back(shape[i]);
+  }
+  node.bind(node.reshaped(y, result));
+}
+
+void import_reduce_mean(const OnnxNode& node) {
+  const ValueId x = node.tensor(0);
+  const Shape shape = node.graph[x].shape;
+  std::vector<int64_t> axes = node.has_input(1) ? node.numbers(1) : node.integer_list("axes", {});
+  if (axes.empty()) {
+    if (node.integer("noop_with_empty_axes", 0) != 0) return node.bind(x);
+    for (size_t i = 0; i < shape.rank(); ++i) axes.push_back(static_cast<int64_t>(i));
+  }
+  Attributes attributes;
+  std::vector<bool> reduced(shape.rank());
+  for (int64_t axis : axes) reduced[node.axis(axis, shape.rank())] = true;
+  for (uint32_t i = 0; i < shape.rank(); ++i) {
+    if (reduced[i]) attributes.axes.push_back(i);
+  }
+  ValueId y = node.add(OpKind::kMean, attributes, {x});
+  if (node.integer("keepdims", 1) == 0) {
+    Shape kept;
+    for (size_t i = 0; i < shape.rank(); ++i) {
+      if (!reduced[i]) kept.push_back(shape[i]);
+    }
+    y = node.reshape(y, kept);
+  }
+  node.bind(y);
+}
+
+void import_unary(const OnnxNode& node, OpKind kind) { node.bind(node.add(kind, {}, {node.tensor(0)})); }
+
+using Importer = std::function<void(const OnnxNode&)>;
+
+const std::map<std::string, Importer>& importers() {
+  const auto unary = [](OpKind kind) { return [kind](const OnnxNode& node) { import_unary(node, kind); }; };
+  const auto binary = [](OpKind kind) { return [kind](const OnnxNode& node) { import_binary(node, kind); }; };
+  static const std::map<std::string, Importer> table = {
+      {"Abs", unary(OpKind::kAbs)},
+      {"Add", binary(OpKind::kAdd)},
+      {"BatchNormalization", import_batch_normalization},
+      {"Clip", import_clip},
+      {"Div", binary(OpKind::kDivide)},
+      {"Elu", [](const OnnxNode& node) { import_alpha(node, OpKind::kElu, 1.0F); }},
+      {"Exp", unary(OpKind::kExp)},
+      {"Gemm", import_gemm},
+      {"LeakyRelu", [](const OnnxNode& node) { import_alpha(node, OpKind::kLeakyRelu, 0.01F); }},
+      {"Log", unary(OpKind::kLog)},
+      {"LogSoftmax", [](const OnnxNode& node) { node.bind(node.add(OpKind::kLog, {}, {softmax(node)})); }},
+      {"MatMul", import_matmul},
+      {"Mul", binary(OpKind::kMultiply)},
+      {"Neg", unary(OpKind::kNegate)},
+      {"Pow", import_pow},
+      {"ReduceMean", import_reduce_mean},
+      {"Relu", import_relu},
+      {"Sigmoid", unary(OpKind::kSigmoid)},
+      {"Softmax", [](const OnnxNode& node) { node.bind(softmax(node)); }},
+      {"Softplus", unary(OpKind::kSoftplus)},
+      {"Sqrt", unary(OpKind::kSqrt)},
+      {"Sub", binary(OpKind::kSubtract)},
+      {"Tanh", unary(OpKind::kTanh)},
+  };
+  return table;
+}
+
+}  // namespace
+
+bool import_arithmetic(const OnnxNode& node) {
+  const auto found = importers().find(node.proto.op_type());
+  if (found == importers().end()) return false;
+  found->second(node);
+  return true;
+}
+
+}  // namespace figment::converter

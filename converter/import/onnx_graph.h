@@ -1,0 +1,103 @@
+// An ONNX graph being imported: names bound to IR values or to integers known while converting.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "import/onnx_proto.h"
+#include "ir/graph.h"
+
+namespace figment::converter {
+
+// An integer that may be a multiple of the batch, as in shape arithmetic.
+struct SymbolicInteger {
+  int64_t value = 0;
+  bool per_batch = false;
+};
+
+// An integer tensor known while converting; rank 0 or 1.
+struct IntegerTensor {
+  bool scalar = false;
+  std::vector<SymbolicInteger> values;
+};
+
+// What an ONNX name stands for.
+using Binding = std::variant<ValueId, IntegerTensor>;
+
+class OnnxImporter {
+ public:
+  OnnxImporter(const onnx::ModelProto& model, Graph* graph);
+
+  // Imports the whole graph. Throws Error.
+  void run();
+
+ private:
+  friend struct OnnxNode;
+  void check_model() const;
+  void bind_initializers();
+  void bind_inputs();
+  void bind_outputs();
+
+  const onnx::ModelProto& model_;
+  Graph& graph_;
+  int64_t opset_ = 0;
+  std::map<std::string, Binding> bindings_;
+  std::set<std::string> node_outputs_;  // of all nodes, to tell cycles from missing tensors
+};
+
+// One node, with typed access to its inputs and attributes. All accessors throw Error with the node named.
+struct OnnxNode {
+  OnnxImporter& importer;
+  const onnx::NodeProto& proto;
+  Graph& graph;
+  int64_t opset;
+  std::string name;  // the node's own, or its first output's
+
+  [[noreturn]] void fail(const std::string& what) const;
+
+  size_t input_count() const { return static_cast<size_t>(proto.input_size()); }
+  bool has_input(size_t i) const { return i < input_count() && !proto.input(static_cast<int>(i)).empty(); }
+  // Input i as a tensor of the program.
+  ValueId tensor(size_t i) const;
+  const Value& value(size_t i) const { return graph[tensor(i)]; }
+  // Input i as a constant of the program.
+  ValueId constant(size_t i, const char* role) const;
+  bool is_integers(size_t i) const;
+  const IntegerTensor& integers(size_t i) const;
+  // Input i as plain integers (no batch).
+  std::vector<int64_t> numbers(size_t i) const;
+  // Input i as one float.
+  float scalar(size_t i) const;
+
+  const onnx::AttributeProto* attribute(const char* attribute_name) const;
+  int64_t integer(const char* attribute_name, int64_t fallback) const;
+  float real(const char* attribute_name, float fallback) const;
+  std::string text(const char* attribute_name, const std::string& fallback) const;
+  std::vector<int64_t> integer_list(const char* attribute_name, std::vector<int64_t> fallback) const;
+
+  // `axis` counted from the end if negative, checked against `rank`.
+  size_t axis(int64_t axis, size_t rank) const;
+
+  void bind(const Binding& binding, size_t output = 0) const;
+
+  // Appends an IR node named after this one.
+  ValueId add(OpKind kind, Attributes attributes, std::vector<ValueId> inputs, const Value* declared = nullptr) const;
+  ValueId transpose(ValueId x, const Permutation& permutation) const;
+  ValueId reshape(ValueId x, const Shape& shape) const;
+  // A constant with the same values in another shape of as many elements, or a reshape.
+  ValueId reshaped(ValueId x, const Shape& shape) const;
+};
+
+// Imports one node; false if the op is unknown. One function a family of ops.
+bool import_arithmetic(const OnnxNode& node);  // elementwise, softmax, matrix products, normalisation
+bool import_windows(const OnnxNode& node);     // convolution, pooling, resizing
+bool import_shapes(const OnnxNode& node);      // everything that moves or measures
+
+Permutation nchw_to_nhwc();
+Permutation nhwc_to_nchw();
+
+}  // namespace figment::converter

@@ -1,0 +1,406 @@
+// ONNX ops that move elements or compute shapes.
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <map>
+
+#include "import/onnx_graph.h"
+
+namespace figment::converter {
+
+namespace {
+
+void import_identity(const OnnxNode& node) {
+  if (node.is_integers(0)) return node.bind(node.integers(0));
+  node.bind(node.tensor(0));
+}
+
+void import_dropout(const OnnxNode& node) {
+  if (node.proto.output_size() > 1 && !node.proto.output(1).empty()) node.fail("its mask output is not supported");
+  node.bind(node.tensor(0));
+}
+
+void import_cast(const OnnxNode& node) {
+  const int64_t to = node.integer("to", onnx::TensorProto::FLOAT);
+  const bool to_integer = to == onnx::TensorProto::INT64 || to == onnx::TensorProto::INT32;
+  const bool to_float = to == onnx::TensorProto::FLOAT || to == onnx::TensorProto::DOUBLE;
+  if (node.is_integers(0)) {
+    if (to_integer) return node.bind(node.integers(0));
+    if (to_float) {
+      std::vector<float> values;
+      for (int64_t value : node.numbers(0)) values.push_back(static_cast<float>(value));
+      std::vector<uint32_t> shape;
+      if (!node.integers(0).scalar) shape.push_back(static_cast<uint32_t>(values.size()));
+      return node.bind(node.graph.add_constant(node.name, shape, values));
+    }
+  } else if (to_float) {
+    return node.bind(node.tensor(0));
+  } else if (to_integer && node.value(0).is_constant()) {
+    IntegerTensor integers;
+    integers.scalar = node.value(0).shape.rank() == 0;
+    for (float value : node.value(0).f32()) integers.values.push_back({static_cast<int64_t>(value), false});
+    return node.bind(integers);
+  }
+  node.fail("only casts between float types, and of shapes, are supported");
+}
+
+void import_shape(const OnnxNode& node) {
+  const Shape shape = node.value(0).shape;
+  const auto rank = static_cast<int64_t>(shape.rank());
+  const auto clamp = [rank](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + rank : i, 0, rank); };
+  const int64_t start = clamp(node.integer("start", 0));
+  const int64_t end = clamp(node.integer("end", rank));
+  IntegerTensor integers;
+  for (int64_t i = start; i < end; ++i) {
+    integers.values.push_back({shape[static_cast<size_t>(i)].extent, shape[static_cast<size_t>(i)].per_batch});
+  }
+  node.bind(integers);
+}
+
+ValueId slice_axis(const OnnxNode& node, ValueId x, size_t axis, uint32_t start, uint32_t extent, uint32_t step) {
+  Attributes attributes;
+  Value declared;
+  declared.shape = node.graph[x].shape;
+  for (size_t i = 0; i < declared.shape.rank(); ++i) {
+    attributes.starts.push_back(i == axis ? start : 0);
+    attributes.steps.push_back(i == axis ? step : 1);
+  }
+  declared.shape[axis] = {extent, false};
+  return node.add(OpKind::kSlice, attributes, {x}, &declared);
+}
+
+void import_gather(const OnnxNode& node) {
+  const IntegerTensor& indices = node.integers(1);
+  if (node.is_integers(0)) {
+    const IntegerTensor& from = node.integers(0);
+    IntegerTensor result;
+    result.scalar = indices.scalar;
+    for (int64_t index : node.numbers(1)) {
+      const auto count = static_cast<int64_t>(from.values.size());
+      if (index < -count || index >= count) node.fail("index " + std::to_string(index) + " is out of range");
+      result.values.push_back(from.values[static_cast<size_t>(index < 0 ? index + count : index)]);
+    }
+    return node.bind(result);
+  }
+  const ValueId x = node.tensor(0);
+  const Shape shape = node.graph[x].shape;
+  const size_t axis = node.axis(node.integer("axis", 0), shape.rank());
+  const std::vector<int64_t> numbers = node.numbers(1);
+  if (!indices.scalar || numbers.size() != 1) node.fail("only one index into a tensor is supported; use slicing");
+  const int64_t extent = shape[axis].extent;
+  if (shape[axis].per_batch) node.fail("cannot take a part of the batch");
+  const int64_t index = numbers[0] < 0 ? numbers[0] + extent : numbers[0];
+  if (index < 0 || index >= extent) node.fail("index " + std::to_string(numbers[0]) + " is out of range");
+  const ValueId y = slice_axis(node, x, axis, static_cast<uint32_t>(index), 1, 1);
+  Shape kept;
+  for (size_t i = 0; i < shape.rank(); ++i) {
+    if (i != axis) kept.push_back(shape[i]);
+  }
+  node.bind(node.reshape(y, kept));
+}
+
+std::vector<int64_t> axes_of(const OnnxNode& node, size_t input) {
+  return node.has_input(input) ? node.numbers(input) : node.integer_list("axes", {});
+}
+
+void import_unsqueeze(const OnnxNode& node) {
+  const std::vector<int64_t> axes = axes_of(node, 1);
+  if (node.is_integers(0)) {
+    IntegerTensor integers = node.integers(0);
+    if (!integers.scalar || axes.size() != 1) node.fail("integers may have one dimension only");
+    integers.scalar = false;
+    return node.bind(integers);
+  }
+  const Shape shape = node.value(0).shape;
+  const size_t rank = shape.rank() + axes.size();
+  if (rank > kMaxRank) node.fail("its output has more than " + std::to_string(kMaxRank) + " dimensions");
+  std::vector<bool> added(rank);
+  for (int64_t axis : axes) {
+    if (added[node.axis(axis, rank)]) node.fail("an axis is named twice");
+    added[node.axis(axis, rank)] = true;
+  }
+  Shape result;
+  size_t next = 0;
+  for (size_t i = 0; i < rank; ++i) result.push_back(added[i] ? Dimension{} : shape[next++]);
+  node.bind(node.reshaped(node.tensor(0), result));
+}
+
+void import_squeeze(const OnnxNode& node) {
+  const std::vector<int64_t> axes = axes_of(node, 1);
+  if (node.is_integers(0)) {
+    IntegerTensor integers = node.integers(0);
+    if (integers.values.size() == 1) integers.scalar = true;
+    return node.bind(integers);
+  }
+  const Shape shape = node.value(0).shape;
+  std::vector<bool> removed(shape.rank());
+  for (int64_t axis : axes) {
+    const size_t i = node.axis(axis, shape.rank());
+    if (shape[i] != Dimension{}) node.fail("dimension " + std::to_string(i) + " of " + to_string(shape) + " is not 1");
+    removed[i] = true;
+  }
+  Shape result;
+  for (size_t i = 0; i < shape.rank(); ++i) {
+    if (!(axes.empty() ? shape[i] == Dimension{} : removed[i])) result.push_back(shape[i]);
+  }
+  node.bind(node.reshaped(node.tensor(0), result));
+}
+
+// The shape that ONNX's Reshape means: 0 copies a dimension, -1 takes what is left.
+void import_reshape(const OnnxNode& node) {
+  if (node.is_integers(0)) {
+    IntegerTensor integers = node.integers(0);
+    integers.scalar = node.integers(1).values.empty();
+    return node.bind(integers);
+  }
+  const Shape shape = node.value(0).shape;
+  const IntegerTensor& wanted = node.integers(1);
+  if (wanted.values.size() > kMaxRank) node.fail("its output has more than " + std::to_string(kMaxRank) + " dimensions");
+  Shape result;
+  int open = -1;
+  CheckedSize known = 1;
+  size_t known_batches = 0;
+  for (size_t i = 0; i < wanted.values.size(); ++i) {
+    const SymbolicInteger& extent = wanted.values[i];
+    Dimension dimension{1, extent.per_batch};
+    if (extent.value == -1 && !extent.per_batch) {
+      if (open >= 0) node.fail("two dimensions of its shape are -1");
+      open = static_cast<int>(i);
+      result.push_back({});
+      continue;
+    }
+    if (extent.value == 0 && node.integer("allowzero", 0) == 0) {
+      if (i >= shape.rank()) node.fail("its shape copies a dimension that does not exist");
+      dimension = shape[i];
+    } else {
+      if (extent.value < 1 || static_cast<uint64_t>(extent.value) > kMaxExtent) node.fail("its shape has a dimension of " + std::to_string(extent.value));
+      dimension.extent = static_cast<uint32_t>(extent.value);
+    }
+    known *= dimension.extent;
+    known_batches += dimension.per_batch ? 1 : 0;
+    result.push_back(dimension);
+  }
+  size_t batches = 0;
+  for (const Dimension& dimension : shape) batches += dimension.per_batch ? 1 : 0;
+  const uint64_t total = element_count(shape, 1).value();
+  if (open >= 0) {
+    if (!known.valid() || known.value() == 0 || total % known.value() != 0) node.fail("its shape does not divide " + to_string(shape));
+    result[static_cast<size_t>(open)] = {static_cast<uint32_t>(total / known.value()), batches > known_batches};
+  } else if (batches == 1 && known_batches == 0 && result.rank() > 0 && shape[0].per_batch && known.valid() &&
+             known.value() == total && result[0].extent == 1) {
+    // A batch of one that was frozen into the shape while the input's stayed open.
+    result[0].per_batch = true;
+  }
+  node.bind(node.reshaped(node.tensor(0), result));
+}
+
+void import_flatten(const OnnxNode& node) {
+  const Shape shape = node.value(0).shape;
+  const int64_t given = node.integer("axis", 1);
+  const size_t axis = given == static_cast<int64_t>(shape.rank()) ? shape.rank() : node.axis(given, shape.rank());
+  Shape result = {{}, {}};
+  for (size_t i = 0; i < shape.rank(); ++i) {
+    Dimension& target = result[i < axis ? 0 : 1];
+    target.extent *= shape[i].extent;
+    target.per_batch = target.per_batch || shape[i].per_batch;
+  }
+  node.bind(node.reshaped(node.tensor(0), result));
+}
+
+void import_transpose(const OnnxNode& node) {
+  const ValueId x = node.tensor(0);
+  const size_t rank = node.graph[x].shape.rank();
+  std::vector<int64_t> reversed;
+  for (size_t i = rank; i > 0; --i) reversed.push_back(static_cast<int64_t>(i - 1));
+  Permutation permutation;
+  const std::vector<int64_t> given = node.integer_list("perm", reversed);
+  if (given.size() != rank) node.fail("perm does not name every dimension");
+  for (int64_t axis : given) permutation.push_back(static_cast<uint32_t>(node.axis(axis, rank)));
+  node.bind(node.transpose(x, permutation));
+}
+
+void import_concat(const OnnxNode& node) {
+  bool integers = true;
+  for (size_t i = 0; i < node.input_count(); ++i) integers = integers && node.is_integers(i);
+  if (integers) {
+    IntegerTensor result;
+    for (size_t i = 0; i < node.input_count(); ++i) {
+      const IntegerTensor& part = node.integers(i);
+      result.values.insert(result.values.end(), part.values.begin(), part.values.end());
+    }
+    return node.bind(result);
+  }
+  std::vector<ValueId> inputs;
+  for (size_t i = 0; i < node.input_count(); ++i) inputs.push_back(node.tensor(i));
+  Attributes attributes;
+  attributes.axes = {static_cast<uint32_t>(node.axis(node.integer("axis", 0), node.value(0).shape.rank()))};
+  node.bind(node.add(OpKind::kConcat, attributes, inputs));
+}
+
+// [start, start + step, ...) of an axis of `extent`, in ONNX's conventions. Throws for negative steps.
+struct Range {
+  uint32_t start;
+  uint32_t extent;
+  uint32_t step;
+};
+
+Range slice_range(const OnnxNode& node, int64_t start, int64_t end, int64_t step, int64_t extent) {
+  if (step < 1) node.fail("steps must be positive, one is " + std::to_string(step));
+  start = std::clamp<int64_t>(start < 0 ? start + extent : start, 0, extent);
+  end = std::clamp<int64_t>(end < 0 ? end + extent : end, 0, extent);
+  if (end <= start) node.fail("the slice is empty");
+  const int64_t count = (end - start - 1) / step + 1;
+  return {static_cast<uint32_t>(start), static_cast<uint32_t>(count), static_cast<uint32_t>(std::min<int64_t>(step, extent))};
+}
+
+void import_slice(const OnnxNode& node) {
+  const std::vector<int64_t> starts = node.numbers(1);
+  const std::vector<int64_t> ends = node.numbers(2);
+  const std::vector<int64_t> steps = node.has_input(4) ? node.numbers(4) : std::vector<int64_t>(starts.size(), 1);
+  std::vector<int64_t> axes;
+  if (node.has_input(3)) {
+    axes = node.numbers(3);
+  } else {
+    for (size_t i = 0; i < starts.size(); ++i) axes.push_back(static_cast<int64_t>(i));
+  }
+  if (ends.size() != starts.size() || axes.size() != starts.size() || steps.size() != starts.size()) {
+    node.fail("starts, ends, axes and steps differ in length");
+  }
+  if (node.is_integers(0)) {
+    const IntegerTensor& from = node.integers(0);
+    if (starts.size() != 1) node.fail("integers have one dimension only");
+    IntegerTensor result;
+    const auto count = static_cast<int64_t>(from.values.size());
+    const int64_t end = std::clamp<int64_t>(ends[0] < 0 ? ends[0] + count : ends[0], 0, count);
+    const int64_t start = std::clamp<int64_t>(starts[0] < 0 ? starts[0] + count : starts[0], 0, count);
+    if (steps[0] < 1) node.fail("steps must be positive");
+    for (int64_t i = start; i < end; i += steps[0]) result.values.push_back(from.values[static_cast<size_t>(i)]);
+    return node.bind(result);
+  }
+  ValueId x = node.tensor(0);
+  for (size_t i = 0; i < starts.size(); ++i) {
+    const Shape shape = node.graph[x].shape;
+    const size_t axis = node.axis(axes[i], shape.rank());
+    if (shape[axis].per_batch) {
+      if (starts[i] == 0 && ends[i] >= INT32_MAX && steps[i] == 1) continue;
+      node.fail("cannot take a part of the batch");
+    }
+    const Range range = slice_range(node, starts[i], ends[i], steps[i], shape[axis].extent);
+    if (range.extent == shape[axis].extent && range.step == 1) continue;
+    x = slice_axis(node, x, axis, range.start, range.extent, range.step);
+  }
+  node.bind(x);
+}
+
+void import_split(const OnnxNode& node) {
+  const ValueId x = node.tensor(0);
+  const Shape shape = node.graph[x].shape;
+  const size_t axis = node.axis(node.integer("axis", 0), shape.rank());
+  if (shape[axis].per_batch) node.fail("cannot split the batch");
+  const auto parts = static_cast<size_t>(node.proto.output_size());
+  std::vector<int64_t> sizes = node.has_input(1) ? node.numbers(1) : node.integer_list("split", {});
+  if (sizes.empty()) {
+    const int64_t part = (static_cast<int64_t>(shape[axis].extent) + static_cast<int64_t>(parts) - 1) / static_cast<int64_t>(parts);
+    for (int64_t left = shape[axis].extent; left > 0; left -= part) sizes.push_back(std::min(part, left));
+  }
+  int64_t total = 0;
+  for (int64_t size : sizes) total += size < 1 ? INT32_MIN : size;
+  if (sizes.size() != parts || total != shape[axis].extent) node.fail("its parts do not make up the dimension");
+  uint32_t start = 0;
+  for (size_t i = 0; i < parts; ++i) {
+    const auto extent = static_cast<uint32_t>(sizes[i]);
+    node.bind(slice_axis(node, x, axis, start, extent, 1), i);
+    start += extent;
+  }
+}
+
+void import_pad(const OnnxNode& node) {
+  const ValueId x = node.tensor(0);
+  const size_t rank = node.graph[x].shape.rank();
+  const std::vector<int64_t> pads = node.has_input(1) ? node.numbers(1) : node.integer_list("pads", {});
+  std::vector<int64_t> axes;
+  if (node.has_input(3)) axes = node.numbers(3);
+  if (axes.empty()) {
+    for (size_t i = 0; i < rank; ++i) axes.push_back(static_cast<int64_t>(i));
+  }
+  if (pads.size() != 2 * axes.size()) node.fail("pads needs two values for each dimension");
+  Attributes attributes;
+  for (size_t i = 0; i < rank; ++i) {
+    attributes.before.push_back(0);
+    attributes.after.push_back(0);
+  }
+  for (size_t i = 0; i < axes.size(); ++i) {
+    const size_t axis = node.axis(axes[i], rank);
+    const int64_t before = pads[i];
+    const int64_t after = pads[axes.size() + i];
+    if (before < 0 || after < 0 || before > INT32_MAX || after > INT32_MAX) node.fail("negative pads are not supported; use Slice");
+    attributes.before[axis] = static_cast<uint32_t>(before);
+    attributes.after[axis] = static_cast<uint32_t>(after);
+  }
+  const std::string mode = node.text("mode", "constant");
+  if (mode == "constant") {
+    attributes.pad_mode = format::PadMode::kConstant;
+    if (node.has_input(2)) attributes.pad_value = node.scalar(2);
+  } else if (mode == "reflect") {
+    attributes.pad_mode = format::PadMode::kReflect;
+  } else if (mode == "edge") {
+    attributes.pad_mode = format::PadMode::kEdge;
+  } else {
+    node.fail("mode " + mode + " is not supported");
+  }
+  node.bind(node.add(OpKind::kPad, attributes, {x}));
+}
+
+void import_constant_of_shape(const OnnxNode& node) {
+  CheckedSize count = 1;
+  std::vector<uint32_t> shape;
+  for (int64_t extent : node.numbers(0)) {
+    if (extent < 1 || static_cast<uint64_t>(extent) > kMaxExtent) node.fail("its shape has a dimension of " + std::to_string(extent));
+    shape.push_back(static_cast<uint32_t>(extent));
+    count *= static_cast<uint64_t>(extent);
+  }
+  if (!count.within(1U << 24)) node.fail("its output is too large");
+  float real = 0;
+  if (const onnx::AttributeProto* value = node.attribute("value")) {
+    const onnx::TensorProto& tensor = value->t();
+    if (tensor.data_type() == onnx::TensorProto::INT64 && shape.size() <= 1) {
+      int64_t integer = 0;
+      if (tensor.int64_data_size() == 1) integer = tensor.int64_data(0);
+      if (tensor.raw_data().size() == sizeof integer) std::memcpy(&integer, tensor.raw_data().data(), sizeof integer);
+      IntegerTensor integers{shape.empty(), std::vector<SymbolicInteger>(count.value(), {integer, false})};
+      return node.bind(integers);
+    }
+    if (tensor.data_type() != onnx::TensorProto::FLOAT) node.fail("its value must be float32 or int64");
+    if (tensor.float_data_size() == 1) real = tensor.float_data(0);
+    if (tensor.raw_data().size() == sizeof real) std::memcpy(&real, tensor.raw_data().data(), sizeof real);
+  }
+  node.bind(node.graph.add_constant(node.name, shape, std::vector<float>(count.value(), real)));
+}
+
+}  // namespace
+
+bool import_shapes(const OnnxNode& node) {
+  static const std::map<std::string, std::function<void(const OnnxNode&)>> table = {
+      {"Cast", import_cast},
+      {"Concat", import_concat},
+      {"ConstantOfShape", import_constant_of_shape},
+      {"Dropout", import_dropout},
+      {"Flatten", import_flatten},
+      {"Gather", import_gather},
+      {"Identity", import_identity},
+      {"Pad", import_pad},
+      {"Reshape", import_reshape},
+      {"Shape", import_shape},
+      {"Slice", import_slice},
+      {"Split", import_split},
+      {"Squeeze", import_squeeze},
+      {"Transpose", import_transpose},
+      {"Unsqueeze", import_unsqueeze},
+  };
+  const auto found = table.find(node.proto.op_type());
+  if (found == table.end()) return false;
+  found->second(node);
+  return true;
+}
+
+}  // namespace figment::converter

@@ -1,0 +1,149 @@
+#include "ir/graph.h"
+
+#include <cstring>
+#include <sstream>
+
+namespace figment::converter {
+
+ValueId Graph::add_value(Value value) {
+  values.push_back(std::move(value));
+  return static_cast<ValueId>(values.size() - 1);
+}
+
+ValueId Graph::add_constant(std::string constant_name, const std::vector<uint32_t>& shape,
+                            std::span<const float> values_f32) {
+  Value value;
+  value.name = std::move(constant_name);
+  value.shape = constant_shape(shape);
+  value.constant.emplace();
+  value.constant->bytes.resize(values_f32.size_bytes());
+  if (!values_f32.empty()) std::memcpy(value.constant->bytes.data(), values_f32.data(), values_f32.size_bytes());
+  return add_value(std::move(value));
+}
+
+ValueId Graph::add_constant_i32(std::string constant_name, std::span<const int32_t> values_i32) {
+  Value value;
+  value.name = std::move(constant_name);
+  value.type = DataType::kI32;
+  value.shape = constant_shape({static_cast<uint32_t>(values_i32.size())});
+  value.constant.emplace();
+  value.constant->bytes.resize(values_i32.size_bytes());
+  std::memcpy(value.constant->bytes.data(), values_i32.data(), values_i32.size_bytes());
+  return add_value(std::move(value));
+}
+
+format::TensorType infer(const Graph& graph, OpKind kind, const Attributes& attributes,
+                         const std::vector<ValueId>& inputs, const Value& declared, const std::string& node_name) {
+  std::vector<format::TensorType> types;
+  for (ValueId id : inputs) {
+    const Value& value = graph[id];
+    types.push_back({value.type, value.shape, {value.scales, value.zero_point}, value.is_constant()});
+  }
+  const format::TensorType wanted{declared.type, declared.shape, {declared.scales, declared.zero_point}, false};
+  Result<format::TensorType> output = format::infer_output(kind, attributes, types, wanted);
+  if (!output.ok()) {
+    std::string shapes;
+    for (ValueId id : inputs) shapes += (shapes.empty() ? "" : ", ") + to_string(graph[id].shape);
+    throw Error("node " + node_name + " (" + format::name_of(kind) + " of " + shapes + "): " + output.status().message());
+  }
+  if (!element_count(output->shape, 1).within(kMaxElements)) {
+    throw Error("node " + node_name + ": its output " + to_string(output->shape) + " is too large");
+  }
+  return *output;
+}
+
+ValueId Graph::add_node(OpKind kind, std::string node_name, Attributes attributes, std::vector<ValueId> node_inputs,
+                        const Value* declared) {
+  // The type borrows from the declaration.
+  static const Value kUndeclared;
+  const Value& wanted = declared != nullptr ? *declared : kUndeclared;
+  const format::TensorType type = infer(*this, kind, attributes, node_inputs, wanted, node_name);
+  Value value;
+  value.name = declared != nullptr && !declared->name.empty() ? declared->name : node_name;
+  value.type = type.type;
+  value.shape = type.shape;
+  value.scales.assign(type.quantization.scales.begin(), type.quantization.scales.end());
+  value.zero_point = type.quantization.zero_point;
+  const ValueId output = add_value(std::move(value));
+  nodes.push_back({kind, std::move(node_name), std::move(attributes), std::move(node_inputs), output});
+  return output;
+}
+
+std::vector<uint32_t> Graph::use_counts() const {
+  std::vector<uint32_t> counts(values.size());
+  for (const Node& node : nodes) {
+    for (ValueId id : node.inputs) ++counts[id];
+  }
+  for (const PortDefinition& port : outputs) ++counts[port.value];
+  return counts;
+}
+
+std::vector<int32_t> Graph::producers() const {
+  std::vector<int32_t> result(values.size(), -1);
+  for (size_t i = 0; i < nodes.size(); ++i) result[nodes[i].output] = static_cast<int32_t>(i);
+  return result;
+}
+
+std::string to_string(const Shape& shape) {
+  std::ostringstream out;
+  out << '[';
+  for (size_t i = 0; i < shape.rank(); ++i) {
+    if (i > 0) out << ", ";
+    if (!shape[i].per_batch) {
+      out << shape[i].extent;
+    } else if (shape[i].extent == 1) {
+      out << 'N';
+    } else {
+      out << shape[i].extent << "·N";
+    }
+  }
+  out << ']';
+  return out.str();
+}
+
+std::string dump(const Graph& graph) {
+  std::ostringstream out;
+  const auto describe = [&](ValueId id) {
+    const Value& value = graph[id];
+    out << '%' << id << ' ' << format::name_of(value.type) << to_string(value.shape);
+    if (value.scales.size() == 1) out << " scale " << value.scales[0] << " zero " << value.zero_point;
+    if (value.is_constant()) out << " const";
+  };
+  out << "program " << graph.name << '\n';
+  for (const PortDefinition& port : graph.inputs) {
+    out << "  input " << port.name << " = ";
+    describe(port.value);
+    out << '\n';
+  }
+  for (const Node& node : graph.nodes) {
+    out << "  ";
+    describe(node.output);
+    out << " = " << format::name_of(node.kind) << '(';
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      if (i > 0) out << ", ";
+      describe(node.inputs[i]);
+    }
+    out << ")  # " << node.name << '\n';
+  }
+  for (const PortDefinition& port : graph.outputs) {
+    out << "  output " << port.name << " = ";
+    describe(port.value);
+    out << '\n';
+  }
+  return out.str();
+}
+
+std::vector<uint32_t> extents_of(const Shape& shape) {
+  std::vector<uint32_t> extents;
+  for (const Dimension& dimension : shape) extents.push_back(dimension.extent);
+  return extents;
+}
+
+Shape constant_shape(const std::vector<uint32_t>& extents) {
+  if (extents.size() > kMaxRank) throw Error("a constant has more than " + std::to_string(kMaxRank) + " dimensions");
+  Shape shape;
+  for (uint32_t extent : extents) shape.push_back({extent, false});
+  return shape;
+}
+
+}  // namespace figment::converter

@@ -1,0 +1,137 @@
+// The converter's intermediate representation: a program as values and nodes, with the ops of runtime/format.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "core/philox.h"
+#include "format/model_view.h"
+#include "format/op.h"
+
+namespace figment::converter {
+
+using format::Attributes;
+using format::DataType;
+using format::OpKind;
+using format::Window;
+
+// What went wrong and what to do, for the user.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+using ValueId = uint32_t;
+
+// How a constant relates to the exporter's parameter: see Parameter in runtime/format/model.fbs.
+struct Origin {
+  std::string name;
+  std::vector<uint32_t> shape;
+  std::vector<uint32_t> split;
+  std::vector<uint8_t> permutation;
+  bool folded = false;
+};
+
+struct Constant {
+  std::vector<uint8_t> bytes;
+  std::optional<Origin> origin;
+};
+
+// A tensor. Constants hold their values; the others are computed.
+struct Value {
+  std::string name;
+  DataType type = DataType::kF32;
+  Shape shape;
+  std::vector<float> scales;  // quantisation, if any
+  int32_t zero_point = 0;
+  std::optional<Constant> constant;
+
+  bool is_constant() const { return constant.has_value(); }
+  size_t elements() const { return element_count(shape, 1).value(); }
+  std::span<const float> f32() const {
+    return {reinterpret_cast<const float*>(constant->bytes.data()), constant->bytes.size() / sizeof(float)};
+  }
+};
+
+struct Node {
+  OpKind kind{};
+  std::string name;  // the exporter's
+  Attributes attributes;
+  std::vector<ValueId> inputs;
+  ValueId output = 0;
+};
+
+struct PortDefinition {
+  std::string name;
+  ValueId value = 0;
+  Shape shape;              // the exporter's
+  Permutation permutation;  // the value's dimension i is the exporter's dimension permutation[i]
+};
+
+// A program. Nodes stand in the order of execution and each value is written once.
+struct Graph {
+  std::string name;
+  std::vector<Value> values;
+  std::vector<Node> nodes;
+  std::vector<PortDefinition> inputs;
+  std::vector<PortDefinition> outputs;
+  bool fully_int8 = false;
+
+  Value& operator[](ValueId id) { return values[id]; }
+  const Value& operator[](ValueId id) const { return values[id]; }
+
+  ValueId add_value(Value value);
+  ValueId add_constant(std::string name, const std::vector<uint32_t>& shape, std::span<const float> values_f32);
+  ValueId add_constant_i32(std::string name, std::span<const int32_t> values_i32);
+  // Appends a node whose output's type and shape follow from op.h's rules; `declared` is needed where they do not
+  // determine it. Throws Error when the op is invalid.
+  ValueId add_node(OpKind kind, std::string node_name, Attributes attributes, std::vector<ValueId> node_inputs,
+                   const Value* declared = nullptr);
+
+  // How often each value is read by nodes and output ports.
+  std::vector<uint32_t> use_counts() const;
+  // The node that writes each value, or -1.
+  std::vector<int32_t> producers() const;
+};
+
+// The rule of op.h applied to a node's inputs.
+format::TensorType infer(const Graph& graph, OpKind kind, const Attributes& attributes,
+                         const std::vector<ValueId>& inputs, const Value& declared, const std::string& node_name);
+
+// What generation draws and how its output is to be read.
+struct LatentDefinition {
+  std::string program;
+  std::string input;
+  uint32_t size = 0;
+  Prior prior = Prior::kNormal;
+};
+
+struct OutputDefinition {
+  std::string program;
+  std::string port;
+  format::OutputKind kind = format::OutputKind::kOther;
+  float range_min = -1;
+  float range_max = 1;
+};
+
+// A whole model file.
+struct ModelDefinition {
+  std::string name;
+  std::vector<std::pair<std::string, std::string>> metadata;
+  std::vector<Graph> programs;
+  std::optional<LatentDefinition> latent;
+  std::optional<OutputDefinition> output;
+};
+
+// "[4·N, 28, 28, 1]" and a listing of the whole program, for people.
+std::string to_string(const Shape& shape);
+std::string dump(const Graph& graph);
+
+std::vector<uint32_t> extents_of(const Shape& shape);
+Shape constant_shape(const std::vector<uint32_t>& extents);
+
+}  // namespace figment::converter

@@ -1,0 +1,62 @@
+#include "ir/runner.h"
+
+#include <cstring>
+
+namespace figment::converter {
+
+namespace {
+constexpr size_t kAlignment = 64;
+}
+
+Runner::Runner(const std::vector<uint8_t>& file, uint32_t batch, fig_kernels kernels) : memory_(file.size() + kAlignment) {
+  void* start = memory_.data();
+  size_t space = memory_.size();
+  std::align(kAlignment, file.size(), start, space);
+  std::memcpy(start, file.data(), file.size());
+  fig_session_options options{};
+  options.struct_size = sizeof options;
+  options.batch = batch;
+  options.kernels = kernels;
+  if (fig_model_open_memory(start, file.size(), &model_) != FIG_OK ||
+      fig_session_create(model_, &options, &session_) != FIG_OK) {
+    release();
+    throw Error(fig_error_message());
+  }
+}
+
+Runner::~Runner() { release(); }
+
+void Runner::release() {
+  fig_session_destroy(session_);
+  fig_model_close(model_);
+}
+
+TensorMap Runner::run(const std::string& program, const TensorMap& inputs, size_t count) {
+  fig_model_info model{};
+  fig_model_get_info(model_, &model);
+  TensorMap results;
+  for (uint32_t p = 0; p < model.programs; ++p) {
+    fig_program_info info{};
+    fig_model_program(model_, p, &info);
+    if (program != info.name) continue;
+    std::vector<fig_tensor> in;
+    for (const auto& [name, values] : inputs) in.push_back({name.c_str(), const_cast<float*>(values.data()), values.size()});
+    std::vector<fig_tensor> out;
+    for (uint32_t i = 0; i < info.outputs; ++i) {
+      fig_port_info port{};
+      fig_model_output(model_, p, i, &port);
+      size_t elements = 1;
+      for (uint32_t d = 0; d < port.shape.rank; ++d) elements *= port.shape.extents[d] * (port.shape.per_batch[d] ? count : 1);
+      std::vector<float>& values = results[port.name];
+      values.resize(elements);
+      out.push_back({port.name, values.data(), values.size()});
+    }
+    if (fig_run(session_, info.name, count, in.data(), in.size(), out.data(), out.size()) != FIG_OK) {
+      throw Error(fig_error_message());
+    }
+    return results;
+  }
+  throw Error("no program " + program);
+}
+
+}  // namespace figment::converter

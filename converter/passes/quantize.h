@@ -1,0 +1,51 @@
+// Static post-training quantisation to int8: activations with one scale each, weights with one for each output
+// channel; the arithmetic is that of runtime/format/FORMAT.md.
+#pragma once
+
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "ir/graph.h"
+#include "ir/runner.h"
+
+namespace figment::converter {
+
+struct QuantizeOptions {
+  std::set<std::string> keep_f32;  // names of nodes that stay f32
+  double psnr_goal_db = 35;        // below it, linear layers that cost more than the threshold stay f32
+  double keep_threshold_db = 3;
+  std::string latent;              // the input with a known prior, "" for none
+  Prior prior = Prior::kNormal;
+  double peak = 0;                 // of the output, for PSNR: white - black; 0: the largest difference seen
+};
+
+// A node of the f32 program and what became of it.
+struct LayerReport {
+  std::string name;
+  OpKind kind{};
+  bool int8 = false;
+  std::string reason;        // why it stayed f32
+  double sqnr_db = 0;        // signal to quantisation noise of its output, all before it quantised too; if int8
+  std::string range_choice;  // how its output's range was chosen
+  double low = 0;
+  double high = 0;
+};
+
+struct QuantizeReport {
+  std::vector<LayerReport> layers;
+  double psnr_db = 0;  // of all outputs against f32, on samples that were not calibrated on
+  size_t calibration_samples = 0;
+  bool fully_int8 = false;
+};
+
+// Called with the fraction done.
+using Progress = std::function<void(double)>;
+
+// Replaces `graph` by its int8 version. `calibration` holds all inputs for `samples` samples, of which the last
+// quarter is held out to measure on. Throws Error.
+QuantizeReport quantize(Graph* graph, const QuantizeOptions& options, const TensorMap& calibration, size_t samples,
+                        const Progress& progress);
+
+}  // namespace figment::converter

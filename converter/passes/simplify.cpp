@@ -1,0 +1,202 @@
+#include "passes/simplify.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+
+namespace figment::converter {
+
+namespace {
+
+bool is_linear(OpKind kind) {
+  return kind == OpKind::kFullyConnected || kind == OpKind::kConv2d || kind == OpKind::kConvTranspose2d;
+}
+
+// The values of a constant that is one number, or one number per element of the last dimension; else nothing.
+std::vector<float> per_channel(const Value& value, uint32_t channels) {
+  if (!value.is_constant() || value.type != DataType::kF32) return {};
+  const std::span<const float> data = value.f32();
+  if (data.size() == 1) return std::vector<float>(channels, data[0]);
+  const bool last = data.size() == channels && value.shape.rank() > 0 && value.shape.from_end(0).extent == channels;
+  return last ? std::vector<float>(data.begin(), data.end()) : std::vector<float>();
+}
+
+// Redirects all reads of `from` to `to` and removes the node that wrote `from`.
+void replace(Graph* graph, size_t node, ValueId to) {
+  const ValueId from = graph->nodes[node].output;
+  for (Node& reader : graph->nodes) std::replace(reader.inputs.begin(), reader.inputs.end(), from, to);
+  for (PortDefinition& port : graph->outputs) {
+    if (port.value == from) port.value = to;
+  }
+  graph->nodes.erase(graph->nodes.begin() + static_cast<std::ptrdiff_t>(node));
+}
+
+ValueId replaced_constant(Graph* graph, ValueId id, const std::vector<float>& values) {
+  const Value old = (*graph)[id];
+  const ValueId result = graph->add_constant(old.name, extents_of(old.shape), values);
+  if (old.constant->origin) {
+    (*graph)[result].constant->origin = old.constant->origin;
+    (*graph)[result].constant->origin->folded = true;
+  }
+  return result;
+}
+
+// y = (linear(x)) * scale + shift, per output channel, folded into the weights and bias of `linear`.
+void apply_affine(Graph* graph, Node* linear, std::vector<float> scale, std::vector<float> shift) {
+  const ValueId weights = linear->inputs[1];
+  const uint32_t outputs = (*graph)[weights].shape[0].extent;
+  // A reshape in between may have split the outputs into groups of channels.
+  const auto spread = [outputs](std::vector<float> values) {
+    std::vector<float> result(outputs);
+    for (uint32_t i = 0; i < outputs; ++i) result[i] = values[i % values.size()];
+    return result;
+  };
+  scale = spread(std::move(scale));
+  shift = spread(std::move(shift));
+  std::vector<float> data((*graph)[weights].f32().begin(), (*graph)[weights].f32().end());
+  const size_t row = data.size() / outputs;
+  for (size_t i = 0; i < data.size(); ++i) data[i] *= scale[i / row];
+  std::vector<float> bias(outputs, 0);
+  if (linear->inputs.size() == 3) bias.assign((*graph)[linear->inputs[2]].f32().begin(), (*graph)[linear->inputs[2]].f32().end());
+  for (uint32_t i = 0; i < outputs; ++i) bias[i] = bias[i] * scale[i] + shift[i];
+  linear->inputs[1] = replaced_constant(graph, weights, data);
+  if (linear->inputs.size() == 3) {
+    linear->inputs[2] = replaced_constant(graph, linear->inputs[2], bias);
+  } else {
+    linear->inputs.push_back(graph->add_constant((*graph)[weights].name + ".bias", {outputs}, bias));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> fold_affine(Graph* graph) {
+  std::vector<std::string> notes;
+  for (size_t i = 0; i < graph->nodes.size();) {
+    const Node node = graph->nodes[i];
+    const auto skip = [&] { ++i; };
+    if (!format::is_binary(node.kind) || node.attributes.clamps()) {
+      skip();
+      continue;
+    }
+    const std::vector<uint32_t> uses = graph->use_counts();
+    const std::vector<int32_t> producers = graph->producers();
+    const size_t computed = (*graph)[node.inputs[0]].is_constant() ? 1 : 0;
+    const ValueId x = node.inputs[computed];
+    const Shape& shape = (*graph)[node.output].shape;
+    if ((*graph)[x].shape != shape || shape.rank() == 0 || uses[x] != 1 || producers[x] < 0) {
+      skip();
+      continue;
+    }
+    const uint32_t channels = shape.from_end(0).extent;
+    std::vector<float> constant = per_channel((*graph)[node.inputs[1 - computed]], channels);
+    if (constant.empty() || shape.from_end(0).per_batch || (node.kind == OpKind::kDivide && computed == 1)) {
+      skip();
+      continue;
+    }
+    // Back through at most one reshape that keeps channels innermost.
+    Node* linear = &graph->nodes[static_cast<size_t>(producers[x])];
+    if (linear->kind == OpKind::kReshape && uses[linear->inputs[0]] == 1 && producers[linear->inputs[0]] >= 0) {
+      linear = &graph->nodes[static_cast<size_t>(producers[linear->inputs[0]])];
+      if (linear->kind != OpKind::kFullyConnected) linear = nullptr;
+    }
+    if (linear == nullptr || !is_linear(linear->kind) || linear->attributes.clamps() ||
+        (*graph)[linear->inputs[1]].shape[0].extent % channels != 0) {
+      skip();
+      continue;
+    }
+    std::vector<float> scale(channels, 1);
+    std::vector<float> shift(channels, 0);
+    switch (node.kind) {
+      case OpKind::kMultiply: scale = constant; break;
+      case OpKind::kDivide:
+        std::transform(constant.begin(), constant.end(), scale.begin(), [](float c) { return 1 / c; });
+        break;
+      case OpKind::kAdd: shift = constant; break;
+      default:
+        if (computed == 0) {
+          std::transform(constant.begin(), constant.end(), shift.begin(), [](float c) { return -c; });
+        } else {
+          shift = constant;
+          std::fill(scale.begin(), scale.end(), -1.0F);
+        }
+    }
+    const bool finite = std::all_of(scale.begin(), scale.end(), [](float s) { return std::isfinite(s); });
+    if (!finite) {
+      skip();
+      continue;
+    }
+    const std::string into = linear->name;
+    apply_affine(graph, linear, scale, shift);
+    if (notes.empty() || notes.back() != node.name + ": folded into " + into) notes.push_back(node.name + ": folded into " + into);
+    replace(graph, i, x);
+  }
+  return notes;
+}
+
+std::vector<std::string> fuse_clamps(Graph* graph) {
+  std::vector<std::string> notes;
+  for (size_t i = 0; i < graph->nodes.size();) {
+    const Node node = graph->nodes[i];
+    const ValueId x = node.inputs[0];
+    const std::vector<int32_t> producers = graph->producers();
+    if (node.kind == OpKind::kClamp && graph->use_counts()[x] == 1 && producers[x] >= 0) {
+      Node& linear = graph->nodes[static_cast<size_t>(producers[x])];
+      const float low = std::max(linear.attributes.clamp_min, node.attributes.clamp_min);
+      const float high = std::min(linear.attributes.clamp_max, node.attributes.clamp_max);
+      if (is_linear(linear.kind) && low < high) {
+        linear.attributes.clamp_min = low;
+        linear.attributes.clamp_max = high;
+        notes.push_back(node.name + ": fused into " + linear.name);
+        replace(graph, i, x);
+        continue;
+      }
+    }
+    ++i;
+  }
+  return notes;
+}
+
+void remove_dead(Graph* graph) {
+  for (size_t i = 0; i < graph->nodes.size();) {
+    Node& node = graph->nodes[i];
+    if (node.kind == OpKind::kReshape) {
+      const int32_t producer = graph->producers()[node.inputs[0]];
+      if (producer >= 0 && graph->nodes[static_cast<size_t>(producer)].kind == OpKind::kReshape) {
+        node.inputs[0] = graph->nodes[static_cast<size_t>(producer)].inputs[0];
+      }
+      if ((*graph)[node.inputs[0]].shape == (*graph)[node.output].shape) {
+        replace(graph, i, node.inputs[0]);
+        continue;
+      }
+    }
+    ++i;
+  }
+  // Backwards, so that what only dead nodes read dies too.
+  std::vector<uint32_t> uses = graph->use_counts();
+  for (size_t i = graph->nodes.size(); i > 0; --i) {
+    const Node& node = graph->nodes[i - 1];
+    if (uses[node.output] != 0) continue;
+    for (ValueId id : node.inputs) --uses[id];
+    graph->nodes.erase(graph->nodes.begin() + static_cast<std::ptrdiff_t>(i - 1));
+  }
+  // Renumber the values that are left.
+  for (const PortDefinition& port : graph->inputs) ++uses[port.value];
+  std::vector<Value> kept;
+  std::vector<ValueId> renumbered(graph->values.size());
+  for (ValueId id = 0; id < graph->values.size(); ++id) {
+    const bool written = std::any_of(graph->nodes.begin(), graph->nodes.end(), [id](const Node& node) { return node.output == id; });
+    if (uses[id] == 0 && !written) continue;
+    renumbered[id] = static_cast<ValueId>(kept.size());
+    kept.push_back(std::move(graph->values[id]));
+  }
+  graph->values = std::move(kept);
+  for (Node& node : graph->nodes) {
+    for (ValueId& id : node.inputs) id = renumbered[id];
+    node.output = renumbered[node.output];
+  }
+  for (PortDefinition& port : graph->inputs) port.value = renumbered[port.value];
+  for (PortDefinition& port : graph->outputs) port.value = renumbered[port.value];
+}
+
+}  // namespace figment::converter

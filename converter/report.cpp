@@ -1,0 +1,43 @@
+// The conversion report as text for a person.
+#include <sstream>
+
+#include "convert.h"
+#include "io/terminal.h"
+
+namespace figment::converter {
+
+namespace {
+
+void append_int8(const QuantizeReport& report, std::ostringstream* out) {
+  *out << "  int8: PSNR " << io::format_number(report.psnr_db, 1) << " dB against f32, calibrated on " << report.calibration_samples
+       << " samples; " << (report.fully_int8 ? "fully int8: bit-identical on every target" : "not fully int8") << "\n";
+  std::vector<std::vector<std::string>> rows = {{"  layer", "op", "type", "SQNR", "range", "chosen by"}};
+  for (const LayerReport& layer : report.layers) {
+    const std::string range = "[" + io::format_number(layer.low, 3) + ", " + io::format_number(layer.high, 3) + "]";
+    if (layer.int8) {
+      rows.push_back({"  " + layer.name, format::name_of(layer.kind), "i8", io::format_number(layer.sqnr_db, 1) + " dB", range, layer.range_choice});
+    } else {
+      rows.push_back({"  " + layer.name, format::name_of(layer.kind), "f32", "", "", layer.reason});
+    }
+  }
+  *out << io::format_table(rows);
+}
+
+}  // namespace
+
+std::string to_text(const ConvertReport& report) {
+  std::ostringstream out;
+  for (const ProgramReport& program : report.programs) {
+    out << "program " << program.name << "\n";
+    for (const std::string& note : program.notes) out << "  " << note << "\n";
+    std::vector<std::vector<std::string>> rows = {{"  op", "name", "output", "runs on"}};
+    for (const ProgramReport::Op& op : program.ops) rows.push_back({"  " + op.kind, op.name, op.output, op.kernel});
+    out << io::format_table(rows);
+    if (program.int8) append_int8(*program.int8, &out);
+  }
+  out << "size: " << io::format_bytes(static_cast<double>(report.source_bytes)) << " before, "
+      << io::format_bytes(static_cast<double>(report.file_bytes)) << " after\n";
+  return out.str();
+}
+
+}  // namespace figment::converter

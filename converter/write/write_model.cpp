@@ -1,0 +1,194 @@
+#include "write/write_model.h"
+
+#include <cstring>
+#include <map>
+
+#include "core/memory.h"
+#include "figment/version.h"
+#include "format/model_view.h"
+#include "model_generated.h"
+
+namespace figment::converter {
+
+namespace {
+
+using flatbuffers::Offset;
+namespace schema = format::schema;
+
+uint64_t aligned(uint64_t size) { return (size + kTensorAlignment - 1) & ~uint64_t{kTensorAlignment - 1}; }
+
+class Writer {
+ public:
+  std::vector<uint8_t> write(const ModelDefinition& model) {
+    std::vector<Offset<schema::Program>> programs;
+    for (const Graph& graph : model.programs) programs.push_back(program(graph));
+    std::vector<Offset<schema::Metadata>> metadata;
+    for (const auto& [key, value] : model.metadata) {
+      metadata.push_back(schema::CreateMetadata(builder_, builder_.CreateString(key), builder_.CreateString(value)));
+    }
+    Offset<schema::Latent> latent;
+    if (model.latent) {
+      latent = schema::CreateLatent(builder_, builder_.CreateString(model.latent->program),
+                                    builder_.CreateString(model.latent->input), model.latent->size,
+                                    static_cast<schema::Prior>(model.latent->prior));
+    }
+    Offset<schema::Output> output;
+    if (model.output) {
+      output = schema::CreateOutput(builder_, builder_.CreateString(model.output->program),
+                                    builder_.CreateString(model.output->port),
+                                    static_cast<schema::OutputKind>(model.output->kind), model.output->range_min,
+                                    model.output->range_max);
+    }
+    const auto name = builder_.CreateString(model.name);
+    const auto producer = builder_.CreateString("figment-convert " FIGMENT_VERSION);
+    const auto metadata_vector = builder_.CreateVectorOfSortedTables(&metadata);
+    const auto constants = builder_.CreateVector(constants_);
+    const auto parameters = builder_.CreateVector(parameters_);
+    const auto programs_vector = builder_.CreateVector(programs);
+    schema::ModelBuilder root(builder_);
+    root.add_schema_version(format::kSchemaVersion);
+    root.add_name(name);
+    root.add_producer(producer);
+    root.add_metadata(metadata_vector);
+    root.add_constants(constants);
+    root.add_parameters(parameters);
+    root.add_programs(programs_vector);
+    if (model.latent) root.add_latent(latent);
+    if (model.output) root.add_output(output);
+    root.add_blob_section_size(blobs_.size());
+    builder_.FinishSizePrefixed(root.Finish(), schema::ModelIdentifier());
+    const uint64_t header = aligned(builder_.GetSize());
+    std::vector<uint8_t> file(header + blobs_.size());
+    std::memcpy(file.data(), builder_.GetBufferPointer(), builder_.GetSize());
+    if (!blobs_.empty()) std::memcpy(file.data() + header, blobs_.data(), blobs_.size());
+    return file;
+  }
+
+ private:
+  Offset<flatbuffers::Vector<const schema::Dimension*>> shape(const Shape& shape) {
+    std::vector<schema::Dimension> dimensions;
+    for (const Dimension& dimension : shape) dimensions.emplace_back(dimension.extent, dimension.per_batch);
+    return builder_.CreateVectorOfStructs(dimensions);
+  }
+
+  Offset<flatbuffers::Vector<uint8_t>> bytes(const Permutation& list) {
+    std::vector<uint8_t> result(list.begin(), list.end());
+    return builder_.CreateVector(result);
+  }
+
+  Offset<flatbuffers::Vector<uint32_t>> words(const Dimensions<uint32_t>& list) {
+    return builder_.CreateVector(std::vector<uint32_t>(list.begin(), list.end()));
+  }
+
+  template <size_t kCount>
+  Offset<flatbuffers::Vector<uint32_t>> words(const std::array<uint32_t, kCount>& list) {
+    return builder_.CreateVector(list.data(), list.size());
+  }
+
+  Offset<schema::Quantization> quantization(const Value& value) {
+    if (value.scales.empty()) return 0;
+    return schema::CreateQuantization(builder_, builder_.CreateVector(value.scales), static_cast<int8_t>(value.zero_point));
+  }
+
+  // The index of a constant, writing it if an equal one has not been written.
+  int32_t constant(const Value& value) {
+    const std::vector<uint32_t> extents = extents_of(value.shape);
+    const auto key = std::make_tuple(value.name, value.constant->bytes, extents, value.scales);
+    if (const auto found = constant_indices_.find(key); found != constant_indices_.end()) return found->second;
+    const uint64_t offset = blobs_.size();
+    blobs_.insert(blobs_.end(), value.constant->bytes.begin(), value.constant->bytes.end());
+    blobs_.resize(aligned(blobs_.size() + kReadablePadding));
+    const schema::Blob blob(offset, value.constant->bytes.size());
+    const auto name = builder_.CreateString(value.name.empty() ? "constant" : value.name);
+    const auto shape_vector = builder_.CreateVector(extents);
+    const auto scales = quantization(value);
+    const auto index = static_cast<int32_t>(constants_.size());
+    constants_.push_back(schema::CreateConstant(builder_, name, static_cast<schema::DataType>(value.type), shape_vector, scales, &blob));
+    if (value.constant->origin) {
+      const Origin& origin = *value.constant->origin;
+      parameters_.push_back(schema::CreateParameter(
+          builder_, builder_.CreateString(origin.name), static_cast<uint32_t>(index), builder_.CreateVector(origin.shape),
+          builder_.CreateVector(origin.split), builder_.CreateVector(origin.permutation), origin.folded));
+    }
+    constant_indices_.emplace(key, index);
+    return index;
+  }
+
+  Offset<void> attributes(const Node& node, schema::Attributes* type) {
+    const Attributes& from = node.attributes;
+    switch (format::attribute_group(node.kind)) {
+      case format::AttributeGroup::kNone: break;
+      case format::AttributeGroup::kWindow: {
+        *type = schema::Attributes::WindowAttributes;
+        const format::Window& window = from.window;
+        return schema::CreateWindowAttributes(builder_, words(window.kernel), words(window.stride), words(window.dilation),
+                                              words(window.padding), words(window.output_padding), window.groups,
+                                              window.count_padding)
+            .Union();
+      }
+      case format::AttributeGroup::kAxes:
+        *type = schema::Attributes::AxesAttributes;
+        return schema::CreateAxesAttributes(builder_, bytes(from.axes)).Union();
+      case format::AttributeGroup::kTranspose:
+        *type = schema::Attributes::TransposeAttributes;
+        return schema::CreateTransposeAttributes(builder_, bytes(from.permutation)).Union();
+      case format::AttributeGroup::kSlice:
+        *type = schema::Attributes::SliceAttributes;
+        return schema::CreateSliceAttributes(builder_, words(from.starts), words(from.steps)).Union();
+      case format::AttributeGroup::kPad:
+        *type = schema::Attributes::PadAttributes;
+        return schema::CreatePadAttributes(builder_, words(from.before), words(from.after),
+                                           static_cast<schema::PadMode>(from.pad_mode), from.pad_value)
+            .Union();
+      case format::AttributeGroup::kAlpha:
+        *type = schema::Attributes::AlphaAttributes;
+        return schema::CreateAlphaAttributes(builder_, from.alpha).Union();
+    }
+    *type = schema::Attributes::NONE;
+    return 0;
+  }
+
+  Offset<schema::Port> port(const PortDefinition& port) {
+    return schema::CreatePort(builder_, builder_.CreateString(port.name), port.value, shape(port.shape), bytes(port.permutation));
+  }
+
+  Offset<schema::Program> program(const Graph& graph) {
+    std::vector<Offset<schema::Tensor>> tensors;
+    for (const Value& value : graph.values) {
+      const int32_t index = value.is_constant() ? constant(value) : -1;
+      const auto name = builder_.CreateString(value.name);
+      const auto dimensions = index >= 0 ? 0 : shape(value.shape);
+      const auto scales = index >= 0 ? 0 : quantization(value);
+      tensors.push_back(schema::CreateTensor(builder_, name, index, static_cast<schema::DataType>(value.type), dimensions, scales));
+    }
+    std::vector<Offset<schema::Op>> ops;
+    for (const Node& node : graph.nodes) {
+      schema::Attributes type{};
+      const Offset<void> union_value = attributes(node, &type);
+      const auto name = builder_.CreateString(node.name);
+      const auto inputs = builder_.CreateVector(node.inputs);
+      const auto outputs = builder_.CreateVector(&node.output, 1);
+      ops.push_back(schema::CreateOp(builder_, static_cast<schema::OpKind>(node.kind), name, inputs, outputs, type, union_value,
+                                     node.attributes.clamp_min, node.attributes.clamp_max));
+    }
+    std::vector<Offset<schema::Port>> inputs;
+    for (const PortDefinition& entry : graph.inputs) inputs.push_back(port(entry));
+    std::vector<Offset<schema::Port>> outputs;
+    for (const PortDefinition& entry : graph.outputs) outputs.push_back(port(entry));
+    return schema::CreateProgram(builder_, builder_.CreateString(graph.name), builder_.CreateVector(inputs),
+                                 builder_.CreateVector(outputs), builder_.CreateVector(tensors), builder_.CreateVector(ops),
+                                 graph.fully_int8);
+  }
+
+  flatbuffers::FlatBufferBuilder builder_;
+  std::vector<Offset<schema::Constant>> constants_;
+  std::vector<Offset<schema::Parameter>> parameters_;
+  std::map<std::tuple<std::string, std::vector<uint8_t>, std::vector<uint32_t>, std::vector<float>>, int32_t> constant_indices_;
+  std::vector<uint8_t> blobs_;
+};
+
+}  // namespace
+
+std::vector<uint8_t> write_model(const ModelDefinition& model) { return Writer().write(model); }
+
+}  // namespace figment::converter

@@ -1,0 +1,14 @@
+// From the IR to the bytes of a .figment file (runtime/format/FORMAT.md).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ir/graph.h"
+
+namespace figment::converter {
+
+// Two equal models give equal bytes.
+std::vector<uint8_t> write_model(const ModelDefinition& model);
+
+}  // namespace figment::converter

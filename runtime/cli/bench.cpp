@@ -1,0 +1,132 @@
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "commands.h"
+#include "io/terminal.h"
+
+namespace figment::cli {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Arguments {
+  std::string model;
+  std::string program;
+  std::vector<uint32_t> batches = {1, 16, 64};
+  std::vector<uint32_t> threads = {1};
+  double seconds = 0.5;
+  bool json = false;
+  SessionArguments session;
+};
+
+struct Timing {
+  std::string program;
+  uint32_t batch;
+  uint32_t threads;
+  double median_us;
+  double min_us;
+};
+
+double microseconds(Clock::duration duration) { return std::chrono::duration<double, std::micro>(duration).count(); }
+
+Timing time_program(OpenModel* open, uint32_t index, uint32_t batch, uint32_t threads, const Arguments& arguments) {
+  fig_program_info program{};
+  check(fig_model_program(open->model(), index, &program));
+  fig_session_options options = arguments.session.options();
+  options.program = program.name;
+  options.batch = batch;
+  options.threads = threads;
+  open->open_session(options);
+  std::vector<std::vector<float>> memory;
+  const auto tensor_of = [&](const fig_port_info& port) {
+    size_t elements = 1;
+    for (uint32_t d = 0; d < port.shape.rank; ++d) elements *= port.shape.extents[d] * (port.shape.per_batch[d] ? batch : 1);
+    // Values of both signs and no subnormals.
+    std::vector<float>& values = memory.emplace_back(elements);
+    for (size_t i = 0; i < elements; ++i) values[i] = static_cast<float>(static_cast<int>(i * 7 % 23) - 11) / 11.0F;
+    return fig_tensor{port.name, values.data(), elements};
+  };
+  std::vector<fig_tensor> inputs;
+  std::vector<fig_tensor> outputs;
+  fig_port_info port{};
+  for (uint32_t i = 0; i < program.inputs; ++i) {
+    check(fig_model_input(open->model(), index, i, &port));
+    inputs.push_back(tensor_of(port));
+  }
+  for (uint32_t i = 0; i < program.outputs; ++i) {
+    check(fig_model_output(open->model(), index, i, &port));
+    outputs.push_back(tensor_of(port));
+  }
+  const bool batched = port.shape.rank > 0 && std::any_of(port.shape.per_batch, port.shape.per_batch + port.shape.rank, [](bool b) { return b; });
+  const auto call = [&] { check(fig_run(open->session(), program.name, batched ? batch : 1, inputs.data(), inputs.size(), outputs.data(), outputs.size())); };
+  for (int i = 0; i < 3; ++i) call();
+  std::vector<double> times;
+  const Clock::time_point end = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(arguments.seconds));
+  while (times.size() < 5 || (Clock::now() < end && times.size() < 1000000)) {
+    const Clock::time_point start = Clock::now();
+    call();
+    times.push_back(microseconds(Clock::now() - start));
+  }
+  std::sort(times.begin(), times.end());
+  return {program.name, batch, threads, times[times.size() / 2], times[0]};
+}
+
+void bench(const Arguments& arguments) {
+  OpenModel open(arguments.model);
+  fig_model_info model{};
+  check(fig_model_get_info(open.model(), &model));
+  std::vector<uint32_t> programs;
+  if (arguments.program.empty()) {
+    for (uint32_t i = 0; i < model.programs; ++i) programs.push_back(i);
+  } else {
+    programs.push_back(open.find_program(arguments.program));
+  }
+  std::vector<Timing> timings;
+  const size_t total = programs.size() * arguments.batches.size() * arguments.threads.size();
+  {
+    io::ProgressLine line("timing");
+    for (uint32_t program : programs) {
+      for (uint32_t batch : arguments.batches) {
+        for (uint32_t threads : arguments.threads) {
+          timings.push_back(time_program(&open, program, batch, threads, arguments));
+          line.update(static_cast<double>(timings.size()) / static_cast<double>(total));
+        }
+      }
+    }
+  }
+  if (arguments.json) {
+    nlohmann::ordered_json list = nlohmann::ordered_json::array();
+    for (const Timing& t : timings) {
+      list.push_back({{"program", t.program}, {"batch", t.batch}, {"threads", t.threads}, {"median_us", t.median_us}, {"min_us", t.min_us}});
+    }
+    std::printf("%s\n", list.dump(2).c_str());
+    return;
+  }
+  std::vector<std::vector<std::string>> rows = {{"program", "batch", "threads", "median µs", "min µs", "samples/s"}};
+  for (const Timing& t : timings) {
+    rows.push_back({t.program, std::to_string(t.batch), std::to_string(t.threads), io::format_number(t.median_us, 1),
+                    io::format_number(t.min_us, 1), io::format_number(t.batch / t.median_us * 1e6, 0)});
+  }
+  std::fputs(io::format_table(rows).c_str(), stdout);
+}
+
+}  // namespace
+
+void add_bench(CLI::App* app, Commands* commands) {
+  CLI::App* command = app->add_subcommand("bench", "Time a model's programs");
+  auto arguments = std::make_shared<Arguments>();
+  command->add_option("model", arguments->model, ".figment file")->required();
+  command->add_option("--program", arguments->program, "the program (default: all)");
+  command->add_option("--batch", arguments->batches, "batches to time")->delimiter(',')->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  command->add_option("--threads", arguments->threads, "numbers of threads to time")->delimiter(',')->check(CLI::Range(1, 256))->capture_default_str();
+  command->add_option("--seconds", arguments->seconds, "to spend on each")->check(CLI::Range(0.0, 3600.0))->capture_default_str();
+  command->add_option("--memory-limit", arguments->session.memory_limit, "refuse to use more, such as 64M");
+  command->add_flag("--portable", arguments->session.portable, "plain C++ kernels only");
+  command->add_flag("--json", arguments->json, "machine-readable");
+  (*commands)[command] = [arguments] { bench(*arguments); };
+}
+
+}  // namespace figment::cli

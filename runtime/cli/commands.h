@@ -1,0 +1,70 @@
+// The commands of the figment program. Each adds its subcommand to the command line and a function to run.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <map>
+#include <stdexcept>
+#include <string>
+
+#include "figment/figment.h"
+
+namespace figment::cli {
+
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Throws the library's message unless `status` is FIG_OK.
+void check(fig_status status);
+
+// A model and, if asked for, a session; closed together.
+class OpenModel {
+ public:
+  explicit OpenModel(const std::string& path);
+  ~OpenModel();
+  OpenModel(const OpenModel&) = delete;
+  OpenModel& operator=(const OpenModel&) = delete;
+
+  // Replaces the session.
+  void open_session(const fig_session_options& options);
+
+  fig_model* model() const { return model_; }
+  fig_session* session() const { return session_; }
+  // The program of that name, or the only one if it is empty.
+  uint32_t find_program(const std::string& name) const;
+
+ private:
+  fig_model* model_ = nullptr;
+  fig_session* session_ = nullptr;
+};
+
+// Options that several commands share.
+struct SessionArguments {
+  uint32_t batch = 0;
+  uint32_t threads = 1;
+  std::string memory_limit;  // "64M"
+  uint64_t seed = 0;
+  bool portable = false;
+
+  void add_to(CLI::App* command, bool with_batch);
+  fig_session_options options() const;
+};
+
+// "64M" -> bytes (K, M, G are powers of 1024).
+uint64_t parse_bytes(const std::string& text);
+
+// "name=file" -> both; without a name, "".
+std::pair<std::string, std::string> split_assignment(const std::string& text);
+
+size_t sample_elements(const fig_shape& shape);
+std::string to_string(const fig_shape& shape);
+
+using Commands = std::map<CLI::App*, std::function<void()>>;
+void add_bench(CLI::App* app, Commands* commands);
+void add_generate(CLI::App* app, Commands* commands);
+void add_inspect(CLI::App* app, Commands* commands);
+void add_run(CLI::App* app, Commands* commands);
+
+}  // namespace figment::cli

@@ -1,0 +1,178 @@
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "commands.h"
+#include "io/terminal.h"
+
+namespace figment::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Arguments {
+  std::string model;
+  bool json = false;
+  SessionArguments session;
+};
+
+const char* type_name(fig_type type) { return type == FIG_F32 ? "f32" : type == FIG_I8 ? "i8" : "i32"; }
+
+Json shape_json(const fig_shape& shape) {
+  Json result = Json::array();
+  for (uint32_t i = 0; i < shape.rank; ++i) {
+    if (shape.per_batch[i]) {
+      result.push_back(shape.extents[i] == 1 ? "N" : std::to_string(shape.extents[i]) + "*N");
+    } else {
+      result.push_back(shape.extents[i]);
+    }
+  }
+  return result;
+}
+
+Json port_json(const fig_port_info& port) { return {{"name", port.name}, {"shape", shape_json(port.shape)}, {"tensor", port.tensor}}; }
+
+Json program_json(const OpenModel& open, uint32_t p) {
+  fig_program_info program{};
+  check(fig_model_program(open.model(), p, &program));
+  Json result = {{"name", program.name}, {"fully_int8", program.fully_int8}};
+  for (uint32_t i = 0; i < program.inputs; ++i) {
+    fig_port_info port{};
+    check(fig_model_input(open.model(), p, i, &port));
+    result["inputs"].push_back(port_json(port));
+  }
+  for (uint32_t i = 0; i < program.outputs; ++i) {
+    fig_port_info port{};
+    check(fig_model_output(open.model(), p, i, &port));
+    result["outputs"].push_back(port_json(port));
+  }
+  for (uint32_t i = 0; i < program.ops; ++i) {
+    fig_op_info op{};
+    const char* kernel = "";
+    check(fig_model_op(open.model(), p, i, &op));
+    check(fig_session_kernel(open.session(), p, i, &kernel));
+    result["ops"].push_back({{"kind", op.kind},
+                             {"name", op.name},
+                             {"inputs", std::vector<uint32_t>(op.inputs, op.inputs + op.input_count)},
+                             {"output", op.output},
+                             {"kernel", kernel}});
+  }
+  for (uint32_t i = 0; i < program.tensors; ++i) {
+    fig_tensor_info tensor{};
+    check(fig_model_tensor(open.model(), p, i, &tensor));
+    Json entry = {{"name", tensor.name}, {"type", type_name(tensor.type)}, {"shape", shape_json(tensor.shape)}, {"constant", tensor.constant}};
+    if (tensor.scale != 0) {
+      entry["scale"] = tensor.scale;
+      entry["zero_point"] = tensor.zero_point;
+    }
+    fig_placement placement{};
+    if (!tensor.constant && fig_session_placement(open.session(), p, i, &placement) == FIG_OK) {
+      entry["memory"] = {{"offset", placement.offset}, {"bytes", placement.bytes}, {"first_step", placement.first}, {"last_step", placement.last}};
+    }
+    result["tensors"].push_back(entry);
+  }
+  return result;
+}
+
+Json model_json(const OpenModel& open, uint32_t batch) {
+  fig_model_info model{};
+  fig_memory_report memory{};
+  check(fig_model_get_info(open.model(), &model));
+  check(fig_session_memory_used(open.session(), &memory));
+  Json result = {{"name", model.name},
+                 {"producer", model.producer},
+                 {"schema_version", model.schema_version},
+                 {"file_bytes", model.file_bytes},
+                 {"parameters", model.parameter_elements},
+                 {"batch", batch},
+                 {"memory",
+                  {{"model", memory.model},
+                   {"packed_weights", memory.packed_weights},
+                   {"operators", memory.operators},
+                   {"arena", memory.arena},
+                   {"arena_lower_bound", memory.arena_lower_bound},
+                   {"total", memory.total}}}};
+  result["metadata"] = Json::object();
+  for (uint32_t i = 0; i < model.metadata; ++i) {
+    const char* key = "";
+    const char* value = "";
+    check(fig_model_metadata(open.model(), i, &key, &value));
+    result["metadata"][key] = value;
+  }
+  fig_latent_info latent{};
+  if (fig_model_latent(open.model(), &latent) == FIG_OK) {
+    result["latent"] = {{"program", latent.program}, {"input", latent.input}, {"size", latent.size}, {"prior", latent.prior == FIG_PRIOR_NORMAL ? "normal" : "uniform"}};
+  }
+  fig_output_info output{};
+  if (fig_model_generated(open.model(), &output) == FIG_OK) {
+    result["output"] = {{"program", output.program}, {"port", output.port}, {"image", output.image}, {"range", {output.range_min, output.range_max}}};
+  }
+  for (uint32_t p = 0; p < model.programs; ++p) result["programs"].push_back(program_json(open, p));
+  return result;
+}
+
+std::string text_of(const Json& shape) {
+  std::string text = "[";
+  for (const Json& extent : shape) text += (text.size() > 1 ? ", " : "") + (extent.is_string() ? extent.get<std::string>() : extent.dump());
+  return text + "]";
+}
+
+void print(const Json& model) {
+  const auto bytes = [](const Json& value) { return io::format_bytes(value.get<double>()); };
+  std::printf("%s: %s parameters, %s, written by %s (schema %d)\n", model["name"].get<std::string>().c_str(),
+              io::format_count(model["parameters"].get<uint64_t>()).c_str(), bytes(model["file_bytes"]).c_str(),
+              model["producer"].get<std::string>().c_str(), model["schema_version"].get<int>());
+  for (const auto& [key, value] : model["metadata"].items()) std::printf("  %s: %s\n", key.c_str(), value.get<std::string>().c_str());
+  if (model.contains("latent")) {
+    const Json& latent = model["latent"];
+    std::printf("latent: %s of program %s, %d values, %s\n", latent["input"].get<std::string>().c_str(),
+                latent["program"].get<std::string>().c_str(), latent["size"].get<int>(), latent["prior"].get<std::string>().c_str());
+  }
+  const Json& memory = model["memory"];
+  std::printf("memory at batch %d: %s = model %s + packed weights %s + operators %s + arena %s (lower bound %s)\n", model["batch"].get<int>(),
+              bytes(memory["total"]).c_str(), bytes(memory["model"]).c_str(), bytes(memory["packed_weights"]).c_str(),
+              bytes(memory["operators"]).c_str(), bytes(memory["arena"]).c_str(), bytes(memory["arena_lower_bound"]).c_str());
+  for (const Json& program : model["programs"]) {
+    std::printf("\nprogram %s%s\n", program["name"].get<std::string>().c_str(), program["fully_int8"].get<bool>() ? " (fully int8)" : "");
+    for (const char* direction : {"inputs", "outputs"}) {
+      for (const Json& port : program[direction]) {
+        std::printf("  %-7s %s %s\n", direction[0] == 'i' ? "input" : "output", port["name"].get<std::string>().c_str(), text_of(port["shape"]).c_str());
+      }
+    }
+    std::vector<std::vector<std::string>> rows = {{"  step", "op", "name", "output", "offset", "bytes", "alive", "kernel"}};
+    int step = 1;
+    for (const Json& op : program["ops"]) {
+      const Json& tensor = program["tensors"][op["output"].get<size_t>()];
+      const Json& place = tensor["memory"];
+      rows.push_back({"  " + std::to_string(step++), op["kind"], op["name"], tensor["type"].get<std::string>() + " " + text_of(tensor["shape"]),
+                      place["offset"].dump(), place["bytes"].dump(), place["first_step"].dump() + "-" + place["last_step"].dump(), op["kernel"]});
+    }
+    std::fputs(io::format_table(rows).c_str(), stdout);
+  }
+}
+
+void inspect(const Arguments& arguments) {
+  OpenModel open(arguments.model);
+  fig_session_options options = arguments.session.options();
+  if (options.batch == 0) options.batch = 1;
+  open.open_session(options);
+  const Json model = model_json(open, options.batch);
+  if (arguments.json) {
+    std::printf("%s\n", model.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+  } else {
+    print(model);
+  }
+}
+
+}  // namespace
+
+void add_inspect(CLI::App* app, Commands* commands) {
+  CLI::App* command = app->add_subcommand("inspect", "Show a model's programs, tensors and memory plan");
+  auto arguments = std::make_shared<Arguments>();
+  command->add_option("model", arguments->model, ".figment file")->required();
+  command->add_flag("--json", arguments->json, "machine-readable");
+  arguments->session.add_to(command, true);
+  (*commands)[command] = [arguments] { inspect(*arguments); };
+}
+
+}  // namespace figment::cli

@@ -1,0 +1,39 @@
+// What people see: progress while something takes long, and tables that fit a terminal.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace figment::io {
+
+// One line on standard error with a bar and the time left, from two seconds on and only on a terminal.
+class ProgressLine {
+ public:
+  explicit ProgressLine(std::string what);
+  ~ProgressLine();
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+
+  // `fraction` done, 0 to 1.
+  void update(double fraction);
+
+ private:
+  std::string what_;
+  std::chrono::steady_clock::time_point start_;
+  std::chrono::steady_clock::time_point shown_;
+  bool terminal_;
+  bool visible_ = false;
+};
+
+// Rows of cells in aligned columns; the first row is the header. Columns of numbers are aligned to the right.
+std::string format_table(const std::vector<std::vector<std::string>>& rows);
+
+// "12.3 kB" (powers of 1000).
+std::string format_bytes(double bytes);
+// "1 234 567"
+std::string format_count(uint64_t count);
+// printf's %.*f
+std::string format_number(double value, int decimals);
+
+}  // namespace figment::io

@@ -1,0 +1,124 @@
+// figment: generate, run, inspect and time models from the command line, on top of the public API.
+#include <cctype>
+#include <cstdio>
+#include <limits>
+
+#include "commands.h"
+
+namespace figment::cli {
+
+void check(fig_status status) {
+  if (status != FIG_OK) throw Error(fig_error_message());
+}
+
+OpenModel::OpenModel(const std::string& path) { check(fig_model_open(path.c_str(), &model_)); }
+
+OpenModel::~OpenModel() {
+  fig_session_destroy(session_);
+  fig_model_close(model_);
+}
+
+void OpenModel::open_session(const fig_session_options& options) {
+  fig_session_destroy(session_);
+  session_ = nullptr;
+  check(fig_session_create(model_, &options, &session_));
+}
+
+uint32_t OpenModel::find_program(const std::string& name) const {
+  fig_model_info model{};
+  check(fig_model_get_info(model_, &model));
+  std::string names;
+  for (uint32_t i = 0; i < model.programs; ++i) {
+    fig_program_info program{};
+    check(fig_model_program(model_, i, &program));
+    if (name == program.name || (name.empty() && model.programs == 1)) return i;
+    names += std::string(names.empty() ? "" : ", ") + program.name;
+  }
+  if (name.empty()) throw Error("the model has several programs; name one with --program: " + names);
+  throw Error("the model has no program " + name + "; it has " + names);
+}
+
+void SessionArguments::add_to(CLI::App* command, bool with_batch) {
+  if (with_batch) command->add_option("--batch", batch, "samples computed at a time (default: as many as fit the task, 64 at most)")->check(CLI::Range(1, 1 << 20));
+  command->add_option("--threads", threads, "threads to compute on")->check(CLI::Range(1, 256))->capture_default_str();
+  command->add_option("--memory-limit", memory_limit, "refuse to use more, such as 64M");
+  command->add_flag("--portable", portable, "plain C++ kernels only: slow, for comparison");
+}
+
+fig_session_options SessionArguments::options() const {
+  fig_session_options result{};
+  result.struct_size = sizeof result;
+  result.batch = batch;
+  result.threads = threads;
+  result.seed = seed;
+  if (!memory_limit.empty()) result.memory_limit = parse_bytes(memory_limit);
+  result.kernels = portable ? FIG_KERNELS_PORTABLE : FIG_KERNELS_BEST;
+  return result;
+}
+
+uint64_t parse_bytes(const std::string& text) {
+  uint64_t value = 0;
+  size_t i = 0;
+  bool valid = !text.empty();
+  for (; i < text.size() && std::isdigit(static_cast<unsigned char>(text[i])) != 0; ++i) {
+    valid = valid && !__builtin_mul_overflow(value, uint64_t{10}, &value) && !__builtin_add_overflow(value, static_cast<uint64_t>(text[i] - '0'), &value);
+  }
+  const std::string unit = text.substr(i);
+  uint64_t factor = 1;
+  if (unit == "K") factor = uint64_t{1} << 10;
+  else if (unit == "M") factor = uint64_t{1} << 20;
+  else if (unit == "G") factor = uint64_t{1} << 30;
+  else if (!unit.empty()) valid = false;
+  if (!valid || i == 0 || __builtin_mul_overflow(value, factor, &value) || value == 0) {
+    throw Error("\"" + text + "\" is no size: give bytes, or a number with K, M or G");
+  }
+  return value;
+}
+
+std::pair<std::string, std::string> split_assignment(const std::string& text) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos) return {"", text};
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+size_t sample_elements(const fig_shape& shape) {
+  size_t elements = 1;
+  for (uint32_t i = 0; i < shape.rank; ++i) elements *= shape.extents[i];
+  return elements;
+}
+
+std::string to_string(const fig_shape& shape) {
+  std::string text = "[";
+  for (uint32_t i = 0; i < shape.rank; ++i) {
+    text += i > 0 ? ", " : "";
+    const std::string extent = std::to_string(shape.extents[i]);
+    text += !shape.per_batch[i] ? extent : shape.extents[i] == 1 ? "N" : extent + "·N";
+  }
+  return text + "]";
+}
+
+}  // namespace figment::cli
+
+int main(int argc, char** argv) {
+  using namespace figment::cli;  // NOLINT(google-build-using-namespace)
+  CLI::App app("Runs Figment models.", "figment");
+  app.set_version_flag("--version", fig_version());
+  app.require_subcommand(1);
+  Commands commands;
+  add_generate(&app, &commands);
+  add_run(&app, &commands);
+  add_inspect(&app, &commands);
+  add_bench(&app, &commands);
+  CLI11_PARSE(app, argc, argv);
+  try {
+    for (const auto& [command, run] : commands) {
+      if (command->parsed()) run();
+    }
+    return 0;
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "figment: out of memory\n");
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "figment: %s\n", error.what());
+  }
+  return 1;
+}

@@ -1,0 +1,112 @@
+#include <algorithm>
+
+#include "commands.h"
+#include "io/files.h"
+
+namespace figment::cli {
+
+namespace {
+
+struct Arguments {
+  std::string model;
+  std::string program;
+  std::vector<std::string> inputs;
+  std::vector<std::string> outputs;
+  SessionArguments session;
+};
+
+// The batch that makes `shape` the array's shape. Throws naming the input.
+size_t batch_of(const std::string& name, const fig_shape& shape, const io::Array& array) {
+  std::string actual;
+  for (size_t extent : array.shape) actual += (actual.empty() ? "" : ", ") + std::to_string(extent);
+  const Error wrong("input " + name + " has shape [" + actual + "], expected " + to_string(shape));
+  if (array.shape.size() != shape.rank) throw wrong;
+  size_t batch = 0;
+  for (uint32_t i = 0; i < shape.rank; ++i) {
+    if (!shape.per_batch[i]) {
+      if (array.shape[i] != shape.extents[i]) throw wrong;
+    } else {
+      if (array.shape[i] == 0 || array.shape[i] % shape.extents[i] != 0) throw wrong;
+      batch = array.shape[i] / shape.extents[i];
+    }
+  }
+  return batch;
+}
+
+void run(const Arguments& arguments) {
+  OpenModel open(arguments.model);
+  const uint32_t index = open.find_program(arguments.program);
+  fig_program_info program{};
+  check(fig_model_program(open.model(), index, &program));
+  std::vector<io::Array> arrays;
+  std::vector<std::string> names;
+  size_t batch = 0;
+  for (const std::string& text : arguments.inputs) {
+    auto [name, path] = split_assignment(text);
+    fig_port_info port{};
+    if (name.empty() && program.inputs == 1) {
+      check(fig_model_input(open.model(), index, 0, &port));
+      name = port.name;
+    }
+    bool found = false;
+    std::string known;
+    for (uint32_t i = 0; i < program.inputs && !found; ++i) {
+      check(fig_model_input(open.model(), index, i, &port));
+      found = name == port.name;
+      known += std::string(known.empty() ? "" : ", ") + port.name;
+    }
+    if (!found) throw Error("program " + std::string(program.name) + " has no input \"" + name + "\"; it has " + known);
+    arrays.push_back(io::read_npy(path));
+    names.push_back(name);
+    const size_t size = batch_of(name, port.shape, arrays.back());
+    if (size != 0 && batch != 0 && size != batch) throw Error("the inputs differ in batch: " + std::to_string(batch) + " and " + std::to_string(size));
+    if (size != 0) batch = size;
+  }
+  if (batch == 0) batch = 1;
+  fig_session_options options = arguments.session.options();
+  options.program = program.name;
+  if (options.batch == 0) options.batch = static_cast<uint32_t>(std::min<size_t>(batch, UINT32_MAX));
+  open.open_session(options);
+  std::vector<fig_tensor> inputs;
+  for (size_t i = 0; i < arrays.size(); ++i) inputs.push_back({names[i].c_str(), arrays[i].values.data(), arrays[i].values.size()});
+  std::vector<io::Array> results(program.outputs);
+  std::vector<fig_tensor> outputs;
+  for (uint32_t i = 0; i < program.outputs; ++i) {
+    fig_port_info port{};
+    check(fig_model_output(open.model(), index, i, &port));
+    size_t elements = 1;
+    for (uint32_t d = 0; d < port.shape.rank; ++d) {
+      results[i].shape.push_back(port.shape.extents[d] * (port.shape.per_batch[d] ? batch : 1));
+      elements *= results[i].shape.back();
+    }
+    results[i].values.resize(elements);
+    outputs.push_back({port.name, results[i].values.data(), elements});
+  }
+  check(fig_run(open.session(), program.name, batch, inputs.data(), inputs.size(), outputs.data(), outputs.size()));
+  for (const std::string& text : arguments.outputs) {
+    auto [name, path] = split_assignment(text);
+    if (name.empty() && outputs.size() == 1) name = outputs[0].name;
+    const auto found = std::find_if(outputs.begin(), outputs.end(), [wanted = name](const fig_tensor& tensor) { return wanted == tensor.name; });
+    if (found == outputs.end()) {
+      std::string known;
+      for (const fig_tensor& tensor : outputs) known += std::string(known.empty() ? "" : ", ") + tensor.name;
+      throw Error("program " + std::string(program.name) + " has no output \"" + name + "\"; it has " + known);
+    }
+    io::write_file(path, io::format_npy(results[static_cast<size_t>(found - outputs.begin())]));
+  }
+}
+
+}  // namespace
+
+void add_run(CLI::App* app, Commands* commands) {
+  CLI::App* command = app->add_subcommand("run", "Run a program on .npy files");
+  auto arguments = std::make_shared<Arguments>();
+  command->add_option("model", arguments->model, ".figment file")->required();
+  command->add_option("--program", arguments->program, "the program (may be left out where there is one)");
+  command->add_option("--input", arguments->inputs, "NAME=FILE.npy; the name may be left out where there is one input");
+  command->add_option("--output", arguments->outputs, "NAME=FILE.npy; the name may be left out where there is one output");
+  arguments->session.add_to(command, true);
+  (*commands)[command] = [arguments] { run(*arguments); };
+}
+
+}  // namespace figment::cli
