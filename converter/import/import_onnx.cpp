@@ -11,7 +11,7 @@ namespace figment::converter {
 
 namespace {
 
-constexpr int64_t kOldestOpset = 11;
+constexpr int64_t kOldestOpset = 6;
 // The largest single file that protobuf parses.
 constexpr size_t kLargestFile = size_t{2} << 30;
 

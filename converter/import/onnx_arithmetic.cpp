@@ -64,6 +64,7 @@ void import_binary(const OnnxNode& node, OpKind kind) {
     node.bind(result);
     return;
   }
+  if (node.attribute("axis") != nullptr) node.fail("broadcasting along an axis ended with opset 7; export with a newer opset");
   const auto [a, b] = equal_ranks(node, node.tensor(0), node.tensor(1));
   node.bind(node.add(kind, {}, {a, b}));
 }

@@ -254,13 +254,15 @@ Range slice_range(const OnnxNode& node, int64_t start, int64_t end, int64_t step
 }
 
 void import_slice(const OnnxNode& node) {
-  const std::vector<int64_t> starts = node.numbers(1);
-  const std::vector<int64_t> ends = node.numbers(2);
+  // Before opset 10 the ranges are attributes.
+  const bool attributes = node.opset < 10;
+  const std::vector<int64_t> starts = attributes ? node.integer_list("starts", {}) : node.numbers(1);
+  const std::vector<int64_t> ends = attributes ? node.integer_list("ends", {}) : node.numbers(2);
   const std::vector<int64_t> steps = node.has_input(4) ? node.numbers(4) : std::vector<int64_t>(starts.size(), 1);
   std::vector<int64_t> axes;
-  if (node.has_input(3)) {
-    axes = node.numbers(3);
-  } else {
+  if (node.has_input(3)) axes = node.numbers(3);
+  if (attributes) axes = node.integer_list("axes", {});
+  if (axes.empty()) {
     for (size_t i = 0; i < starts.size(); ++i) axes.push_back(static_cast<int64_t>(i));
   }
   if (ends.size() != starts.size() || axes.size() != starts.size() || steps.size() != starts.size()) {
@@ -340,7 +342,7 @@ void import_pad(const OnnxNode& node) {
   const std::string mode = node.text("mode", "constant");
   if (mode == "constant") {
     attributes.pad_mode = format::PadMode::kConstant;
-    if (node.has_input(2)) attributes.pad_value = node.scalar(2);
+    attributes.pad_value = node.has_input(2) ? node.scalar(2) : node.real("value", 0);
   } else if (mode == "reflect") {
     attributes.pad_mode = format::PadMode::kReflect;
   } else if (mode == "edge") {

@@ -262,28 +262,39 @@ void import_resize(const OnnxNode& node) {
   const size_t scales_input = upsample ? 1 : 2;
   std::array<double, 2> scale = {1, 1};
   std::array<uint32_t, 2> size = {shape[2].extent, shape[3].extent};
-  if (node.attribute("axes") != nullptr) node.fail("resizing chosen axes is not supported");
   if (node.text("keep_aspect_ratio_policy", "stretch") != "stretch") node.fail("only keep_aspect_ratio_policy stretch is supported");
+  std::vector<int64_t> all;
+  for (size_t i = 0; i < rank; ++i) all.push_back(static_cast<int64_t>(i));
+  const std::vector<int64_t> axes = node.integer_list("axes", all);
+  // Calls set(axis of [height, width], i) for each resized dimension, i being its place in scales or sizes.
+  const auto for_each_axis = [&](size_t given, const auto& is_one, const auto& set) {
+    if (given != axes.size()) node.fail("scales and sizes must name as many dimensions as axes");
+    for (size_t i = 0; i < axes.size(); ++i) {
+      const size_t axis = node.axis(axes[i], rank);
+      if (axis >= 2) {
+        set(axis + 2 - rank, i);
+      } else if (!is_one(axis, i)) {
+        node.fail("only height and width can be resized");
+      }
+    }
+  };
   if (!upsample && node.has_input(3)) {
     const IntegerTensor& sizes = node.integers(3);
-    if (sizes.values.size() != rank) node.fail("sizes must name every dimension");
-    for (size_t i = 2; i < rank; ++i) {
+    const auto same = [&](size_t axis, size_t i) { return sizes.values[i].value == shape[axis].extent; };
+    for_each_axis(sizes.values.size(), same, [&](size_t axis, size_t i) {
       const SymbolicInteger& extent = sizes.values[i];
       if (extent.per_batch || extent.value < 1 || extent.value > 65535) node.fail("sizes are out of range");
-      size[i - rank + 2] = static_cast<uint32_t>(extent.value);
-      scale[i - rank + 2] = static_cast<double>(extent.value) / shape[i - rank + 4].extent;
-    }
+      size[axis] = static_cast<uint32_t>(extent.value);
+      scale[axis] = static_cast<double>(extent.value) / shape[axis + 2].extent;
+    });
   } else {
-    const Value& scales = node.graph[node.constant(scales_input, "scales")];
-    if (scales.f32().size() != rank) node.fail("scales must name every dimension");
-    if (scales.f32()[0] != 1 || scales.f32()[1] != 1) node.fail("only height and width can be resized");
-    for (size_t i = 2; i < rank; ++i) {
-      const size_t axis = i - rank + 2;
-      scale[axis] = scales.f32()[i];
+    const std::span<const float> scales = node.graph[node.constant(scales_input, "scales")].f32();
+    for_each_axis(scales.size(), [&](size_t, size_t i) { return scales[i] == 1; }, [&](size_t axis, size_t i) {
+      scale[axis] = scales[i];
       const double extent = std::floor(shape[axis + 2].extent * scale[axis]);
       if (!(extent >= 1 && extent <= 65535)) node.fail("scales are out of range");
       size[axis] = static_cast<uint32_t>(extent);
-    }
+    });
   }
   const ValueId rows = node.graph.add_constant_i32(node.name + ".rows", nearest_indices(node, shape[2].extent, size[0], scale[0]));
   const ValueId columns = node.graph.add_constant_i32(node.name + ".columns", nearest_indices(node, shape[3].extent, size[1], scale[1]));

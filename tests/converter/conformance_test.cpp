@@ -1,0 +1,201 @@
+// The ONNX project's own tests of single ops and of PyTorch's exports, through converter and runtime, on the best and
+// on the portable kernels. In scope is every test that uses only ops the converter claims; each one that is skipped has
+// its reason in conformance_skips.txt.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "convert.h"
+#include "import/import_onnx.h"
+#include "import/onnx_proto.h"
+#include "ir/runner.h"
+#include "support.h"
+#include "write/write_model.h"
+
+namespace fs = std::filesystem;
+using namespace figment::converter;
+
+namespace {
+
+// Every ONNX op that the README claims.
+const std::set<std::string> kClaimed = {
+    "Abs", "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Conv", "ConvTranspose",
+    "Div", "Dropout", "Elu", "Exp", "Flatten", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Identity", "LeakyRelu",
+    "Log", "LogSoftmax", "MatMul", "MaxPool", "Mul", "Neg", "Pad", "Pow", "ReduceMean", "Relu", "Reshape", "Resize",
+    "Shape", "Sigmoid", "Slice", "Softmax", "Softplus", "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "Transpose",
+    "Unsqueeze", "Upsample"};
+
+std::string read_text(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+onnx::TensorProto read_tensor(const fs::path& path) {
+  onnx::TensorProto tensor;
+  REQUIRE(tensor.ParseFromString(read_text(path)));
+  return tensor;
+}
+
+std::vector<float> floats_of(const onnx::TensorProto& tensor) {
+  if (tensor.has_raw_data()) {
+    std::vector<float> values(tensor.raw_data().size() / 4);
+    std::memcpy(values.data(), tensor.raw_data().data(), values.size() * 4);
+    return values;
+  }
+  return {tensor.float_data().begin(), tensor.float_data().end()};
+}
+
+// Patterns (a trailing * matches anything) and reasons.
+std::vector<std::pair<std::string, std::string>> read_skips() {
+  std::ifstream file(FIGMENT_TEST_SOURCE "/converter/conformance_skips.txt");
+  REQUIRE(file);
+  std::vector<std::pair<std::string, std::string>> skips;
+  for (std::string line; std::getline(file, line);) {
+    if (line.empty() || line[0] == '#') continue;
+    const size_t space = line.find(' ');
+    REQUIRE(space != std::string::npos);
+    skips.emplace_back(line.substr(0, space), line.substr(line.find_first_not_of(' ', space)));
+  }
+  return skips;
+}
+
+bool matches(const std::string& name, const std::string& pattern) {
+  if (pattern.back() == '*') return name.starts_with(pattern.substr(0, pattern.size() - 1));
+  return name == pattern;
+}
+
+bool in_scope(const onnx::ModelProto& model) {
+  for (const onnx::NodeProto& node : model.graph().node()) {
+    if (!kClaimed.contains(node.op_type()) || !(node.domain().empty() || node.domain() == "ai.onnx")) return false;
+  }
+  for (const onnx::ValueInfoProto& output : model.graph().output()) {
+    if (output.type().tensor_type().elem_type() != onnx::TensorProto::FLOAT) return false;
+  }
+  // Integer and string data are outside Figment: the data input must be float32.
+  if (model.graph().input_size() > 0) {
+    return model.graph().input(0).type().tensor_type().elem_type() == onnx::TensorProto::FLOAT;
+  }
+  return false;
+}
+
+struct Case {
+  onnx::ModelProto model;
+  std::vector<onnx::TensorProto> inputs;
+  std::vector<onnx::TensorProto> outputs;
+};
+
+Case read_case(const fs::path& folder) {
+  Case result;
+  REQUIRE(result.model.ParseFromString(read_text(folder / "model.onnx")));
+  for (int i = 0; fs::exists(folder / "test_data_set_0" / ("input_" + std::to_string(i) + ".pb")); ++i) {
+    result.inputs.push_back(read_tensor(folder / "test_data_set_0" / ("input_" + std::to_string(i) + ".pb")));
+  }
+  for (int i = 0; fs::exists(folder / "test_data_set_0" / ("output_" + std::to_string(i) + ".pb")); ++i) {
+    result.outputs.push_back(read_tensor(folder / "test_data_set_0" / ("output_" + std::to_string(i) + ".pb")));
+  }
+  return result;
+}
+
+// Runs the case with its inputs from number `first_constant` on frozen as initializers. Throws Error; returns the
+// largest relative error.
+double run_case(Case test, int first_constant, fig_kernels kernels) {
+  onnx::GraphProto& graph = *test.model.mutable_graph();
+  std::vector<onnx::ValueInfoProto> inputs;
+  for (const onnx::ValueInfoProto& input : graph.input()) {
+    const bool initialized = std::any_of(graph.initializer().begin(), graph.initializer().end(), [&](const onnx::TensorProto& t) { return t.name() == input.name(); });
+    if (!initialized) inputs.push_back(input);
+  }
+  TensorMap tensors;
+  graph.clear_input();
+  for (size_t i = 0; i < inputs.size() && i < test.inputs.size(); ++i) {
+    if (static_cast<int>(i) < first_constant) {
+      onnx::ValueInfoProto* input = graph.add_input();
+      *input = inputs[i];
+      // Optional inputs carry no shape; the data has it.
+      onnx::TensorShapeProto* shape = input->mutable_type()->mutable_tensor_type()->mutable_shape();
+      shape->clear_dim();
+      for (int64_t extent : test.inputs[i].dims()) shape->add_dim()->set_dim_value(extent);
+      tensors[inputs[i].name()] = floats_of(test.inputs[i]);
+    } else {
+      onnx::TensorProto tensor = test.inputs[i];
+      tensor.set_name(inputs[i].name());
+      *graph.add_initializer() = tensor;
+    }
+  }
+  ModelDefinition model;
+  model.name = "case";
+  model.programs.push_back(import_onnx(test.model.SerializeAsString(), "case", "run"));
+  optimize(&model.programs[0]);
+  Runner runner(write_model(model), 1, kernels);
+  const TensorMap results = runner.run("run", tensors, 1);
+  double worst = 0;
+  for (int i = 0; i < graph.output_size(); ++i) {
+    const std::vector<float> expected = floats_of(test.outputs[static_cast<size_t>(i)]);
+    const std::vector<float>& actual = results.at(graph.output(i).name());
+    if (actual.size() != expected.size()) throw Error("output " + graph.output(i).name() + " has the wrong size");
+    worst = std::max(worst, figment::test::relative_error(actual, expected));
+  }
+  return worst;
+}
+
+}  // namespace
+
+TEST_CASE("the ONNX project's tests pass for every op that is claimed") {
+  const std::string root = FIGMENT_ONNX_TESTS;
+  const auto skips = read_skips();
+  std::set<std::string> used_skips;
+  int passed = 0;
+  int failed = 0;
+  int skipped = 0;
+  for (const char* suite : {"node", "pytorch-operator", "pytorch-converted", "simple"}) {
+    std::vector<fs::path> folders;
+    for (const fs::directory_entry& entry : fs::directory_iterator(fs::path(root) / suite)) folders.push_back(entry.path());
+    std::sort(folders.begin(), folders.end());
+    for (const fs::path& folder : folders) {
+      onnx::ModelProto model;
+      if (!model.ParseFromString(read_text(folder / "model.onnx")) || !in_scope(model)) continue;
+      const std::string name = folder.filename();
+      const auto skip = std::find_if(skips.begin(), skips.end(), [&](const auto& entry) { return matches(name, entry.first); });
+      const Case test = read_case(folder);
+      std::string problem;
+      for (fig_kernels kernels : {FIG_KERNELS_BEST, FIG_KERNELS_PORTABLE}) {
+        // With all inputs fed, then with all but the first frozen: many ops need constant weights or shapes.
+        std::string errors;
+        for (int constants : {1000, 1}) {
+          try {
+            const double error = run_case(test, constants, kernels);
+            errors = error <= 1e-4 ? "" : "relative error " + std::to_string(error);
+          } catch (const Error& caught) {
+            errors = caught.what();
+          }
+          if (errors.empty()) break;
+        }
+        if (!errors.empty()) problem = errors;
+      }
+      if (skip != skips.end()) {
+        used_skips.insert(skip->first);
+        ++skipped;
+        // A skip that has become unnecessary must go.
+        CHECK_MESSAGE(!problem.empty(), name, " passes although it is in conformance_skips.txt");
+      } else if (problem.empty()) {
+        ++passed;
+      } else {
+        ++failed;
+        FAIL_CHECK(std::string(suite), "/", name, ": ", problem);
+      }
+    }
+  }
+  for (const auto& [pattern, reason] : skips) CHECK_MESSAGE(used_skips.contains(pattern), pattern, " skips nothing");
+  std::cout << "ONNX conformance: " << passed << " pass, " << failed << " fail, " << skipped << " skipped (conformance_skips.txt)\n";
+  CHECK(passed > 200);
+}
