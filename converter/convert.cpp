@@ -60,8 +60,10 @@ std::pair<float, float> range_of(const Graph& graph, ValueId id) {
   return {-1.0F, 1.0F};
 }
 
-void describe_generation(const ConvertOptions& options, const Graph& graph, const PortDefinition& latent, ModelDefinition* model) {
-  model->latent = LatentDefinition{graph.name, latent.name, static_cast<uint32_t>(sample_elements(latent)), options.prior};
+void describe_generation(const ConvertOptions& options, const Graph& graph, const PortDefinition& latent,
+                         ModelDefinition* model) {
+  model->latent =
+      LatentDefinition{graph.name, latent.name, static_cast<uint32_t>(sample_elements(latent)), options.prior};
   const PortDefinition& port = graph.outputs[0];
   OutputDefinition output;
   output.program = graph.name;
@@ -75,7 +77,8 @@ void describe_generation(const ConvertOptions& options, const Graph& graph, cons
   model->output = output;
 }
 
-QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefinition& model, Graph* graph, const Progress& progress) {
+QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefinition& model, Graph* graph,
+                                const Progress& progress) {
   for (const PortDefinition& port : graph->inputs) {
     if (!(port.shape.rank() > 0 && port.shape[0].per_batch)) {
       throw Error("int8 needs an open batch, but input " + port.name + " has shape " + to_string(port.shape) +
@@ -101,15 +104,18 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
       values = given->second;
       if (values.size() != samples * size) {
         throw Error("--calibration-data for " + port.name + " has " + std::to_string(values.size()) + " values, " +
-                    std::to_string(samples) + " samples of " + to_string(port.shape) + " have " + std::to_string(samples * size));
+                    std::to_string(samples) + " samples of " + to_string(port.shape) + " have " +
+                    std::to_string(samples * size));
       }
     } else if (generates && port.name == model.latent->input) {
       quantize_options.latent = port.name;
       quantize_options.prior = model.latent->prior;
       values.resize(samples * size);
-      for (size_t i = 0; i < samples; ++i) draw_latent(model.latent->prior, kCalibrationSeed, 0, i, size, values.data() + i * size);
+      for (size_t i = 0; i < samples; ++i)
+        draw_latent(model.latent->prior, kCalibrationSeed, 0, i, size, values.data() + i * size);
     } else {
-      throw Error("int8 needs examples of input " + port.name + ", which is no latent: give --calibration-data " + port.name + "=x.npy");
+      throw Error("int8 needs examples of input " + port.name + ", which is no latent: give --calibration-data " +
+                  port.name + "=x.npy");
     }
   }
   if (generates) quantize_options.peak = static_cast<double>(model.output->range_max) - model.output->range_min;
@@ -125,14 +131,16 @@ void describe_ops(const std::vector<uint8_t>& file, ConvertReport* report) {
       fig_op_info op{};
       fig_tensor_info output{};
       const char* kernel = "";
-      if (fig_model_op(runner.model(), p, i, &op) != FIG_OK || fig_model_tensor(runner.model(), p, op.output, &output) != FIG_OK ||
+      if (fig_model_op(runner.model(), p, i, &op) != FIG_OK ||
+          fig_model_tensor(runner.model(), p, op.output, &output) != FIG_OK ||
           fig_session_kernel(runner.session(), p, i, &kernel) != FIG_OK) {
         throw Error(fig_error_message());
       }
       std::string shape = output.type == FIG_I8 ? "i8 [" : "f32 [";
       for (uint32_t d = 0; d < output.shape.rank; ++d) {
         shape += d > 0 ? ", " : "";
-        shape += output.shape.per_batch[d] && output.shape.extents[d] == 1 ? "N" : std::to_string(output.shape.extents[d]);
+        shape +=
+            output.shape.per_batch[d] && output.shape.extents[d] == 1 ? "N" : std::to_string(output.shape.extents[d]);
         if (output.shape.per_batch[d] && output.shape.extents[d] != 1) shape += "·N";
       }
       report->programs[p].ops.push_back({op.kind, op.name, shape + "]", kernel});
@@ -166,9 +174,11 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
     latent_found = latent_found || (latent != nullptr && latent->name == options.latent);
     if (source.program.empty()) graph.name = latent != nullptr ? "generate" : "run";
     for (const Graph& other : model.programs) {
-      if (other.name == graph.name) throw Error("two programs are named " + graph.name + "; name them: PROGRAM=" + source.path);
+      if (other.name == graph.name)
+        throw Error("two programs are named " + graph.name + "; name them: PROGRAM=" + source.path);
     }
-    const bool generates = latent != nullptr && !model.latent && (source.program.empty() || graph.name == "generate" || graph.name == "decode");
+    const bool generates = latent != nullptr && !model.latent &&
+                           (source.program.empty() || graph.name == "generate" || graph.name == "decode");
     ProgramReport program;
     program.name = graph.name;
     program.notes = optimize(&graph);
@@ -179,7 +189,8 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
     model.programs.push_back(std::move(graph));
     report.programs.push_back(std::move(program));
   }
-  if (!options.latent.empty() && !latent_found) throw Error("--latent " + options.latent + ": no model has an input of that name");
+  if (!options.latent.empty() && !latent_found)
+    throw Error("--latent " + options.latent + ": no model has an input of that name");
   if (options.int8) {
     const auto count = static_cast<double>(model.programs.size());
     for (size_t i = 0; i < model.programs.size(); ++i) {

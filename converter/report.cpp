@@ -9,13 +9,15 @@ namespace figment::converter {
 namespace {
 
 void append_int8(const QuantizeReport& report, std::ostringstream* out) {
-  *out << "  int8: PSNR " << io::format_number(report.psnr_db, 1) << " dB against f32, calibrated on " << report.calibration_samples
-       << " samples; " << (report.fully_int8 ? "fully int8: bit-identical on every target" : "not fully int8") << "\n";
+  *out << "  int8: PSNR " << io::format_number(report.psnr_db, 1) << " dB against f32, calibrated on "
+       << report.calibration_samples << " samples; "
+       << (report.fully_int8 ? "fully int8: bit-identical on every target" : "not fully int8") << "\n";
   std::vector<std::vector<std::string>> rows = {{"  layer", "op", "type", "SQNR", "range", "chosen by"}};
   for (const LayerReport& layer : report.layers) {
     const std::string range = "[" + io::format_number(layer.low, 3) + ", " + io::format_number(layer.high, 3) + "]";
     if (layer.int8) {
-      rows.push_back({"  " + layer.name, format::name_of(layer.kind), "i8", io::format_number(layer.sqnr_db, 1) + " dB", range, layer.range_choice});
+      rows.push_back({"  " + layer.name, format::name_of(layer.kind), "i8", io::format_number(layer.sqnr_db, 1) + " dB",
+                      range, layer.range_choice});
     } else {
       rows.push_back({"  " + layer.name, format::name_of(layer.kind), "f32", "", "", layer.reason});
     }

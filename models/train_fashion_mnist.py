@@ -149,6 +149,7 @@ def train_gan(generator, discriminator, images, epochs, name):
 
 
 def train_vae(encoder, decoder, images, epochs):
+    logits = nn.Sequential(*list(decoder)[:-1])
     parameters = [*encoder.parameters(), *decoder.parameters()]
     optimiser = torch.optim.Adam(parameters, 1e-3)
     for epoch in range(epochs):
@@ -159,7 +160,7 @@ def train_vae(encoder, decoder, images, epochs):
             mean, log_variance = encoder(x)
             log_variance = log_variance.clamp(-10, 10)
             z = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
-            y = decoder[:-1](z)
+            y = logits(z)
             nats = F.binary_cross_entropy_with_logits(y, x, reduction="sum") / len(x)
             kl = 0.5 * (mean ** 2 + log_variance.exp() - 1 - log_variance).sum() / len(x)
             loss = nats + kl
@@ -193,7 +194,7 @@ def main():
     folder = HERE / args.model
     if args.model == "conv_vae":
         encoder, decoder = Encoder(), Decoder()
-        train_vae(encoder, decoder, images, args.epochs or 30)
+        train_vae(encoder, decoder, images, args.epochs or 20)
         export(encoder, torch.zeros(1, 1, 28, 28), folder / "encoder.onnx", ["image"], ["mean", "log_variance"])
         export(decoder, torch.zeros(1, 16), folder / "decoder.onnx", ["latent"], ["image"])
     elif args.model == "dgan":

@@ -51,14 +51,20 @@ int convert(int argc, char** argv) {
   app.add_option("-o,--output", output, "the .figment file to write")->required();
   app.add_option("--name", options.name, "name of the model (default: the output file's)");
   app.add_option("--latent", options.latent, "the input that generation draws (default: found by its name or shape)");
-  app.add_option("--prior", prior, "its distribution: normal, or uniform on [-1, 1)")->check(CLI::IsMember({"normal", "uniform"}));
-  app.add_option("--range", range, "values of black and white in the output (default: by its last activation)")->expected(2);
+  app.add_option("--prior", prior, "its distribution: normal, or uniform on [-1, 1)")
+      ->check(CLI::IsMember({"normal", "uniform"}));
+  app.add_option("--range", range, "values of black and white in the output (default: by its last activation)")
+      ->expected(2);
   app.add_flag("--int8", options.int8, "quantise to int8");
-  app.add_option("--calibrate", options.calibration_samples, "latents to calibrate int8 on")->check(CLI::Range(16, 1000000))->capture_default_str();
+  app.add_option("--calibrate", options.calibration_samples, "latents to calibrate int8 on")
+      ->check(CLI::Range(16, 1000000))
+      ->capture_default_str();
   app.add_option("--calibration-data", calibration, "INPUT=FILE.npy: samples of an input to calibrate int8 on");
   app.add_option("--keep-f32", keep, "ops that stay f32, by name")->delimiter(',');
-  app.add_option("--psnr-goal", options.psnr_goal_db, "below this many dB, costly layers stay f32 by themselves")->capture_default_str();
-  app.add_option("--keep-f32-threshold", options.keep_threshold_db, "costly: more dB of PSNR lost in int8 than this")->capture_default_str();
+  app.add_option("--psnr-goal", options.psnr_goal_db, "below this many dB, costly layers stay f32 by themselves")
+      ->capture_default_str();
+  app.add_option("--keep-f32-threshold", options.keep_threshold_db, "costly: more dB of PSNR lost in int8 than this")
+      ->capture_default_str();
   app.add_option("--report", report_path, "write the report to this file too");
   app.add_flag("-q,--quiet", quiet, "do not print the report");
   CLI11_PARSE(app, argc, argv);
@@ -73,7 +79,8 @@ int convert(int argc, char** argv) {
     options.range_max = range[1];
   }
   options.keep_f32.insert(keep.begin(), keep.end());
-  if (!options.int8 && (!keep.empty() || !calibration.empty())) throw Error("--keep-f32 and --calibration-data need --int8");
+  if (!options.int8 && (!keep.empty() || !calibration.empty()))
+    throw Error("--keep-f32 and --calibration-data need --int8");
   read_calibration(calibration, &options);
   std::optional<figment::io::ProgressLine> line(options.int8 ? "quantising" : "converting");
   const Converted converted = figment::converter::convert(options, [&](double fraction) { line->update(fraction); });

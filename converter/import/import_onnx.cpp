@@ -15,7 +15,9 @@ constexpr int64_t kOldestOpset = 6;
 // The largest single file that protobuf parses.
 constexpr size_t kLargestFile = size_t{2} << 30;
 
-std::string type_name(int type) { return onnx::TensorProto_DataType_Name(static_cast<onnx::TensorProto_DataType>(type)); }
+std::string type_name(int type) {
+  return onnx::TensorProto_DataType_Name(static_cast<onnx::TensorProto_DataType>(type));
+}
 
 // Elements of an ONNX tensor's dimensions. Throws if they are negative or too many.
 uint64_t count_elements(const onnx::TensorProto& tensor) {
@@ -35,8 +37,8 @@ std::vector<T> elements(const onnx::TensorProto& tensor, const Field& field) {
   std::vector<T> values;
   if (tensor.has_raw_data()) {
     if (tensor.raw_data().size() != count * sizeof(T)) {
-      throw Error("tensor " + tensor.name() + " has " + std::to_string(tensor.raw_data().size()) + " bytes, its shape needs " +
-                  std::to_string(count * sizeof(T)));
+      throw Error("tensor " + tensor.name() + " has " + std::to_string(tensor.raw_data().size()) +
+                  " bytes, its shape needs " + std::to_string(count * sizeof(T)));
     }
     values.resize(count);
     if (count > 0) std::memcpy(values.data(), tensor.raw_data().data(), count * sizeof(T));
@@ -52,13 +54,15 @@ std::vector<T> elements(const onnx::TensorProto& tensor, const Field& field) {
 
 Binding binding_of(const onnx::TensorProto& tensor, const std::string& name, Graph& graph) {
   if (tensor.data_location() == onnx::TensorProto::EXTERNAL) {
-    throw Error("tensor " + name + " is stored outside the ONNX file; save the model in one file (torch.onnx.export with "
+    throw Error("tensor " + name +
+                " is stored outside the ONNX file; save the model in one file (torch.onnx.export with "
                 "external_data=False, or onnx.save with save_as_external_data=False)");
   }
   std::vector<uint32_t> shape;
   count_elements(tensor);
   for (int64_t extent : tensor.dims()) shape.push_back(static_cast<uint32_t>(extent));
-  if (shape.size() > kMaxRank) throw Error("tensor " + name + " has more than " + std::to_string(kMaxRank) + " dimensions");
+  if (shape.size() > kMaxRank)
+    throw Error("tensor " + name + " has more than " + std::to_string(kMaxRank) + " dimensions");
   switch (tensor.data_type()) {
     case onnx::TensorProto::FLOAT:
     case onnx::TensorProto::DOUBLE: {
@@ -78,7 +82,8 @@ Binding binding_of(const onnx::TensorProto& tensor, const std::string& name, Gra
     case onnx::TensorProto::INT32: {
       IntegerTensor integers;
       integers.scalar = shape.empty();
-      if (shape.size() > 1) throw Error("tensor " + name + " holds integers in " + std::to_string(shape.size()) + " dimensions");
+      if (shape.size() > 1)
+        throw Error("tensor " + name + " holds integers in " + std::to_string(shape.size()) + " dimensions");
       if (tensor.data_type() == onnx::TensorProto::INT64) {
         for (int64_t value : elements<int64_t>(tensor, tensor.int64_data())) integers.values.push_back({value, false});
       } else {
@@ -106,7 +111,8 @@ ValueId OnnxNode::tensor(size_t i) const {
   const std::string& input = proto.input(static_cast<int>(i));
   const auto found = importer.bindings_.find(input);
   if (found == importer.bindings_.end()) {
-    if (importer.node_outputs_.contains(input)) fail("input " + input + " is computed only later: the graph has a cycle or is not sorted");
+    if (importer.node_outputs_.contains(input))
+      fail("input " + input + " is computed only later: the graph has a cycle or is not sorted");
     fail("input " + input + " does not exist in the graph");
   }
   if (std::holds_alternative<IntegerTensor>(found->second)) {
@@ -288,7 +294,8 @@ void OnnxImporter::run() {
     if (opset.domain().empty() || opset.domain() == "ai.onnx") opset_ = opset.version();
   }
   check_model();
-  for (const onnx::NodeProto& node : model_.graph().node()) node_outputs_.insert(node.output().begin(), node.output().end());
+  for (const onnx::NodeProto& node : model_.graph().node())
+    node_outputs_.insert(node.output().begin(), node.output().end());
   bind_initializers();
   bind_inputs();
   for (const onnx::NodeProto& proto : model_.graph().node()) {
@@ -327,7 +334,8 @@ void OnnxImporter::run() {
   for (const Value& value : graph_.values) {
     if (!value.is_constant() || value.type != DataType::kF32) continue;
     for (float x : value.f32()) {
-      if (!std::isfinite(x)) throw Error("tensor " + value.name + " has NaN or infinite values; was the training diverging?");
+      if (!std::isfinite(x))
+        throw Error("tensor " + value.name + " has NaN or infinite values; was the training diverging?");
     }
   }
 }

@@ -64,7 +64,8 @@ void import_binary(const OnnxNode& node, OpKind kind) {
     node.bind(result);
     return;
   }
-  if (node.attribute("axis") != nullptr) node.fail("broadcasting along an axis ended with opset 7; export with a newer opset");
+  if (node.attribute("axis") != nullptr)
+    node.fail("broadcasting along an axis ended with opset 7; export with a newer opset");
   const auto [a, b] = equal_ranks(node, node.tensor(0), node.tensor(1));
   node.bind(node.add(kind, {}, {a, b}));
 }
@@ -138,7 +139,8 @@ void import_batch_normalization(const OnnxNode& node) {
   std::vector<std::vector<float>> parameters;
   for (size_t i = 1; i <= 4; ++i) {
     const Value& value = node.graph[node.constant(i, "scale, bias, mean and variance")];
-    if (value.f32().size() != channels) node.fail("input " + std::to_string(i) + " does not have one value per channel");
+    if (value.f32().size() != channels)
+      node.fail("input " + std::to_string(i) + " does not have one value per channel");
     parameters.emplace_back(value.f32().begin(), value.f32().end());
   }
   const double epsilon = node.real("epsilon", 1e-5F);
@@ -146,14 +148,16 @@ void import_batch_normalization(const OnnxNode& node) {
   std::vector<float> shift(channels);
   for (uint32_t c = 0; c < channels; ++c) {
     const double variance = parameters[3][c];
-    if (!(variance + epsilon > 0)) node.fail("channel " + std::to_string(c) + " has variance " + std::to_string(variance));
+    if (!(variance + epsilon > 0))
+      node.fail("channel " + std::to_string(c) + " has variance " + std::to_string(variance));
     const double factor = parameters[0][c] / std::sqrt(variance + epsilon);
     scale[c] = static_cast<float>(factor);
     shift[c] = static_cast<float>(parameters[1][c] - parameters[2][c] * factor);
   }
   std::vector<uint32_t> broadcast(shape.rank(), 1);
   broadcast[1] = channels;
-  const ValueId scaled = node.add(OpKind::kMultiply, {}, {x, node.graph.add_constant(node.name + ".scale", broadcast, scale)});
+  const ValueId scaled =
+      node.add(OpKind::kMultiply, {}, {x, node.graph.add_constant(node.name + ".scale", broadcast, scale)});
   node.bind(node.add(OpKind::kAdd, {}, {scaled, node.graph.add_constant(node.name + ".shift", broadcast, shift)}));
 }
 

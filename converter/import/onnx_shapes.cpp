@@ -155,7 +155,8 @@ void import_reshape(const OnnxNode& node) {
   }
   const Shape shape = node.value(0).shape;
   const IntegerTensor& wanted = node.integers(1);
-  if (wanted.values.size() > kMaxRank) node.fail("its output has more than " + std::to_string(kMaxRank) + " dimensions");
+  if (wanted.values.size() > kMaxRank)
+    node.fail("its output has more than " + std::to_string(kMaxRank) + " dimensions");
   Shape result;
   int open = -1;
   CheckedSize known = 1;
@@ -173,7 +174,8 @@ void import_reshape(const OnnxNode& node) {
       if (i >= shape.rank()) node.fail("its shape copies a dimension that does not exist");
       dimension = shape[i];
     } else {
-      if (extent.value < 1 || static_cast<uint64_t>(extent.value) > kMaxExtent) node.fail("its shape has a dimension of " + std::to_string(extent.value));
+      if (extent.value < 1 || static_cast<uint64_t>(extent.value) > kMaxExtent)
+        node.fail("its shape has a dimension of " + std::to_string(extent.value));
       dimension.extent = static_cast<uint32_t>(extent.value);
     }
     known *= dimension.extent;
@@ -184,7 +186,8 @@ void import_reshape(const OnnxNode& node) {
   for (const Dimension& dimension : shape) batches += dimension.per_batch ? 1 : 0;
   const uint64_t total = element_count(shape, 1).value();
   if (open >= 0) {
-    if (!known.valid() || known.value() == 0 || total % known.value() != 0) node.fail("its shape does not divide " + to_string(shape));
+    if (!known.valid() || known.value() == 0 || total % known.value() != 0)
+      node.fail("its shape does not divide " + to_string(shape));
     result[static_cast<size_t>(open)] = {static_cast<uint32_t>(total / known.value()), batches > known_batches};
   } else if (batches == 1 && known_batches == 0 && result.rank() > 0 && shape[0].per_batch && known.valid() &&
              known.value() == total && result[0].extent == 1) {
@@ -250,7 +253,8 @@ Range slice_range(const OnnxNode& node, int64_t start, int64_t end, int64_t step
   end = std::clamp<int64_t>(end < 0 ? end + extent : end, 0, extent);
   if (end <= start) node.fail("the slice is empty");
   const int64_t count = (end - start - 1) / step + 1;
-  return {static_cast<uint32_t>(start), static_cast<uint32_t>(count), static_cast<uint32_t>(std::min<int64_t>(step, extent))};
+  return {static_cast<uint32_t>(start), static_cast<uint32_t>(count),
+          static_cast<uint32_t>(std::min<int64_t>(step, extent))};
 }
 
 void import_slice(const OnnxNode& node) {
@@ -302,7 +306,8 @@ void import_split(const OnnxNode& node) {
   const auto parts = static_cast<size_t>(node.proto.output_size());
   std::vector<int64_t> sizes = node.has_input(1) ? node.numbers(1) : node.integer_list("split", {});
   if (sizes.empty()) {
-    const int64_t part = (static_cast<int64_t>(shape[axis].extent) + static_cast<int64_t>(parts) - 1) / static_cast<int64_t>(parts);
+    const int64_t part =
+        (static_cast<int64_t>(shape[axis].extent) + static_cast<int64_t>(parts) - 1) / static_cast<int64_t>(parts);
     for (int64_t left = shape[axis].extent; left > 0; left -= part) sizes.push_back(std::min(part, left));
   }
   int64_t total = 0;
@@ -335,7 +340,8 @@ void import_pad(const OnnxNode& node) {
     const size_t axis = node.axis(axes[i], rank);
     const int64_t before = pads[i];
     const int64_t after = pads[axes.size() + i];
-    if (before < 0 || after < 0 || before > INT32_MAX || after > INT32_MAX) node.fail("negative pads are not supported; use Slice");
+    if (before < 0 || after < 0 || before > INT32_MAX || after > INT32_MAX)
+      node.fail("negative pads are not supported; use Slice");
     attributes.before[axis] = static_cast<uint32_t>(before);
     attributes.after[axis] = static_cast<uint32_t>(after);
   }
@@ -357,7 +363,8 @@ void import_constant_of_shape(const OnnxNode& node) {
   CheckedSize count = 1;
   std::vector<uint32_t> shape;
   for (int64_t extent : node.numbers(0)) {
-    if (extent < 1 || static_cast<uint64_t>(extent) > kMaxExtent) node.fail("its shape has a dimension of " + std::to_string(extent));
+    if (extent < 1 || static_cast<uint64_t>(extent) > kMaxExtent)
+      node.fail("its shape has a dimension of " + std::to_string(extent));
     shape.push_back(static_cast<uint32_t>(extent));
     count *= static_cast<uint64_t>(extent);
   }
@@ -379,6 +386,50 @@ void import_constant_of_shape(const OnnxNode& node) {
   node.bind(node.graph.add_constant(node.name, shape, std::vector<float>(count.value(), real)));
 }
 
+// Element i of integers that are as long as `count` or one number for all.
+const SymbolicInteger& broadcast_at(const OnnxNode& node, const IntegerTensor& integers, size_t i, size_t count) {
+  if (integers.values.size() != count && integers.values.size() != 1) node.fail("its integer operands differ in length");
+  return integers.values[integers.values.size() == 1 ? 0 : i];
+}
+
+// Integer ops of shape arithmetic: each output element is function(elements of the inputs).
+template <typename Function>
+void import_integers(const OnnxNode& node, Function function) {
+  IntegerTensor result;
+  result.scalar = true;
+  size_t count = 1;
+  for (size_t i = 0; i < node.input_count(); ++i) {
+    count = std::max(count, node.integers(i).values.size());
+    result.scalar = result.scalar && node.integers(i).scalar;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    std::vector<SymbolicInteger> operands;
+    for (size_t j = 0; j < node.input_count(); ++j) operands.push_back(broadcast_at(node, node.integers(j), i, count));
+    result.values.push_back(function(operands));
+  }
+  node.bind(result);
+}
+
+void import_mod(const OnnxNode& node) {
+  import_integers(node, [&](const std::vector<SymbolicInteger>& x) {
+    if (x[0].per_batch || x[1].per_batch) node.fail("a remainder of the batch is not supported");
+    if (x[1].value == 0 || x[1].value == -1) return SymbolicInteger{};
+    // The sign of the divisor, as in Python.
+    const int64_t remainder = x[0].value % x[1].value;
+    return SymbolicInteger{remainder != 0 && (remainder < 0) != (x[1].value < 0) ? remainder + x[1].value : remainder, false};
+  });
+}
+
+void import_equal(const OnnxNode& node) {
+  import_integers(node, [](const std::vector<SymbolicInteger>& x) {
+    return SymbolicInteger{x[0].value == x[1].value && x[0].per_batch == x[1].per_batch ? 1 : 0, false};
+  });
+}
+
+void import_where(const OnnxNode& node) {
+  import_integers(node, [](const std::vector<SymbolicInteger>& x) { return x[0].value != 0 ? x[1] : x[2]; });
+}
+
 }  // namespace
 
 bool import_shapes(const OnnxNode& node) {
@@ -387,9 +438,11 @@ bool import_shapes(const OnnxNode& node) {
       {"Concat", import_concat},
       {"ConstantOfShape", import_constant_of_shape},
       {"Dropout", import_dropout},
+      {"Equal", import_equal},
       {"Flatten", import_flatten},
       {"Gather", import_gather},
       {"Identity", import_identity},
+      {"Mod", import_mod},
       {"Pad", import_pad},
       {"Reshape", import_reshape},
       {"Shape", import_shape},
@@ -398,6 +451,7 @@ bool import_shapes(const OnnxNode& node) {
       {"Squeeze", import_squeeze},
       {"Transpose", import_transpose},
       {"Unsqueeze", import_unsqueeze},
+      {"Where", import_where},
   };
   const auto found = table.find(node.proto.op_type());
   if (found == table.end()) return false;

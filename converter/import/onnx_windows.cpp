@@ -117,7 +117,8 @@ void import_convolution(const OnnxNode& node, bool transposed) {
   const bool one_dimensional = to_two_dimensions(node, &x);
   const Shape shape = node.graph[x].shape;
   std::vector<uint32_t> kernel_shape = extents_of(node.graph[weights].shape);
-  if (kernel_shape.size() != (one_dimensional ? 3 : 4)) node.fail("its weight has shape " + to_string(node.graph[weights].shape));
+  if (kernel_shape.size() != (one_dimensional ? 3 : 4))
+    node.fail("its weight has shape " + to_string(node.graph[weights].shape));
   if (one_dimensional) kernel_shape.insert(kernel_shape.begin() + 2, 1);
   const std::array<uint32_t, 2> kernel = {kernel_shape[2], kernel_shape[3]};
   if (node.attribute("kernel_shape") != nullptr && pair_of(node, "kernel_shape", one_dimensional, 1) != kernel) {
@@ -135,7 +136,8 @@ void import_convolution(const OnnxNode& node, bool transposed) {
     // [I, O/groups, h, w] = [groups, I/groups, O/groups, h, w] -> [groups, O/groups, h, w, I/groups].
     if (kernel_shape[0] % window.groups != 0) node.fail("group does not divide the input channels");
     outputs = kernel_shape[1] * window.groups;
-    arranged = arrange_weights(node, weights, {window.groups, kernel_shape[0] / window.groups, kernel_shape[1], kernel[0], kernel[1]},
+    arranged = arrange_weights(node, weights,
+                               {window.groups, kernel_shape[0] / window.groups, kernel_shape[1], kernel[0], kernel[1]},
                                {0, 2, 3, 4, 1}, {outputs, kernel[0], kernel[1], kernel_shape[0] / window.groups});
     const std::array<uint32_t, 2> output_padding = pair_of(node, "output_padding", one_dimensional, 0);
     window.output_padding = output_padding;
@@ -160,7 +162,8 @@ void import_convolution(const OnnxNode& node, bool transposed) {
       }
     }
   } else {
-    arranged = arrange_weights(node, weights, kernel_shape, {0, 2, 3, 1}, {kernel_shape[0], kernel[0], kernel[1], kernel_shape[1]});
+    arranged = arrange_weights(node, weights, kernel_shape, {0, 2, 3, 1},
+                               {kernel_shape[0], kernel[0], kernel[1], kernel_shape[1]});
   }
   std::vector<ValueId> inputs = {node.transpose(x, nchw_to_nhwc()), arranged};
   if (node.has_input(2)) {
@@ -188,7 +191,8 @@ void import_pool(const OnnxNode& node, OpKind kind) {
       if (padded < window.span(axis) || window.stride[axis] == 0) continue;
       const uint64_t rest = (padded - window.span(axis)) % window.stride[axis];
       // A last window that would begin in the padding behind the input is left out.
-      const uint64_t next = (padded - window.span(axis)) / window.stride[axis] * window.stride[axis] + window.stride[axis];
+      const uint64_t next =
+          (padded - window.span(axis)) / window.stride[axis] * window.stride[axis] + window.stride[axis];
       if (rest == 0 || next >= shape[axis + 2].extent + window.padding[axis]) continue;
       if (window.count_padding) node.fail("ceil_mode with count_include_pad is not supported");
       window.padding[axis + 2] += static_cast<uint32_t>(window.stride[axis] - rest);
@@ -214,9 +218,8 @@ void import_global_pool(const OnnxNode& node, OpKind kind) {
 
 // The input position that each output position of a nearest-neighbour resize reads (ONNX, Resize).
 std::vector<int32_t> nearest_indices(const OnnxNode& node, uint32_t in, uint32_t out, double scale) {
-  const std::string coordinates = node.proto.op_type() == "Upsample"
-                                      ? "asymmetric"
-                                      : node.text("coordinate_transformation_mode", "half_pixel");
+  const std::string coordinates =
+      node.proto.op_type() == "Upsample" ? "asymmetric" : node.text("coordinate_transformation_mode", "half_pixel");
   const std::string rounding =
       node.proto.op_type() == "Upsample" ? "floor" : node.text("nearest_mode", "round_prefer_floor");
   std::vector<int32_t> indices(out);
@@ -262,7 +265,8 @@ void import_resize(const OnnxNode& node) {
   const size_t scales_input = upsample ? 1 : 2;
   std::array<double, 2> scale = {1, 1};
   std::array<uint32_t, 2> size = {shape[2].extent, shape[3].extent};
-  if (node.text("keep_aspect_ratio_policy", "stretch") != "stretch") node.fail("only keep_aspect_ratio_policy stretch is supported");
+  if (node.text("keep_aspect_ratio_policy", "stretch") != "stretch")
+    node.fail("only keep_aspect_ratio_policy stretch is supported");
   std::vector<int64_t> all;
   for (size_t i = 0; i < rank; ++i) all.push_back(static_cast<int64_t>(i));
   const std::vector<int64_t> axes = node.integer_list("axes", all);
@@ -289,15 +293,19 @@ void import_resize(const OnnxNode& node) {
     });
   } else {
     const std::span<const float> scales = node.graph[node.constant(scales_input, "scales")].f32();
-    for_each_axis(scales.size(), [&](size_t, size_t i) { return scales[i] == 1; }, [&](size_t axis, size_t i) {
-      scale[axis] = scales[i];
-      const double extent = std::floor(shape[axis + 2].extent * scale[axis]);
-      if (!(extent >= 1 && extent <= 65535)) node.fail("scales are out of range");
-      size[axis] = static_cast<uint32_t>(extent);
-    });
+    for_each_axis(
+        scales.size(), [&](size_t, size_t i) { return scales[i] == 1; },
+        [&](size_t axis, size_t i) {
+          scale[axis] = scales[i];
+          const double extent = std::floor(shape[axis + 2].extent * scale[axis]);
+          if (!(extent >= 1 && extent <= 65535)) node.fail("scales are out of range");
+          size[axis] = static_cast<uint32_t>(extent);
+        });
   }
-  const ValueId rows = node.graph.add_constant_i32(node.name + ".rows", nearest_indices(node, shape[2].extent, size[0], scale[0]));
-  const ValueId columns = node.graph.add_constant_i32(node.name + ".columns", nearest_indices(node, shape[3].extent, size[1], scale[1]));
+  const ValueId rows =
+      node.graph.add_constant_i32(node.name + ".rows", nearest_indices(node, shape[2].extent, size[0], scale[0]));
+  const ValueId columns =
+      node.graph.add_constant_i32(node.name + ".columns", nearest_indices(node, shape[3].extent, size[1], scale[1]));
   const ValueId y = node.add(OpKind::kResizeNearest, {}, {node.transpose(x, nchw_to_nhwc()), rows, columns});
   node.bind(from_two_dimensions(node, node.transpose(y, nhwc_to_nchw()), one_dimensional));
 }

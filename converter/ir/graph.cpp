@@ -44,7 +44,8 @@ format::TensorType infer(const Graph& graph, OpKind kind, const Attributes& attr
   if (!output.ok()) {
     std::string shapes;
     for (ValueId id : inputs) shapes += (shapes.empty() ? "" : ", ") + to_string(graph[id].shape);
-    throw Error("node " + node_name + " (" + format::name_of(kind) + " of " + shapes + "): " + output.status().message());
+    throw Error("node " + node_name + " (" + format::name_of(kind) + " of " + shapes +
+                "): " + output.status().message());
   }
   if (!element_count(output->shape, 1).within(kMaxElements)) {
     throw Error("node " + node_name + ": its output " + to_string(output->shape) + " is too large");

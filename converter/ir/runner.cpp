@@ -8,7 +8,8 @@ namespace {
 constexpr size_t kAlignment = 64;
 }
 
-Runner::Runner(const std::vector<uint8_t>& file, uint32_t batch, fig_kernels kernels) : memory_(file.size() + kAlignment) {
+Runner::Runner(const std::vector<uint8_t>& file, uint32_t batch, fig_kernels kernels)
+    : memory_(file.size() + kAlignment) {
   void* start = memory_.data();
   size_t space = memory_.size();
   std::align(kAlignment, file.size(), start, space);
@@ -40,13 +41,15 @@ TensorMap Runner::run(const std::string& program, const TensorMap& inputs, size_
     fig_model_program(model_, p, &info);
     if (program != info.name) continue;
     std::vector<fig_tensor> in;
-    for (const auto& [name, values] : inputs) in.push_back({name.c_str(), const_cast<float*>(values.data()), values.size()});
+    for (const auto& [name, values] : inputs)
+      in.push_back({name.c_str(), const_cast<float*>(values.data()), values.size()});
     std::vector<fig_tensor> out;
     for (uint32_t i = 0; i < info.outputs; ++i) {
       fig_port_info port{};
       fig_model_output(model_, p, i, &port);
       size_t elements = 1;
-      for (uint32_t d = 0; d < port.shape.rank; ++d) elements *= port.shape.extents[d] * (port.shape.per_batch[d] ? count : 1);
+      for (uint32_t d = 0; d < port.shape.rank; ++d)
+        elements *= port.shape.extents[d] * (port.shape.per_batch[d] ? count : 1);
       std::vector<float>& values = results[port.name];
       values.resize(elements);
       out.push_back({port.name, values.data(), values.size()});

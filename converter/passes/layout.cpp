@@ -97,7 +97,8 @@ class LayoutPass {
       out.permutation = inverse(lazy.permutation);
       fresh_.outputs.push_back(std::move(out));
     }
-    if (cancelled_ > 0) notes_.push_back(std::to_string(cancelled_) + " transposes cancelled, " + std::to_string(kept_) + " kept");
+    if (cancelled_ > 0)
+      notes_.push_back(std::to_string(cancelled_) + " transposes cancelled, " + std::to_string(kept_) + " kept");
     *result = std::move(fresh_);
     return std::move(notes_);
   }
@@ -276,7 +277,8 @@ class LayoutPass {
     // Flattening everything but the batch: the features stay in their order, and a fully connected layer behind takes
     // its weights' columns in that order.
     const bool flattens = in.features.empty() && in.permutation.rank() > 1 && in.permutation[0] == 0 &&
-                          shape.rank() == 2 && shape[0] == old_[node.inputs[0]].shape[0] && feeds_fully_connected(node.output);
+                          shape.rank() == 2 && shape[0] == old_[node.inputs[0]].shape[0] &&
+                          feeds_fully_connected(node.output);
     if (flattens && !moves_only_ones(fresh_[in.value].shape, in.permutation)) {
       Lazy out{emit_reshape(in.value, shape, node.name), identity(2), {}, {}};
       const Shape& from = old_[node.inputs[0]].shape;
@@ -307,7 +309,8 @@ class LayoutPass {
     if (readers == readers_.end()) return false;
     for (size_t reader : readers->second) {
       const Node& node = old_.nodes[reader];
-      if (node.kind == OpKind::kTranspose && node.attributes.permutation.rank() == 4 && node.attributes.permutation[0] == 0) {
+      if (node.kind == OpKind::kTranspose && node.attributes.permutation.rank() == 4 &&
+          node.attributes.permutation[0] == 0) {
         *permutation = node.attributes.permutation;
         return true;
       }
@@ -323,7 +326,8 @@ class LayoutPass {
     const Shape shape = old_[node.output].shape;
     const Shape from = old_[node.inputs[0]].shape;
     Permutation permutation;
-    if (shape.rank() != 4 || from.rank() != 2 || shape[0] != from[0] || !wanted_transposed(node.output, &permutation)) return false;
+    if (shape.rank() != 4 || from.rank() != 2 || shape[0] != from[0] || !wanted_transposed(node.output, &permutation))
+      return false;
     if (moves_only_ones(shape, permutation)) return false;
     // The chain of elementwise functions back to the fully connected layer, each read once.
     ValueId old_id = node.inputs[0];
@@ -354,7 +358,8 @@ class LayoutPass {
     while (true) {
       Node& producer = fresh_.nodes[static_cast<size_t>(new_producers[walk])];
       if (producer.kind == OpKind::kFullyConnected) {
-        for (size_t i = 1; i < producer.inputs.size(); ++i) producer.inputs[i] = rows_permuted(producer.inputs[i], features, order, true);
+        for (size_t i = 1; i < producer.inputs.size(); ++i)
+          producer.inputs[i] = rows_permuted(producer.inputs[i], features, order, true);
         break;
       }
       if (format::is_binary(producer.kind)) {
@@ -372,7 +377,8 @@ class LayoutPass {
   }
 
   // A constant whose rows (dimension 0, or the last of a broadcast [1, F]) are `features` in the order `order`.
-  ValueId rows_permuted(ValueId id, const std::vector<uint32_t>& features, const std::vector<uint32_t>& order, bool leading) {
+  ValueId rows_permuted(ValueId id, const std::vector<uint32_t>& features, const std::vector<uint32_t>& order,
+                        bool leading) {
     const Value value = fresh_[id];
     uint32_t count = 1;
     for (uint32_t feature : features) count *= feature;
@@ -391,7 +397,8 @@ class LayoutPass {
   }
 
   // Composes a further split and permutation onto a constant's origin, if its present one is simple enough.
-  void follow_origin(const Value& from, const std::vector<uint32_t>& split, const std::vector<uint32_t>& permutation, ValueId to) {
+  void follow_origin(const Value& from, const std::vector<uint32_t>& split, const std::vector<uint32_t>& permutation,
+                     ValueId to) {
     if (!from.constant->origin) return;
     Origin origin = *from.constant->origin;
     const bool direct = std::is_sorted(origin.permutation.begin(), origin.permutation.end());

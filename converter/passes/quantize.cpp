@@ -233,7 +233,8 @@ class Rewriter {
     result.scales = {q.scale};
     result.zero_point = q.zero_point;
     result.constant->bytes.clear();
-    for (float x : value.f32()) result.constant->bytes.push_back(static_cast<uint8_t>(format::quantize(x, q.scale, q.zero_point)));
+    for (float x : value.f32())
+      result.constant->bytes.push_back(static_cast<uint8_t>(format::quantize(x, q.scale, q.zero_point)));
     return fresh_.add_value(std::move(result));
   }
 
@@ -261,7 +262,8 @@ class Rewriter {
   }
 
   bool is_program_input(ValueId old_id) const {
-    return std::any_of(old_.inputs.begin(), old_.inputs.end(), [&](const PortDefinition& port) { return port.value == old_id; });
+    return std::any_of(old_.inputs.begin(), old_.inputs.end(),
+                       [&](const PortDefinition& port) { return port.value == old_id; });
   }
 
   ValueId rewrite_int8(const Node& node) {
@@ -305,7 +307,8 @@ class Rewriter {
     for (int q = -128; q <= 127; ++q) {
       const double real = static_cast<double>(input.scales[0]) * (q - input.zero_point);
       const double y = evaluate(node, real);
-      table.constant->bytes.push_back(static_cast<uint8_t>(format::quantize(static_cast<float>(y), output.scales[0], output.zero_point)));
+      table.constant->bytes.push_back(
+          static_cast<uint8_t>(format::quantize(static_cast<float>(y), output.scales[0], output.zero_point)));
     }
     return fresh_.add_node(OpKind::kLookup, node.name, {}, {x, fresh_.add_value(std::move(table))}, &output);
   }
@@ -351,9 +354,11 @@ class Rewriter {
       quantized.scales[o] = static_cast<float>(scale);
       for (size_t i = 0; i < row; ++i) {
         const double q = std::nearbyint(channel[i] / static_cast<double>(quantized.scales[o]));
-        quantized.constant->bytes[o * row + i] = static_cast<uint8_t>(static_cast<int8_t>(std::clamp(q, -127.0, 127.0)));
+        quantized.constant->bytes[o * row + i] =
+            static_cast<uint8_t>(static_cast<int8_t>(std::clamp(q, -127.0, 127.0)));
       }
-      if (!bias.empty()) integers[o] = static_cast<int32_t>(std::nearbyint(bias[o] / (input_scale * quantized.scales[o])));
+      if (!bias.empty())
+        integers[o] = static_cast<int32_t>(std::nearbyint(bias[o] / (input_scale * quantized.scales[o])));
     }
     std::vector<ValueId> inputs = {x, fresh_.add_value(std::move(quantized))};
     if (!bias.empty()) {
@@ -398,19 +403,30 @@ TensorMap part_of(const TensorMap& inputs, size_t samples, size_t begin, size_t 
   TensorMap result;
   for (const auto& [name, values] : inputs) {
     const size_t size = values.size() / samples;
-    result[name].assign(values.begin() + static_cast<std::ptrdiff_t>(begin * size), values.begin() + static_cast<std::ptrdiff_t>(end * size));
+    result[name].assign(values.begin() + static_cast<std::ptrdiff_t>(begin * size),
+                        values.begin() + static_cast<std::ptrdiff_t>(end * size));
   }
   return result;
 }
 
-double decibels(double signal, double noise) { return noise <= 0 ? 200 : 10 * std::log10(std::max(signal, 1e-30) / noise); }
+double decibels(double signal, double noise) {
+  return noise <= 0 ? 200 : 10 * std::log10(std::max(signal, 1e-30) / noise);
+}
 
 class Quantizer {
  public:
-  Quantizer(Graph* graph, const QuantizeOptions& options, const TensorMap& calibration, size_t samples, const Progress& progress)
-      : graph_(*graph), options_(options), progress_(progress), samples_(samples), calibrated_(samples - samples / 4),
-        calibration_(part_of(calibration, samples, 0, calibrated_)), held_out_(part_of(calibration, samples, calibrated_, samples)),
-        choices_(graph->values.size(), Choice::kMinMax), saturation_(graph->values.size()), distributions_(graph->values.size()) {}
+  Quantizer(Graph* graph, const QuantizeOptions& options, const TensorMap& calibration, size_t samples,
+            const Progress& progress)
+      : graph_(*graph),
+        options_(options),
+        progress_(progress),
+        samples_(samples),
+        calibrated_(samples - samples / 4),
+        calibration_(part_of(calibration, samples, 0, calibrated_)),
+        held_out_(part_of(calibration, samples, calibrated_, samples)),
+        choices_(graph->values.size(), Choice::kMinMax),
+        saturation_(graph->values.size()),
+        distributions_(graph->values.size()) {}
 
   QuantizeReport run() {
     observe();
@@ -498,7 +514,8 @@ class Quantizer {
   double psnr(const std::set<size_t>& kept) const {
     const Assignment assigned = assignment();
     const Graph quantized = Rewriter(graph_, assigned, kept).run();
-    const TensorMap outputs = Runner(write_model(single(quantized)), kBatch).run(graph_.name, held_out_, held_out_samples());
+    const TensorMap outputs =
+        Runner(write_model(single(quantized)), kBatch).run(graph_.name, held_out_, held_out_samples());
     double error = 0;
     size_t count = 0;
     for (const auto& [name, values] : outputs) {
@@ -514,7 +531,8 @@ class Quantizer {
     const Choice rules[] = {Choice::kMinMax, Choice::kPercentile, Choice::kMse, Choice::kSaturation};
     const std::vector<Choice> fixed = choices_;
     const auto set_all = [&](Choice rule) {
-      for (ValueId id = 0; id < choices_.size(); ++id) choices_[id] = fixed[id] == Choice::kFixed ? Choice::kFixed : rule;
+      for (ValueId id = 0; id < choices_.size(); ++id)
+        choices_[id] = fixed[id] == Choice::kFixed ? Choice::kFixed : rule;
     };
     best_ = -std::numeric_limits<double>::infinity();
     Choice best_rule = Choice::kMinMax;
@@ -546,7 +564,8 @@ class Quantizer {
     }
   }
 
-  // Until the goal is reached, keeps the linear layer f32 whose int8 form costs most, if that is more than the threshold.
+  // Until the goal is reached, keeps the linear layer f32 whose int8 form costs most, if that is more than the
+  // threshold.
   void keep_costly_layers() {
     while (best_ < options_.psnr_goal_db) {
       double most = options_.keep_threshold_db;
@@ -655,7 +674,8 @@ QuantizeReport quantize(Graph* graph, const QuantizeOptions& options, const Tens
                         const Progress& progress) {
   if (samples < 16) throw Error("int8 needs at least 16 calibration samples, there are " + std::to_string(samples));
   for (const std::string& name : options.keep_f32) {
-    const bool known = std::any_of(graph->nodes.begin(), graph->nodes.end(), [&](const Node& node) { return node.name == name; });
+    const bool known =
+        std::any_of(graph->nodes.begin(), graph->nodes.end(), [&](const Node& node) { return node.name == name; });
     if (!known) throw Error("--keep-f32 " + name + ": the program has no op of that name; figment inspect lists them");
   }
   return Quantizer(graph, options, calibration, samples, progress).run();

@@ -16,9 +16,9 @@ struct QuantizeOptions {
   std::set<std::string> keep_f32;  // names of nodes that stay f32
   double psnr_goal_db = 35;        // below it, linear layers that cost more than the threshold stay f32
   double keep_threshold_db = 3;
-  std::string latent;              // the input with a known prior, "" for none
+  std::string latent;  // the input with a known prior, "" for none
   Prior prior = Prior::kNormal;
-  double peak = 0;                 // of the output, for PSNR: white - black; 0: the largest difference seen
+  double peak = 0;  // of the output, for PSNR: white - black; 0: the largest difference seen
 };
 
 // A node of the f32 program and what became of it.

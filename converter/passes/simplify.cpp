@@ -58,7 +58,8 @@ void apply_affine(Graph* graph, Node* linear, std::vector<float> scale, std::vec
   const size_t row = data.size() / outputs;
   for (size_t i = 0; i < data.size(); ++i) data[i] *= scale[i / row];
   std::vector<float> bias(outputs, 0);
-  if (linear->inputs.size() == 3) bias.assign((*graph)[linear->inputs[2]].f32().begin(), (*graph)[linear->inputs[2]].f32().end());
+  if (linear->inputs.size() == 3)
+    bias.assign((*graph)[linear->inputs[2]].f32().begin(), (*graph)[linear->inputs[2]].f32().end());
   for (uint32_t i = 0; i < outputs; ++i) bias[i] = bias[i] * scale[i] + shift[i];
   linear->inputs[1] = replaced_constant(graph, weights, data);
   if (linear->inputs.size() == 3) {
@@ -128,7 +129,8 @@ std::vector<std::string> fold_affine(Graph* graph) {
     }
     const std::string into = linear->name;
     apply_affine(graph, linear, scale, shift);
-    if (notes.empty() || notes.back() != node.name + ": folded into " + into) notes.push_back(node.name + ": folded into " + into);
+    if (notes.empty() || notes.back() != node.name + ": folded into " + into)
+      notes.push_back(node.name + ": folded into " + into);
     replace(graph, i, x);
   }
   return notes;
@@ -185,7 +187,8 @@ void remove_dead(Graph* graph) {
   std::vector<Value> kept;
   std::vector<ValueId> renumbered(graph->values.size());
   for (ValueId id = 0; id < graph->values.size(); ++id) {
-    const bool written = std::any_of(graph->nodes.begin(), graph->nodes.end(), [id](const Node& node) { return node.output == id; });
+    const bool written =
+        std::any_of(graph->nodes.begin(), graph->nodes.end(), [id](const Node& node) { return node.output == id; });
     if (uses[id] == 0 && !written) continue;
     renumbered[id] = static_cast<ValueId>(kept.size());
     kept.push_back(std::move(graph->values[id]));

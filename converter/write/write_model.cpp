@@ -34,10 +34,9 @@ class Writer {
     }
     Offset<schema::Output> output;
     if (model.output) {
-      output = schema::CreateOutput(builder_, builder_.CreateString(model.output->program),
-                                    builder_.CreateString(model.output->port),
-                                    static_cast<schema::OutputKind>(model.output->kind), model.output->range_min,
-                                    model.output->range_max);
+      output = schema::CreateOutput(
+          builder_, builder_.CreateString(model.output->program), builder_.CreateString(model.output->port),
+          static_cast<schema::OutputKind>(model.output->kind), model.output->range_min, model.output->range_max);
     }
     const auto name = builder_.CreateString(model.name);
     const auto producer = builder_.CreateString("figment-convert " FIGMENT_VERSION);
@@ -87,7 +86,8 @@ class Writer {
 
   Offset<schema::Quantization> quantization(const Value& value) {
     if (value.scales.empty()) return 0;
-    return schema::CreateQuantization(builder_, builder_.CreateVector(value.scales), static_cast<int8_t>(value.zero_point));
+    return schema::CreateQuantization(builder_, builder_.CreateVector(value.scales),
+                                      static_cast<int8_t>(value.zero_point));
   }
 
   // The index of a constant, writing it if an equal one has not been written.
@@ -103,12 +103,14 @@ class Writer {
     const auto shape_vector = builder_.CreateVector(extents);
     const auto scales = quantization(value);
     const auto index = static_cast<int32_t>(constants_.size());
-    constants_.push_back(schema::CreateConstant(builder_, name, static_cast<schema::DataType>(value.type), shape_vector, scales, &blob));
+    constants_.push_back(
+        schema::CreateConstant(builder_, name, static_cast<schema::DataType>(value.type), shape_vector, scales, &blob));
     if (value.constant->origin) {
       const Origin& origin = *value.constant->origin;
-      parameters_.push_back(schema::CreateParameter(
-          builder_, builder_.CreateString(origin.name), static_cast<uint32_t>(index), builder_.CreateVector(origin.shape),
-          builder_.CreateVector(origin.split), builder_.CreateVector(origin.permutation), origin.folded));
+      parameters_.push_back(schema::CreateParameter(builder_, builder_.CreateString(origin.name),
+                                                    static_cast<uint32_t>(index), builder_.CreateVector(origin.shape),
+                                                    builder_.CreateVector(origin.split),
+                                                    builder_.CreateVector(origin.permutation), origin.folded));
     }
     constant_indices_.emplace(key, index);
     return index;
@@ -121,9 +123,9 @@ class Writer {
       case format::AttributeGroup::kWindow: {
         *type = schema::Attributes::WindowAttributes;
         const format::Window& window = from.window;
-        return schema::CreateWindowAttributes(builder_, words(window.kernel), words(window.stride), words(window.dilation),
-                                              words(window.padding), words(window.output_padding), window.groups,
-                                              window.count_padding)
+        return schema::CreateWindowAttributes(builder_, words(window.kernel), words(window.stride),
+                                              words(window.dilation), words(window.padding),
+                                              words(window.output_padding), window.groups, window.count_padding)
             .Union();
       }
       case format::AttributeGroup::kAxes:
@@ -149,7 +151,8 @@ class Writer {
   }
 
   Offset<schema::Port> port(const PortDefinition& port) {
-    return schema::CreatePort(builder_, builder_.CreateString(port.name), port.value, shape(port.shape), bytes(port.permutation));
+    return schema::CreatePort(builder_, builder_.CreateString(port.name), port.value, shape(port.shape),
+                              bytes(port.permutation));
   }
 
   Offset<schema::Program> program(const Graph& graph) {
@@ -159,7 +162,8 @@ class Writer {
       const auto name = builder_.CreateString(value.name);
       const auto dimensions = index >= 0 ? 0 : shape(value.shape);
       const auto scales = index >= 0 ? 0 : quantization(value);
-      tensors.push_back(schema::CreateTensor(builder_, name, index, static_cast<schema::DataType>(value.type), dimensions, scales));
+      tensors.push_back(
+          schema::CreateTensor(builder_, name, index, static_cast<schema::DataType>(value.type), dimensions, scales));
     }
     std::vector<Offset<schema::Op>> ops;
     for (const Node& node : graph.nodes) {
@@ -168,22 +172,23 @@ class Writer {
       const auto name = builder_.CreateString(node.name);
       const auto inputs = builder_.CreateVector(node.inputs);
       const auto outputs = builder_.CreateVector(&node.output, 1);
-      ops.push_back(schema::CreateOp(builder_, static_cast<schema::OpKind>(node.kind), name, inputs, outputs, type, union_value,
-                                     node.attributes.clamp_min, node.attributes.clamp_max));
+      ops.push_back(schema::CreateOp(builder_, static_cast<schema::OpKind>(node.kind), name, inputs, outputs, type,
+                                     union_value, node.attributes.clamp_min, node.attributes.clamp_max));
     }
     std::vector<Offset<schema::Port>> inputs;
     for (const PortDefinition& entry : graph.inputs) inputs.push_back(port(entry));
     std::vector<Offset<schema::Port>> outputs;
     for (const PortDefinition& entry : graph.outputs) outputs.push_back(port(entry));
     return schema::CreateProgram(builder_, builder_.CreateString(graph.name), builder_.CreateVector(inputs),
-                                 builder_.CreateVector(outputs), builder_.CreateVector(tensors), builder_.CreateVector(ops),
-                                 graph.fully_int8);
+                                 builder_.CreateVector(outputs), builder_.CreateVector(tensors),
+                                 builder_.CreateVector(ops), graph.fully_int8);
   }
 
   flatbuffers::FlatBufferBuilder builder_;
   std::vector<Offset<schema::Constant>> constants_;
   std::vector<Offset<schema::Parameter>> parameters_;
-  std::map<std::tuple<std::string, std::vector<uint8_t>, std::vector<uint32_t>, std::vector<float>>, int32_t> constant_indices_;
+  std::map<std::tuple<std::string, std::vector<uint8_t>, std::vector<uint32_t>, std::vector<float>>, int32_t>
+      constant_indices_;
   std::vector<uint8_t> blobs_;
 };
 

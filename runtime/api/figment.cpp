@@ -25,9 +25,9 @@ fig_status invalid(const char* text) { return fail(Status::error(StatusCode::kIn
 
 fig_status done(const Status& status) { return status.ok() ? FIG_OK : fail(status); }
 
-fig_status null_argument(const char* function) { 
+fig_status null_argument(const char* function) {
   return fail(Status::error(StatusCode::kInvalidArgument, "%s: an argument is NULL", function));
- }
+}
 
 // The handles are the objects under opaque names.
 Model* unwrap(fig_model* model) { return reinterpret_cast<Model*>(model); }
@@ -79,7 +79,8 @@ Result<figment::SessionOptions> session_options(const fig_session_options* given
 }
 
 fig_memory_report report_of(const figment::MemoryReport& memory) {
-  return {memory.model, memory.packed_weights, memory.operators, memory.arena, memory.total(), memory.arena_lower_bound};
+  return {memory.model, memory.packed_weights, memory.operators,
+          memory.arena, memory.total(),        memory.arena_lower_bound};
 }
 
 // The program at `index`, or an error.
@@ -320,8 +321,7 @@ fig_status fig_run(fig_session* session, const char* program, size_t count, cons
   if (session == nullptr || (inputs == nullptr && input_count != 0) || (outputs == nullptr && output_count != 0)) {
     return null_argument("fig_run");
   }
-  return done(
-      unwrap(session)->run(program, count, tensors(inputs, input_count), tensors(outputs, output_count)));
+  return done(unwrap(session)->run(program, count, tensors(inputs, input_count), tensors(outputs, output_count)));
 }
 
 }  // extern "C"

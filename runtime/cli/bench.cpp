@@ -43,7 +43,8 @@ Timing time_program(OpenModel* open, uint32_t index, uint32_t batch, uint32_t th
   std::vector<std::vector<float>> memory;
   const auto tensor_of = [&](const fig_port_info& port) {
     size_t elements = 1;
-    for (uint32_t d = 0; d < port.shape.rank; ++d) elements *= port.shape.extents[d] * (port.shape.per_batch[d] ? batch : 1);
+    for (uint32_t d = 0; d < port.shape.rank; ++d)
+      elements *= port.shape.extents[d] * (port.shape.per_batch[d] ? batch : 1);
     // Values of both signs and no subnormals.
     std::vector<float>& values = memory.emplace_back(elements);
     for (size_t i = 0; i < elements; ++i) values[i] = static_cast<float>(static_cast<int>(i * 7 % 23) - 11) / 11.0F;
@@ -60,11 +61,16 @@ Timing time_program(OpenModel* open, uint32_t index, uint32_t batch, uint32_t th
     check(fig_model_output(open->model(), index, i, &port));
     outputs.push_back(tensor_of(port));
   }
-  const bool batched = port.shape.rank > 0 && std::any_of(port.shape.per_batch, port.shape.per_batch + port.shape.rank, [](bool b) { return b; });
-  const auto call = [&] { check(fig_run(open->session(), program.name, batched ? batch : 1, inputs.data(), inputs.size(), outputs.data(), outputs.size())); };
+  const bool batched = port.shape.rank > 0 && std::any_of(port.shape.per_batch, port.shape.per_batch + port.shape.rank,
+                                                          [](bool b) { return b; });
+  const auto call = [&] {
+    check(fig_run(open->session(), program.name, batched ? batch : 1, inputs.data(), inputs.size(), outputs.data(),
+                  outputs.size()));
+  };
   for (int i = 0; i < 3; ++i) call();
   std::vector<double> times;
-  const Clock::time_point end = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(arguments.seconds));
+  const Clock::time_point end =
+      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(arguments.seconds));
   while (times.size() < 5 || (Clock::now() < end && times.size() < 1000000)) {
     const Clock::time_point start = Clock::now();
     call();
@@ -100,7 +106,11 @@ void bench(const Arguments& arguments) {
   if (arguments.json) {
     nlohmann::ordered_json list = nlohmann::ordered_json::array();
     for (const Timing& t : timings) {
-      list.push_back({{"program", t.program}, {"batch", t.batch}, {"threads", t.threads}, {"median_us", t.median_us}, {"min_us", t.min_us}});
+      list.push_back({{"program", t.program},
+                      {"batch", t.batch},
+                      {"threads", t.threads},
+                      {"median_us", t.median_us},
+                      {"min_us", t.min_us}});
     }
     std::printf("%s\n", list.dump(2).c_str());
     return;
@@ -120,9 +130,17 @@ void add_bench(CLI::App* app, Commands* commands) {
   auto arguments = std::make_shared<Arguments>();
   command->add_option("model", arguments->model, ".figment file")->required();
   command->add_option("--program", arguments->program, "the program (default: all)");
-  command->add_option("--batch", arguments->batches, "batches to time")->delimiter(',')->check(CLI::Range(1, 1 << 20))->capture_default_str();
-  command->add_option("--threads", arguments->threads, "numbers of threads to time")->delimiter(',')->check(CLI::Range(1, 256))->capture_default_str();
-  command->add_option("--seconds", arguments->seconds, "to spend on each")->check(CLI::Range(0.0, 3600.0))->capture_default_str();
+  command->add_option("--batch", arguments->batches, "batches to time")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command->add_option("--threads", arguments->threads, "numbers of threads to time")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  command->add_option("--seconds", arguments->seconds, "to spend on each")
+      ->check(CLI::Range(0.0, 3600.0))
+      ->capture_default_str();
   command->add_option("--memory-limit", arguments->session.memory_limit, "refuse to use more, such as 64M");
   command->add_flag("--portable", arguments->session.portable, "plain C++ kernels only");
   command->add_flag("--json", arguments->json, "machine-readable");

@@ -36,14 +36,18 @@ void write_output(const std::string& path, const std::vector<float>& samples, si
                   const fig_output_info& output, const Arguments& arguments) {
   if (path.ends_with(".npy")) {
     io::Array array{{}, samples};
-    for (uint32_t i = 0; i < port.shape.rank; ++i) array.shape.push_back(port.shape.extents[i] * (port.shape.per_batch[i] ? count : 1));
+    for (uint32_t i = 0; i < port.shape.rank; ++i)
+      array.shape.push_back(port.shape.extents[i] * (port.shape.per_batch[i] ? count : 1));
     return io::write_file(path, io::format_npy(array));
   }
   if (!path.ends_with(".png")) throw Error(path + ": the output must be a .png or .npy file");
   if (!output.image) throw Error(path + ": the model does not generate images; write .npy");
-  const uint32_t columns = arguments.columns != 0 ? arguments.columns : static_cast<uint32_t>(std::ceil(std::sqrt(static_cast<double>(count))));
+  const uint32_t columns = arguments.columns != 0
+                               ? arguments.columns
+                               : static_cast<uint32_t>(std::ceil(std::sqrt(static_cast<double>(count))));
   const uint32_t* extents = port.shape.extents;
-  const io::Picture picture = io::make_grid(samples, extents[1], extents[2], extents[3], output.range_min, output.range_max, columns, arguments.scale);
+  const io::Picture picture = io::make_grid(samples, extents[1], extents[2], extents[3], output.range_min,
+                                            output.range_max, columns, arguments.scale);
   io::write_file(path, io::encode_png(picture.pixels, picture.width, picture.height, picture.channels));
 }
 
@@ -56,7 +60,8 @@ void generate(const Arguments& arguments) {
   const uint32_t program = open.find_program(latent.program);
   const fig_port_info port = generated_port(open.model(), program, output.port);
   const size_t sample = sample_elements(port.shape);
-  if (arguments.count > (uint64_t{1} << 31) / sample) throw Error("that many samples do not fit in memory; make fewer at a time, with --first");
+  if (arguments.count > (uint64_t{1} << 31) / sample)
+    throw Error("that many samples do not fit in memory; make fewer at a time, with --first");
   fig_session_options options = arguments.session.options();
   options.program = latent.program;
   if (options.batch == 0) options.batch = static_cast<uint32_t>(std::min<uint64_t>(arguments.count, 64));
@@ -92,7 +97,8 @@ void generate(const Arguments& arguments) {
     check(fig_generate(open.session(), part, &generate_options, samples.data() + done * sample, part * sample));
     line.update(static_cast<double>(done + part) / static_cast<double>(arguments.count));
   }
-  for (const std::string& path : arguments.outputs) write_output(path, samples, arguments.count, port, output, arguments);
+  for (const std::string& path : arguments.outputs)
+    write_output(path, samples, arguments.count, port, output, arguments);
 }
 
 }  // namespace
@@ -101,13 +107,21 @@ void add_generate(CLI::App* app, Commands* commands) {
   CLI::App* command = app->add_subcommand("generate", "Draw samples");
   auto arguments = std::make_shared<Arguments>();
   command->add_option("model", arguments->model, ".figment file")->required();
-  command->add_option("-o,--output", arguments->outputs, "a .png grid or .npy array to write; may be repeated")->required();
-  command->add_option("-n,--count", arguments->count, "number of samples")->check(CLI::Range(uint64_t{1}, uint64_t{1} << 31))->capture_default_str();
-  command->add_option("--seed", arguments->session.seed, "of the latents: the same seed gives the same latents everywhere")->capture_default_str();
+  command->add_option("-o,--output", arguments->outputs, "a .png grid or .npy array to write; may be repeated")
+      ->required();
+  command->add_option("-n,--count", arguments->count, "number of samples")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 31))
+      ->capture_default_str();
+  command
+      ->add_option("--seed", arguments->session.seed, "of the latents: the same seed gives the same latents everywhere")
+      ->capture_default_str();
   command->add_option("--first", arguments->first, "index of the first latent")->capture_default_str();
   command->add_option("--input", arguments->inputs, "NAME=FILE.npy: a condition of the generator, one row a sample");
-  command->add_option("--columns", arguments->columns, "samples in a row of the picture (default: a square)")->check(CLI::Range(1, 10000));
-  command->add_option("--scale", arguments->scale, "picture pixels for each sample pixel")->check(CLI::Range(1, 64))->capture_default_str();
+  command->add_option("--columns", arguments->columns, "samples in a row of the picture (default: a square)")
+      ->check(CLI::Range(1, 10000));
+  command->add_option("--scale", arguments->scale, "picture pixels for each sample pixel")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
   arguments->session.add_to(command, true);
   (*commands)[command] = [arguments] { generate(*arguments); };
 }

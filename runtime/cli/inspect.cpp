@@ -30,7 +30,9 @@ Json shape_json(const fig_shape& shape) {
   return result;
 }
 
-Json port_json(const fig_port_info& port) { return {{"name", port.name}, {"shape", shape_json(port.shape)}, {"tensor", port.tensor}}; }
+Json port_json(const fig_port_info& port) {
+  return {{"name", port.name}, {"shape", shape_json(port.shape)}, {"tensor", port.tensor}};
+}
 
 Json program_json(const OpenModel& open, uint32_t p) {
   fig_program_info program{};
@@ -60,14 +62,20 @@ Json program_json(const OpenModel& open, uint32_t p) {
   for (uint32_t i = 0; i < program.tensors; ++i) {
     fig_tensor_info tensor{};
     check(fig_model_tensor(open.model(), p, i, &tensor));
-    Json entry = {{"name", tensor.name}, {"type", type_name(tensor.type)}, {"shape", shape_json(tensor.shape)}, {"constant", tensor.constant}};
+    Json entry = {{"name", tensor.name},
+                  {"type", type_name(tensor.type)},
+                  {"shape", shape_json(tensor.shape)},
+                  {"constant", tensor.constant}};
     if (tensor.scale != 0) {
       entry["scale"] = tensor.scale;
       entry["zero_point"] = tensor.zero_point;
     }
     fig_placement placement{};
     if (!tensor.constant && fig_session_placement(open.session(), p, i, &placement) == FIG_OK) {
-      entry["memory"] = {{"offset", placement.offset}, {"bytes", placement.bytes}, {"first_step", placement.first}, {"last_step", placement.last}};
+      entry["memory"] = {{"offset", placement.offset},
+                         {"bytes", placement.bytes},
+                         {"first_step", placement.first},
+                         {"last_step", placement.last}};
     }
     result["tensors"].push_back(entry);
   }
@@ -101,11 +109,17 @@ Json model_json(const OpenModel& open, uint32_t batch) {
   }
   fig_latent_info latent{};
   if (fig_model_latent(open.model(), &latent) == FIG_OK) {
-    result["latent"] = {{"program", latent.program}, {"input", latent.input}, {"size", latent.size}, {"prior", latent.prior == FIG_PRIOR_NORMAL ? "normal" : "uniform"}};
+    result["latent"] = {{"program", latent.program},
+                        {"input", latent.input},
+                        {"size", latent.size},
+                        {"prior", latent.prior == FIG_PRIOR_NORMAL ? "normal" : "uniform"}};
   }
   fig_output_info output{};
   if (fig_model_generated(open.model(), &output) == FIG_OK) {
-    result["output"] = {{"program", output.program}, {"port", output.port}, {"image", output.image}, {"range", {output.range_min, output.range_max}}};
+    result["output"] = {{"program", output.program},
+                        {"port", output.port},
+                        {"image", output.image},
+                        {"range", {output.range_min, output.range_max}}};
   }
   for (uint32_t p = 0; p < model.programs; ++p) result["programs"].push_back(program_json(open, p));
   return result;
@@ -113,7 +127,8 @@ Json model_json(const OpenModel& open, uint32_t batch) {
 
 std::string text_of(const Json& shape) {
   std::string text = "[";
-  for (const Json& extent : shape) text += (text.size() > 1 ? ", " : "") + (extent.is_string() ? extent.get<std::string>() : extent.dump());
+  for (const Json& extent : shape)
+    text += (text.size() > 1 ? ", " : "") + (extent.is_string() ? extent.get<std::string>() : extent.dump());
   return text + "]";
 }
 
@@ -122,30 +137,38 @@ void print(const Json& model) {
   std::printf("%s: %s parameters, %s, written by %s (schema %d)\n", model["name"].get<std::string>().c_str(),
               io::format_count(model["parameters"].get<uint64_t>()).c_str(), bytes(model["file_bytes"]).c_str(),
               model["producer"].get<std::string>().c_str(), model["schema_version"].get<int>());
-  for (const auto& [key, value] : model["metadata"].items()) std::printf("  %s: %s\n", key.c_str(), value.get<std::string>().c_str());
+  for (const auto& [key, value] : model["metadata"].items())
+    std::printf("  %s: %s\n", key.c_str(), value.get<std::string>().c_str());
   if (model.contains("latent")) {
     const Json& latent = model["latent"];
     std::printf("latent: %s of program %s, %d values, %s\n", latent["input"].get<std::string>().c_str(),
-                latent["program"].get<std::string>().c_str(), latent["size"].get<int>(), latent["prior"].get<std::string>().c_str());
+                latent["program"].get<std::string>().c_str(), latent["size"].get<int>(),
+                latent["prior"].get<std::string>().c_str());
   }
   const Json& memory = model["memory"];
-  std::printf("memory at batch %d: %s = model %s + packed weights %s + operators %s + arena %s (lower bound %s)\n", model["batch"].get<int>(),
-              bytes(memory["total"]).c_str(), bytes(memory["model"]).c_str(), bytes(memory["packed_weights"]).c_str(),
-              bytes(memory["operators"]).c_str(), bytes(memory["arena"]).c_str(), bytes(memory["arena_lower_bound"]).c_str());
+  std::printf("memory at batch %d: %s = model %s + packed weights %s + operators %s + arena %s (lower bound %s)\n",
+              model["batch"].get<int>(), bytes(memory["total"]).c_str(), bytes(memory["model"]).c_str(),
+              bytes(memory["packed_weights"]).c_str(), bytes(memory["operators"]).c_str(),
+              bytes(memory["arena"]).c_str(), bytes(memory["arena_lower_bound"]).c_str());
   for (const Json& program : model["programs"]) {
-    std::printf("\nprogram %s%s\n", program["name"].get<std::string>().c_str(), program["fully_int8"].get<bool>() ? " (fully int8)" : "");
+    std::printf("\nprogram %s%s\n", program["name"].get<std::string>().c_str(),
+                program["fully_int8"].get<bool>() ? " (fully int8)" : "");
     for (const char* direction : {"inputs", "outputs"}) {
       for (const Json& port : program[direction]) {
-        std::printf("  %-7s %s %s\n", direction[0] == 'i' ? "input" : "output", port["name"].get<std::string>().c_str(), text_of(port["shape"]).c_str());
+        std::printf("  %-7s %s %s\n", direction[0] == 'i' ? "input" : "output", port["name"].get<std::string>().c_str(),
+                    text_of(port["shape"]).c_str());
       }
     }
-    std::vector<std::vector<std::string>> rows = {{"  step", "op", "name", "output", "offset", "bytes", "alive", "kernel"}};
+    std::vector<std::vector<std::string>> rows = {
+        {"  step", "op", "name", "output", "offset", "bytes", "alive", "kernel"}};
     int step = 1;
     for (const Json& op : program["ops"]) {
       const Json& tensor = program["tensors"][op["output"].get<size_t>()];
       const Json& place = tensor["memory"];
-      rows.push_back({"  " + std::to_string(step++), op["kind"], op["name"], tensor["type"].get<std::string>() + " " + text_of(tensor["shape"]),
-                      place["offset"].dump(), place["bytes"].dump(), place["first_step"].dump() + "-" + place["last_step"].dump(), op["kernel"]});
+      rows.push_back({"  " + std::to_string(step++), op["kind"], op["name"],
+                      tensor["type"].get<std::string>() + " " + text_of(tensor["shape"]), place["offset"].dump(),
+                      place["bytes"].dump(), place["first_step"].dump() + "-" + place["last_step"].dump(),
+                      op["kernel"]});
     }
     std::fputs(io::format_table(rows).c_str(), stdout);
   }

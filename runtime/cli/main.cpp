@@ -39,7 +39,9 @@ uint32_t OpenModel::find_program(const std::string& name) const {
 }
 
 void SessionArguments::add_to(CLI::App* command, bool with_batch) {
-  if (with_batch) command->add_option("--batch", batch, "samples computed at a time (default: as many as fit the task, 64 at most)")->check(CLI::Range(1, 1 << 20));
+  if (with_batch)
+    command->add_option("--batch", batch, "samples computed at a time (default: as many as fit the task, 64 at most)")
+        ->check(CLI::Range(1, 1 << 20));
   command->add_option("--threads", threads, "threads to compute on")->check(CLI::Range(1, 256))->capture_default_str();
   command->add_option("--memory-limit", memory_limit, "refuse to use more, such as 64M");
   command->add_flag("--portable", portable, "plain C++ kernels only: slow, for comparison");
@@ -61,14 +63,19 @@ uint64_t parse_bytes(const std::string& text) {
   size_t i = 0;
   bool valid = !text.empty();
   for (; i < text.size() && std::isdigit(static_cast<unsigned char>(text[i])) != 0; ++i) {
-    valid = valid && !__builtin_mul_overflow(value, uint64_t{10}, &value) && !__builtin_add_overflow(value, static_cast<uint64_t>(text[i] - '0'), &value);
+    valid = valid && !__builtin_mul_overflow(value, uint64_t{10}, &value) &&
+            !__builtin_add_overflow(value, static_cast<uint64_t>(text[i] - '0'), &value);
   }
   const std::string unit = text.substr(i);
   uint64_t factor = 1;
-  if (unit == "K") factor = uint64_t{1} << 10;
-  else if (unit == "M") factor = uint64_t{1} << 20;
-  else if (unit == "G") factor = uint64_t{1} << 30;
-  else if (!unit.empty()) valid = false;
+  if (unit == "K")
+    factor = uint64_t{1} << 10;
+  else if (unit == "M")
+    factor = uint64_t{1} << 20;
+  else if (unit == "G")
+    factor = uint64_t{1} << 30;
+  else if (!unit.empty())
+    valid = false;
   if (!valid || i == 0 || __builtin_mul_overflow(value, factor, &value) || value == 0) {
     throw Error("\"" + text + "\" is no size: give bytes, or a number with K, M or G");
   }
@@ -108,6 +115,7 @@ int main(int argc, char** argv) {
   add_generate(&app, &commands);
   add_run(&app, &commands);
   add_inspect(&app, &commands);
+  add_compare(&app, &commands);
   add_bench(&app, &commands);
   CLI11_PARSE(app, argc, argv);
   try {

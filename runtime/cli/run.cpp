@@ -59,7 +59,8 @@ void run(const Arguments& arguments) {
     arrays.push_back(io::read_npy(path));
     names.push_back(name);
     const size_t size = batch_of(name, port.shape, arrays.back());
-    if (size != 0 && batch != 0 && size != batch) throw Error("the inputs differ in batch: " + std::to_string(batch) + " and " + std::to_string(size));
+    if (size != 0 && batch != 0 && size != batch)
+      throw Error("the inputs differ in batch: " + std::to_string(batch) + " and " + std::to_string(size));
     if (size != 0) batch = size;
   }
   if (batch == 0) batch = 1;
@@ -68,7 +69,8 @@ void run(const Arguments& arguments) {
   if (options.batch == 0) options.batch = static_cast<uint32_t>(std::min<size_t>(batch, UINT32_MAX));
   open.open_session(options);
   std::vector<fig_tensor> inputs;
-  for (size_t i = 0; i < arrays.size(); ++i) inputs.push_back({names[i].c_str(), arrays[i].values.data(), arrays[i].values.size()});
+  for (size_t i = 0; i < arrays.size(); ++i)
+    inputs.push_back({names[i].c_str(), arrays[i].values.data(), arrays[i].values.size()});
   std::vector<io::Array> results(program.outputs);
   std::vector<fig_tensor> outputs;
   for (uint32_t i = 0; i < program.outputs; ++i) {
@@ -86,7 +88,8 @@ void run(const Arguments& arguments) {
   for (const std::string& text : arguments.outputs) {
     auto [name, path] = split_assignment(text);
     if (name.empty() && outputs.size() == 1) name = outputs[0].name;
-    const auto found = std::find_if(outputs.begin(), outputs.end(), [wanted = name](const fig_tensor& tensor) { return wanted == tensor.name; });
+    const auto found = std::find_if(outputs.begin(), outputs.end(),
+                                    [wanted = name](const fig_tensor& tensor) { return wanted == tensor.name; });
     if (found == outputs.end()) {
       std::string known;
       for (const fig_tensor& tensor : outputs) known += std::string(known.empty() ? "" : ", ") + tensor.name;
@@ -104,7 +107,8 @@ void add_run(CLI::App* app, Commands* commands) {
   command->add_option("model", arguments->model, ".figment file")->required();
   command->add_option("--program", arguments->program, "the program (may be left out where there is one)");
   command->add_option("--input", arguments->inputs, "NAME=FILE.npy; the name may be left out where there is one input");
-  command->add_option("--output", arguments->outputs, "NAME=FILE.npy; the name may be left out where there is one output");
+  command->add_option("--output", arguments->outputs,
+                      "NAME=FILE.npy; the name may be left out where there is one output");
   arguments->session.add_to(command, true);
   (*commands)[command] = [arguments] { run(*arguments); };
 }

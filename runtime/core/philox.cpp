@@ -85,9 +85,9 @@ PhiloxCounter philox4x32(PhiloxCounter counter, PhiloxKey key) {
 void draw_latent(Prior prior, uint64_t seed, uint32_t stream, uint64_t index, size_t size, float* out) {
   const PhiloxKey key = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)};
   for (size_t start = 0; start < size; start += 4) {
-    const PhiloxCounter words = philox4x32({static_cast<uint32_t>(start / 4), stream, static_cast<uint32_t>(index),
-                                            static_cast<uint32_t>(index >> 32)},
-                                           key);
+    const PhiloxCounter words = philox4x32(
+        {static_cast<uint32_t>(start / 4), stream, static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32)},
+        key);
     std::array<float, 4> values{};
     if (prior == Prior::kUniform) {
       for (size_t i = 0; i < 4; ++i) values[i] = unit_open_one(words[i]) * 2.0F - 1.0F;

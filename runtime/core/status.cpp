@@ -15,8 +15,6 @@ Status Status::error(StatusCode code, const char* format, ...) {
   return status;
 }
 
-Status Status::with_prefix(const char* prefix) const {
-  return error(code_, "%s: %s", prefix, message_);
-}
+Status Status::with_prefix(const char* prefix) const { return error(code_, "%s: %s", prefix, message_); }
 
 }  // namespace figment

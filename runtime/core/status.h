@@ -43,7 +43,7 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}       // NOLINT(google-explicit-constructor)
+  Result(T value) : value_(std::move(value)) {}          // NOLINT(google-explicit-constructor)
   Result(Status status) : status_(std::move(status)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return value_.has_value(); }
@@ -61,7 +61,7 @@ class [[nodiscard]] Result {
 }  // namespace figment
 
 // Returns the error of `expression` (a Status) from the enclosing function.
-#define FIGMENT_RETURN_IF_ERROR(expression)                                \
-  do {                                                                     \
+#define FIGMENT_RETURN_IF_ERROR(expression)                                                              \
+  do {                                                                                                   \
     if (::figment::Status figment_status_ = (expression); !figment_status_.ok()) return figment_status_; \
   } while (false)

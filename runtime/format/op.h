@@ -67,7 +67,7 @@ struct Window {
   std::array<uint32_t, 2> kernel{1, 1};  // height, width
   std::array<uint32_t, 2> stride{1, 1};
   std::array<uint32_t, 2> dilation{1, 1};
-  std::array<uint32_t, 4> padding{0, 0, 0, 0};    // top, left, bottom, right
+  std::array<uint32_t, 4> padding{0, 0, 0, 0};   // top, left, bottom, right
   std::array<uint32_t, 2> output_padding{0, 0};  // bottom, right; transposed convolution
   uint32_t groups = 1;
   bool count_padding = false;
@@ -82,8 +82,8 @@ AttributeGroup attribute_group(OpKind kind);
 
 struct Attributes {
   Window window;
-  Permutation axes;         // softmax, concat: one; mean: those that become 1
-  Permutation permutation;  // transpose: output dimension i is input dimension permutation[i]
+  Permutation axes;                    // softmax, concat: one; mean: those that become 1
+  Permutation permutation;             // transpose: output dimension i is input dimension permutation[i]
   Dimensions<uint32_t> starts, steps;  // slice
   Dimensions<uint32_t> before, after;  // pad
   PadMode pad_mode = PadMode::kConstant;

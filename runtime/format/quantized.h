@@ -32,7 +32,9 @@ inline int8_t quantize(float x, float scale, int32_t zero_point) {
   return static_cast<int8_t>(round_clamped(safe, -128.0F - offset, 127.0F - offset) + zero_point);
 }
 
-inline float dequantize(int8_t q, float scale, int32_t zero_point) { return static_cast<float>(q - zero_point) * scale; }
+inline float dequantize(int8_t q, float scale, int32_t zero_point) {
+  return static_cast<float>(q - zero_point) * scale;
+}
 
 // A 32-bit sum times `ratio`, as an integer in [low, high]: the float product of the rounded sum, rounded to
 // nearest even after clamping, plus the zero point.

@@ -50,16 +50,20 @@ Status check_weights(Inputs inputs) {
   const TensorType& x = inputs[0];
   const TensorType& weights = inputs[1];
   FIGMENT_RETURN_IF_ERROR(expect_activation(x));
-  if (!weights.constant || (inputs.size() == 3 && !inputs[2].constant)) return bad("weights and bias must be constants");
+  if (!weights.constant || (inputs.size() == 3 && !inputs[2].constant))
+    return bad("weights and bias must be constants");
   const uint32_t outputs = weights.shape[0].extent;
   if (weights.type != x.type) return bad("the input and the weights differ in type");
-  if (x.type == DataType::kI8 && (weights.quantization.scales.size() != outputs || weights.quantization.zero_point != 0)) {
+  if (x.type == DataType::kI8 &&
+      (weights.quantization.scales.size() != outputs || weights.quantization.zero_point != 0)) {
     return bad("i8 weights need one scale per output channel and zero point 0");
   }
   if (inputs.size() == 3) {
     const TensorType& bias = inputs[2];
-    if (bias.shape.rank() != 1 || bias.shape[0].extent != outputs) return bad("the bias needs one value per output channel");
-    if (bias.type != (x.type == DataType::kI8 ? DataType::kI32 : DataType::kF32)) return bad("the bias has the wrong type");
+    if (bias.shape.rank() != 1 || bias.shape[0].extent != outputs)
+      return bad("the bias needs one value per output channel");
+    if (bias.type != (x.type == DataType::kI8 ? DataType::kI32 : DataType::kF32))
+      return bad("the bias has the wrong type");
   }
   return {};
 }
@@ -231,7 +235,8 @@ Result<TensorType> concat(const Attributes& attributes, Inputs inputs) {
     if (input.type != output.type || !same_quantization(input.quantization, output.quantization)) {
       return bad("the operands differ in type or quantisation");
     }
-    if (input.shape.rank() != output.shape.rank() || input.shape[axis].per_batch) return bad("the operands differ in rank");
+    if (input.shape.rank() != output.shape.rank() || input.shape[axis].per_batch)
+      return bad("the operands differ in rank");
     for (size_t i = 0; i < output.shape.rank(); ++i) {
       if (i != axis && input.shape[i] != output.shape[i]) return bad("the operands' shapes differ off the axis");
     }
@@ -246,7 +251,8 @@ Result<TensorType> slice(const Attributes& attributes, Inputs inputs, const Tens
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
   FIGMENT_RETURN_IF_ERROR(expect_activation(inputs[0]));
   const Shape& x = inputs[0].shape;
-  if (declared.shape.rank() != x.rank() || attributes.starts.rank() != x.rank() || attributes.steps.rank() != x.rank()) {
+  if (declared.shape.rank() != x.rank() || attributes.starts.rank() != x.rank() ||
+      attributes.steps.rank() != x.rank()) {
     return bad("needs a start, a step and an extent for each dimension");
   }
   TensorType output = inputs[0];
@@ -259,7 +265,8 @@ Result<TensorType> slice(const Attributes& attributes, Inputs inputs, const Tens
       }
       continue;
     }
-    if (attributes.steps[i] < 1 || declared.shape[i].extent < 1 || declared.shape[i].per_batch) return bad("the slice is empty");
+    if (attributes.steps[i] < 1 || declared.shape[i].extent < 1 || declared.shape[i].per_batch)
+      return bad("the slice is empty");
     const uint64_t last = attributes.starts[i] + (uint64_t{declared.shape[i].extent} - 1) * attributes.steps[i];
     if (last >= x[i].extent) return bad("the slice reaches past the end");
   }
@@ -272,7 +279,8 @@ Result<TensorType> pad(const Attributes& attributes, Inputs inputs) {
   TensorType output = inputs[0];
   output.constant = false;
   const size_t rank = output.shape.rank();
-  if (attributes.before.rank() != rank || attributes.after.rank() != rank) return bad("needs two widths for each dimension");
+  if (attributes.before.rank() != rank || attributes.after.rank() != rank)
+    return bad("needs two widths for each dimension");
   if (!std::isfinite(attributes.pad_value)) return bad("the padding value is not finite");
   for (size_t i = 0; i < rank; ++i) {
     const uint64_t before = attributes.before[i];
@@ -350,7 +358,8 @@ Result<TensorType> mean(const Attributes& attributes, Inputs inputs, const Tenso
 Result<TensorType> softmax(const Attributes& attributes, Inputs inputs, const TensorType& declared) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
   FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
-  if (attributes.axes.rank() != 1 || attributes.axes[0] >= inputs[0].shape.rank()) return bad("the axis is out of range");
+  if (attributes.axes.rank() != 1 || attributes.axes[0] >= inputs[0].shape.rank())
+    return bad("the axis is out of range");
   if (inputs[0].shape[attributes.axes[0]].per_batch) return bad("cannot normalise over the batch");
   TensorType output = declared;
   output.type = DataType::kF32;
@@ -369,10 +378,12 @@ Result<TensorType> conversion(OpKind kind, Inputs inputs, const TensorType& decl
   return output;
 }
 
-Result<TensorType> unary_function(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
+Result<TensorType> unary_function(OpKind kind, const Attributes& attributes, Inputs inputs,
+                                  const TensorType& declared) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
   FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
-  if (attribute_group(kind) == AttributeGroup::kAlpha && !std::isfinite(attributes.alpha)) return bad("alpha is not finite");
+  if (attribute_group(kind) == AttributeGroup::kAlpha && !std::isfinite(attributes.alpha))
+    return bad("alpha is not finite");
   TensorType output = declared;
   output.type = DataType::kF32;
   output.shape = inputs[0].shape;
@@ -440,7 +451,8 @@ Result<TensorType> infer_output(OpKind kind, const Attributes& attributes, std::
   if (output.ok()) {
     output->constant = false;
     if (output->type != DataType::kI8) output->quantization = {};
-    if (output->type == DataType::kI8 && output->quantization.scales.size() != 1) return bad("the i8 output needs one scale");
+    if (output->type == DataType::kI8 && output->quantization.scales.size() != 1)
+      return bad("the i8 output needs one scale");
   }
   return output;
 }

@@ -77,7 +77,8 @@ Status check_shape(const flatbuffers::Vector<const schema::Dimension*>* dimensio
     elements *= dimension->extent();
     per_batch += dimension->per_batch() ? 1 : 0;
   }
-  if (!elements.within(kMaxElements)) return bad("more than %llu elements", static_cast<unsigned long long>(kMaxElements));
+  if (!elements.within(kMaxElements))
+    return bad("more than %llu elements", static_cast<unsigned long long>(kMaxElements));
   if (per_batch > 1) return bad("more than one dimension depends on the batch");
   return {};
 }
@@ -168,9 +169,7 @@ class Verifier {
     for (uint32_t i = 0; i < programs; ++i) {
       const schema::Program* entry = root().programs()->Get(i);
       if (Status status = check_name(entry->name()); !status.ok()) return bad("program %u: %s", i, status.message());
-      if (Status status = program(entry); !status.ok()) {
-        return bad("program %s: %s", entry->name()->c_str(), status.message());
-      }
+      if (Status status = program(entry); !status.ok()) return status.with_prefix(entry->name()->c_str());
       for (uint32_t j = 0; j < i; ++j) {
         if (std::strcmp(root().programs()->Get(j)->name()->c_str(), entry->name()->c_str()) == 0) {
           return bad("two programs are named %s", entry->name()->c_str());
@@ -292,7 +291,8 @@ class Verifier {
       if (Status status = check_name(entry->name()); !status.ok()) return bad("%s %u: %s", what, i, status.message());
       const char* name = entry->name()->c_str();
       if (entry->tensor() >= view.tensor_count()) return bad("%s %s: names no tensor", what, name);
-      if (Status status = check_shape(entry->shape()); !status.ok()) return bad("%s %s: %s", what, name, status.message());
+      if (Status status = check_shape(entry->shape()); !status.ok())
+        return bad("%s %s: %s", what, name, status.message());
       FIGMENT_RETURN_IF_ERROR(check_dimensions(entry->permutation()));
       Shape exporter;
       Permutation permutation;
@@ -368,7 +368,8 @@ class Verifier {
     };
     if (const auto* window = entry->attributes_as_WindowAttributes()) {
       if (length(window->kernel()) != 2 || length(window->stride()) != 2 || length(window->dilation()) != 2 ||
-          length(window->padding()) != 4 || (window->output_padding() != nullptr && window->output_padding()->size() != 2)) {
+          length(window->padding()) != 4 ||
+          (window->output_padding() != nullptr && window->output_padding()->size() != 2)) {
         return bad("kernel, stride, dilation need two values, padding four");
       }
     } else if (const auto* axes = entry->attributes_as_AxesAttributes()) {
@@ -409,7 +410,8 @@ class Verifier {
           const ConstantView bias = view_.constant(static_cast<size_t>(view.tensor(op.inputs[2]).constant));
           const auto* values = static_cast<const int32_t*>(bias.data);
           for (size_t i = 0; i < bias.shape[0].extent; ++i) {
-            const uint64_t magnitude = values[i] < 0 ? 0 - static_cast<uint64_t>(values[i]) : static_cast<uint64_t>(values[i]);
+            const uint64_t magnitude =
+                values[i] < 0 ? 0 - static_cast<uint64_t>(values[i]) : static_cast<uint64_t>(values[i]);
             if (magnitude > bias_bound) bias_bound = magnitude;
           }
         }
@@ -434,8 +436,7 @@ class Verifier {
         if (!ratio_ok(inputs[0].quantization.scale() / output_scale)) {
           return bad("input scale / output scale is outside [2^-32, 256)");
         }
-        if (op.kind != OpKind::kRequantize &&
-            !(element_count(inputs[0].shape, 1) * 255).within(INT32_MAX)) {
+        if (op.kind != OpKind::kRequantize && !(element_count(inputs[0].shape, 1) * 255).within(INT32_MAX)) {
           return bad("its 32-bit sums can overflow");
         }
         return {};
@@ -480,7 +481,8 @@ class Verifier {
     const PortView port = find_port(output->program(), output->port(), false);
     if (port.name == nullptr) return bad("the output names no output of a program");
     if (output->kind() > schema::OutputKind::MAX) return bad("the output has an unknown kind");
-    if (output->kind() == schema::OutputKind::image && port.shape.rank() != 4) return bad("an image output needs rank 4");
+    if (output->kind() == schema::OutputKind::image && port.shape.rank() != 4)
+      return bad("an image output needs rank 4");
     if (!std::isfinite(output->range_min()) || !std::isfinite(output->range_max()) ||
         !(output->range_min() < output->range_max())) {
       return bad("the output's range is empty");

@@ -46,7 +46,8 @@ constexpr KernelEntry portable_entry(OpKind kind, InPlace in_place = InPlace::kN
 constexpr InPlace kFirst = InPlace::kFirstInput;
 constexpr InPlace kEither = InPlace::kEitherInput;
 constexpr std::array kXnnpackKernels = {
-    KernelEntry{OpKind::kFullyConnected, xnnpack::accepts_fully_connected, xnnpack::create_fully_connected, InPlace::kNo},
+    KernelEntry{OpKind::kFullyConnected, xnnpack::accepts_fully_connected, xnnpack::create_fully_connected,
+                InPlace::kNo},
     KernelEntry{OpKind::kConv2d, xnnpack::accepts_convolution, xnnpack::create_convolution, InPlace::kNo},
     KernelEntry{OpKind::kConvTranspose2d, xnnpack::accepts_deconvolution_as_fully_connected,
                 xnnpack::create_deconvolution_as_fully_connected, InPlace::kNo},

@@ -126,7 +126,8 @@ class Planner {
 
 Result<Arena> plan_memory(std::span<const Lifetime> tensors, std::span<uint64_t> offsets) {
   Planner planner(tensors);
-  if (!planner.allocate()) return Status::error(StatusCode::kOutOfMemory, "no memory to plan %zu tensors", tensors.size());
+  if (!planner.allocate())
+    return Status::error(StatusCode::kOutOfMemory, "no memory to plan %zu tensors", tensors.size());
   return planner.plan(offsets);
 }
 

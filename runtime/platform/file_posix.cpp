@@ -22,7 +22,7 @@ Status failed(const char* path, int error) {
 Status MappedFile::open(const char* path) {
   const int file = ::open(path, O_RDONLY | O_CLOEXEC);
   if (file < 0) return failed(path, errno);
-  struct stat info {};
+  struct stat info{};
   Status status;
   if (fstat(file, &info) != 0) {
     status = failed(path, errno);

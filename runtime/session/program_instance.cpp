@@ -46,8 +46,8 @@ Status ProgramInstance::resolve(const format::ModelView& model, size_t program, 
   for (size_t i = 0; i < tensors; ++i) {
     const TensorView tensor = view.tensor(i);
     if (!element_count(tensor.type.shape, batch).within(kMaxElements)) {
-      return Status::error(StatusCode::kInvalidArgument, "batch %zu is too large: tensor %s would have too many elements",
-                           batch, tensor.name);
+      return Status::error(StatusCode::kInvalidArgument,
+                           "batch %zu is too large: tensor %s would have too many elements", batch, tensor.name);
     }
     Operand& operand = operands_[i];
     operand.type = tensor.type.type;
@@ -126,8 +126,8 @@ Status ProgramInstance::prepare(const kernels::Environment& environment) {
   return plan();
 }
 
-// Gives each tensor a storage; false when there is no memory. A step's output takes over its input's storage if the kernel allows it, the input is
-// as large, planned, and read by no later step and no output port.
+// Gives each tensor a storage; false when there is no memory. A step's output takes over its input's storage if the
+// kernel allows it, the input is as large, planned, and read by no later step and no output port.
 bool ProgramInstance::share_memory_in_place() {
   for (size_t i = 0; i < operands_.size(); ++i) storage_[i] = kNoStorage;
   uint32_t next = 0;
@@ -152,7 +152,7 @@ bool ProgramInstance::share_memory_in_place() {
     const uint32_t time = i + 1;
     const uint32_t output = step_outputs_[i];
     const auto first = static_cast<size_t>(steps_[i].inputs.data() - step_inputs_.data());
-    const size_t candidates = entries_[i]->in_place == KernelEntry::InPlace::kNo            ? 0
+    const size_t candidates = entries_[i]->in_place == KernelEntry::InPlace::kNo           ? 0
                               : entries_[i]->in_place == KernelEntry::InPlace::kFirstInput ? 1
                                                                                            : steps_[i].inputs.size();
     for (size_t j = 0; j < steps_[i].inputs.size(); ++j) {

@@ -16,12 +16,12 @@ namespace figment {
 struct Port {
   const char* name = "";
   uint32_t tensor = 0;
-  size_t sample_elements = 0;   // per unit of the batch; all elements if no dimension depends on it
+  size_t sample_elements = 0;  // per unit of the batch; all elements if no dimension depends on it
   bool per_batch = false;
-  bool batch_first = false;     // samples are contiguous in the exporter's layout
-  bool same_layout = false;     // the exporter's layout is ours
-  Extents exporter;             // for the planned batch
-  Permutation to_ours;          // our dimension i is the exporter's dimension to_ours[i]
+  bool batch_first = false;  // samples are contiguous in the exporter's layout
+  bool same_layout = false;  // the exporter's layout is ours
+  Extents exporter;          // for the planned batch
+  Permutation to_ours;       // our dimension i is the exporter's dimension to_ours[i]
   Permutation to_exporter;
 };
 
@@ -71,11 +71,11 @@ class ProgramInstance {
 
   static constexpr uint32_t kNoStorage = UINT32_MAX;
 
-  Array<kernels::Operand> operands_;         // one for each tensor
-  Array<kernels::Operand> step_inputs_;      // the steps' inputs, one after another
-  Array<uint32_t> step_input_tensors_;       // the tensors of step_inputs_
+  Array<kernels::Operand> operands_;     // one for each tensor
+  Array<kernels::Operand> step_inputs_;  // the steps' inputs, one after another
+  Array<uint32_t> step_input_tensors_;   // the tensors of step_inputs_
   Array<kernels::Step> steps_;
-  Array<uint32_t> step_outputs_;             // tensor of each step's output
+  Array<uint32_t> step_outputs_;  // tensor of each step's output
   Array<const kernels::KernelEntry*> entries_;
   Array<kernels::Kernel*> kernels_;
   Array<uint8_t> kernel_memory_;

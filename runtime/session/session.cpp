@@ -114,10 +114,9 @@ Status Session::prepare(const SessionOptions& options) {
   }
   const uint64_t needed = memory().total();
   if (needed > memory_limit_) {
-    return Status::error(StatusCode::kMemoryLimit,
-                         "needs %llu bytes for batch %zu, the limit is %llu: raise it or lower the batch",
-                         static_cast<unsigned long long>(needed), batch_,
-                         static_cast<unsigned long long>(memory_limit_));
+    return Status::error(
+        StatusCode::kMemoryLimit, "needs %llu bytes for batch %zu, the limit is %llu: raise it or lower the batch",
+        static_cast<unsigned long long>(needed), batch_, static_cast<unsigned long long>(memory_limit_));
   }
   return {};
 }

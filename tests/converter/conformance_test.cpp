@@ -26,12 +26,51 @@ using namespace figment::converter;
 namespace {
 
 // Every ONNX op that the README claims.
-const std::set<std::string> kClaimed = {
-    "Abs", "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Conv", "ConvTranspose",
-    "Div", "Dropout", "Elu", "Exp", "Flatten", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Identity", "LeakyRelu",
-    "Log", "LogSoftmax", "MatMul", "MaxPool", "Mul", "Neg", "Pad", "Pow", "ReduceMean", "Relu", "Reshape", "Resize",
-    "Shape", "Sigmoid", "Slice", "Softmax", "Softplus", "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "Transpose",
-    "Unsqueeze", "Upsample"};
+const std::set<std::string> kClaimed = {"Abs",
+                                        "Add",
+                                        "AveragePool",
+                                        "BatchNormalization",
+                                        "Cast",
+                                        "Clip",
+                                        "Concat",
+                                        "Constant",
+                                        "Conv",
+                                        "ConvTranspose",
+                                        "Div",
+                                        "Dropout",
+                                        "Elu",
+                                        "Exp",
+                                        "Flatten",
+                                        "Gemm",
+                                        "GlobalAveragePool",
+                                        "GlobalMaxPool",
+                                        "Identity",
+                                        "LeakyRelu",
+                                        "Log",
+                                        "LogSoftmax",
+                                        "MatMul",
+                                        "MaxPool",
+                                        "Mul",
+                                        "Neg",
+                                        "Pad",
+                                        "Pow",
+                                        "ReduceMean",
+                                        "Relu",
+                                        "Reshape",
+                                        "Resize",
+                                        "Shape",
+                                        "Sigmoid",
+                                        "Slice",
+                                        "Softmax",
+                                        "Softplus",
+                                        "Split",
+                                        "Sqrt",
+                                        "Squeeze",
+                                        "Sub",
+                                        "Tanh",
+                                        "Transpose",
+                                        "Unsqueeze",
+                                        "Upsample"};
 
 std::string read_text(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -112,7 +151,8 @@ double run_case(Case test, int first_constant, fig_kernels kernels) {
   onnx::GraphProto& graph = *test.model.mutable_graph();
   std::vector<onnx::ValueInfoProto> inputs;
   for (const onnx::ValueInfoProto& input : graph.input()) {
-    const bool initialized = std::any_of(graph.initializer().begin(), graph.initializer().end(), [&](const onnx::TensorProto& t) { return t.name() == input.name(); });
+    const bool initialized = std::any_of(graph.initializer().begin(), graph.initializer().end(),
+                                         [&](const onnx::TensorProto& t) { return t.name() == input.name(); });
     if (!initialized) inputs.push_back(input);
   }
   TensorMap tensors;
@@ -159,13 +199,15 @@ TEST_CASE("the ONNX project's tests pass for every op that is claimed") {
   int skipped = 0;
   for (const char* suite : {"node", "pytorch-operator", "pytorch-converted", "simple"}) {
     std::vector<fs::path> folders;
-    for (const fs::directory_entry& entry : fs::directory_iterator(fs::path(root) / suite)) folders.push_back(entry.path());
+    for (const fs::directory_entry& entry : fs::directory_iterator(fs::path(root) / suite))
+      folders.push_back(entry.path());
     std::sort(folders.begin(), folders.end());
     for (const fs::path& folder : folders) {
       onnx::ModelProto model;
       if (!model.ParseFromString(read_text(folder / "model.onnx")) || !in_scope(model)) continue;
       const std::string name = folder.filename();
-      const auto skip = std::find_if(skips.begin(), skips.end(), [&](const auto& entry) { return matches(name, entry.first); });
+      const auto skip =
+          std::find_if(skips.begin(), skips.end(), [&](const auto& entry) { return matches(name, entry.first); });
       const Case test = read_case(folder);
       std::string problem;
       for (fig_kernels kernels : {FIG_KERNELS_BEST, FIG_KERNELS_PORTABLE}) {
@@ -196,6 +238,7 @@ TEST_CASE("the ONNX project's tests pass for every op that is claimed") {
     }
   }
   for (const auto& [pattern, reason] : skips) CHECK_MESSAGE(used_skips.contains(pattern), pattern, " skips nothing");
-  std::cout << "ONNX conformance: " << passed << " pass, " << failed << " fail, " << skipped << " skipped (conformance_skips.txt)\n";
+  std::cout << "ONNX conformance: " << passed << " pass, " << failed << " fail, " << skipped
+            << " skipped (conformance_skips.txt)\n";
   CHECK(passed > 200);
 }

@@ -15,7 +15,8 @@ namespace figment::test {
 // Bytes aligned as models must be.
 class AlignedBytes {
  public:
-  explicit AlignedBytes(std::span<const uint8_t> bytes) : size_(bytes.size()), data_(static_cast<uint8_t*>(allocate_memory(bytes.size()))) {
+  explicit AlignedBytes(std::span<const uint8_t> bytes)
+      : size_(bytes.size()), data_(static_cast<uint8_t*>(allocate_memory(bytes.size()))) {
     std::copy(bytes.begin(), bytes.end(), data_);
   }
   ~AlignedBytes() { release_memory(data_); }

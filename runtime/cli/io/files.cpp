@@ -32,7 +32,7 @@ bool write_all(int file, std::span<const uint8_t> bytes) {
 }  // namespace
 
 void write_file(const std::string& path, std::span<const uint8_t> bytes) {
-  struct stat info {};
+  struct stat info{};
   // Devices and pipes cannot be replaced; they are written to.
   const bool special = ::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode);
   if (special) {

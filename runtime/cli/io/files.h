@@ -43,8 +43,8 @@ struct Picture {
   uint32_t height = 0;
   uint32_t channels = 1;
 };
-Picture make_grid(std::span<const float> samples, uint32_t channels, uint32_t height, uint32_t width, float low, float high,
-                  uint32_t columns, uint32_t scale);
+Picture make_grid(std::span<const float> samples, uint32_t channels, uint32_t height, uint32_t width, float low,
+                  float high, uint32_t columns, uint32_t scale);
 // Pictures of one height and channel count side by side.
 Picture beside(const Picture& left, const Picture& right, uint32_t gap);
 

@@ -35,10 +35,12 @@ std::vector<size_t> parse_shape(const std::string& text, const std::string& orig
       ++i;
       continue;
     }
-    if (std::isdigit(static_cast<unsigned char>(text[i])) == 0) throw Error(origin + ": the .npy header has a broken shape");
+    if (std::isdigit(static_cast<unsigned char>(text[i])) == 0)
+      throw Error(origin + ": the .npy header has a broken shape");
     size_t extent = 0;
     for (; i < end && std::isdigit(static_cast<unsigned char>(text[i])) != 0; ++i) {
-      if (__builtin_mul_overflow(extent, size_t{10}, &extent) || __builtin_add_overflow(extent, static_cast<size_t>(text[i] - '0'), &extent)) {
+      if (__builtin_mul_overflow(extent, size_t{10}, &extent) ||
+          __builtin_add_overflow(extent, static_cast<size_t>(text[i] - '0'), &extent)) {
         throw Error(origin + ": a dimension is too large");
       }
     }
@@ -50,7 +52,8 @@ std::vector<size_t> parse_shape(const std::string& text, const std::string& orig
 }  // namespace
 
 Array parse_npy(std::span<const uint8_t> bytes, const std::string& origin) {
-  if (bytes.size() < 12 || std::memcmp(bytes.data(), kMagic, kMagicBytes) != 0) throw Error(origin + ": not a .npy file");
+  if (bytes.size() < 12 || std::memcmp(bytes.data(), kMagic, kMagicBytes) != 0)
+    throw Error(origin + ": not a .npy file");
   const uint8_t version = bytes[6];
   if (version < 1 || version > 3) throw Error(origin + ": .npy version " + std::to_string(version) + " is unknown");
   const size_t prefix = version == 1 ? 10 : 12;
@@ -62,7 +65,8 @@ Array parse_npy(std::span<const uint8_t> bytes, const std::string& origin) {
   const bool f32 = type.starts_with("'<f4'");
   const bool f64 = type.starts_with("'<f8'");
   if (!f32 && !f64) {
-    throw Error(origin + ": holds values of type " + type.substr(0, type.find(',')) + ", expected float32: save with x.astype('float32')");
+    throw Error(origin + ": holds values of type " + type.substr(0, type.find(',')) +
+                ", expected float32: save with x.astype('float32')");
   }
   if (!value_of(header, "fortran_order", origin).starts_with("False")) {
     throw Error(origin + ": is in Fortran order: save with numpy.ascontiguousarray(x)");
@@ -76,7 +80,8 @@ Array parse_npy(std::span<const uint8_t> bytes, const std::string& origin) {
   const size_t size = f32 ? 4 : 8;
   const size_t available = bytes.size() - prefix - length;
   if (count > available / size || count * size != available) {
-    throw Error(origin + ": has " + std::to_string(available) + " bytes of values, its shape needs " + std::to_string(count) + " of " + std::to_string(size));
+    throw Error(origin + ": has " + std::to_string(available) + " bytes of values, its shape needs " +
+                std::to_string(count) + " of " + std::to_string(size));
   }
   const uint8_t* data = bytes.data() + prefix + length;
   array.values.resize(count);
@@ -107,7 +112,8 @@ std::vector<uint8_t> format_npy(const Array& array) {
   bytes[8] = static_cast<uint8_t>(header.size());
   bytes[9] = static_cast<uint8_t>(header.size() >> 8);
   std::memcpy(bytes.data() + 10, header.data(), header.size());
-  if (!array.values.empty()) std::memcpy(bytes.data() + 10 + header.size(), array.values.data(), array.values.size() * 4);
+  if (!array.values.empty())
+    std::memcpy(bytes.data() + 10 + header.size(), array.values.data(), array.values.size() * 4);
   return bytes;
 }
 

@@ -27,8 +27,8 @@ std::vector<uint8_t> encode_png(std::span<const uint8_t> pixels, uint32_t width,
   return bytes;
 }
 
-Picture make_grid(std::span<const float> samples, uint32_t channels, uint32_t height, uint32_t width, float low, float high,
-                  uint32_t columns, uint32_t scale) {
+Picture make_grid(std::span<const float> samples, uint32_t channels, uint32_t height, uint32_t width, float low,
+                  float high, uint32_t columns, uint32_t scale) {
   if (channels != 1 && channels != 3) throw Error("a picture needs 1 or 3 channels, not " + std::to_string(channels));
   const size_t sample = size_t{channels} * height * width;
   const auto count = static_cast<uint32_t>(samples.size() / sample);
@@ -49,7 +49,8 @@ Picture make_grid(std::span<const float> samples, uint32_t channels, uint32_t he
           const float value = samples[n * sample + (size_t{c} * height + y / scale) * width + x / scale];
           const float unit = (value - low) / (high - low);
           const float byte = std::isnan(unit) ? 0 : std::clamp(unit, 0.0F, 1.0F) * 255;
-          picture.pixels[((size_t{top} + y) * picture.width + left + x) * channels + c] = static_cast<uint8_t>(std::lround(byte));
+          picture.pixels[((size_t{top} + y) * picture.width + left + x) * channels + c] =
+              static_cast<uint8_t>(std::lround(byte));
         }
       }
     }

@@ -9,7 +9,10 @@
 namespace figment::io {
 
 ProgressLine::ProgressLine(std::string what)
-    : what_(std::move(what)), start_(std::chrono::steady_clock::now()), shown_(start_), terminal_(isatty(STDERR_FILENO) == 1) {}
+    : what_(std::move(what)),
+      start_(std::chrono::steady_clock::now()),
+      shown_(start_),
+      terminal_(isatty(STDERR_FILENO) == 1) {}
 
 ProgressLine::~ProgressLine() {
   if (visible_) std::fprintf(stderr, "\r\033[K");

@@ -56,7 +56,8 @@ FIG_API const char* fig_version(void);
 /* "ok", "invalid argument", ...; never NULL. */
 FIG_API const char* fig_status_name(fig_status status);
 
-/* What the last failing call of this thread had to say; "" if none failed. Valid until the thread's next failing call. */
+/* What the last failing call of this thread had to say; "" if none failed. Valid until the thread's next failing call.
+ */
 FIG_API const char* fig_error_message(void);
 
 /* ---- Models -------------------------------------------------------------------------------------------------- */
@@ -86,13 +87,13 @@ typedef struct fig_shape {
 
 typedef struct fig_model_info {
   const char* name;
-  const char* producer;    /* the program and version that wrote the file */
+  const char* producer; /* the program and version that wrote the file */
   uint32_t schema_version;
   uint64_t file_bytes;
   uint64_t parameter_elements; /* values that came from the exporter's parameters */
   uint32_t programs;
   uint32_t constants;
-  uint32_t metadata;       /* entries, read with fig_model_metadata */
+  uint32_t metadata; /* entries, read with fig_model_metadata */
 } fig_model_info;
 
 FIG_API fig_status fig_model_get_info(const fig_model* model, fig_model_info* info);
@@ -125,16 +126,16 @@ typedef struct fig_tensor_info {
   const char* name;
   fig_type type;
   bool constant;
-  fig_shape shape;    /* ours: images are NHWC */
-  float scale;        /* i8 with one scale: real = scale * (q - zero_point); else 0 */
+  fig_shape shape; /* ours: images are NHWC */
+  float scale;     /* i8 with one scale: real = scale * (q - zero_point); else 0 */
   int32_t zero_point;
 } fig_tensor_info;
 
 FIG_API fig_status fig_model_tensor(const fig_model* model, uint32_t program, uint32_t index, fig_tensor_info* info);
 
 typedef struct fig_op_info {
-  const char* kind; /* "conv2d", ... */
-  const char* name; /* the exporter's */
+  const char* kind;       /* "conv2d", ... */
+  const char* name;       /* the exporter's */
   const uint32_t* inputs; /* tensors */
   uint32_t input_count;
   uint32_t output;
@@ -178,12 +179,12 @@ typedef enum fig_kernels {
 
 typedef struct fig_session_options {
   size_t struct_size;
-  const char* program;     /* prepare this program alone; NULL: all */
-  uint32_t batch;          /* samples computed at a time; 0: 1 */
-  uint32_t threads;        /* including the caller's; 0: 1 */
-  void* thread_pool;       /* a pthreadpool_t to use instead; it must outlive the session */
-  uint64_t memory_limit;   /* bytes, of all that fig_memory_report counts; 0: none */
-  uint64_t seed;           /* of the latents */
+  const char* program;   /* prepare this program alone; NULL: all */
+  uint32_t batch;        /* samples computed at a time; 0: 1 */
+  uint32_t threads;      /* including the caller's; 0: 1 */
+  void* thread_pool;     /* a pthreadpool_t to use instead; it must outlive the session */
+  uint64_t memory_limit; /* bytes, of all that fig_memory_report counts; 0: none */
+  uint64_t seed;         /* of the latents */
   fig_kernels kernels;
 } fig_session_options;
 

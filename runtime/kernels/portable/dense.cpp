@@ -147,7 +147,8 @@ void convolve(const Step& step, bool transposed) {
               const int64_t ix = g.source(transposed, 1, ox, kx);
               if (ix < 0) continue;
               const auto* pixel =
-                  x + ((n * g.in[0] + static_cast<size_t>(iy)) * g.in[1] + static_cast<size_t>(ix)) * g.channels + first;
+                  x + ((n * g.in[0] + static_cast<size_t>(iy)) * g.in[1] + static_cast<size_t>(ix)) * g.channels +
+                  first;
               const auto* tap = weights + (o * taps + ky * g.window.kernel[1] + kx) * g.group_channels;
               for (size_t i = 0; i < g.group_channels; ++i) sum += output.product(pixel[i], tap[i]);
             }

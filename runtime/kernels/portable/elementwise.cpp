@@ -83,23 +83,25 @@ void binary_i8(const Step& step) {
   const int32_t zo = qo.zero_point;
   if (step.kind == OpKind::kMultiply) {
     const float ratio = qa.scale() * qb.scale() / qo.scale();
-    broadcast<int8_t>(step, [=](const int8_t* a, const int8_t* b, int8_t* out, size_t count, size_t a_step, size_t b_step) {
-      for (size_t i = 0; i < count; ++i) {
-        const int32_t product = (a[i * a_step] - za) * (b[i * b_step] - zb);
-        out[i] = static_cast<int8_t>(format::round_clamped(static_cast<float>(product) * ratio, low, high) + zo);
-      }
-    });
+    broadcast<int8_t>(
+        step, [=](const int8_t* a, const int8_t* b, int8_t* out, size_t count, size_t a_step, size_t b_step) {
+          for (size_t i = 0; i < count; ++i) {
+            const int32_t product = (a[i * a_step] - za) * (b[i * b_step] - zb);
+            out[i] = static_cast<int8_t>(format::round_clamped(static_cast<float>(product) * ratio, low, high) + zo);
+          }
+        });
     return;
   }
   const float ra = qa.scale() / qo.scale();
   const float rb = step.kind == OpKind::kSubtract ? -(qb.scale() / qo.scale()) : qb.scale() / qo.scale();
-  broadcast<int8_t>(step, [=](const int8_t* a, const int8_t* b, int8_t* out, size_t count, size_t a_step, size_t b_step) {
-    for (size_t i = 0; i < count; ++i) {
-      const float left = static_cast<float>(a[i * a_step] - za) * ra;
-      const float right = static_cast<float>(b[i * b_step] - zb) * rb;
-      out[i] = static_cast<int8_t>(format::round_clamped(left + right, low, high) + zo);
-    }
-  });
+  broadcast<int8_t>(step,
+                    [=](const int8_t* a, const int8_t* b, int8_t* out, size_t count, size_t a_step, size_t b_step) {
+                      for (size_t i = 0; i < count; ++i) {
+                        const float left = static_cast<float>(a[i * a_step] - za) * ra;
+                        const float right = static_cast<float>(b[i * b_step] - zb) * rb;
+                        out[i] = static_cast<int8_t>(format::round_clamped(left + right, low, high) + zo);
+                      }
+                    });
 }
 
 }  // namespace

@@ -89,8 +89,8 @@ void max_pool_as(const Step& step) {
   const size_t channels = step.output.shape[3];
   for_each_pixel(step, [&](size_t n, const Taps& rows, const Taps& columns, size_t offset) {
     for (size_t c = 0; c < channels; ++c) {
-      out[offset + c] = fold(step, x, n, rows, columns, c, std::numeric_limits<T>::lowest(),
-                             [](T a, T b) { return a > b ? a : b; });
+      out[offset + c] =
+          fold(step, x, n, rows, columns, c, std::numeric_limits<T>::lowest(), [](T a, T b) { return a > b ? a : b; });
     }
   });
 }

@@ -79,8 +79,9 @@ class Binary final : public ElementwiseKernel {
         "a binary operator"));
     const Extents& a = step.inputs[0].shape;
     const Extents& b = step.inputs[1].shape;
-    return xnnpack_status(xnn_reshape_binary_elementwise_nd(operator_, a.rank(), a.begin(), b.rank(), b.begin(), threads_),
-                          "a binary operator's shape");
+    return xnnpack_status(
+        xnn_reshape_binary_elementwise_nd(operator_, a.rank(), a.begin(), b.rank(), b.begin(), threads_),
+        "a binary operator's shape");
   }
 
   Status bind(const Step& step) override {

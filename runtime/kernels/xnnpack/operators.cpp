@@ -8,7 +8,8 @@ Status xnnpack_status(xnn_status status, const char* what) {
   switch (status) {
     case xnn_status_success: return {};
     case xnn_status_out_of_memory: return Status::error(StatusCode::kOutOfMemory, "no memory for %s", what);
-    default: return Status::error(StatusCode::kInternal, "XNNPACK refused %s (status %d)", what, static_cast<int>(status));
+    default:
+      return Status::error(StatusCode::kInternal, "XNNPACK refused %s (status %d)", what, static_cast<int>(status));
   }
 }
 
@@ -109,8 +110,9 @@ Status LinearOperator::reshape_convolution(size_t batch, size_t height, size_t w
   size_t alignment = 0;
   const auto reshape =
       type_ == DataType::kF32 ? xnn_reshape_convolution2d_nhwc_f32 : xnn_reshape_convolution2d_nhwc_qs8_qc8w;
-  FIGMENT_RETURN_IF_ERROR(xnnpack_status(
-      reshape(operator_, batch, height, width, &workspace, &alignment, nullptr, nullptr, threads), "a convolution's shape"));
+  FIGMENT_RETURN_IF_ERROR(
+      xnnpack_status(reshape(operator_, batch, height, width, &workspace, &alignment, nullptr, nullptr, threads),
+                     "a convolution's shape"));
   if (workspace != 0) return Status::error(StatusCode::kInternal, "XNNPACK wants a workspace for a convolution");
   return {};
 }

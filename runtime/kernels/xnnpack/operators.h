@@ -22,8 +22,8 @@ pthreadpool* threads_for(size_t operations, const Environment& environment);
 // Everything of a linear step but its geometry.
 struct Weights {
   DataType type = DataType::kF32;
-  const void* kernel = nullptr;  // [O, ...]
-  const void* bias = nullptr;    // [O], f32 or i32; may be nullptr
+  const void* kernel = nullptr;   // [O, ...]
+  const void* bias = nullptr;     // [O], f32 or i32; may be nullptr
   const float* scales = nullptr;  // i8: one per output channel
   Quantization input;
   Quantization output;
@@ -46,7 +46,7 @@ class LinearOperator {
   LinearOperator& operator=(const LinearOperator&) = delete;
 
   // Bytes that creating and reshaping takes from the pool, beside indirection buffers.
-  static constexpr size_t kPoolBytes = 2048;
+  static constexpr size_t kPoolBytes = 4096;
 
   // `weights` is read by create_* only, between begin and end, and not at all if packing().packed().
   Packing& packing() { return packing_; }

@@ -57,8 +57,8 @@ void* Packing::reserve_space(void* context, size_t bytes) {
   return entry->weights();
 }
 
-size_t Packing::look_up_or_insert(void* /*context*/, const xnn_weights_cache_look_up_key* /*key*/,
-                                                 void* /*memory*/, size_t /*bytes*/) {
+size_t Packing::look_up_or_insert(void* /*context*/, const xnn_weights_cache_look_up_key* /*key*/, void* /*memory*/,
+                                  size_t /*bytes*/) {
   return 0;
 }
 

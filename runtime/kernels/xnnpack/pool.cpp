@@ -18,9 +18,7 @@ struct Header {
 };
 constexpr size_t kHeaderBytes = kTensorAlignment;
 
-Header* header_of(void* block) {
-  return reinterpret_cast<Header*>(static_cast<unsigned char*>(block) - kHeaderBytes);
-}
+Header* header_of(void* block) { return reinterpret_cast<Header*>(static_cast<unsigned char*>(block) - kHeaderBytes); }
 
 }  // namespace
 
@@ -71,8 +69,8 @@ void* xnnpack_aligned_allocate(void* context, size_t alignment, size_t size) {
   return alignment <= kTensorAlignment ? xnnpack_allocate(context, size) : nullptr;
 }
 
-constexpr xnn_allocator kAllocator = {nullptr,            xnnpack_allocate,         xnnpack_reallocate,
-                                      xnnpack_deallocate, xnnpack_aligned_allocate, xnnpack_deallocate};
+constexpr xnn_allocator kAllocator = {
+    nullptr, xnnpack_allocate, xnnpack_reallocate, xnnpack_deallocate, xnnpack_aligned_allocate, xnnpack_deallocate};
 
 }  // namespace
 

@@ -12,7 +12,9 @@ namespace {
 
 Status no_memory() { return Status::error(StatusCode::kOutOfMemory, "no memory to rearrange weights"); }
 
-size_t multiply_adds(const Step& step) { return step.inputs[0].elements() * step.inputs[1].elements() / step.inputs[0].shape[3]; }
+size_t multiply_adds(const Step& step) {
+  return step.inputs[0].elements() * step.inputs[1].elements() / step.inputs[0].shape[3];
+}
 
 class Deconvolution final : public Kernel {
  public:
@@ -65,7 +67,8 @@ class TapWeights {
     }
     if (repeat_bias && step.has_bias()) {
       if (!bias_.allocate(outputs * taps)) return false;
-      for (size_t i = 0; i < bias_.size(); ++i) std::memcpy(&bias_[i], static_cast<const uint8_t*>(step.inputs[2].data) + i % outputs * 4, 4);
+      for (size_t i = 0; i < bias_.size(); ++i)
+        std::memcpy(&bias_[i], static_cast<const uint8_t*>(step.inputs[2].data) + i % outputs * 4, 4);
     }
     const std::span<const float> scales = step.inputs[1].quantization.scales;
     if (!scales.empty()) {
@@ -123,7 +126,8 @@ class DeconvolutionByPhases final : public Kernel {
   size_t pool_bytes(const Step& step) const override {
     const Window& window = step.attributes.window;
     const size_t taps = size_t{window.kernel[0]} * window.kernel[1];
-    const size_t pixels = step.output.shape[1] * step.output.shape[2] / (size_t{window.stride[0]} * window.stride[1]) + 64;
+    const size_t pixels =
+        step.output.shape[1] * step.output.shape[2] / (size_t{window.stride[0]} * window.stride[1]) + 64;
     const size_t zeros = step.inputs[0].shape[3] * format::element_size(step.inputs[0].type) + 256;
     return kMaxPhases * (LinearOperator::kPoolBytes + zeros) + 2 * taps * pixels * sizeof(void*) + taps * 256;
   }
@@ -166,8 +170,7 @@ class DeconvolutionByPhases final : public Kernel {
         weights.kernel = kernel.data();
         convolution.packing().begin(environment.weights, {step.program, step.index, 2, slot});
         if (!convolution.packing().packed()) extract(step, rows, columns, kernel.data());
-        const Status created =
-            convolution.create_convolution(weights, phase, x[3], outputs, outputs * strides_[1]);
+        const Status created = convolution.create_convolution(weights, phase, x[3], outputs, outputs * strides_[1]);
         convolution.packing().end();
         FIGMENT_RETURN_IF_ERROR(created);
         FIGMENT_RETURN_IF_ERROR(convolution.reshape_convolution(
@@ -339,9 +342,7 @@ class DeconvolutionByColumns final : public Kernel {
 
 Kernel* create_deconvolution(void* memory) { return new (memory) Deconvolution; }
 
-Kernel* create_deconvolution_as_fully_connected(void* memory) {
-  return new (memory) DeconvolutionAsFullyConnected;
-}
+Kernel* create_deconvolution_as_fully_connected(void* memory) { return new (memory) DeconvolutionAsFullyConnected; }
 
 Kernel* create_deconvolution_by_phases(void* memory) { return new (memory) DeconvolutionByPhases; }
 

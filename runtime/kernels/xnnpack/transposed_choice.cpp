@@ -29,7 +29,8 @@ namespace {
 
 bool phases_apply(const Step& step) {
   const Window& window = step.attributes.window;
-  if (window.groups != 1 || window.stride[0] * window.stride[1] > 4 || window.stride[0] * window.stride[1] == 1) return false;
+  if (window.groups != 1 || window.stride[0] * window.stride[1] > 4 || window.stride[0] * window.stride[1] == 1)
+    return false;
   for (size_t axis = 0; axis < 2; ++axis) {
     for (uint32_t phase = 0; phase < window.stride[axis]; ++phase) {
       Phase ignored{};

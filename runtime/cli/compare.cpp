@@ -1,0 +1,141 @@
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "commands.h"
+#include "io/files.h"
+#include "io/terminal.h"
+
+namespace figment::cli {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr uint32_t kBatch = 16;
+constexpr uint32_t kColumns = 8;
+constexpr uint32_t kGap = 8;
+
+struct Arguments {
+  std::vector<std::string> models;
+  std::string pictures;
+  uint32_t count = 64;
+  uint64_t seed = 42;
+  bool json = false;
+};
+
+// What one model made, and what it cost.
+struct Generated {
+  std::string name;
+  std::vector<float> samples;
+  fig_shape shape{};
+  fig_output_info output{};
+  double samples_per_second = 0;
+  uint64_t memory_bytes = 0;
+  uint64_t file_bytes = 0;
+  uint64_t parameters = 0;
+};
+
+Generated generate(const std::string& path, const Arguments& arguments) {
+  OpenModel open(path);
+  fig_latent_info latent{};
+  Generated result;
+  check(fig_model_latent(open.model(), &latent));
+  check(fig_model_generated(open.model(), &result.output));
+  fig_session_options options{};
+  options.struct_size = sizeof options;
+  options.batch = kBatch;
+  options.seed = arguments.seed;
+  options.program = latent.program;
+  open.open_session(options);
+  const uint32_t program = open.find_program(latent.program);
+  fig_port_info port{};
+  check(fig_model_output(open.model(), program, 0, &port));
+  result.shape = port.shape;
+  result.samples.resize(arguments.count * sample_elements(port.shape));
+  const auto run = [&] {
+    check(fig_generate(open.session(), arguments.count, nullptr, result.samples.data(), result.samples.size()));
+  };
+  run();
+  double best = 1e30;
+  const Clock::time_point end = Clock::now() + std::chrono::milliseconds(200);
+  while (Clock::now() < end) {
+    const Clock::time_point start = Clock::now();
+    run();
+    best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
+  }
+  fig_memory_report memory{};
+  fig_model_info model{};
+  check(fig_session_memory_used(open.session(), &memory));
+  check(fig_model_get_info(open.model(), &model));
+  result.name = model.name;
+  result.samples_per_second = arguments.count / best;
+  result.memory_bytes = memory.total;
+  result.file_bytes = model.file_bytes;
+  result.parameters = model.parameter_elements;
+  return result;
+}
+
+double psnr(const Generated& reference, const Generated& other) {
+  double error = 0;
+  for (size_t i = 0; i < reference.samples.size(); ++i)
+    error += std::pow(static_cast<double>(reference.samples[i]) - other.samples[i], 2);
+  const double peak = static_cast<double>(reference.output.range_max) - reference.output.range_min;
+  return 10 * std::log10(peak * peak / std::max(error / static_cast<double>(reference.samples.size()), 1e-30));
+}
+
+io::Picture picture_of(const Generated& made) {
+  const uint32_t* extents = made.shape.extents;
+  return io::make_grid(made.samples, extents[1], extents[2], extents[3], made.output.range_min, made.output.range_max,
+                       kColumns, 2);
+}
+
+void compare(const Arguments& arguments) {
+  if (arguments.models.size() % 2 != 0) throw Error("give pairs of models: REFERENCE OTHER ...");
+  std::vector<std::vector<std::string>> rows = {{"model", "file", "parameters", "PSNR", "samples/s", "memory"}};
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (size_t i = 0; i < arguments.models.size(); i += 2) {
+    const Generated pair[2] = {generate(arguments.models[i], arguments), generate(arguments.models[i + 1], arguments)};
+    if (pair[0].samples.size() != pair[1].samples.size())
+      throw Error(pair[0].name + " and " + pair[1].name + " make samples of different sizes");
+    const double db = psnr(pair[0], pair[1]);
+    for (const Generated& made : pair) {
+      const bool reference = &made == pair;
+      rows.push_back({made.name, io::format_bytes(static_cast<double>(made.file_bytes)),
+                      io::format_count(made.parameters), reference ? "" : io::format_number(db, 1) + " dB",
+                      io::format_number(made.samples_per_second, 0),
+                      io::format_bytes(static_cast<double>(made.memory_bytes))});
+      list.push_back({{"name", made.name},
+                      {"file_bytes", made.file_bytes},
+                      {"parameters", made.parameters},
+                      {"samples_per_second", made.samples_per_second},
+                      {"memory_bytes", made.memory_bytes}});
+      if (!reference) list.back()["psnr_db"] = db;
+    }
+    if (!arguments.pictures.empty() && pair[0].output.image) {
+      const io::Picture both = io::beside(picture_of(pair[0]), picture_of(pair[1]), kGap);
+      io::write_file(arguments.pictures + "/" + pair[0].name + ".png",
+                     io::encode_png(both.pixels, both.width, both.height, both.channels));
+    }
+  }
+  std::fputs(arguments.json ? (list.dump(2) + "\n").c_str() : io::format_table(rows).c_str(), stdout);
+}
+
+}  // namespace
+
+void add_compare(CLI::App* app, Commands* commands) {
+  CLI::App* command =
+      app->add_subcommand("compare", "Generate with pairs of models from the same latents: size, speed, memory, PSNR");
+  auto arguments = std::make_shared<Arguments>();
+  command->add_option("models", arguments->models, "REFERENCE OTHER pairs of .figment files")->required();
+  command->add_option("--pictures", arguments->pictures, "folder for a picture of each pair, side by side");
+  command->add_option("-n,--count", arguments->count, "samples from each")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  command->add_option("--seed", arguments->seed, "of the latents")->capture_default_str();
+  command->add_flag("--json", arguments->json, "machine-readable");
+  (*commands)[command] = [arguments] { compare(*arguments); };
+}
+
+}  // namespace figment::cli

@@ -1,0 +1,124 @@
+// Broken files: whatever is done to a model, opening it ends in an error or in a model that can be run.
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <string>
+
+#include "figment/figment.h"
+#include "format/model_view.h"
+#include "model_generated.h"
+#include "support.h"
+
+using namespace figment;
+namespace schema = figment::format::schema;
+
+namespace {
+
+// Opens, and if that succeeds creates a small session and generates. Never crashes, or the test has failed.
+fig_status open_and_run(const uint8_t* data, size_t size) {
+  fig_model* model = nullptr;
+  const fig_status status = fig_model_open_memory(data, size, &model);
+  if (status != FIG_OK) return status;
+  fig_session_options options{};
+  options.struct_size = sizeof options;
+  options.memory_limit = 64 << 20;
+  fig_session* session = nullptr;
+  if (fig_session_create(model, &options, &session) == FIG_OK) {
+    std::vector<float> out(28 * 28);
+    (void)fig_generate(session, 1, nullptr, out.data(), out.size());
+  }
+  fig_session_destroy(session);
+  fig_model_close(model);
+  return FIG_OK;
+}
+
+std::vector<uint8_t> model_bytes() { return test::read_bytes(test::model_path("dcgan_int8")); }
+
+uint32_t header_size(const std::vector<uint8_t>& bytes) {
+  uint32_t size = 0;
+  std::memcpy(&size, bytes.data(), sizeof size);
+  return size + 4;
+}
+
+}  // namespace
+
+TEST_CASE("truncated models are refused at every length") {
+  const std::vector<uint8_t> bytes = model_bytes();
+  const uint32_t header = header_size(bytes);
+  for (size_t size = 0; size < bytes.size(); size += size < header + 128 ? 13 : 4099) {
+    test::AlignedBytes part(std::span(bytes).first(size));
+    fig_model* model = nullptr;
+    CHECK(fig_model_open_memory(part.data(), size, &model) == FIG_BAD_FILE);
+  }
+  std::vector<uint8_t> longer = bytes;
+  longer.push_back(0);
+  test::AlignedBytes more(longer);
+  fig_model* model = nullptr;
+  CHECK(fig_model_open_memory(more.data(), more.size(), &model) == FIG_BAD_FILE);
+}
+
+TEST_CASE("flipping any byte of the header never crashes") {
+  const std::vector<uint8_t> bytes = model_bytes();
+  const uint32_t header = header_size(bytes);
+  test::AlignedBytes copy(bytes);
+  int refused = 0;
+  int accepted = 0;
+  for (uint32_t i = 0; i < header; ++i) {
+    for (uint8_t flip : {uint8_t{0x01}, uint8_t{0x80}, uint8_t{0xFF}}) {
+      copy.data()[i] ^= flip;
+      open_and_run(copy.data(), copy.size()) == FIG_OK ? ++accepted : ++refused;
+      copy.data()[i] ^= flip;
+    }
+  }
+  // Names and scales may change and still be valid; structure may not.
+  CHECK(refused > accepted);
+  CHECK(accepted > 0);
+}
+
+TEST_CASE("another schema version is named in the message") {
+  std::vector<uint8_t> bytes = model_bytes();
+  auto* model = flatbuffers::GetMutableRoot<schema::Model>(bytes.data() + 4);
+  auto* table = reinterpret_cast<flatbuffers::Table*>(model);
+  REQUIRE(table->SetField<uint32_t>(schema::Model::VT_SCHEMA_VERSION, 99, 0));
+  test::AlignedBytes copy(bytes);
+  fig_model* opened = nullptr;
+  CHECK(fig_model_open_memory(copy.data(), copy.size(), &opened) == FIG_UNSUPPORTED_VERSION);
+  CHECK(std::string(fig_error_message()).find("99") != std::string::npos);
+}
+
+TEST_CASE("misaligned memory is refused with the remedy") {
+  const std::vector<uint8_t> bytes = model_bytes();
+  std::vector<uint8_t> shifted(8);
+  shifted.insert(shifted.end(), bytes.begin(), bytes.end());
+  test::AlignedBytes copy(shifted);
+  fig_model* opened = nullptr;
+  CHECK(fig_model_open_memory(copy.data() + 8, bytes.size(), &opened) == FIG_INVALID_ARGUMENT);
+  CHECK(std::string(fig_error_message()).find("64") != std::string::npos);
+}
+
+TEST_CASE("NaN and infinity in weights are refused") {
+  std::vector<uint8_t> bytes = test::read_bytes(test::model_path("dcgan"));
+  for (uint32_t bits : {0x7FC00000U, 0x7F800000U, 0xFF800000U, 0x7F800001U}) {
+    test::AlignedBytes copy(bytes);
+    // The last constant's last value, before its padding.
+    const auto* model = flatbuffers::GetSizePrefixedRoot<schema::Model>(copy.data());
+    const schema::Constant* constant = model->constants()->Get(0);
+    const uint64_t blobs = copy.size() - model->blob_section_size();
+    std::memcpy(copy.data() + blobs + constant->blob()->offset() + constant->blob()->size() - 4, &bits, 4);
+    fig_model* opened = nullptr;
+    CHECK(fig_model_open_memory(copy.data(), copy.size(), &opened) == FIG_BAD_FILE);
+    CHECK(std::string(fig_error_message()).find("NaN") != std::string::npos);
+  }
+}
+
+TEST_CASE("parameters lead back to the exporter's shape") {
+  const std::vector<uint8_t> bytes = test::read_bytes(test::model_path("dgan"));
+  test::AlignedBytes copy(bytes);
+  const Result<format::ModelView> view = format::ModelView::open(copy.data(), copy.size());
+  REQUIRE(view.ok());
+  REQUIRE(view->parameter_count() == 8);
+  const format::ParameterView weight = view->parameter(0);
+  CHECK(std::string(weight.name).find("weight") != std::string::npos);
+  CHECK(weight.shape == Dimensions<uint32_t>{256, 100});
+  CHECK_FALSE(weight.folded);
+}

@@ -1,0 +1,271 @@
+// The best kernels against the portable ones on random shapes: f32 within rounding, int8 to the bit.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+
+#include "format/quantized.h"
+#include "kernels/kernel.h"
+#include "support.h"
+#if FIGMENT_XNNPACK
+#include "kernels/xnnpack/packed_weights.h"
+#include "kernels/xnnpack/pool.h"
+#endif
+
+using namespace figment;
+using namespace figment::kernels;
+
+namespace {
+
+// Owns the memory of a step: operands with the readable padding, scales, output.
+class StepBuilder {
+ public:
+  explicit StepBuilder(OpKind kind) { step.kind = kind; step.name = "test"; }
+
+  Operand& add(DataType type, const Extents& shape, bool constant = false) {
+    Operand operand;
+    operand.type = type;
+    operand.shape = shape;
+    operand.constant = constant;
+    operand.data = memory(operand.elements() * format::element_size(type));
+    operands.push_back(operand);
+    return operands.back();
+  }
+  void fill(Operand& operand, test::Random* random, int limit = 127) {
+    for (size_t i = 0; i < operand.elements(); ++i) {
+      if (operand.type == DataType::kF32) static_cast<float*>(operand.data)[i] = random->real();
+      if (operand.type == DataType::kI8) static_cast<int8_t*>(operand.data)[i] = static_cast<int8_t>(static_cast<int>(random->integer(0, 2 * static_cast<uint32_t>(limit))) - limit);
+      if (operand.type == DataType::kI32) static_cast<int32_t*>(operand.data)[i] = static_cast<int32_t>(random->integer(0, 20000)) - 10000;
+    }
+  }
+  Quantization quantization(std::vector<float> scales, int32_t zero_point) {
+    scale_memory.push_back(std::make_unique<std::vector<float>>(std::move(scales)));
+    return {*scale_memory.back(), zero_point};
+  }
+  // The bytes that `set`'s kernel computes.
+  std::vector<uint8_t> run(KernelSet set, std::string* name = nullptr) {
+    step.inputs = operands;
+    const size_t bytes = step.output.elements() * format::element_size(step.output.type);
+    step.output.data = memory(bytes);
+    const KernelEntry* entry = find_kernel(step, set);
+    REQUIRE(entry != nullptr);
+    alignas(64) static unsigned char place[kMaxKernelBytes];
+    Kernel* kernel = entry->create(place);
+    if (name != nullptr) *name = kernel->name();
+    Environment environment;
+#if FIGMENT_XNNPACK
+    REQUIRE(initialize_xnnpack().ok());
+    PackedWeights weights;
+    Pool pool;
+    REQUIRE(pool.reserve(kernel->pool_bytes(step)).ok());
+    {
+      const Pool::Scope scope(&pool);
+      environment.weights = &weights;
+      const Status status = kernel->prepare(step, environment);
+      REQUIRE_MESSAGE(status.ok(), status.message());
+    }
+    CHECK_MESSAGE(pool.overflow() == 0, kernel->name(), " took ", pool.overflow(), " bytes beside the pool of ", pool.size());
+#else
+    REQUIRE(kernel->prepare(step, environment).ok());
+#endif
+    step.scratch = memory(kernel->scratch_bytes());
+    REQUIRE(kernel->bind(step).ok());
+    kernel->run();
+    const auto* out = static_cast<const uint8_t*>(step.output.data);
+    std::vector<uint8_t> result(out, out + bytes);
+    kernel->~Kernel();
+    return result;
+  }
+
+  Step step;
+  std::vector<Operand> operands;
+  std::vector<std::unique_ptr<std::vector<float>>> scale_memory;
+
+ private:
+  void* memory(size_t bytes) {
+    blocks.emplace_back();
+    REQUIRE(blocks.back().allocate(bytes + kReadablePadding));
+    return blocks.back().data();
+  }
+  std::vector<Array<uint8_t>> blocks;
+};
+
+std::span<const float> as_floats(const std::vector<uint8_t>& bytes) {
+  return {reinterpret_cast<const float*>(bytes.data()), bytes.size() / 4};
+}
+
+void check_equal(StepBuilder& builder, const std::string& what) {
+  std::string name;
+  const std::vector<uint8_t> best = builder.run(KernelSet::kBest, &name);
+  const std::vector<uint8_t> portable = builder.run(KernelSet::kPortable);
+  if (builder.step.output.type == DataType::kF32) {
+    CHECK_MESSAGE(test::relative_error(as_floats(best), as_floats(portable)) < 2e-5, what, " on ", name);
+  } else {
+    CHECK_MESSAGE(best == portable, what, " on ", name);
+  }
+}
+
+// A linear step with random weights, quantised so that results spread over the range.
+void add_weights(StepBuilder& builder, test::Random* random, bool i8, const Extents& x, const Extents& weights, const Extents& output, bool bias) {
+  const DataType type = i8 ? DataType::kI8 : DataType::kF32;
+  builder.operands.reserve(3);
+  Operand& input = builder.add(type, x);
+  builder.fill(input, random, 128 - 1);
+  Operand& kernel = builder.add(type, weights, true);
+  builder.fill(kernel, random);
+  const size_t outputs = weights[0];
+  builder.step.output.type = type;
+  builder.step.output.shape = output;
+  if (i8) {
+    input.quantization = builder.quantization({0.02F}, static_cast<int32_t>(random->integer(0, 255)) - 128);
+    std::vector<float> scales(outputs);
+    for (float& scale : scales) scale = 0.002F + 0.003F * std::fabs(random->real());
+    kernel.quantization = builder.quantization(scales, 0);
+    const double terms = static_cast<double>(kernel.elements()) / static_cast<double>(outputs);
+    builder.step.output.quantization = builder.quantization({static_cast<float>(0.02 * 0.003 * 60 * std::sqrt(terms))}, static_cast<int32_t>(random->integer(0, 255)) - 128);
+  }
+  if (bias) builder.fill(builder.add(i8 ? DataType::kI32 : DataType::kF32, {outputs}, true), random);
+}
+
+}  // namespace
+
+TEST_CASE("fully connected: best kernels equal the portable ones") {
+  test::Random random(11);
+  for (int trial = 0; trial < 60; ++trial) {
+    const bool i8 = trial % 2 == 1;
+    const size_t rows = random.integer(1, 9);
+    const size_t inputs = random.integer(1, 70);
+    const size_t outputs = random.integer(1, 70);
+    StepBuilder builder(OpKind::kFullyConnected);
+    add_weights(builder, &random, i8, {rows, inputs}, {outputs, inputs}, {rows, outputs}, random.integer(0, 1) == 1);
+    if (trial % 3 == 0) builder.step.attributes.clamp_min = 0;
+    check_equal(builder, "fully connected " + std::to_string(rows) + "x" + std::to_string(inputs) + "x" + std::to_string(outputs));
+  }
+}
+
+TEST_CASE("convolution and transposed convolution: best kernels equal the portable ones") {
+  test::Random random(12);
+  int phases = 0;
+  int columns = 0;
+  int own = 0;
+  for (int trial = 0; trial < 400; ++trial) {
+    const bool i8 = trial % 2 == 1;
+    const bool transposed = trial % 4 >= 2;
+    format::Attributes attributes;
+    format::Window& window = attributes.window;
+    for (size_t axis = 0; axis < 2; ++axis) {
+      window.kernel[axis] = random.integer(1, 5);
+      window.stride[axis] = random.integer(1, 3);
+      window.dilation[axis] = random.integer(0, 3) == 0 ? 2 : 1;
+      window.padding[axis] = random.integer(0, 2);
+      window.padding[axis + 2] = random.integer(0, 2);
+      window.output_padding[axis] = transposed && window.stride[axis] > 1 ? random.integer(0, window.stride[axis] - 1) : 0;
+    }
+    // The usual geometry often enough.
+    if (trial % 5 == 0) window = {{4, 4}, {2, 2}, {1, 1}, {1, 1, 1, 1}, {0, 0}, 1, false};
+    window.groups = random.integer(0, 4) == 0 ? 2 : 1;
+    const uint32_t group_channels = random.integer(1, 12);
+    const uint32_t group_outputs = random.integer(1, 12);
+    const Shape x = {{random.integer(1, 3), false}, {random.integer(1, 9), false}, {random.integer(1, 9), false}, {group_channels * window.groups, false}};
+    const Shape weights = {{group_outputs * window.groups, false}, {window.kernel[0], false}, {window.kernel[1], false}, {group_channels, false}};
+    const std::vector<float> scales(weights[0].extent, 1.0F);
+    const float one = 1;
+    const format::DataType type = i8 ? DataType::kI8 : DataType::kF32;
+    const format::TensorType types[] = {{type, x, i8 ? Quantization{{&one, 1}, 0} : Quantization{}, false},
+                                        {type, weights, i8 ? Quantization{scales, 0} : Quantization{}, true}};
+    const OpKind kind = transposed ? OpKind::kConvTranspose2d : OpKind::kConv2d;
+    format::TensorType declared;
+    declared.quantization = types[0].quantization;
+    const Result<format::TensorType> output = format::infer_output(kind, attributes, types, declared);
+    if (!output.ok()) continue;  // an empty output, say
+    StepBuilder builder(kind);
+    builder.step.attributes = attributes;
+    add_weights(builder, &random, i8, resolve_extents(x, 1), resolve_extents(weights, 1), resolve_extents(output->shape, 1), random.integer(0, 1) == 1);
+    if (trial % 7 == 0) builder.step.attributes.clamp_min = 0;
+    std::string name;
+    builder.run(KernelSet::kBest, &name);
+    phases += name == "xnnpack convolution per phase" ? 1 : 0;
+    columns += name == "xnnpack fully connected + col2im" ? 1 : 0;
+    own += name == "xnnpack deconvolution" ? 1 : 0;
+    check_equal(builder, "trial " + std::to_string(trial));
+  }
+#if FIGMENT_XNNPACK
+  // All formulations were met.
+  CHECK(phases > 5);
+  CHECK(columns > 5);
+  CHECK(own > 5);
+#endif
+}
+
+TEST_CASE("elementwise functions: best kernels equal the portable ones") {
+  test::Random random(13);
+  for (OpKind kind : {OpKind::kClamp, OpKind::kLeakyRelu, OpKind::kElu, OpKind::kSigmoid, OpKind::kTanh, OpKind::kExp, OpKind::kLog, OpKind::kSqrt, OpKind::kAbs, OpKind::kNegate, OpKind::kSoftplus}) {
+    StepBuilder builder(kind);
+    Operand& x = builder.add(DataType::kF32, {3, 37});
+    builder.fill(x, &random);
+    for (size_t i = 0; i < x.elements(); ++i) {
+      float& value = static_cast<float*>(x.data)[i];
+      value = kind == OpKind::kLog || kind == OpKind::kSqrt ? std::fabs(value) + 0.01F : value * 8;
+    }
+    builder.step.output = x;
+    builder.step.attributes.alpha = 0.2F;
+    if (kind == OpKind::kClamp) builder.step.attributes.clamp_max = 1, builder.step.attributes.clamp_min = -1;
+    check_equal(builder, format::name_of(kind));
+  }
+}
+
+TEST_CASE("broadcasting arithmetic: best kernels equal the portable ones, and the plain sum over positions") {
+  test::Random random(14);
+  for (OpKind kind : {OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide}) {
+    for (const auto& [a_shape, b_shape] : {std::pair<Extents, Extents>{{2, 3, 5}, {2, 3, 5}}, {{2, 3, 5}, {1, 1, 5}}, {{2, 1, 5}, {2, 3, 1}}, {{1, 3, 1}, {2, 3, 5}}}) {
+      StepBuilder builder(kind);
+      builder.operands.reserve(2);
+      Operand& a = builder.add(DataType::kF32, a_shape);
+      Operand& b = builder.add(DataType::kF32, b_shape);
+      builder.fill(a, &random);
+      builder.fill(b, &random);
+      for (size_t i = 0; i < b.elements(); ++i) static_cast<float*>(b.data)[i] += 3;
+      builder.step.output.shape = {2, 3, 5};
+      check_equal(builder, format::name_of(kind));
+      const std::vector<uint8_t> result = builder.run(KernelSet::kPortable);
+      for (size_t i = 0; i < 30; ++i) {
+        const size_t at[3] = {i / 15, i / 5 % 3, i % 5};
+        const auto pick = [&](const Operand& operand) {
+          size_t offset = 0;
+          for (size_t d = 0; d < 3; ++d) offset = offset * operand.shape[d] + (operand.shape[d] == 1 ? 0 : at[d]);
+          return operand.f32()[offset];
+        };
+        const float x = pick(builder.operands[0]);
+        const float y = pick(builder.operands[1]);
+        const float expected = kind == OpKind::kAdd ? x + y : kind == OpKind::kSubtract ? x - y : kind == OpKind::kMultiply ? x * y : x / y;
+        CHECK(as_floats(result)[i] == doctest::Approx(expected).epsilon(1e-6));
+      }
+    }
+  }
+}
+
+TEST_CASE("rounding is to nearest, ties to even, for every representable half") {
+  for (int i = -300; i <= 300; ++i) {
+    const float half = static_cast<float>(i) + 0.5F;
+    CHECK(format::round_clamped(half, -1000, 1000) == static_cast<int32_t>(std::lrintf(half)));
+    CHECK(format::round_clamped(static_cast<float>(i), -1000, 1000) == i);
+  }
+  CHECK(format::quantize(INFINITY, 0.1F, 3) == 127);
+  CHECK(format::quantize(-INFINITY, 0.1F, 3) == -128);
+  CHECK(format::quantize(NAN, 0.1F, 3) == -128);
+  CHECK(format::requantize(INT32_MAX, 255.0F, 0, -128, 127) == 127);
+  CHECK(format::requantize(INT32_MIN, 255.0F, 0, -128, 127) == -128);
+}
+
+TEST_CASE("every op has a portable kernel, a name and an attribute group") {
+  for (size_t i = 0; i < format::kOpKindCount; ++i) {
+    Step step;
+    step.kind = static_cast<OpKind>(i);
+    const KernelEntry* entry = find_kernel(step, KernelSet::kPortable);
+    REQUIRE(entry != nullptr);
+    CHECK(entry->kind == step.kind);
+    CHECK(std::strlen(format::name_of(step.kind)) > 2);
+  }
+}
