@@ -1,0 +1,78 @@
+#!/bin/sh
+# The programs as a user types them. Usage: cli_test.sh LAUNCHER BIN MODELS [CONVERT ONNX]; LAUNCHER is an emulator or "".
+set -u
+launcher=$1 bin=$2 models=$3 convert=${4:-} onnx=${5:-}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0
+
+# check NAME EXPECTED-STATUS PATTERN COMMAND...: runs it; its status and its output (both streams) must match.
+check() {
+  name=$1 status=$2 pattern=$3
+  shift 3
+  "$@" > "$work/out" 2>&1
+  actual=$?
+  if [ "$actual" = "$status" ] && { [ -z "$pattern" ] || grep -q -e "$pattern" "$work/out"; }; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    echo "FAILED $name: status $actual (expected $status), expected \"$pattern\" in:"
+    cat "$work/out"
+  fi
+}
+expect() {
+  if eval "$2"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED $1"; fi
+}
+figment="$launcher $bin/figment"
+
+check "version" 0 "^[0-9]*\.[0-9]*\.[0-9]*$" $figment --version
+check "generate" 0 "" $figment generate "$models/dcgan_int8.figment" --seed 7 -n 4 -o "$work/a.png" -o "$work/a.npy"
+expect "a PNG is written" '[ "$(head -c 4 "$work/a.png" | tail -c 3)" = PNG ]'
+check "generate in batches" 0 "" $figment generate "$models/dcgan_int8.figment" --seed 7 -n 4 --batch 3 -o "$work/b.npy"
+expect "the batch does not matter in int8" 'cmp -s "$work/a.npy" "$work/b.npy"'
+check "inspect" 0 "xnnpack" $figment inspect "$models/dcgan.figment"
+check "inspect --json" 0 '"kind": "conv_transpose2d"' $figment inspect "$models/dcgan.figment" --json
+check "bench --json" 0 '"median_us"' $figment bench "$models/dgan_int8.figment" --batch 1,2 --threads 1,2 --seconds 0.01 --json
+check "no such model" 1 "cannot open /no/such" $figment inspect /no/such
+check "a folder" 1 "directory" $figment inspect "$work"
+printf 'hello' > "$work/broken"
+check "not a model" 1 "not a Figment model" $figment inspect "$work/broken"
+head -c 5000 "$models/dcgan.figment" > "$work/short.figment"
+check "a truncated model" 1 "truncated" $figment inspect "$work/short.figment"
+check "zero samples" 105 "" $figment generate "$models/dcgan.figment" -n 0 -o "$work/c.npy"
+check "a memory limit too small" 1 "needs [0-9]* bytes" $figment generate "$models/dcgan.figment" -n 1 --memory-limit 1M -o "$work/c.npy"
+check "a memory limit that is none" 1 "is no size" $figment generate "$models/dcgan.figment" -n 1 --memory-limit lots -o "$work/c.npy"
+check "an unwritable output" 1 "cannot write" $figment generate "$models/dcgan.figment" -n 1 -o /no/such/place.npy
+check "an output of no kind" 1 "png or .npy" $figment generate "$models/dcgan.figment" -n 1 -o "$work/c.jpg"
+expect "nothing is left behind" '[ ! -e "$work/c.npy" ] && [ ! -e "$work/c.jpg" ]'
+check "run with a wrong shape" 1 "expected \[N, 100, 1, 1\]" $figment run "$models/dcgan.figment" --input latent="$work/a.npy" --output "$work/y.npy"
+check "run with a wrong name" 1 "it has latent" $figment run "$models/dcgan.figment" --input noise="$work/a.npy" --output "$work/y.npy"
+check "run without input" 1 "latent" $figment run "$models/dcgan.figment" --output "$work/y.npy"
+check "an unknown program" 1 "no program paint" $figment run "$models/dcgan.figment" --program paint --output "$work/y.npy"
+check "a broken array" 1 "not a .npy" $figment run "$models/dcgan.figment" --input latent="$work/broken" --output "$work/y.npy"
+
+for kind in static shared; do
+  check "linux_generate ($kind)" 0 "" $launcher "$bin/linux_generate_$kind" "$models/dcgan_int8.figment" 7 "$work/$kind.pgm"
+  expect "it writes a picture" '[ "$(wc -c < "$work/$kind.pgm")" = 797 ]'
+  check "linux_generate without a model ($kind)" 1 "cannot open" $launcher "$bin/linux_generate_$kind" /no/such 7 "$work/x.pgm"
+done
+expect "static and shared agree" 'cmp -s "$work/static.pgm" "$work/shared.pgm"'
+
+if [ -n "$convert" ]; then
+  check "convert" 0 "folded into" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/m.figment" --report "$work/report.txt"
+  expect "the report is written" 'grep -q "size:" "$work/report.txt"'
+  check "convert twice" 0 "" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/m2.figment" --name m -q
+  expect "the same input gives the same file" 'cmp -s "$work/m.figment" "$work/m2.figment"'
+  check "keep a layer f32" 0 "kept f32 as asked" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/k.figment" --int8 --keep-f32 /3/ConvTranspose
+  check "keep an unknown layer" 1 "no op of that name" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/x.figment" --int8 --keep-f32 nothing
+  check "an unknown latent" 1 "no model has an input" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/x.figment" --latent nothing
+  check "no such model" 1 "cannot open" "$convert" /no/such.onnx -o "$work/x.figment"
+  check "not ONNX" 1 "not an ONNX file" "$convert" "$work/broken" -o "$work/x.figment"
+  check "an unwritable output" 1 "cannot write" "$convert" "$onnx/dcgan/generator.onnx" -o /no/such/x.figment -q
+  check "a full disk" 1 "No space left" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/f.figment" -q --report /dev/full
+  head -c 100000 "$onnx/dcgan/generator.onnx" > "$work/short.onnx"
+  check "a truncated ONNX file" 1 "figment-convert: " "$convert" "$work/short.onnx" -o "$work/x.figment"
+  expect "nothing is left behind" '[ ! -e "$work/x.figment" ]'
+fi
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
