@@ -388,7 +388,8 @@ void import_constant_of_shape(const OnnxNode& node) {
 
 // Element i of integers that are as long as `count` or one number for all.
 const SymbolicInteger& broadcast_at(const OnnxNode& node, const IntegerTensor& integers, size_t i, size_t count) {
-  if (integers.values.size() != count && integers.values.size() != 1) node.fail("its integer operands differ in length");
+  if (integers.values.size() != count && integers.values.size() != 1)
+    node.fail("its integer operands differ in length");
   return integers.values[integers.values.size() == 1 ? 0 : i];
 }
 
@@ -416,7 +417,8 @@ void import_mod(const OnnxNode& node) {
     if (x[1].value == 0 || x[1].value == -1) return SymbolicInteger{};
     // The sign of the divisor, as in Python.
     const int64_t remainder = x[0].value % x[1].value;
-    return SymbolicInteger{remainder != 0 && (remainder < 0) != (x[1].value < 0) ? remainder + x[1].value : remainder, false};
+    return SymbolicInteger{remainder != 0 && (remainder < 0) != (x[1].value < 0) ? remainder + x[1].value : remainder,
+                           false};
   });
 }
 

@@ -13,7 +13,7 @@ struct Arguments {
   std::string model;
   std::vector<std::string> outputs;
   std::vector<std::string> inputs;
-  uint64_t count = 64;
+  uint32_t count = 64;
   uint64_t first = 0;
   uint32_t columns = 0;
   uint32_t scale = 2;
@@ -60,11 +60,11 @@ void generate(const Arguments& arguments) {
   const uint32_t program = open.find_program(latent.program);
   const fig_port_info port = generated_port(open.model(), program, output.port);
   const size_t sample = sample_elements(port.shape);
-  if (arguments.count > (uint64_t{1} << 31) / sample)
+  if (arguments.count > (SIZE_MAX / 16) / sample || arguments.count > (uint64_t{1} << 31) / sample)
     throw Error("that many samples do not fit in memory; make fewer at a time, with --first");
   fig_session_options options = arguments.session.options();
   options.program = latent.program;
-  if (options.batch == 0) options.batch = static_cast<uint32_t>(std::min<uint64_t>(arguments.count, 64));
+  if (options.batch == 0) options.batch = std::min<uint32_t>(arguments.count, 64);
   open.open_session(options);
 
   std::vector<io::Array> arrays;
@@ -78,12 +78,12 @@ void generate(const Arguments& arguments) {
       throw Error(path + ": has no row for each of the " + std::to_string(arguments.count) + " samples");
     }
   }
-  std::vector<float> samples(arguments.count * sample);
+  std::vector<float> samples(size_t{arguments.count} * sample);
   io::ProgressLine line("generating");
   // Pieces small enough that the progress moves, and whole batches.
-  const uint64_t piece = uint64_t{options.batch} * 8;
-  for (uint64_t done = 0; done < arguments.count; done += piece) {
-    const uint64_t part = std::min(piece, arguments.count - done);
+  const size_t piece = size_t{options.batch} * 8;
+  for (size_t done = 0; done < arguments.count; done += piece) {
+    const size_t part = std::min<size_t>(piece, arguments.count - done);
     std::vector<fig_tensor> conditions;
     for (size_t i = 0; i < arrays.size(); ++i) {
       const size_t size = arrays[i].values.size() / arguments.count;
@@ -110,7 +110,7 @@ void add_generate(CLI::App* app, Commands* commands) {
   command->add_option("-o,--output", arguments->outputs, "a .png grid or .npy array to write; may be repeated")
       ->required();
   command->add_option("-n,--count", arguments->count, "number of samples")
-      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 31))
+      ->check(CLI::Range(1U, 1U << 31))
       ->capture_default_str();
   command
       ->add_option("--seed", arguments->session.seed, "of the latents: the same seed gives the same latents everywhere")

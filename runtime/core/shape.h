@@ -13,7 +13,7 @@ namespace figment {
 inline constexpr size_t kMaxRank = 6;
 // Largest extent of one dimension and largest number of elements of one tensor.
 inline constexpr uint64_t kMaxExtent = uint64_t{1} << 31;
-inline constexpr uint64_t kMaxElements = uint64_t{1} << 31;
+inline constexpr uint64_t kMaxElements = sizeof(size_t) > 4 ? uint64_t{1} << 31 : uint64_t{1} << 28;
 
 // One dimension of a tensor: `extent`, or `extent` times the batch.
 struct Dimension {

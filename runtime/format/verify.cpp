@@ -33,10 +33,10 @@ Status bad(const char* format, Arguments... arguments) {
 }
 
 // No NaN and no infinity among `count` floats.
-bool all_finite(const void* data, size_t count) {
+bool all_finite(const void* data, uint64_t count) {
   const auto* words = static_cast<const uint8_t*>(data);
   uint32_t bad_words = 0;
-  for (size_t i = 0; i < count; ++i) {
+  for (uint64_t i = 0; i < count; ++i) {
     uint32_t word = 0;
     std::memcpy(&word, words + 4 * i, 4);
     bad_words |= ((word & 0x7F800000U) + 0x00800000U) & 0x80000000U;

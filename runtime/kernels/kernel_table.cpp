@@ -53,6 +53,8 @@ constexpr std::array kXnnpackKernels = {
                 xnnpack::create_deconvolution_as_fully_connected, InPlace::kNo},
     KernelEntry{OpKind::kConvTranspose2d, xnnpack::accepts_deconvolution_by_phases,
                 xnnpack::create_deconvolution_by_phases, InPlace::kNo},
+    KernelEntry{OpKind::kConvTranspose2d, xnnpack::accepts_deconvolution_by_merged_phases,
+                xnnpack::create_deconvolution_by_merged_phases, InPlace::kNo},
     KernelEntry{OpKind::kConvTranspose2d, xnnpack::accepts_deconvolution_by_columns,
                 xnnpack::create_deconvolution_by_columns, InPlace::kNo},
     KernelEntry{OpKind::kConvTranspose2d, xnnpack::accepts_deconvolution, xnnpack::create_deconvolution, InPlace::kNo},

@@ -94,7 +94,7 @@ Status ProgramInstance::resolve_ports(const ProgramView& program, size_t batch) 
     port->exporter = resolve_extents(view.shape, batch);
     port->to_ours = view.permutation;
     port->to_exporter = view.permutation;
-    port->sample_elements = element_count(view.shape, 1).value();
+    port->sample_elements = resolve_extents(view.shape, 1).elements();
     for (const Dimension& dimension : view.shape) port->per_batch = port->per_batch || dimension.per_batch;
     port->batch_first = view.shape.rank() > 0 && view.shape[0].per_batch;
     // The layouts agree if the dimensions of more than one element keep their order.
@@ -210,7 +210,28 @@ Status ProgramInstance::bind(void* arena) {
     steps_[i].scratch = base + offsets_[operands_.size() + i];
     if (Status status = kernels_[i]->bind(steps_[i]); !status.ok()) return name_op(status, steps_[i]);
   }
+  find_direct_outputs();
   return {};
+}
+
+Status ProgramInstance::redirect(const Port& port, void* data) {
+  const auto index = static_cast<size_t>(port.direct_step);
+  if (data == nullptr) data = operands_[port.tensor].data;
+  if (steps_[index].output.data == data) return {};
+  steps_[index].output.data = data;
+  return kernels_[index]->bind(steps_[index]);
+}
+
+// A step can write an output port's tensor straight to the caller if the layouts agree and nothing else reads it.
+void ProgramInstance::find_direct_outputs() {
+  for (Port& port : outputs_) {
+    bool alone = port.same_layout;
+    for (const Port& other : outputs_) alone = alone && (&other == &port || other.tensor != port.tensor);
+    for (uint32_t tensor : step_input_tensors_) alone = alone && tensor != port.tensor;
+    for (size_t i = 0; i < steps_.size() && alone; ++i) {
+      if (step_outputs_[i] == port.tensor) port.direct_step = static_cast<int32_t>(i);
+    }
+  }
 }
 
 void ProgramInstance::run() {

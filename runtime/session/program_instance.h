@@ -23,6 +23,7 @@ struct Port {
   Extents exporter;          // for the planned batch
   Permutation to_ours;       // our dimension i is the exporter's dimension to_ours[i]
   Permutation to_exporter;
+  int32_t direct_step = -1;  // outputs: the step that can write to the caller's memory, or -1
 };
 
 class ProgramInstance {
@@ -41,6 +42,10 @@ class ProgramInstance {
   // Gives the tensors their addresses in `arena`, of at least arena_bytes().
   Status bind(void* arena);
   void run();
+
+  // Makes the last step of a port's tensor write to `data` instead of the arena, nullptr for back to the arena. Only
+  // for ports with a direct step. Cheap if nothing changes.
+  Status redirect(const Port& port, void* data);
 
   uint64_t arena_bytes() const { return arena_.size; }
   uint64_t arena_lower_bound() const { return arena_.lower_bound; }
@@ -67,6 +72,7 @@ class ProgramInstance {
  private:
   Status resolve_ports(const format::ProgramView& program, size_t batch);
   Status plan();
+  void find_direct_outputs();
   [[nodiscard]] bool share_memory_in_place();
 
   static constexpr uint32_t kNoStorage = UINT32_MAX;

@@ -124,7 +124,7 @@ Status Session::prepare(const SessionOptions& options) {
 Status Session::allocate_arena() {
   const size_t latents = model_->view().has_latent() ? model_->view().latent().size * batch_ : 0;
   if (!latent_staging_.allocate(latents)) return no_memory("a batch of latents");
-  if (!arena_memory_.allocate(arena_bytes_ + kReadablePadding)) {
+  if (arena_bytes_ > SIZE_MAX / 2 || !arena_memory_.allocate(static_cast<size_t>(arena_bytes_) + kReadablePadding)) {
     return Status::error(StatusCode::kOutOfMemory, "no memory for an arena of %llu bytes: lower the batch",
                          static_cast<unsigned long long>(arena_bytes_));
   }
@@ -177,6 +177,17 @@ void copy_in(ProgramInstance& program, const Port& port, const float* data, size
   Extents shape = port.exporter;
   if (port.batch_first) shape[0] = shape[0] / (elements / port.sample_elements) * part;
   kernels::portable::permute(source, target, shape, port.to_ours, sizeof(float));
+}
+
+// Before a run: whether the program can write `part` samples straight to the caller's memory; it then will.
+Result<bool> redirect_output(ProgramInstance& program, const Port& port, float* data, size_t done, size_t part,
+                             size_t batch) {
+  if (port.direct_step < 0) return false;
+  const bool whole = part == batch || !port.per_batch;
+  float* target = data + (port.per_batch ? done * port.sample_elements : 0);
+  const Status status = program.redirect(port, whole ? target : nullptr);
+  if (!status.ok()) return status;
+  return whole;
 }
 
 void copy_out(const ProgramInstance& program, const Port& port, float* data, size_t done, size_t part) {
@@ -269,9 +280,19 @@ Status Session::run(const char* name, size_t count, std::span<const NamedTensor>
   for (size_t done = 0; done < count; done += batch_) {
     const size_t part = std::min(batch_, count - done);
     for (const Port& port : program.inputs()) copy_in(program, port, find_tensor(inputs, port.name)->data, done, part);
+    for (const Port& port : program.outputs()) {
+      // An output that is not wanted goes to the arena.
+      const NamedTensor* tensor = find_tensor(outputs, port.name);
+      if (tensor == nullptr && port.direct_step >= 0) FIGMENT_RETURN_IF_ERROR(program.redirect(port, nullptr));
+      if (tensor == nullptr) continue;
+      Result<bool> direct = redirect_output(program, port, tensor->data, done, part, batch_);
+      if (!direct.ok()) return direct.status();
+    }
     program.run();
     for (const NamedTensor& tensor : outputs) {
-      copy_out(program, *find_port(program.outputs(), tensor.name), tensor.data, done, part);
+      const Port& port = *find_port(program.outputs(), tensor.name);
+      const bool direct = port.direct_step >= 0 && (part == batch_ || !port.per_batch);
+      if (!direct) copy_out(program, port, tensor.data, done, part);
     }
   }
   return {};
@@ -321,8 +342,13 @@ Status Session::generate(size_t count, const GenerateOptions& options, std::span
     for (const NamedTensor& tensor : options.inputs) {
       copy_in(program, *find_port(program.inputs(), tensor.name), tensor.data, done, part);
     }
+    for (const Port& port : program.outputs()) {
+      if (&port != &output_port && port.direct_step >= 0) FIGMENT_RETURN_IF_ERROR(program.redirect(port, nullptr));
+    }
+    Result<bool> direct = redirect_output(program, output_port, out.data(), done, part, batch_);
+    if (!direct.ok()) return direct.status();
     program.run();
-    copy_out(program, output_port, out.data(), done, part);
+    if (!*direct) copy_out(program, output_port, out.data(), done, part);
   }
   return {};
 }

@@ -1,5 +1,6 @@
 // XNNPACK without Figment, on one thread: the machine's GEMM rate, and chains of the operators that Figment runs for
-// dense models, for the overhead of a session. Prints JSON: {"gemm_gflops": .., "chains": [{"model", "batch", "median_us"}]}.
+// dense models, for the overhead of a session. Prints JSON: {"gemm_gflops": .., "chains": [{"model", "batch",
+// "median_us"}]}.
 #include <xnnpack.h>
 
 #include <algorithm>
@@ -61,7 +62,8 @@ void build(Chain* chain, const std::vector<size_t>& sizes, xnn_unary_operator la
     const std::vector<float> bias = random_floats(sizes[i + 1], 0.1F);
     const bool hidden = i + 2 < sizes.size();
     xnn_operator_t op = nullptr;
-    xnn_create_fully_connected_nc_f32(sizes[i], sizes[i + 1], sizes[i], sizes[i + 1], weights.data(), bias.data(), hidden ? 0 : -INFINITY, INFINITY, 0, nullptr, nullptr, &op);
+    xnn_create_fully_connected_nc_f32(sizes[i], sizes[i + 1], sizes[i], sizes[i + 1], weights.data(), bias.data(),
+                                      hidden ? 0 : -INFINITY, INFINITY, 0, nullptr, nullptr, &op);
     xnn_reshape_fully_connected_nc_f32(op, batch, nullptr);
     float* y = buffer(batch * sizes[i + 1]);
     xnn_setup_fully_connected_nc_f32(op, x, y);
@@ -92,7 +94,8 @@ int main() {
     build(&dgan, {100, 256, 512, 1024, 784}, xnn_unary_tanh, batch);
     build(&vae, {20, 400, 784}, xnn_unary_sigmoid, batch);
     for (const auto& [name, chain] : {std::pair<const char*, Chain*>{"dgan", &dgan}, {"vae_decoder", &vae}}) {
-      std::printf("%s\n  {\"model\": \"%s\", \"batch\": %zu, \"median_us\": %.2f}", separator, name, batch, median_us([built = chain] { built->run(); }, 0.3));
+      std::printf("%s\n  {\"model\": \"%s\", \"batch\": %zu, \"median_us\": %.2f}", separator, name, batch,
+                  median_us([built = chain] { built->run(); }, 0.3));
       separator = ",";
     }
   }

@@ -18,8 +18,12 @@ class ModelBuilder {
     model_.mutable_graph()->set_name("synthetic");
   }
 
-  void add_input(const std::string& name, std::initializer_list<int64_t> rest) { describe(model_.mutable_graph()->add_input(), name, rest); }
-  void add_output(const std::string& name, std::initializer_list<int64_t> rest) { describe(model_.mutable_graph()->add_output(), name, rest); }
+  void add_input(const std::string& name, std::initializer_list<int64_t> rest) {
+    describe(model_.mutable_graph()->add_input(), name, rest);
+  }
+  void add_output(const std::string& name, std::initializer_list<int64_t> rest) {
+    describe(model_.mutable_graph()->add_output(), name, rest);
+  }
 
   std::string tensor(const std::string& name, std::initializer_list<int64_t> shape, float scale) {
     onnx::TensorProto* tensor = model_.mutable_graph()->add_initializer();
@@ -85,9 +89,14 @@ void write_dcgan64(const std::string& path) {
   for (int i = 0; i < 5; ++i) {
     const std::string layer = "deconvolution" + std::to_string(i);
     const float scale = 2 / std::sqrt(static_cast<float>(channels[i]) * 4);
-    onnx::NodeProto* node = model.node("ConvTranspose", {x, model.tensor(layer + ".weight", {channels[i], channels[i + 1], 4, 4}, scale), model.tensor(layer + ".bias", {channels[i + 1]}, 0.1F)}, layer);
-    ModelBuilder::attribute(node, "strides", i == 0 ? std::initializer_list<int64_t>{1, 1} : std::initializer_list<int64_t>{2, 2});
-    ModelBuilder::attribute(node, "pads", i == 0 ? std::initializer_list<int64_t>{0, 0, 0, 0} : std::initializer_list<int64_t>{1, 1, 1, 1});
+    onnx::NodeProto* node = model.node("ConvTranspose",
+                                       {x, model.tensor(layer + ".weight", {channels[i], channels[i + 1], 4, 4}, scale),
+                                        model.tensor(layer + ".bias", {channels[i + 1]}, 0.1F)},
+                                       layer);
+    ModelBuilder::attribute(node, "strides",
+                            i == 0 ? std::initializer_list<int64_t>{1, 1} : std::initializer_list<int64_t>{2, 2});
+    ModelBuilder::attribute(
+        node, "pads", i == 0 ? std::initializer_list<int64_t>{0, 0, 0, 0} : std::initializer_list<int64_t>{1, 1, 1, 1});
     x = i == 4 ? "image" : "activation" + std::to_string(i);
     model.node(i == 4 ? "Tanh" : "Relu", {layer}, x);
   }
@@ -100,7 +109,10 @@ void write_vae_decoder(const std::string& path) {
   model.add_output("image", {784});
   const auto gemm = [&](const std::string& x, int64_t inputs, int64_t outputs, const std::string& name) {
     const float scale = 2 / std::sqrt(static_cast<float>(inputs));
-    onnx::NodeProto* node = model.node("Gemm", {x, model.tensor(name + ".weight", {outputs, inputs}, scale), model.tensor(name + ".bias", {outputs}, 0.1F)}, name);
+    onnx::NodeProto* node = model.node(
+        "Gemm",
+        {x, model.tensor(name + ".weight", {outputs, inputs}, scale), model.tensor(name + ".bias", {outputs}, 0.1F)},
+        name);
     ModelBuilder::attribute(node, "transB", 1);
   };
   gemm("latent", 20, 400, "hidden");

@@ -19,9 +19,9 @@ TEST_CASE("Philox4x32-10 gives the known answers of Random123") {
 
 TEST_CASE("latents are the same bits on every target") {
   std::vector<float> latents(100 * 100);
-  for (uint64_t i = 0; i < 100; ++i) draw_latent(Prior::kNormal, 42, 0, i, 100, &latents[i * 100]);
+  for (size_t i = 0; i < 100; ++i) draw_latent(Prior::kNormal, 42, 0, i, 100, &latents[i * 100]);
   CHECK(test::hash_of(latents.data(), latents.size() * 4) == FIGMENT_HASH_NORMAL);
-  for (uint64_t i = 0; i < 100; ++i) draw_latent(Prior::kUniform, 42, 0, i, 100, &latents[i * 100]);
+  for (size_t i = 0; i < 100; ++i) draw_latent(Prior::kUniform, 42, 0, i, 100, &latents[i * 100]);
   CHECK(test::hash_of(latents.data(), latents.size() * 4) == FIGMENT_HASH_UNIFORM);
 }
 
@@ -32,7 +32,8 @@ TEST_CASE("a latent depends on seed, stream and index alone") {
   draw_latent(Prior::kNormal, 1, 0, 5, 3, b.data());
   for (size_t i = 0; i < 3; ++i) CHECK(a[i] == b[i]);
   for (const auto& [seed, stream, index] : {std::tuple{2, 0, 5}, std::tuple{1, 1, 5}, std::tuple{1, 0, 6}}) {
-    draw_latent(Prior::kNormal, static_cast<uint64_t>(seed), static_cast<uint32_t>(stream), static_cast<uint64_t>(index), 7, b.data());
+    draw_latent(Prior::kNormal, static_cast<uint64_t>(seed), static_cast<uint32_t>(stream),
+                static_cast<uint64_t>(index), 7, b.data());
     CHECK(a != b);
   }
 }

@@ -22,7 +22,10 @@ namespace {
 // Owns the memory of a step: operands with the readable padding, scales, output.
 class StepBuilder {
  public:
-  explicit StepBuilder(OpKind kind) { step.kind = kind; step.name = "test"; }
+  explicit StepBuilder(OpKind kind) {
+    step.kind = kind;
+    step.name = "test";
+  }
 
   Operand& add(DataType type, const Extents& shape, bool constant = false) {
     Operand operand;
@@ -36,8 +39,11 @@ class StepBuilder {
   void fill(Operand& operand, test::Random* random, int limit = 127) {
     for (size_t i = 0; i < operand.elements(); ++i) {
       if (operand.type == DataType::kF32) static_cast<float*>(operand.data)[i] = random->real();
-      if (operand.type == DataType::kI8) static_cast<int8_t*>(operand.data)[i] = static_cast<int8_t>(static_cast<int>(random->integer(0, 2 * static_cast<uint32_t>(limit))) - limit);
-      if (operand.type == DataType::kI32) static_cast<int32_t*>(operand.data)[i] = static_cast<int32_t>(random->integer(0, 20000)) - 10000;
+      if (operand.type == DataType::kI8)
+        static_cast<int8_t*>(operand.data)[i] =
+            static_cast<int8_t>(static_cast<int>(random->integer(0, 2 * static_cast<uint32_t>(limit))) - limit);
+      if (operand.type == DataType::kI32)
+        static_cast<int32_t*>(operand.data)[i] = static_cast<int32_t>(random->integer(0, 20000)) - 10000;
     }
   }
   Quantization quantization(std::vector<float> scales, int32_t zero_point) {
@@ -66,7 +72,8 @@ class StepBuilder {
       const Status status = kernel->prepare(step, environment);
       REQUIRE_MESSAGE(status.ok(), status.message());
     }
-    CHECK_MESSAGE(pool.overflow() == 0, kernel->name(), " took ", pool.overflow(), " bytes beside the pool of ", pool.size());
+    CHECK_MESSAGE(pool.overflow() == 0, kernel->name(), " took ", pool.overflow(), " bytes beside the pool of ",
+                  pool.size());
 #else
     REQUIRE(kernel->prepare(step, environment).ok());
 #endif
@@ -108,7 +115,8 @@ void check_equal(StepBuilder& builder, const std::string& what) {
 }
 
 // A linear step with random weights, quantised so that results spread over the range.
-void add_weights(StepBuilder& builder, test::Random* random, bool i8, const Extents& x, const Extents& weights, const Extents& output, bool bias) {
+void add_weights(StepBuilder& builder, test::Random* random, bool i8, const Extents& x, const Extents& weights,
+                 const Extents& output, bool bias) {
   const DataType type = i8 ? DataType::kI8 : DataType::kF32;
   builder.operands.reserve(3);
   Operand& input = builder.add(type, x);
@@ -124,7 +132,8 @@ void add_weights(StepBuilder& builder, test::Random* random, bool i8, const Exte
     for (float& scale : scales) scale = 0.002F + 0.003F * std::fabs(random->real());
     kernel.quantization = builder.quantization(scales, 0);
     const double terms = static_cast<double>(kernel.elements()) / static_cast<double>(outputs);
-    builder.step.output.quantization = builder.quantization({static_cast<float>(0.02 * 0.003 * 60 * std::sqrt(terms))}, static_cast<int32_t>(random->integer(0, 255)) - 128);
+    builder.step.output.quantization = builder.quantization({static_cast<float>(0.02 * 0.003 * 60 * std::sqrt(terms))},
+                                                            static_cast<int32_t>(random->integer(0, 255)) - 128);
   }
   if (bias) builder.fill(builder.add(i8 ? DataType::kI32 : DataType::kF32, {outputs}, true), random);
 }
@@ -141,7 +150,8 @@ TEST_CASE("fully connected: best kernels equal the portable ones") {
     StepBuilder builder(OpKind::kFullyConnected);
     add_weights(builder, &random, i8, {rows, inputs}, {outputs, inputs}, {rows, outputs}, random.integer(0, 1) == 1);
     if (trial % 3 == 0) builder.step.attributes.clamp_min = 0;
-    check_equal(builder, "fully connected " + std::to_string(rows) + "x" + std::to_string(inputs) + "x" + std::to_string(outputs));
+    check_equal(builder, "fully connected " + std::to_string(rows) + "x" + std::to_string(inputs) + "x" +
+                             std::to_string(outputs));
   }
 }
 
@@ -150,6 +160,7 @@ TEST_CASE("convolution and transposed convolution: best kernels equal the portab
   int phases = 0;
   int columns = 0;
   int own = 0;
+  int merged = 0;
   for (int trial = 0; trial < 400; ++trial) {
     const bool i8 = trial % 2 == 1;
     const bool transposed = trial % 4 >= 2;
@@ -161,15 +172,22 @@ TEST_CASE("convolution and transposed convolution: best kernels equal the portab
       window.dilation[axis] = random.integer(0, 3) == 0 ? 2 : 1;
       window.padding[axis] = random.integer(0, 2);
       window.padding[axis + 2] = random.integer(0, 2);
-      window.output_padding[axis] = transposed && window.stride[axis] > 1 ? random.integer(0, window.stride[axis] - 1) : 0;
+      window.output_padding[axis] =
+          transposed && window.stride[axis] > 1 ? random.integer(0, window.stride[axis] - 1) : 0;
     }
     // The usual geometry often enough.
     if (trial % 5 == 0) window = {{4, 4}, {2, 2}, {1, 1}, {1, 1, 1, 1}, {0, 0}, 1, false};
     window.groups = random.integer(0, 4) == 0 ? 2 : 1;
     const uint32_t group_channels = random.integer(1, 12);
     const uint32_t group_outputs = random.integer(1, 12);
-    const Shape x = {{random.integer(1, 3), false}, {random.integer(1, 9), false}, {random.integer(1, 9), false}, {group_channels * window.groups, false}};
-    const Shape weights = {{group_outputs * window.groups, false}, {window.kernel[0], false}, {window.kernel[1], false}, {group_channels, false}};
+    const Shape x = {{random.integer(1, 3), false},
+                     {random.integer(1, 9), false},
+                     {random.integer(1, 9), false},
+                     {group_channels * window.groups, false}};
+    const Shape weights = {{group_outputs * window.groups, false},
+                           {window.kernel[0], false},
+                           {window.kernel[1], false},
+                           {group_channels, false}};
     const std::vector<float> scales(weights[0].extent, 1.0F);
     const float one = 1;
     const format::DataType type = i8 ? DataType::kI8 : DataType::kF32;
@@ -182,13 +200,15 @@ TEST_CASE("convolution and transposed convolution: best kernels equal the portab
     if (!output.ok()) continue;  // an empty output, say
     StepBuilder builder(kind);
     builder.step.attributes = attributes;
-    add_weights(builder, &random, i8, resolve_extents(x, 1), resolve_extents(weights, 1), resolve_extents(output->shape, 1), random.integer(0, 1) == 1);
+    add_weights(builder, &random, i8, resolve_extents(x, 1), resolve_extents(weights, 1),
+                resolve_extents(output->shape, 1), random.integer(0, 1) == 1);
     if (trial % 7 == 0) builder.step.attributes.clamp_min = 0;
     std::string name;
     builder.run(KernelSet::kBest, &name);
     phases += name == "xnnpack convolution per phase" ? 1 : 0;
     columns += name == "xnnpack fully connected + col2im" ? 1 : 0;
     own += name == "xnnpack deconvolution" ? 1 : 0;
+    merged += name == "xnnpack convolution of all phases" ? 1 : 0;
     check_equal(builder, "trial " + std::to_string(trial));
   }
 #if FIGMENT_XNNPACK
@@ -196,12 +216,14 @@ TEST_CASE("convolution and transposed convolution: best kernels equal the portab
   CHECK(phases > 5);
   CHECK(columns > 5);
   CHECK(own > 5);
+  CHECK(merged > 5);
 #endif
 }
 
 TEST_CASE("elementwise functions: best kernels equal the portable ones") {
   test::Random random(13);
-  for (OpKind kind : {OpKind::kClamp, OpKind::kLeakyRelu, OpKind::kElu, OpKind::kSigmoid, OpKind::kTanh, OpKind::kExp, OpKind::kLog, OpKind::kSqrt, OpKind::kAbs, OpKind::kNegate, OpKind::kSoftplus}) {
+  for (OpKind kind : {OpKind::kClamp, OpKind::kLeakyRelu, OpKind::kElu, OpKind::kSigmoid, OpKind::kTanh, OpKind::kExp,
+                      OpKind::kLog, OpKind::kSqrt, OpKind::kAbs, OpKind::kNegate, OpKind::kSoftplus}) {
     StepBuilder builder(kind);
     Operand& x = builder.add(DataType::kF32, {3, 37});
     builder.fill(x, &random);
@@ -219,7 +241,10 @@ TEST_CASE("elementwise functions: best kernels equal the portable ones") {
 TEST_CASE("broadcasting arithmetic: best kernels equal the portable ones, and the plain sum over positions") {
   test::Random random(14);
   for (OpKind kind : {OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide}) {
-    for (const auto& [a_shape, b_shape] : {std::pair<Extents, Extents>{{2, 3, 5}, {2, 3, 5}}, {{2, 3, 5}, {1, 1, 5}}, {{2, 1, 5}, {2, 3, 1}}, {{1, 3, 1}, {2, 3, 5}}}) {
+    for (const auto& [a_shape, b_shape] : {std::pair<Extents, Extents>{{2, 3, 5}, {2, 3, 5}},
+                                           {{2, 3, 5}, {1, 1, 5}},
+                                           {{2, 1, 5}, {2, 3, 1}},
+                                           {{1, 3, 1}, {2, 3, 5}}}) {
       StepBuilder builder(kind);
       builder.operands.reserve(2);
       Operand& a = builder.add(DataType::kF32, a_shape);
@@ -239,7 +264,10 @@ TEST_CASE("broadcasting arithmetic: best kernels equal the portable ones, and th
         };
         const float x = pick(builder.operands[0]);
         const float y = pick(builder.operands[1]);
-        const float expected = kind == OpKind::kAdd ? x + y : kind == OpKind::kSubtract ? x - y : kind == OpKind::kMultiply ? x * y : x / y;
+        const float expected = kind == OpKind::kAdd        ? x + y
+                               : kind == OpKind::kSubtract ? x - y
+                               : kind == OpKind::kMultiply ? x * y
+                                                           : x / y;
         CHECK(as_floats(result)[i] == doctest::Approx(expected).epsilon(1e-6));
       }
     }

@@ -53,10 +53,10 @@ TEST_CASE("a chain needs its two largest neighbours and no more") {
 TEST_CASE("the checker finds every kind of broken plan") {
   const std::vector<Lifetime> tensors = {{128, 0, 1}, {128, 1, 2}, {128, 2, 3}};
   CHECK(check_plan(tensors, std::vector<uint64_t>{0, 128, 0}, 256).ok());
-  CHECK_FALSE(check_plan(tensors, std::vector<uint64_t>{0, 64, 0}, 256).ok());    // 0 and 1 overlap in step 1
+  CHECK_FALSE(check_plan(tensors, std::vector<uint64_t>{0, 64, 0}, 256).ok());     // 0 and 1 overlap in step 1
   CHECK_FALSE(check_plan(tensors, std::vector<uint64_t>{0, 128, 128}, 256).ok());  // 1 and 2 overlap in step 2
-  CHECK_FALSE(check_plan(tensors, std::vector<uint64_t>{0, 128, 0}, 255).ok());   // outside
-  CHECK_FALSE(check_plan(tensors, std::vector<uint64_t>{32, 192, 0}, 512).ok());  // misaligned
+  CHECK_FALSE(check_plan(tensors, std::vector<uint64_t>{0, 128, 0}, 255).ok());    // outside
+  CHECK_FALSE(check_plan(tensors, std::vector<uint64_t>{32, 192, 0}, 512).ok());   // misaligned
   CHECK_FALSE(check_plan(tensors, std::vector<uint64_t>{0, UINT64_MAX - 63, 0}, 256).ok());
   CHECK_FALSE(check_plan(std::vector<Lifetime>{{64, 2, 1}}, std::vector<uint64_t>{0}, 256).ok());
 }

@@ -39,7 +39,7 @@ Picture make_grid(std::span<const float> samples, uint32_t channels, uint32_t he
   Picture picture{{}, columns * cell_width + 1, rows * cell_height + 1, channels};
   const uint64_t bytes = uint64_t{picture.width} * picture.height * channels;
   if (bytes > (uint64_t{1} << 30)) throw Error("the picture would be too large; ask for fewer samples");
-  picture.pixels.assign(bytes, kGapGrey);
+  picture.pixels.assign(static_cast<size_t>(bytes), kGapGrey);
   for (uint32_t n = 0; n < count; ++n) {
     const uint32_t left = n % columns * cell_width + 1;
     const uint32_t top = n / columns * cell_height + 1;

@@ -16,10 +16,10 @@ class FullyConnected final : public Kernel {
     const size_t inputs = step.inputs[1].shape[1];
     const size_t rows = step.inputs[0].elements() / inputs;
     operator_.packing().begin(environment.weights, {step.program, step.index, 0, 0});
-    const Status created = operator_.create_fully_connected(weights_of(step), inputs, outputs);
+    const Status created = operator_.create_fully_connected(weights_of(step), inputs, outputs, rows);
     operator_.packing().end();
     FIGMENT_RETURN_IF_ERROR(created);
-    return operator_.reshape_fully_connected(rows, threads_for(rows * inputs * outputs, environment));
+    return operator_.reshape_fully_connected(threads_for(rows * inputs * outputs, environment));
   }
 
   Status bind(const Step& step) override { return operator_.setup(step.inputs[0].data, step.output.data); }

@@ -13,7 +13,7 @@ thread_local Pool* t_pool = nullptr;
 
 // Stands before every block.
 struct Header {
-  uint64_t size;
+  size_t size;
   bool pooled;
 };
 constexpr size_t kHeaderBytes = kTensorAlignment;

@@ -1,4 +1,4 @@
-// Transposed convolution in its four formulations; transposed_choice.h says when each is used.
+// Transposed convolution in its five formulations; transposed_choice.h says when each is used.
 #include <algorithm>
 #include <cstring>
 
@@ -103,11 +103,11 @@ class DeconvolutionAsFullyConnected final : public Kernel {
     Weights weights = weights_of(step);
     taps.apply(&weights);
     operator_.packing().begin(environment.weights, {step.program, step.index, 1, 0});
-    const Status created = operator_.create_fully_connected(weights, inputs, outputs);
+    const size_t rows = step.output.shape[0];
+    const Status created = operator_.create_fully_connected(weights, inputs, outputs, rows);
     operator_.packing().end();
     FIGMENT_RETURN_IF_ERROR(created);
-    const size_t rows = step.output.shape[0];
-    return operator_.reshape_fully_connected(rows, threads_for(rows * inputs * outputs, environment));
+    return operator_.reshape_fully_connected(threads_for(rows * inputs * outputs, environment));
   }
 
   Status bind(const Step& step) override { return operator_.setup(step.inputs[0].data, step.output.data); }
@@ -236,6 +236,124 @@ class DeconvolutionByPhases final : public Kernel {
   uint8_t* output_ = nullptr;
 };
 
+// One convolution whose channels are all phases of all output channels, over the union of the phases' windows (taps
+// that a phase does not have are zero weights, which change no result); then each channel group goes to its pixel.
+class DeconvolutionByMergedPhases final : public Kernel {
+ public:
+  const char* name() const override { return "xnnpack convolution of all phases"; }
+
+  size_t pool_bytes(const Step& step) const override {
+    const size_t taps = (size_t{step.attributes.window.kernel[0]} + 1) * (step.attributes.window.kernel[1] + 1);
+    const size_t pixels = step.output.shape[1] * step.output.shape[2] + 64;
+    const size_t zeros = step.inputs[0].shape[3] * format::element_size(step.inputs[0].type) + 256;
+    return LinearOperator::kPoolBytes + zeros + 2 * taps * pixels * sizeof(void*) + taps * 256;
+  }
+
+  Status prepare(const Step& step, const Environment& environment) override {
+    const Extents& x = step.inputs[0].shape;
+    const Extents& shape = step.inputs[1].shape;
+    const size_t element = format::element_size(step.output.type);
+    const size_t outputs = shape[0];
+    Window merged;
+    Phase phases[2][kMaxStride] = {};
+    for (size_t axis = 0; axis < 2; ++axis) {
+      stride_[axis] = step.attributes.window.stride[axis];
+      uint32_t before = 0;
+      uint32_t behind = 0;  // taps from the input pixel on
+      for (uint32_t p = 0; p < stride_[axis]; ++p) {
+        if (!transposed_phase(step, axis, p, &phases[axis][p])) {
+          return Status::error(StatusCode::kInternal, "no phases for this transposed convolution");
+        }
+        before = std::max(before, phases[axis][p].before);
+        behind = std::max(behind, phases[axis][p].taps - phases[axis][p].before);
+      }
+      merged.kernel[axis] = before + behind;
+      merged.padding[axis] = before;
+      const size_t rows = step.output.shape[axis + 1] / stride_[axis];
+      merged.padding[axis + 2] = static_cast<uint32_t>(rows + merged.kernel[axis] - 1 - before - x[axis + 1]);
+    }
+    const size_t groups = size_t{stride_[0]} * stride_[1];
+    const size_t row = shape[3] * element;
+    Array<uint8_t> kernel;
+    Array<uint32_t> bias;
+    Array<float> scales;
+    const std::span<const float> channel_scales = step.inputs[1].quantization.scales;
+    if (!kernel.allocate(groups * outputs * merged.kernel[0] * merged.kernel[1] * row) ||
+        (step.has_bias() && !bias.allocate(groups * outputs)) ||
+        (!channel_scales.empty() && !scales.allocate(groups * outputs))) {
+      return no_memory();
+    }
+    const auto* from = static_cast<const uint8_t*>(step.inputs[1].data);
+    for (uint32_t y = 0; y < stride_[0]; ++y) {
+      for (uint32_t c = 0; c < stride_[1]; ++c) {
+        const Phase& rows = phases[0][y];
+        const Phase& columns = phases[1][c];
+        for (size_t o = 0; o < outputs; ++o) {
+          const size_t channel = (size_t{y} * stride_[1] + c) * outputs + o;
+          if (step.has_bias()) std::memcpy(&bias[channel], static_cast<const uint8_t*>(step.inputs[2].data) + o * 4, 4);
+          if (!channel_scales.empty()) scales[channel] = channel_scales[o];
+          for (uint32_t ty = 0; ty < rows.taps; ++ty) {
+            const size_t ky = rows.first_tap + size_t{stride_[0]} * (rows.taps - 1 - ty);
+            const size_t my = merged.padding[0] - rows.before + ty;
+            for (uint32_t tx = 0; tx < columns.taps; ++tx) {
+              const size_t kx = columns.first_tap + size_t{stride_[1]} * (columns.taps - 1 - tx);
+              const size_t mx = merged.padding[1] - columns.before + tx;
+              std::memcpy(kernel.data() + ((channel * merged.kernel[0] + my) * merged.kernel[1] + mx) * row,
+                          from + ((o * shape[1] + ky) * shape[2] + kx) * row, row);
+            }
+          }
+        }
+      }
+    }
+    Weights weights = weights_of(step);
+    weights.kernel = kernel.data();
+    weights.bias = bias.data();
+    weights.scales = scales.data();
+    operator_.packing().begin(environment.weights, {step.program, step.index, 4, 0});
+    const Status created = operator_.create_convolution(weights, merged, x[3], groups * outputs, groups * outputs);
+    operator_.packing().end();
+    FIGMENT_RETURN_IF_ERROR(created);
+    pixel_bytes_ = outputs * element;
+    scratch_bytes_ = step.output.elements() * element;
+    return operator_.reshape_convolution(x[0], x[1], x[2],
+                                         threads_for(kernel.size() * x[0] * x[1] * x[2], environment));
+  }
+
+  size_t scratch_bytes() const override { return scratch_bytes_; }
+
+  Status bind(const Step& step) override {
+    step_ = &step;
+    return operator_.setup(step.inputs[0].data, step.scratch);
+  }
+
+  void run() override {
+    operator_.run();
+    const Extents& shape = step_->output.shape;
+    const size_t width = shape[2] / stride_[1];
+    const auto* from = static_cast<const uint8_t*>(step_->scratch);
+    auto* out = static_cast<uint8_t*>(step_->output.data);
+    const size_t run_bytes = stride_[1] * pixel_bytes_;  // the pixels of one row phase are adjacent on both sides
+    const size_t group_bytes = stride_[0] * run_bytes;
+    for (size_t row = 0; row < shape[0] * shape[1]; ++row) {
+      const uint8_t* source = from + row / stride_[0] * width * group_bytes + row % stride_[0] * run_bytes;
+      if (run_bytes == 2) {
+        for (size_t x = 0; x < width; ++x, out += 2, source += group_bytes) std::memcpy(out, source, 2);
+      } else {
+        for (size_t x = 0; x < width; ++x, out += run_bytes, source += group_bytes) std::memcpy(out, source, run_bytes);
+      }
+    }
+  }
+
+ private:
+  static constexpr size_t kMaxStride = 4;
+
+  LinearOperator operator_;
+  const Step* step_ = nullptr;
+  uint32_t stride_[2] = {1, 1};
+  size_t pixel_bytes_ = 0;
+  size_t scratch_bytes_ = 0;
+};
+
 // f32 with few output channels: [N*H*W, I] times all taps gives columns [N*H*W, h*w*O]; each output pixel adds up the
 // taps that land on it. The batch is cut into parts whose columns stay in the cache.
 class DeconvolutionByColumns final : public Kernel {
@@ -258,11 +376,11 @@ class DeconvolutionByColumns final : public Kernel {
     weights.min = -std::numeric_limits<float>::infinity();
     weights.max = std::numeric_limits<float>::infinity();
     operator_.packing().begin(environment.weights, {step.program, step.index, 3, 0});
-    const Status created = operator_.create_fully_connected(weights, inputs, taps_);
+    const size_t rows = part_ * x[1] * x[2];
+    const Status created = operator_.create_fully_connected(weights, inputs, taps_, rows);
     operator_.packing().end();
     FIGMENT_RETURN_IF_ERROR(created);
-    const size_t rows = part_ * x[1] * x[2];
-    return operator_.reshape_fully_connected(rows, threads_for(rows * inputs * taps_, environment));
+    return operator_.reshape_fully_connected(threads_for(rows * inputs * taps_, environment));
   }
 
   size_t scratch_bytes() const override { return columns_bytes_; }
@@ -346,9 +464,11 @@ Kernel* create_deconvolution_as_fully_connected(void* memory) { return new (memo
 
 Kernel* create_deconvolution_by_phases(void* memory) { return new (memory) DeconvolutionByPhases; }
 
+Kernel* create_deconvolution_by_merged_phases(void* memory) { return new (memory) DeconvolutionByMergedPhases; }
+
 Kernel* create_deconvolution_by_columns(void* memory) { return new (memory) DeconvolutionByColumns; }
 
-static_assert(sizeof(Deconvolution) <= kMaxKernelBytes && sizeof(DeconvolutionByPhases) <= kMaxKernelBytes &&
-              sizeof(DeconvolutionByColumns) <= kMaxKernelBytes);
+static_assert(sizeof(DeconvolutionByMergedPhases) <= kMaxKernelBytes && sizeof(Deconvolution) <= kMaxKernelBytes &&
+              sizeof(DeconvolutionByPhases) <= kMaxKernelBytes && sizeof(DeconvolutionByColumns) <= kMaxKernelBytes);
 
 }  // namespace figment::kernels::xnnpack

@@ -55,9 +55,10 @@ TransposedFormulation choose_transposed(const Step& step) {
   const bool f32 = step.output.type == DataType::kF32;
   if (f32 && window.groups == 1 && outputs <= 4) return TransposedFormulation::kColumns;
   if (phases_apply(step)) {
-    // The operator runs batches of few pixels on one-row kernels.
-    constexpr size_t kManyPixels = 400;
-    if (!f32 || in[0] * in[1] * in[2] < kManyPixels) return TransposedFormulation::kPhases;
+    // Few int8 outputs: all phases fit the tile of one convolution's channels.
+    constexpr size_t kTile = 16;
+    const size_t merged = outputs * window.stride[0] * window.stride[1];
+    return !f32 && merged <= kTile ? TransposedFormulation::kMergedPhases : TransposedFormulation::kPhases;
   }
   // A padding that cuts off whole taps underflows in the operator.
   for (size_t axis = 0; axis < 2; ++axis) {
@@ -76,6 +77,10 @@ bool accepts_deconvolution_as_fully_connected(const Step& step) {
 
 bool accepts_deconvolution_by_phases(const Step& step) {
   return choose_transposed(step) == TransposedFormulation::kPhases;
+}
+
+bool accepts_deconvolution_by_merged_phases(const Step& step) {
+  return choose_transposed(step) == TransposedFormulation::kMergedPhases;
 }
 
 bool accepts_deconvolution_by_columns(const Step& step) {

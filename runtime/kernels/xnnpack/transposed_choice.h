@@ -9,6 +9,7 @@ namespace figment::kernels::xnnpack {
 enum class TransposedFormulation : uint8_t {
   kFullyConnected,  // 1x1 input, no padding: the kernel is the image
   kPhases,          // one stride-1 convolution per output phase, rows interleaved afterwards
+  kMergedPhases,    // one convolution computes all phases as channels, which are then moved to their pixels
   kColumns,         // one matrix product, then the taps are added up (col2im)
   kOperator,        // XNNPACK's own
   kNone,            // only the portable kernel is safe

@@ -11,14 +11,16 @@ Kernel* create_fully_connected(void* memory);
 bool accepts_convolution(const Step& step);
 Kernel* create_convolution(void* memory);
 
-// Three formulations of transposed convolution beside XNNPACK's own operator; transposed_choice.h says which one a
-// step gets, and exactly one of the four accepts it if any does.
+// Four formulations of transposed convolution beside XNNPACK's own operator; transposed_choice.h says which one a
+// step gets, and exactly one of the five accepts it if any does.
 bool accepts_deconvolution(const Step& step);
 Kernel* create_deconvolution(void* memory);
 bool accepts_deconvolution_as_fully_connected(const Step& step);
 Kernel* create_deconvolution_as_fully_connected(void* memory);
 bool accepts_deconvolution_by_phases(const Step& step);
 Kernel* create_deconvolution_by_phases(void* memory);
+bool accepts_deconvolution_by_merged_phases(const Step& step);
+Kernel* create_deconvolution_by_merged_phases(void* memory);
 bool accepts_deconvolution_by_columns(const Step& step);
 Kernel* create_deconvolution_by_columns(void* memory);
 
