@@ -81,9 +81,7 @@ Binding binding_of(const onnx::TensorProto& tensor, const std::string& name, Gra
     case onnx::TensorProto::INT64:
     case onnx::TensorProto::INT32: {
       IntegerTensor integers;
-      integers.scalar = shape.empty();
-      if (shape.size() > 1)
-        throw Error("tensor " + name + " holds integers in " + std::to_string(shape.size()) + " dimensions");
+      integers.shape.assign(shape.begin(), shape.end());
       if (tensor.data_type() == onnx::TensorProto::INT64) {
         for (int64_t value : elements<int64_t>(tensor, tensor.int64_data())) integers.values.push_back({value, false});
       } else {
@@ -310,14 +308,14 @@ void OnnxImporter::run() {
       if (tensor != nullptr) {
         node.bind(binding_of(tensor->t(), name, graph_));
       } else if (const auto* integer = node.attribute("value_int")) {
-        node.bind(IntegerTensor{true, {{integer->i(), false}}});
+        node.bind(IntegerTensor{{}, {{integer->i(), false}}});
       } else if (const auto* real = node.attribute("value_float")) {
         const float value = real->f();
         node.bind(graph_.add_constant(name, {}, {&value, 1}));
       } else if (const auto* list = node.attribute("value_ints")) {
-        IntegerTensor integers;
-        for (int64_t value : list->ints()) integers.values.push_back({value, false});
-        node.bind(integers);
+        std::vector<SymbolicInteger> integers;
+        for (int64_t value : list->ints()) integers.push_back({value, false});
+        node.bind(integer_list(std::move(integers)));
       } else if (const auto* reals = node.attribute("value_floats")) {
         const std::vector<float> values(reals->floats().begin(), reals->floats().end());
         node.bind(graph_.add_constant(name, {static_cast<uint32_t>(values.size())}, values));

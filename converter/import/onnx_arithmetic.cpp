@@ -35,7 +35,7 @@ void import_binary(const OnnxNode& node, OpKind kind) {
       node.fail("its integer operands differ in length");
     }
     IntegerTensor result;
-    result.scalar = a.scalar && b.scalar;
+    result.shape = a.values.size() == count && !a.scalar() ? a.shape : b.shape;
     for (size_t i = 0; i < count; ++i) {
       const SymbolicInteger& x = a.values[a.values.size() == 1 ? 0 : i];
       const SymbolicInteger& y = b.values[b.values.size() == 1 ? 0 : i];

@@ -19,11 +19,16 @@ struct SymbolicInteger {
   bool per_batch = false;
 };
 
-// An integer tensor known while converting; rank 0 or 1.
+// An integer tensor known while converting, row-major.
 struct IntegerTensor {
-  bool scalar = false;
+  std::vector<size_t> shape;
   std::vector<SymbolicInteger> values;
+
+  bool scalar() const { return shape.empty(); }
 };
+
+// Integers in one dimension.
+inline IntegerTensor integer_list(std::vector<SymbolicInteger> values) { return {{values.size()}, std::move(values)}; }
 
 // What an ONNX name stands for.
 using Binding = std::variant<ValueId, IntegerTensor>;

@@ -29,15 +29,14 @@ void import_cast(const OnnxNode& node) {
     if (to_float) {
       std::vector<float> values;
       for (int64_t value : node.numbers(0)) values.push_back(static_cast<float>(value));
-      std::vector<uint32_t> shape;
-      if (!node.integers(0).scalar) shape.push_back(static_cast<uint32_t>(values.size()));
+      const std::vector<uint32_t> shape(node.integers(0).shape.begin(), node.integers(0).shape.end());
       return node.bind(node.graph.add_constant(node.name, shape, values));
     }
   } else if (to_float) {
     return node.bind(node.tensor(0));
   } else if (to_integer && node.value(0).is_constant()) {
     IntegerTensor integers;
-    integers.scalar = node.value(0).shape.rank() == 0;
+    for (const Dimension& dimension : node.value(0).shape) integers.shape.push_back(dimension.extent);
     for (float value : node.value(0).f32()) integers.values.push_back({static_cast<int64_t>(value), false});
     return node.bind(integers);
   }
@@ -50,11 +49,11 @@ void import_shape(const OnnxNode& node) {
   const auto clamp = [rank](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + rank : i, 0, rank); };
   const int64_t start = clamp(node.integer("start", 0));
   const int64_t end = clamp(node.integer("end", rank));
-  IntegerTensor integers;
+  std::vector<SymbolicInteger> integers;
   for (int64_t i = start; i < end; ++i) {
-    integers.values.push_back({shape[static_cast<size_t>(i)].extent, shape[static_cast<size_t>(i)].per_batch});
+    integers.push_back({shape[static_cast<size_t>(i)].extent, shape[static_cast<size_t>(i)].per_batch});
   }
-  node.bind(integers);
+  node.bind(integer_list(std::move(integers)));
 }
 
 ValueId slice_axis(const OnnxNode& node, ValueId x, size_t axis, uint32_t start, uint32_t extent, uint32_t step) {
@@ -73,8 +72,9 @@ void import_gather(const OnnxNode& node) {
   const IntegerTensor& indices = node.integers(1);
   if (node.is_integers(0)) {
     const IntegerTensor& from = node.integers(0);
+    if (from.shape.size() != 1) node.fail("integers may be picked from one dimension only");
     IntegerTensor result;
-    result.scalar = indices.scalar;
+    result.shape = indices.shape;
     for (int64_t index : node.numbers(1)) {
       const auto count = static_cast<int64_t>(from.values.size());
       if (index < -count || index >= count) node.fail("index " + std::to_string(index) + " is out of range");
@@ -86,7 +86,7 @@ void import_gather(const OnnxNode& node) {
   const Shape shape = node.graph[x].shape;
   const size_t axis = node.axis(node.integer("axis", 0), shape.rank());
   const std::vector<int64_t> numbers = node.numbers(1);
-  if (!indices.scalar || numbers.size() != 1) node.fail("only one index into a tensor is supported; use slicing");
+  if (!indices.scalar() || numbers.size() != 1) node.fail("only one index into a tensor is supported; use slicing");
   const int64_t extent = shape[axis].extent;
   if (shape[axis].per_batch) node.fail("cannot take a part of the batch");
   const int64_t index = numbers[0] < 0 ? numbers[0] + extent : numbers[0];
@@ -107,8 +107,14 @@ void import_unsqueeze(const OnnxNode& node) {
   const std::vector<int64_t> axes = axes_of(node, 1);
   if (node.is_integers(0)) {
     IntegerTensor integers = node.integers(0);
-    if (!integers.scalar || axes.size() != 1) node.fail("integers may have one dimension only");
-    integers.scalar = false;
+    std::vector<int64_t> sorted = axes;
+    const size_t rank = integers.shape.size() + axes.size();
+    for (int64_t& axis : sorted) axis = static_cast<int64_t>(node.axis(axis, rank));
+    std::sort(sorted.begin(), sorted.end());
+    for (int64_t axis : sorted) {
+      if (static_cast<size_t>(axis) > integers.shape.size()) node.fail("an axis is named twice");
+      integers.shape.insert(integers.shape.begin() + axis, 1);
+    }
     return node.bind(integers);
   }
   const Shape shape = node.value(0).shape;
@@ -129,7 +135,13 @@ void import_squeeze(const OnnxNode& node) {
   const std::vector<int64_t> axes = axes_of(node, 1);
   if (node.is_integers(0)) {
     IntegerTensor integers = node.integers(0);
-    if (integers.values.size() == 1) integers.scalar = true;
+    std::vector<size_t> kept;
+    for (size_t i = 0; i < integers.shape.size(); ++i) {
+      const bool named = std::any_of(axes.begin(), axes.end(),
+                                     [&](int64_t axis) { return node.axis(axis, integers.shape.size()) == i; });
+      if (integers.shape[i] != 1 || !(axes.empty() || named)) kept.push_back(integers.shape[i]);
+    }
+    integers.shape = kept;
     return node.bind(integers);
   }
   const Shape shape = node.value(0).shape;
@@ -150,7 +162,26 @@ void import_squeeze(const OnnxNode& node) {
 void import_reshape(const OnnxNode& node) {
   if (node.is_integers(0)) {
     IntegerTensor integers = node.integers(0);
-    integers.scalar = node.integers(1).values.empty();
+    std::vector<size_t> shape;
+    size_t known = 1;
+    int open = -1;
+    for (int64_t extent : node.numbers(1)) {
+      if (extent == -1 && open < 0) {
+        open = static_cast<int>(shape.size());
+        shape.push_back(1);
+      } else if (extent == 0 && shape.size() < integers.shape.size()) {
+        shape.push_back(integers.shape[shape.size()]);
+      } else if (extent >= 0) {
+        shape.push_back(static_cast<size_t>(extent));
+      } else {
+        node.fail("its shape has a dimension of " + std::to_string(extent));
+      }
+      if (extent != -1 && __builtin_mul_overflow(known, shape.back(), &known)) node.fail("its shape is too large");
+    }
+    if (open >= 0 && known > 0) shape[static_cast<size_t>(open)] = integers.values.size() / known;
+    if (open >= 0 && known > 0) known *= shape[static_cast<size_t>(open)];
+    if (known != integers.values.size()) node.fail("the number of integers changes");
+    integers.shape = shape;
     return node.bind(integers);
   }
   const Shape shape = node.value(0).shape;
@@ -210,7 +241,36 @@ void import_flatten(const OnnxNode& node) {
   node.bind(node.reshaped(node.tensor(0), result));
 }
 
+// One dimension of integers at a time: out[i] = in[pick(i)].
+struct IntegerAxis {
+  size_t outer = 1;
+  size_t extent = 1;
+  size_t inner = 1;
+};
+
+IntegerAxis integer_axis(const IntegerTensor& integers, size_t axis) {
+  IntegerAxis result;
+  for (size_t i = 0; i < integers.shape.size(); ++i) {
+    (i < axis ? result.outer : i == axis ? result.extent : result.inner) *= integers.shape[i];
+  }
+  return result;
+}
+
 void import_transpose(const OnnxNode& node) {
+  if (node.is_integers(0)) {
+    IntegerTensor integers = node.integers(0);
+    const size_t integer_rank = integers.shape.size();
+    if (integer_rank == 2 && node.integer_list("perm", {1, 0}) == std::vector<int64_t>{1, 0}) {
+      const IntegerTensor from = integers;
+      integers.shape = {from.shape[1], from.shape[0]};
+      for (size_t i = 0; i < from.values.size(); ++i) {
+        integers.values[i % from.shape[1] * from.shape[0] + i / from.shape[1]] = from.values[i];
+      }
+    } else if (integer_rank > 1) {
+      node.fail("integers may be transposed in two dimensions only");
+    }
+    return node.bind(integers);
+  }
   const ValueId x = node.tensor(0);
   const size_t rank = node.graph[x].shape.rank();
   std::vector<int64_t> reversed;
@@ -226,12 +286,13 @@ void import_concat(const OnnxNode& node) {
   bool integers = true;
   for (size_t i = 0; i < node.input_count(); ++i) integers = integers && node.is_integers(i);
   if (integers) {
-    IntegerTensor result;
+    std::vector<SymbolicInteger> values;
     for (size_t i = 0; i < node.input_count(); ++i) {
       const IntegerTensor& part = node.integers(i);
-      result.values.insert(result.values.end(), part.values.begin(), part.values.end());
+      if (part.shape.size() != 1) node.fail("integers may be joined in one dimension only");
+      values.insert(values.end(), part.values.begin(), part.values.end());
     }
-    return node.bind(result);
+    return node.bind(integer_list(std::move(values)));
   }
   std::vector<ValueId> inputs;
   for (size_t i = 0; i < node.input_count(); ++i) inputs.push_back(node.tensor(i));
@@ -273,15 +334,37 @@ void import_slice(const OnnxNode& node) {
     node.fail("starts, ends, axes and steps differ in length");
   }
   if (node.is_integers(0)) {
-    const IntegerTensor& from = node.integers(0);
-    if (starts.size() != 1) node.fail("integers have one dimension only");
-    IntegerTensor result;
-    const auto count = static_cast<int64_t>(from.values.size());
-    const int64_t end = std::clamp<int64_t>(ends[0] < 0 ? ends[0] + count : ends[0], 0, count);
-    const int64_t start = std::clamp<int64_t>(starts[0] < 0 ? starts[0] + count : starts[0], 0, count);
-    if (steps[0] < 1) node.fail("steps must be positive");
-    for (int64_t i = start; i < end; i += steps[0]) result.values.push_back(from.values[static_cast<size_t>(i)]);
-    return node.bind(result);
+    IntegerTensor integers = node.integers(0);
+    for (size_t s = 0; s < starts.size(); ++s) {
+      const size_t axis = node.axis(axes[s], integers.shape.size());
+      const IntegerAxis from = integer_axis(integers, axis);
+      const auto count = static_cast<int64_t>(from.extent);
+      const int64_t step = steps[s];
+      if (step == 0) node.fail("a step is 0");
+      // Backwards, the first position is at most count - 1 and the end may be before 0.
+      const int64_t low = step > 0 ? 0 : -1;
+      const int64_t high = step > 0 ? count : count - 1;
+      const auto position = [&](int64_t i) {
+        return std::clamp<int64_t>(i < 0 ? (i < -count ? -count - 1 : i) + count : i, low, high);
+      };
+      const int64_t end = position(ends[s]);
+      std::vector<size_t> picked;
+      for (int64_t i = position(starts[s]); step > 0 ? i < end : i > end; i += step) {
+        picked.push_back(static_cast<size_t>(i));
+        if (std::abs(step) > count) break;
+      }
+      IntegerTensor result;
+      result.shape = integers.shape;
+      result.shape[axis] = picked.size();
+      for (size_t o = 0; o < from.outer; ++o) {
+        for (size_t i : picked) {
+          for (size_t n = 0; n < from.inner; ++n)
+            result.values.push_back(integers.values[(o * from.extent + i) * from.inner + n]);
+        }
+      }
+      integers = std::move(result);
+    }
+    return node.bind(integers);
   }
   ValueId x = node.tensor(0);
   for (size_t i = 0; i < starts.size(); ++i) {
@@ -376,7 +459,8 @@ void import_constant_of_shape(const OnnxNode& node) {
       int64_t integer = 0;
       if (tensor.int64_data_size() == 1) integer = tensor.int64_data(0);
       if (tensor.raw_data().size() == sizeof integer) std::memcpy(&integer, tensor.raw_data().data(), sizeof integer);
-      IntegerTensor integers{shape.empty(), std::vector<SymbolicInteger>(count.value(), {integer, false})};
+      const IntegerTensor integers{{shape.begin(), shape.end()},
+                                   std::vector<SymbolicInteger>(count.value(), {integer, false})};
       return node.bind(integers);
     }
     if (tensor.data_type() != onnx::TensorProto::FLOAT) node.fail("its value must be float32 or int64");
@@ -397,11 +481,11 @@ const SymbolicInteger& broadcast_at(const OnnxNode& node, const IntegerTensor& i
 template <typename Function>
 void import_integers(const OnnxNode& node, Function function) {
   IntegerTensor result;
-  result.scalar = true;
   size_t count = 1;
   for (size_t i = 0; i < node.input_count(); ++i) {
-    count = std::max(count, node.integers(i).values.size());
-    result.scalar = result.scalar && node.integers(i).scalar;
+    const IntegerTensor& operand = node.integers(i);
+    if (operand.values.size() > count || result.scalar()) result.shape = operand.shape;
+    count = std::max(count, operand.values.size());
   }
   for (size_t i = 0; i < count; ++i) {
     std::vector<SymbolicInteger> operands;
