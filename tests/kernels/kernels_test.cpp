@@ -144,7 +144,7 @@ TEST_CASE("fully connected: best kernels equal the portable ones") {
   test::Random random(11);
   for (int trial = 0; trial < 60; ++trial) {
     const bool i8 = trial % 2 == 1;
-    const size_t rows = random.integer(1, 9);
+    const size_t rows = random.integer(1, 24);
     const size_t inputs = random.integer(1, 70);
     const size_t outputs = random.integer(1, 70);
     StepBuilder builder(OpKind::kFullyConnected);
