@@ -41,7 +41,8 @@ float log_unit(float x) {
 // pi/4 in magnitude and goes through the Taylor series.
 void sin_cos_turns(float turns, float* sine, float* cosine) {
   const float quarters = turns * 4.0F;
-  const int quadrant = static_cast<int>(quarters + 0.5F);
+  // Not negative, so truncation rounds to nearest.
+  const int quadrant = static_cast<int>(quarters + 0.5F);  // NOLINT(bugprone-incorrect-roundings)
   const float r = (quarters - static_cast<float>(quadrant)) * 1.57079637F;
   const float t = r * r;
   float s = 2.75573192e-6F;

@@ -25,7 +25,7 @@ if "$python" -c 'import onnxruntime, numpy' 2> /dev/null; then
   exec "$python" tests/bench/compare_peers.py "$bin" "$work" "$@"
 fi
 echo "no ONNX Runtime at $python: Figment alone (tests/bench/bench.sh says how to install it)"
-"$bin/figment_bare_bench"
+"$bin/figment_bare_bench" "$work/dgan.figment"
 for model in dgan dcgan conv_vae dcgan64 vae_decoder; do
   for kind in "" _int8; do
     echo "$model$kind"

@@ -73,9 +73,11 @@ def figment_us(binary, model, batch):
 def main():
     binaries, work = map(pathlib.Path, sys.argv[1:3])
     figment = str(binaries / "figment")
-    bare = json.loads(subprocess.run([str(binaries / "figment_bare_bench")], check=True, capture_output=True, text=True).stdout)
+    bare = json.loads(subprocess.run([str(binaries / "figment_bare_bench"), str(work / "dgan.figment")], check=True, capture_output=True, text=True).stdout)
     overhead = overhead_us()
     print(f"GEMM rate {bare['gemm_gflops']:.0f} GF/s; ONNX Runtime {ort.__version__}, call overhead {overhead:.1f} us taken off")
+    print(f"dgan ({(work / 'dgan.figment').stat().st_size / 1e6:.1f} MB): open and verify {bare['open_us']} us, first session "
+          f"(packs) {bare['first_session_us']} us, second {bare['second_session_us']} us")
     chains = {(c["model"], c["batch"]): c["median_us"] for c in bare["chains"]}
     print(f"{'model':12} {'batch':>5} {'f32 us':>9} {'ORT us':>9} {'ratio':>6} {'int8 us':>9} {'int8 x':>6} {'bare us':>9} {'over':>6}")
     ratios = []

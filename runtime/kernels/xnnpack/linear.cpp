@@ -7,9 +7,9 @@ namespace figment::kernels::xnnpack {
 
 namespace {
 
-// How many of `rows` to leave to few_rows.h. XNNPACK's f32 kernel for AVX-512 computes tiles of 7 rows, and a tile takes
-// as long with one row as with seven: 38.5 us for 400 -> 784, where reading the weights once takes 13.6 us. One or two
-// rows that are left over are cheaper on their own. (Other kernels' tiles are smaller.)
+// How many of `rows` to leave to few_rows.h. XNNPACK's f32 kernel for AVX-512 computes tiles of 7 rows, and a tile
+// takes as long with one row as with seven: 38.5 us for 400 -> 784, where reading the weights once takes 13.6 us. One
+// or two rows that are left over are cheaper on their own. (Other kernels' tiles are smaller.)
 size_t rows_left_over(DataType type, size_t rows) {
   constexpr size_t kTile = 7;
   return type == DataType::kF32 && rows > kTile && rows % kTile <= 2 && few_rows_supported() ? rows % kTile : 0;
