@@ -195,7 +195,7 @@ void OnnxNode::bind(const Binding& binding, size_t output) const {
 }
 
 ValueId OnnxNode::add(OpKind kind, Attributes attributes, std::vector<ValueId> inputs, const Value* declared) const {
-  return graph.add_node(kind, name, std::move(attributes), std::move(inputs), declared);
+  return graph.add_node(kind, name, attributes, std::move(inputs), declared);
 }
 
 ValueId OnnxNode::transpose(ValueId x, const Permutation& permutation) const {

@@ -185,7 +185,7 @@ class LayoutPass {
   ValueId emit(const Node& node, Attributes attributes, std::vector<ValueId> inputs, const Shape& shape) {
     Value declared = old_[node.output];
     declared.shape = shape;
-    return fresh_.add_node(node.kind, node.name, std::move(attributes), std::move(inputs), &declared);
+    return fresh_.add_node(node.kind, node.name, attributes, std::move(inputs), &declared);
   }
 
   void rewrite(const Node& node) {

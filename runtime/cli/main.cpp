@@ -106,7 +106,9 @@ std::string to_string(const fig_shape& shape) {
 
 }  // namespace figment::cli
 
-int main(int argc, char** argv) {
+namespace {
+
+int run(int argc, char** argv) {
   using namespace figment::cli;  // NOLINT(google-build-using-namespace)
   CLI::App app("Runs Figment models.", "figment");
   app.set_version_flag("--version", fig_version());
@@ -118,11 +120,17 @@ int main(int argc, char** argv) {
   add_compare(&app, &commands);
   add_bench(&app, &commands);
   CLI11_PARSE(app, argc, argv);
+  for (const auto& [command, function] : commands) {
+    if (command->parsed()) function();
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
   try {
-    for (const auto& [command, run] : commands) {
-      if (command->parsed()) run();
-    }
-    return 0;
+    return run(argc, argv);
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "figment: out of memory\n");
   } catch (const std::exception& error) {

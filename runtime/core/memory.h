@@ -50,13 +50,13 @@ class Array {
     if (memory == nullptr) return false;
     data_ = static_cast<T*>(memory);
     size_ = count;
-    for (size_t i = 0; i < count; ++i) new (data_ + i) T();
+    for (size_t i = 0; i < count; ++i) new (static_cast<void*>(data_ + i)) T();
     return true;
   }
 
   void reset() {
     for (size_t i = size_; i > 0; --i) data_[i - 1].~T();
-    release_memory(data_);
+    release_memory(static_cast<void*>(data_));
     data_ = nullptr;
     size_ = 0;
   }

@@ -88,7 +88,7 @@ onnx::TensorProto read_tensor(const fs::path& path) {
 std::vector<float> floats_of(const onnx::TensorProto& tensor) {
   if (tensor.has_raw_data()) {
     std::vector<float> values(tensor.raw_data().size() / 4);
-    std::memcpy(values.data(), tensor.raw_data().data(), values.size() * 4);
+    if (!values.empty()) std::memcpy(values.data(), tensor.raw_data().data(), values.size() * 4);
     return values;
   }
   return {tensor.float_data().begin(), tensor.float_data().end()};

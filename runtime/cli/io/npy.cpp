@@ -21,7 +21,7 @@ std::string value_of(const std::string& header, const std::string& key, const st
   const size_t at = header.find("'" + key + "'");
   const size_t colon = at == std::string::npos ? at : header.find(':', at);
   if (colon == std::string::npos) throw Error(origin + ": the .npy header has no '" + key + "'");
-  const size_t start = header.find_first_not_of(" ", colon + 1);
+  const size_t start = header.find_first_not_of(' ', colon + 1);
   if (start == std::string::npos) throw Error(origin + ": the .npy header is cut off");
   return header.substr(start);
 }
