@@ -83,24 +83,7 @@ Window window_of(const OnnxNode& node, std::array<uint32_t, 2> kernel, bool one_
 ValueId arrange_weights(const OnnxNode& node, ValueId id, const std::vector<uint32_t>& split,
                         const std::vector<uint8_t>& permutation, const std::vector<uint32_t>& shape) {
   const Value& value = node.graph[id];
-  const std::span<const float> from = value.f32();
-  std::vector<size_t> strides(split.size());
-  size_t size = 1;
-  for (size_t i = split.size(); i > 0; --i) {
-    strides[i - 1] = size;
-    size *= split[i - 1];
-  }
-  std::vector<float> to(from.size());
-  std::vector<uint32_t> position(split.size());
-  for (float& element : to) {
-    size_t offset = 0;
-    for (size_t i = 0; i < split.size(); ++i) offset += position[i] * strides[permutation[i]];
-    element = from[offset];
-    for (size_t i = split.size(); i > 0; --i) {
-      if (++position[i - 1] < split[permutation[i - 1]]) break;
-      position[i - 1] = 0;
-    }
-  }
+  const std::vector<float> to = transposed(value.f32(), split, {permutation.begin(), permutation.end()});
   std::optional<Origin> origin = value.constant->origin;
   if (origin) {
     origin->split = split;

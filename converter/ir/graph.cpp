@@ -147,4 +147,26 @@ Shape constant_shape(const std::vector<uint32_t>& extents) {
   return shape;
 }
 
+std::vector<float> transposed(std::span<const float> in, const std::vector<uint32_t>& shape,
+                              const std::vector<uint32_t>& permutation) {
+  std::vector<size_t> strides(shape.size());
+  size_t size = 1;
+  for (size_t i = shape.size(); i > 0; --i) {
+    strides[i - 1] = size;
+    size *= shape[i - 1];
+  }
+  std::vector<float> out(in.size());
+  std::vector<uint32_t> position(shape.size());
+  for (float& element : out) {
+    size_t offset = 0;
+    for (size_t i = 0; i < shape.size(); ++i) offset += position[i] * strides[permutation[i]];
+    element = in[offset];
+    for (size_t i = shape.size(); i > 0; --i) {
+      if (++position[i - 1] < shape[permutation[i - 1]]) break;
+      position[i - 1] = 0;
+    }
+  }
+  return out;
+}
+
 }  // namespace figment::converter

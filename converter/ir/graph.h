@@ -131,6 +131,10 @@ struct ModelDefinition {
 std::string to_string(const Shape& shape);
 std::string dump(const Graph& graph);
 
+// out[p] = in[...] with out's dimension i being in's dimension permutation[i]; `shape` is that of `in`.
+std::vector<float> transposed(std::span<const float> in, const std::vector<uint32_t>& shape,
+                              const std::vector<uint32_t>& permutation);
+
 std::vector<uint32_t> extents_of(const Shape& shape);
 Shape constant_shape(const std::vector<uint32_t>& extents);
 

@@ -39,29 +39,6 @@ bool moves_only_ones(const Shape& shape, const Permutation& permutation) {
   return true;
 }
 
-// out[p] = in[...] with out's dimension i being in's dimension permutation[i].
-std::vector<float> transposed(std::span<const float> in, const std::vector<uint32_t>& shape,
-                              const std::vector<uint32_t>& permutation) {
-  std::vector<size_t> strides(shape.size());
-  size_t size = 1;
-  for (size_t i = shape.size(); i > 0; --i) {
-    strides[i - 1] = size;
-    size *= shape[i - 1];
-  }
-  std::vector<float> out(in.size());
-  std::vector<uint32_t> position(shape.size());
-  for (float& element : out) {
-    size_t offset = 0;
-    for (size_t i = 0; i < shape.size(); ++i) offset += position[i] * strides[permutation[i]];
-    element = in[offset];
-    for (size_t i = shape.size(); i > 0; --i) {
-      if (++position[i - 1] < shape[permutation[i - 1]]) break;
-      position[i - 1] = 0;
-    }
-  }
-  return out;
-}
-
 // What an old value is in the new graph: dimension i of the old is dimension permutation[i] of `value`. If
 // `features` is not empty, the old value is [N, F] and F is a flattened [features...]; `value` is [N, F] with those
 // features transposed by feature_permutation (new feature dimension i is the old feature_permutation[i]).
