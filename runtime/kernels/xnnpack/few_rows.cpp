@@ -13,6 +13,16 @@ constexpr size_t kLanes = 16;
 // Outputs computed together: enough independent sums to hide the latency of a multiply-add (4 cycles, 2 a cycle).
 constexpr size_t kOutputs = 8;
 
+// The sum of the lanes, pairwise.
+[[gnu::target("avx512f")]] inline float lane_sum(__m512 x) {
+  alignas(64) float lanes[kLanes];
+  _mm512_store_ps(lanes, x);
+  for (size_t width = kLanes / 2; width > 0; width /= 2) {
+    for (size_t i = 0; i < width; ++i) lanes[i] += lanes[i + width];
+  }
+  return lanes[0];
+}
+
 template <size_t kRows, size_t kCount>
 [[gnu::target("avx512f")]] inline void dot_products(const float* x, size_t inputs, const float* weights, float* sums) {
   __m512 total[kCount][kRows];
@@ -38,7 +48,7 @@ template <size_t kRows, size_t kCount>
     }
   }
   for (size_t o = 0; o < kCount; ++o) {
-    for (size_t r = 0; r < kRows; ++r) sums[o * kRows + r] = _mm512_reduce_add_ps(total[o][r]);
+    for (size_t r = 0; r < kRows; ++r) sums[o * kRows + r] = lane_sum(total[o][r]);
   }
 }
 
