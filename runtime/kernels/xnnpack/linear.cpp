@@ -1,19 +1,10 @@
 // Fully connected and convolution steps as one XNNPACK operator each.
-#include "kernels/xnnpack/few_rows.h"
 #include "kernels/xnnpack/operators.h"
 #include "kernels/xnnpack/xnnpack_kernels.h"
 
 namespace figment::kernels::xnnpack {
 
 namespace {
-
-// How many of `rows` to leave to few_rows.h. XNNPACK's f32 kernel for AVX-512 computes tiles of 7 rows, and a tile
-// takes as long with one row as with seven: 38.5 us for 400 -> 784, where reading the weights once takes 13.6 us. One
-// or two rows that are left over are cheaper on their own. (Other kernels' tiles are smaller.)
-size_t rows_left_over(DataType type, size_t rows) {
-  constexpr size_t kTile = 7;
-  return type == DataType::kF32 && rows > kTile && rows % kTile <= 2 && few_rows_supported() ? rows % kTile : 0;
-}
 
 class FullyConnected final : public Kernel {
  public:
@@ -24,35 +15,18 @@ class FullyConnected final : public Kernel {
     const size_t outputs = step.inputs[1].shape[0];
     const size_t inputs = step.inputs[1].shape[1];
     const size_t rows = step.inputs[0].elements() / inputs;
-    left_over_ = rows_left_over(step.output.type, rows);
-    tiled_ = rows - left_over_;
     operator_.packing().begin(environment.weights, {step.program, step.index, 0, 0});
-    const Status created = operator_.create_fully_connected(weights_of(step), inputs, outputs);
+    const Status created = operator_.create_fully_connected(weights_of(step), inputs, outputs, rows);
     operator_.packing().end();
     FIGMENT_RETURN_IF_ERROR(created);
-    return operator_.reshape_fully_connected(tiled_, threads_for(rows * inputs * outputs, environment));
+    return operator_.reshape_fully_connected(threads_for(rows * inputs * outputs, environment));
   }
 
-  Status bind(const Step& step) override {
-    step_ = &step;
-    return operator_.setup(step.inputs[0].data, step.output.data);
-  }
-
-  void run() override {
-    operator_.run();
-    if (left_over_ == 0) return;
-    const size_t outputs = step_->inputs[1].shape[0];
-    const size_t inputs = step_->inputs[1].shape[1];
-    few_rows_fully_connected(step_->inputs[0].f32() + tiled_ * inputs, left_over_, inputs, step_->inputs[1].f32(),
-                             step_->has_bias() ? step_->inputs[2].f32() : nullptr, outputs, step_->attributes.clamp_min,
-                             step_->attributes.clamp_max, static_cast<float*>(step_->output.data) + tiled_ * outputs);
-  }
+  Status bind(const Step& step) override { return operator_.setup(step.inputs[0].data, step.output.data); }
+  void run() override { operator_.run(); }
 
  private:
   LinearOperator operator_;
-  const Step* step_ = nullptr;
-  size_t tiled_ = 0;
-  size_t left_over_ = 0;
 };
 
 class Convolution final : public Kernel {

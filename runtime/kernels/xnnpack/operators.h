@@ -46,14 +46,15 @@ class LinearOperator {
   LinearOperator& operator=(const LinearOperator&) = delete;
 
   // Bytes that creating and reshaping takes from the pool, beside indirection buffers.
-  static constexpr size_t kPoolBytes = 4096;
+  static constexpr size_t kPoolBytes = 8192;
 
   // `weights` is read by create_* only, between begin and end, and not at all if packing().packed().
   Packing& packing() { return packing_; }
 
-  // Rows of `inputs` values to rows of `outputs` values.
-  Status create_fully_connected(const Weights& weights, size_t inputs, size_t outputs);
-  Status reshape_fully_connected(size_t rows, pthreadpool* threads);
+  // `rows` of `inputs` values to as many of `outputs` values. Rows that would fill a small part of the kernel's tile
+  // are computed one by one.
+  Status create_fully_connected(const Weights& weights, size_t inputs, size_t outputs, size_t rows);
+  Status reshape_fully_connected(pthreadpool* threads);
 
   // Images of `channels` to images of `outputs` whose pixels are `output_stride` apart.
   Status create_convolution(const Weights& weights, const Window& window, size_t channels, size_t outputs,
@@ -70,7 +71,19 @@ class LinearOperator {
  private:
   enum class Kind : uint8_t { kFullyConnected, kConvolution, kDeconvolution };
 
+  Status create_fully_connected(const Weights& weights, size_t inputs, size_t outputs, xnn_operator_t* out);
+  Status reshape_fully_connected(xnn_operator_t op, size_t rows);
+  xnn_status setup(xnn_operator_t op, const void* input, void* output) const;
+
   xnn_operator_t operator_ = nullptr;
+  // Fully connected: computes the last `single_rows_` rows, one at a time.
+  xnn_operator_t single_ = nullptr;
+  size_t single_rows_ = 0;
+  size_t tiled_rows_ = 0;
+  size_t input_bytes_ = 0;  // of a row
+  size_t output_bytes_ = 0;
+  const uint8_t* input_ = nullptr;
+  uint8_t* output_ = nullptr;
   Kind kind_{};
   DataType type_{};
   pthreadpool* threads_ = nullptr;

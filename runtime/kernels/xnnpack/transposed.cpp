@@ -104,10 +104,10 @@ class DeconvolutionAsFullyConnected final : public Kernel {
     taps.apply(&weights);
     operator_.packing().begin(environment.weights, {step.program, step.index, 1, 0});
     const size_t rows = step.output.shape[0];
-    const Status created = operator_.create_fully_connected(weights, inputs, outputs);
+    const Status created = operator_.create_fully_connected(weights, inputs, outputs, rows);
     operator_.packing().end();
     FIGMENT_RETURN_IF_ERROR(created);
-    return operator_.reshape_fully_connected(rows, threads_for(rows * inputs * outputs, environment));
+    return operator_.reshape_fully_connected(threads_for(rows * inputs * outputs, environment));
   }
 
   Status bind(const Step& step) override { return operator_.setup(step.inputs[0].data, step.output.data); }
@@ -377,10 +377,10 @@ class DeconvolutionByColumns final : public Kernel {
     weights.max = std::numeric_limits<float>::infinity();
     operator_.packing().begin(environment.weights, {step.program, step.index, 3, 0});
     const size_t rows = part_ * x[1] * x[2];
-    const Status created = operator_.create_fully_connected(weights, inputs, taps_);
+    const Status created = operator_.create_fully_connected(weights, inputs, taps_, rows);
     operator_.packing().end();
     FIGMENT_RETURN_IF_ERROR(created);
-    return operator_.reshape_fully_connected(rows, threads_for(rows * inputs * taps_, environment));
+    return operator_.reshape_fully_connected(threads_for(rows * inputs * taps_, environment));
   }
 
   size_t scratch_bytes() const override { return columns_bytes_; }
