@@ -1,5 +1,7 @@
-// Which formulation of transposed convolution a step gets: a pure function of its shape, made by measurement
-// (`figment_kernel_bench transposed`, x86-64 with AVX-512; the figures stand in transposed_choice.cpp).
+// Which formulation of transposed convolution a step gets: a pure function of its shape, made by measurement on x86-64
+// with AVX-512, one thread. The layers of a 64x64 DCGAN at batch 16 (kernel 4, stride 2; 4x4x512 -> 256, 8x8x256 ->
+// 128, 16x16x128 -> 64) took 17.1, 17.6, 14.1 ms in XNNPACK's operator and 12.6, 10.7, 11.6 ms by phases; at batch
+// 1 2.0, 1.3, 1.5 against 0.8, 0.65, 0.76 ms.
 #pragma once
 
 #include "kernels/kernel.h"
