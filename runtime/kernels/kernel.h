@@ -64,7 +64,7 @@ class Kernel {
   Kernel& operator=(const Kernel&) = delete;
   virtual ~Kernel() = default;
 
-  // What runs, for reports: "portable", "xnnpack convolution", ...
+  // What runs, once prepared, for reports: "portable", "xnnpack convolution", ...
   virtual const char* name() const = 0;
   // Bytes that `prepare` will take from the environment's pool for `step`, at most.
   virtual size_t pool_bytes(const Step& /*step*/) const { return 0; }

@@ -59,7 +59,6 @@ class StepBuilder {
     REQUIRE(entry != nullptr);
     alignas(64) static unsigned char place[kMaxKernelBytes];
     Kernel* kernel = entry->create(place);
-    if (name != nullptr) *name = kernel->name();
     Environment environment;
 #if FIGMENT_XNNPACK
     REQUIRE(initialize_xnnpack().ok());
@@ -77,6 +76,7 @@ class StepBuilder {
 #else
     REQUIRE(kernel->prepare(step, environment).ok());
 #endif
+    if (name != nullptr) *name = kernel->name();
     step.scratch = memory(kernel->scratch_bytes());
     REQUIRE(kernel->bind(step).ok());
     kernel->run();
@@ -155,6 +155,37 @@ TEST_CASE("fully connected: best kernels equal the portable ones") {
   }
 }
 
+TEST_CASE("fully connected: every tile of rows and outputs, and rows beyond one block") {
+  test::Random random(17);
+  const size_t sizes[][3] = {{1, 9, 16},   {1, 33, 113}, {2, 20, 128},   {3, 7, 64},  {4, 5, 49},
+                             {4, 12, 260}, {9, 30, 17},  {16, 100, 144}, {23, 8, 31}, {43, 3000, 65}};
+  for (const auto& [rows, inputs, outputs] : sizes) {
+    StepBuilder builder(OpKind::kFullyConnected);
+    add_weights(builder, &random, false, {rows, inputs}, {outputs, inputs}, {rows, outputs}, rows != 4);
+    check_equal(builder, "fully connected " + std::to_string(rows) + "x" + std::to_string(inputs) + "x" +
+                             std::to_string(outputs));
+  }
+}
+
+TEST_CASE("fully connected in our own product: a sample's result does not depend on the batch it is in") {
+  test::Random random(18);
+  StepBuilder all(OpKind::kFullyConnected);
+  add_weights(all, &random, false, {13, 40}, {150, 40}, {13, 150}, true);
+  std::string name;
+  const std::vector<uint8_t> together = all.run(KernelSet::kBest, &name);
+  if (name != "avx512 fully connected") return;
+  StepBuilder one(OpKind::kFullyConnected);
+  add_weights(one, &random, false, {1, 40}, {150, 40}, {1, 150}, true);
+  for (size_t i = 1; i < 3; ++i) {
+    std::memcpy(one.operands[i].data, all.operands[i].data, all.operands[i].elements() * sizeof(float));
+  }
+  for (size_t row = 0; row < 13; ++row) {
+    std::memcpy(one.operands[0].data, all.operands[0].f32() + row * 40, 40 * sizeof(float));
+    const std::vector<uint8_t> alone = one.run(KernelSet::kBest);
+    CHECK(std::memcmp(alone.data(), together.data() + row * alone.size(), alone.size()) == 0);
+  }
+}
+
 TEST_CASE("convolution and transposed convolution: best kernels equal the portable ones") {
   test::Random random(12);
   int phases = 0;
@@ -206,7 +237,7 @@ TEST_CASE("convolution and transposed convolution: best kernels equal the portab
     std::string name;
     builder.run(KernelSet::kBest, &name);
     phases += name == "xnnpack convolution per phase" ? 1 : 0;
-    columns += name == "xnnpack fully connected + col2im" ? 1 : 0;
+    columns += name == "fully connected + col2im" ? 1 : 0;
     own += name == "xnnpack deconvolution" ? 1 : 0;
     merged += name == "xnnpack convolution of all phases" ? 1 : 0;
     check_equal(builder, "trial " + std::to_string(trial));

@@ -8,7 +8,7 @@ namespace {
 
 class FullyConnected final : public Kernel {
  public:
-  const char* name() const override { return "xnnpack fully connected"; }
+  const char* name() const override { return operator_.kernel_name(); }
   size_t pool_bytes(const Step& /*step*/) const override { return LinearOperator::kPoolBytes; }
 
   Status prepare(const Step& step, const Environment& environment) override {
@@ -31,7 +31,7 @@ class FullyConnected final : public Kernel {
 
 class Convolution final : public Kernel {
  public:
-  const char* name() const override { return "xnnpack convolution"; }
+  const char* name() const override { return operator_.kernel_name(); }
 
   size_t pool_bytes(const Step& step) const override {
     // The indirection buffer: one pointer for each tap of each output pixel, the pixels rounded up to a tile.

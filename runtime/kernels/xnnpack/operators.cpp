@@ -1,7 +1,5 @@
 #include "kernels/xnnpack/operators.h"
 
-#include <cpuinfo.h>
-
 #include "format/quantized.h"
 
 namespace figment::kernels {
@@ -49,45 +47,31 @@ bool bounds_supported(const Step& step) {
 
 LinearOperator::~LinearOperator() {
   if (operator_ != nullptr) xnn_delete_operator(operator_);
-  if (single_ != nullptr) xnn_delete_operator(single_);
 }
 
-namespace {
-
-// How many of `rows` a fully connected operator should compute one by one. The f32 kernel for AVX-512 computes tiles of
-// 7 rows, and a tile takes as long with one row as with seven: 38.5 us for 400 -> 784, where the one-row kernel takes
-// 13.6 us. One or two rows that are left over are cheaper one by one, three are not.
-size_t rows_one_by_one(DataType type, size_t rows) {
-#if defined(__x86_64__)
-  constexpr size_t kTile = 7;
-  if (type == DataType::kF32 && cpuinfo_has_x86_avx512f() && rows > kTile && rows % kTile <= 2) return rows % kTile;
-#else
-  (void)type;
-  (void)rows;
-#endif
-  return 0;
+Status LinearOperator::create_product(const Weights& weights, size_t inputs, size_t outputs) {
+  kind_ = Kind::kProduct;
+  if (!packing_.packed()) {
+    auto* packed = static_cast<float*>(packing_.reserve(avx512::packed_size(inputs, outputs) * sizeof(float)));
+    if (packed == nullptr) return Status::error(StatusCode::kOutOfMemory, "no memory for packed weights");
+    avx512::pack(static_cast<const float*>(weights.kernel), static_cast<const float*>(weights.bias), inputs, outputs,
+                 packed);
+  }
+  product_ = {nullptr,    static_cast<const float*>(packing_.weights()), nullptr, rows_, inputs, outputs, weights.min,
+              weights.max};
+  return {};
 }
-
-}  // namespace
 
 Status LinearOperator::create_fully_connected(const Weights& weights, size_t inputs, size_t outputs, size_t rows) {
   kind_ = Kind::kFullyConnected;
   type_ = weights.type;
-  single_rows_ = rows_one_by_one(type_, rows);
-  tiled_rows_ = rows - single_rows_;
-  input_bytes_ = inputs * format::element_size(type_);
-  output_bytes_ = outputs * format::element_size(type_);
-  FIGMENT_RETURN_IF_ERROR(create_fully_connected(weights, inputs, outputs, &operator_));
-  return single_rows_ == 0 ? Status() : create_fully_connected(weights, inputs, outputs, &single_);
-}
-
-Status LinearOperator::create_fully_connected(const Weights& weights, size_t inputs, size_t outputs,
-                                              xnn_operator_t* out) {
+  rows_ = rows;
   if (type_ == DataType::kF32) {
+    if (avx512::available()) return create_product(weights, inputs, outputs);
     return xnnpack_status(
         xnn_create_fully_connected_nc_f32(inputs, outputs, inputs, outputs, static_cast<const float*>(weights.kernel),
                                           static_cast<const float*>(weights.bias), weights.min, weights.max, 0, nullptr,
-                                          packing_.cache(), out),
+                                          packing_.cache(), &operator_),
         "a fully connected operator");
   }
   const format::IntegerBounds bounds = bounds_of(weights);
@@ -96,19 +80,16 @@ Status LinearOperator::create_fully_connected(const Weights& weights, size_t inp
           inputs, outputs, inputs, outputs, static_cast<int8_t>(weights.input.zero_point), weights.input.scale(),
           weights.scales, static_cast<const int8_t*>(weights.kernel), static_cast<const int32_t*>(weights.bias),
           static_cast<int8_t>(weights.output.zero_point), weights.output.scale(), static_cast<int8_t>(bounds.low),
-          static_cast<int8_t>(bounds.high), 0, nullptr, packing_.cache(), out),
+          static_cast<int8_t>(bounds.high), 0, nullptr, packing_.cache(), &operator_),
       "an int8 fully connected operator");
 }
 
 Status LinearOperator::reshape_fully_connected(pthreadpool* threads) {
   threads_ = threads;
-  FIGMENT_RETURN_IF_ERROR(reshape_fully_connected(operator_, tiled_rows_));
-  return single_ == nullptr ? Status() : reshape_fully_connected(single_, 1);
-}
-
-Status LinearOperator::reshape_fully_connected(xnn_operator_t op, size_t rows) {
-  const xnn_status status = type_ == DataType::kF32 ? xnn_reshape_fully_connected_nc_f32(op, rows, threads_)
-                                                    : xnn_reshape_fully_connected_nc_qs8_qc8w(op, rows, threads_);
+  if (kind_ == Kind::kProduct) return {};
+  const xnn_status status = type_ == DataType::kF32
+                                ? xnn_reshape_fully_connected_nc_f32(operator_, rows_, threads_)
+                                : xnn_reshape_fully_connected_nc_qs8_qc8w(operator_, rows_, threads_);
   return xnnpack_status(status, "the shape of a fully connected operator");
 }
 
@@ -191,39 +172,49 @@ Status LinearOperator::reshape_deconvolution(size_t batch, size_t height, size_t
                         "a transposed convolution's shape");
 }
 
-Status LinearOperator::setup(const void* input, void* output) {
-  input_ = static_cast<const uint8_t*>(input);
-  output_ = static_cast<uint8_t*>(output);
-  FIGMENT_RETURN_IF_ERROR(xnnpack_status(setup(operator_, input, output), "the operands of an operator"));
-  return single_ == nullptr ? Status() : xnnpack_status(setup(single_, input, output), "the operands of an operator");
+const char* LinearOperator::kernel_name() const {
+  switch (kind_) {
+    case Kind::kProduct: return "avx512 fully connected";
+    case Kind::kFullyConnected: return "xnnpack fully connected";
+    case Kind::kConvolution: return "xnnpack convolution";
+    case Kind::kDeconvolution: return "xnnpack deconvolution";
+  }
+  return "";
 }
 
-xnn_status LinearOperator::setup(xnn_operator_t op, const void* input, void* output) const {
+Status LinearOperator::setup(const void* input, void* output) {
   const auto* f32_in = static_cast<const float*>(input);
   const auto* i8_in = static_cast<const int8_t*>(input);
   auto* f32_out = static_cast<float*>(output);
   auto* i8_out = static_cast<int8_t*>(output);
   const bool f32 = type_ == DataType::kF32;
+  xnn_status status = xnn_status_success;
   switch (kind_) {
+    case Kind::kProduct:
+      product_.input = f32_in;
+      product_.output = f32_out;
+      break;
     case Kind::kFullyConnected:
-      return f32 ? xnn_setup_fully_connected_nc_f32(op, f32_in, f32_out)
-                 : xnn_setup_fully_connected_nc_qs8_qc8w(op, i8_in, i8_out);
+      status = f32 ? xnn_setup_fully_connected_nc_f32(operator_, f32_in, f32_out)
+                   : xnn_setup_fully_connected_nc_qs8_qc8w(operator_, i8_in, i8_out);
+      break;
     case Kind::kConvolution:
-      return f32 ? xnn_setup_convolution2d_nhwc_f32(op, nullptr, f32_in, f32_out)
-                 : xnn_setup_convolution2d_nhwc_qs8_qc8w(op, nullptr, i8_in, i8_out);
+      status = f32 ? xnn_setup_convolution2d_nhwc_f32(operator_, nullptr, f32_in, f32_out)
+                   : xnn_setup_convolution2d_nhwc_qs8_qc8w(operator_, nullptr, i8_in, i8_out);
+      break;
     case Kind::kDeconvolution:
-      return f32 ? xnn_setup_deconvolution2d_nhwc_f32(op, f32_in, f32_out)
-                 : xnn_setup_deconvolution2d_nhwc_qs8_qc8w(op, i8_in, i8_out);
+      status = f32 ? xnn_setup_deconvolution2d_nhwc_f32(operator_, f32_in, f32_out)
+                   : xnn_setup_deconvolution2d_nhwc_qs8_qc8w(operator_, i8_in, i8_out);
+      break;
   }
-  return xnn_status_invalid_state;
+  return xnnpack_status(status, "the operands of an operator");
 }
 
 void LinearOperator::run() {
-  xnn_run_operator(operator_, threads_);
-  for (size_t row = tiled_rows_; row < tiled_rows_ + single_rows_; ++row) {
-    // Only the addresses differ from the setup that succeeded.
-    (void)setup(single_, input_ + row * input_bytes_, output_ + row * output_bytes_);
-    xnn_run_operator(single_, threads_);
+  if (kind_ == Kind::kProduct) {
+    avx512::multiply(product_, threads_);
+  } else {
+    xnn_run_operator(operator_, threads_);
   }
 }
 

@@ -1,4 +1,5 @@
-// XNNPACK's fully connected and convolution operators for f32 and i8 behind one face, for the kernels built on them.
+// Fully connected and convolution operators for f32 and i8 behind one face, for the kernels built on them: XNNPACK's,
+// or our own product where that is faster (f32 fully connected with AVX-512).
 #pragma once
 
 #include <xnnpack.h>
@@ -7,6 +8,7 @@
 #include <cstdint>
 
 #include "core/status.h"
+#include "kernels/avx512/gemm.h"
 #include "kernels/kernel.h"
 #include "kernels/xnnpack/packed_weights.h"
 
@@ -37,7 +39,7 @@ Weights weights_of(const Step& step);
 // Whether XNNPACK takes the quantisation and bounds of a step: int8 bounds must not be empty.
 bool bounds_supported(const Step& step);
 
-// Owns an XNNPACK operator and its view of the packed weights.
+// Owns an operator and its view of the packed weights.
 class LinearOperator {
  public:
   LinearOperator() = default;
@@ -51,8 +53,7 @@ class LinearOperator {
   // `weights` is read by create_* only, between begin and end, and not at all if packing().packed().
   Packing& packing() { return packing_; }
 
-  // `rows` of `inputs` values to as many of `outputs` values. Rows that would fill a small part of the kernel's tile
-  // are computed one by one.
+  // `rows` of `inputs` values to as many of `outputs` values.
   Status create_fully_connected(const Weights& weights, size_t inputs, size_t outputs, size_t rows);
   Status reshape_fully_connected(pthreadpool* threads);
 
@@ -64,26 +65,21 @@ class LinearOperator {
   Status create_deconvolution(const Weights& weights, const Window& window, size_t channels, size_t outputs);
   Status reshape_deconvolution(size_t batch, size_t height, size_t width, const Window& window, pthreadpool* threads);
 
+  // What runs, once created.
+  const char* kernel_name() const;
+
   // Sets the operands' addresses; cheap.
   Status setup(const void* input, void* output);
   void run();
 
  private:
-  enum class Kind : uint8_t { kFullyConnected, kConvolution, kDeconvolution };
+  enum class Kind : uint8_t { kProduct, kFullyConnected, kConvolution, kDeconvolution };
 
-  Status create_fully_connected(const Weights& weights, size_t inputs, size_t outputs, xnn_operator_t* out);
-  Status reshape_fully_connected(xnn_operator_t op, size_t rows);
-  xnn_status setup(xnn_operator_t op, const void* input, void* output) const;
+  Status create_product(const Weights& weights, size_t inputs, size_t outputs);
 
-  xnn_operator_t operator_ = nullptr;
-  // Fully connected: computes the last `single_rows_` rows, one at a time.
-  xnn_operator_t single_ = nullptr;
-  size_t single_rows_ = 0;
-  size_t tiled_rows_ = 0;
-  size_t input_bytes_ = 0;  // of a row
-  size_t output_bytes_ = 0;
-  const uint8_t* input_ = nullptr;
-  uint8_t* output_ = nullptr;
+  xnn_operator_t operator_ = nullptr;  // none for kProduct
+  avx512::Product product_;
+  size_t rows_ = 0;  // fully connected
   Kind kind_{};
   DataType type_{};
   pthreadpool* threads_ = nullptr;

@@ -39,6 +39,8 @@ void Packing::begin(PackedWeights* owner, PackingKey key) {
   }
 }
 
+const void* Packing::weights() const { return entry_->weights(); }
+
 void Packing::end() { pthread_mutex_unlock(&owner_->mutex_); }
 
 size_t Packing::look_up(void* context, const xnn_weights_cache_look_up_key* /*key*/) {

@@ -54,6 +54,9 @@ class Packing {
   // Whether the packing exists already, so that the weights to pack will not be read.
   bool packed() const { return entry_ != nullptr; }
   xnn_weights_cache_t cache() { return &provider_; }
+  // For a packing of our own: `bytes` to write it to, or nullptr; then, and if packed(), where it is.
+  void* reserve(size_t bytes) { return reserve_space(this, bytes); }
+  const void* weights() const;
 
  private:
   static size_t look_up(void* context, const xnn_weights_cache_look_up_key* key);

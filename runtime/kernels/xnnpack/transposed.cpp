@@ -92,7 +92,7 @@ class TapWeights {
 
 class DeconvolutionAsFullyConnected final : public Kernel {
  public:
-  const char* name() const override { return "xnnpack deconvolution from 1x1"; }
+  const char* name() const override { return "deconvolution from 1x1"; }
   size_t pool_bytes(const Step& /*step*/) const override { return LinearOperator::kPoolBytes; }
 
   Status prepare(const Step& step, const Environment& environment) override {
@@ -358,7 +358,7 @@ class DeconvolutionByMergedPhases final : public Kernel {
 // taps that land on it. The batch is cut into parts whose columns stay in the cache.
 class DeconvolutionByColumns final : public Kernel {
  public:
-  const char* name() const override { return "xnnpack fully connected + col2im"; }
+  const char* name() const override { return "fully connected + col2im"; }
   size_t pool_bytes(const Step& /*step*/) const override { return LinearOperator::kPoolBytes; }
 
   Status prepare(const Step& step, const Environment& environment) override {
