@@ -48,6 +48,8 @@ constexpr InPlace kEither = InPlace::kEitherInput;
 constexpr std::array kXnnpackKernels = {
     KernelEntry{OpKind::kFullyConnected, xnnpack::accepts_fully_connected, xnnpack::create_fully_connected,
                 InPlace::kNo},
+    KernelEntry{OpKind::kConv2d, xnnpack::accepts_convolution_as_fully_connected, xnnpack::create_fully_connected,
+                InPlace::kNo},
     KernelEntry{OpKind::kConv2d, xnnpack::accepts_convolution, xnnpack::create_convolution, InPlace::kNo},
     KernelEntry{OpKind::kConvTranspose2d, xnnpack::accepts_deconvolution_as_fully_connected,
                 xnnpack::create_deconvolution_as_fully_connected, InPlace::kNo},

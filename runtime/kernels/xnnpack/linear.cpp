@@ -1,4 +1,4 @@
-// Fully connected and convolution steps as one XNNPACK operator each.
+// Fully connected and convolution steps as one operator each.
 #include "kernels/xnnpack/operators.h"
 #include "kernels/xnnpack/xnnpack_kernels.h"
 
@@ -6,6 +6,7 @@ namespace figment::kernels::xnnpack {
 
 namespace {
 
+// Also a convolution whose kernel covers its input: its weights [O, h, w, I] are those of [O, h*w*I].
 class FullyConnected final : public Kernel {
  public:
   const char* name() const override { return operator_.kernel_name(); }
@@ -13,7 +14,7 @@ class FullyConnected final : public Kernel {
 
   Status prepare(const Step& step, const Environment& environment) override {
     const size_t outputs = step.inputs[1].shape[0];
-    const size_t inputs = step.inputs[1].shape[1];
+    const size_t inputs = step.inputs[1].elements() / outputs;
     const size_t rows = step.inputs[0].elements() / inputs;
     operator_.packing().begin(environment.weights, {step.program, step.index, 0, 0});
     const Status created = operator_.create_fully_connected(weights_of(step), inputs, outputs, rows);
@@ -67,7 +68,17 @@ bool accepts_fully_connected(const Step& step) { return bounds_supported(step); 
 
 Kernel* create_fully_connected(void* memory) { return new (memory) FullyConnected; }
 
-bool accepts_convolution(const Step& step) { return bounds_supported(step); }
+bool accepts_convolution_as_fully_connected(const Step& step) {
+  const Window& window = step.attributes.window;
+  const Extents& x = step.inputs[0].shape;
+  const bool covers = x[1] == window.kernel[0] && x[2] == window.kernel[1] && window.dilation[0] == 1 &&
+                      window.dilation[1] == 1 && window.padding == std::array<uint32_t, 4>{};
+  return covers && window.groups == 1 && bounds_supported(step);
+}
+
+bool accepts_convolution(const Step& step) {
+  return bounds_supported(step) && convolution_supported(step.output.type, step.output.shape[1] * step.output.shape[2]);
+}
 
 Kernel* create_convolution(void* memory) { return new (memory) Convolution; }
 

@@ -45,6 +45,18 @@ bool bounds_supported(const Step& step) {
   return bounds.low < bounds.high;
 }
 
+#if defined(__arm__)
+constexpr bool kSinglePixelDefect = true;
+#else
+constexpr bool kSinglePixelDefect = false;
+#endif
+
+bool convolution_supported(DataType type, size_t pixels) {
+  return !kSinglePixelDefect || type == DataType::kF32 || pixels > 1;
+}
+
+bool deconvolution_supported(DataType type) { return !kSinglePixelDefect || type == DataType::kF32; }
+
 LinearOperator::~LinearOperator() {
   if (operator_ != nullptr) xnn_delete_operator(operator_);
 }

@@ -39,6 +39,13 @@ Weights weights_of(const Step& step);
 // Whether XNNPACK takes the quantisation and bounds of a step: int8 bounds must not be empty.
 bool bounds_supported(const Step& step);
 
+// Whether XNNPACK's convolution of `type` to images of `pixels` works. On Cortex-A5 and A7 (32-bit ARM) it computes a
+// single int8 pixel with a kernel of another signature, which crashes: a defect of the release in Debian 13.
+bool convolution_supported(DataType type, size_t pixels);
+
+// Whether its transposed convolution works, whose parts may be single pixels.
+bool deconvolution_supported(DataType type);
+
 // Owns an operator and its view of the packed weights.
 class LinearOperator {
  public:

@@ -31,6 +31,8 @@ bool phases_apply(const Step& step) {
   const Window& window = step.attributes.window;
   if (window.groups != 1 || window.stride[0] * window.stride[1] > 4 || window.stride[0] * window.stride[1] == 1)
     return false;
+  const size_t pixels = step.output.shape[1] * step.output.shape[2] / (size_t{window.stride[0]} * window.stride[1]);
+  if (!convolution_supported(step.output.type, pixels)) return false;
   for (size_t axis = 0; axis < 2; ++axis) {
     for (uint32_t phase = 0; phase < window.stride[axis]; ++phase) {
       Phase ignored{};
@@ -60,6 +62,7 @@ TransposedFormulation choose_transposed(const Step& step) {
     const size_t merged = outputs * window.stride[0] * window.stride[1];
     return !f32 && merged <= kTile ? TransposedFormulation::kMergedPhases : TransposedFormulation::kPhases;
   }
+  if (!deconvolution_supported(step.output.type)) return TransposedFormulation::kNone;
   // A padding that cuts off whole taps underflows in the operator.
   for (size_t axis = 0; axis < 2; ++axis) {
     if (window.padding[axis] >= window.span(axis) || window.padding[axis + 2] >= window.span(axis)) {

@@ -8,6 +8,7 @@ namespace figment::kernels::xnnpack {
 bool accepts_fully_connected(const Step& step);
 Kernel* create_fully_connected(void* memory);
 
+bool accepts_convolution_as_fully_connected(const Step& step);  // create_fully_connected
 bool accepts_convolution(const Step& step);
 Kernel* create_convolution(void* memory);
 
