@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <map>
+#include <optional>
 
 #include "format/quantized.h"
 #include "write/write_model.h"
@@ -37,7 +38,6 @@ std::string no_int8_reason(OpKind kind) {
   switch (kind) {
     case OpKind::kDivide: return "division has no int8 form";
     case OpKind::kMatmul: return "the product of two computed matrices has no int8 form";
-    case OpKind::kSoftmax: return "softmax has no int8 form: its sums need more than 8 bits";
     default: return "";
   }
 }
@@ -53,6 +53,16 @@ QuantParameters parameters_for(double low, double high) {
   const double scale = std::max((high - low) / 255, 1e-9);
   const double zero = std::nearbyint(-128 - low / scale);
   return {static_cast<float>(scale), static_cast<int32_t>(std::clamp(zero, -128.0, 127.0))};
+}
+
+// The quantisation of the outputs of functions with a known range.
+std::optional<QuantParameters> known_range(OpKind kind) {
+  switch (kind) {
+    case OpKind::kTanh: return QuantParameters{1.0F / 128, 0};
+    case OpKind::kSigmoid: return QuantParameters{1.0F / 256, -128};
+    case OpKind::kSoftmax: return QuantParameters{format::kSoftmaxScale, format::kSoftmaxZeroPoint};
+    default: return std::nullopt;
+  }
 }
 
 enum class Choice : uint8_t { kMinMax, kPercentile, kMse, kSaturation, kFixed };
@@ -270,6 +280,7 @@ class Rewriter {
     const Value output = declared(node.output, assignment_[node.output]);
     if (is_linear(node.kind)) return rewrite_linear(node, output);
     if (format::is_unary_function(node.kind)) return rewrite_unary(node, output);
+    if (node.kind == OpKind::kSoftmax) return rewrite_softmax(node, output);
     if (passes_through(node.kind)) {
       std::vector<ValueId> inputs = {i8(node.inputs[0])};
       for (size_t i = 1; i < node.inputs.size(); ++i) inputs.push_back(fresh_.add_value(old_[node.inputs[i]]));
@@ -311,6 +322,18 @@ class Rewriter {
           static_cast<uint8_t>(format::quantize(static_cast<float>(y), output.scales[0], output.zero_point)));
     }
     return fresh_.add_node(OpKind::kLookup, node.name, {}, {x, fresh_.add_value(std::move(table))}, &output);
+  }
+
+  // A table of 256 exponentials, computed in double precision.
+  ValueId rewrite_softmax(const Node& node, const Value& output) {
+    const ValueId x = i8(node.inputs[0]);
+    std::vector<int32_t> exponentials;
+    for (int below = 0; below < 256; ++below) {
+      exponentials.push_back(static_cast<int32_t>(
+          std::nearbyint(format::kSoftmaxOne * std::exp(-below * static_cast<double>(fresh_[x].scales[0])))));
+    }
+    const ValueId table = fresh_.add_constant_i32(node.name + ".table", exponentials);
+    return fresh_.add_node(OpKind::kSoftmax, node.name, node.attributes, {x, table}, &output);
   }
 
   static double evaluate(const Node& node, double x) {
@@ -485,7 +508,7 @@ class Quantizer {
     }
     for (const PortDefinition& port : graph_.inputs) choices_[port.value] = Choice::kFixed;
     for (const Node& node : graph_.nodes) {
-      if (node.kind == OpKind::kTanh || node.kind == OpKind::kSigmoid) choices_[node.output] = Choice::kFixed;
+      if (known_range(node.kind)) choices_[node.output] = Choice::kFixed;
     }
   }
 
@@ -505,8 +528,7 @@ class Quantizer {
       result[port.value] = options_.prior == Prior::kNormal ? parameters_for(-4, 4) : parameters_for(-1, 1);
     }
     for (const Node& node : graph_.nodes) {
-      if (node.kind == OpKind::kTanh) result[node.output] = {1.0F / 128, 0};
-      if (node.kind == OpKind::kSigmoid) result[node.output] = {1.0F / 256, -128};
+      if (const auto known = known_range(node.kind)) result[node.output] = *known;
     }
     return result;
   }

@@ -123,6 +123,7 @@ struct TensorType {
 //   matmul            a [..., M, K], b [..., K, L], equal leading dimensions -> [..., M, L]
 //   add ... divide    a, b of equal rank, each dimension equal or 1
 //   lookup            x i8, table i8 [256] indexed by q + 128
+//   softmax           x; if it is i8, also table i32 [256] indexed by max - q
 //   resize_nearest    x [N, H, W, C], rows i32 [H'], columns i32 [W']       -> [N, H', W', C]
 //   pooling           x [N, H, W, C]                                        -> [N, H', W', C]
 // Weights and biases are constants; a bias may be left out. Everything else may be planned memory.

@@ -44,6 +44,17 @@ inline int8_t requantize(int32_t sum, float ratio, int32_t zero_point, int32_t l
       round_clamped(scaled, static_cast<float>(low - zero_point), static_cast<float>(high - zero_point)) + zero_point);
 }
 
+// An int8 softmax: its output's quantisation, and the table's value for the largest input.
+inline constexpr float kSoftmaxScale = 1.0F / 256;
+inline constexpr int32_t kSoftmaxZeroPoint = -128;
+inline constexpr uint32_t kSoftmaxOne = 1U << 23;
+
+// The share of `part` in `sum` (positive) in 256ths, halves rounded up, at most 255, as q.
+inline int8_t softmax_share(uint32_t part, uint64_t sum) {
+  const uint64_t share = (uint64_t{part} * 256 + sum / 2) / sum;
+  return static_cast<int8_t>(static_cast<int32_t>(share > 255 ? 255 : share) + kSoftmaxZeroPoint);
+}
+
 // The integer bounds that stand for the real bounds [min, max].
 struct IntegerBounds {
   int32_t low;

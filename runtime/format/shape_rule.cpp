@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "format/op.h"
+#include "format/quantized.h"
 
 namespace figment::format {
 
@@ -209,13 +210,16 @@ Result<TensorType> binary(OpKind kind, Inputs inputs, const TensorType& declared
   return output;
 }
 
+bool is_table(const TensorType& tensor, DataType type) {
+  return tensor.constant && tensor.type == type && tensor.shape.rank() == 1 && tensor.shape[0].extent == 256 &&
+         !tensor.shape[0].per_batch;
+}
+
 Result<TensorType> lookup(Inputs inputs, const TensorType& declared) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
   FIGMENT_RETURN_IF_ERROR(expect_all_i8(inputs));
   FIGMENT_RETURN_IF_ERROR(expect_activation(inputs[0]));
-  if (!inputs[1].constant || inputs[1].shape.rank() != 1 || inputs[1].shape[0].extent != 256) {
-    return bad("needs a constant table of 256 entries");
-  }
+  if (!is_table(inputs[1], DataType::kI8)) return bad("needs a constant table of 256 entries");
   TensorType output = declared;
   output.type = DataType::kI8;
   output.shape = inputs[0].shape;
@@ -356,13 +360,20 @@ Result<TensorType> mean(const Attributes& attributes, Inputs inputs, const Tenso
 }
 
 Result<TensorType> softmax(const Attributes& attributes, Inputs inputs, const TensorType& declared) {
-  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
-  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  if (inputs.empty()) return bad("needs an input");
+  FIGMENT_RETURN_IF_ERROR(expect_activation(inputs[0]));
+  const bool i8 = inputs[0].type == DataType::kI8;
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, i8 ? 2 : 1, i8 ? 2 : 1));
+  if (i8 && !is_table(inputs[1], DataType::kI32)) return bad("needs a constant i32 table of 256 entries");
   if (attributes.axes.rank() != 1 || attributes.axes[0] >= inputs[0].shape.rank())
     return bad("the axis is out of range");
   if (inputs[0].shape[attributes.axes[0]].per_batch) return bad("cannot normalise over the batch");
   TensorType output = declared;
-  output.type = DataType::kF32;
+  output.type = inputs[0].type;
+  if (i8 && (!output.quantization.present() || output.quantization.scale() != kSoftmaxScale ||
+             output.quantization.zero_point != kSoftmaxZeroPoint)) {
+    return bad("an int8 softmax has scale 1/256 and zero point -128");
+  }
   output.shape = inputs[0].shape;
   return output;
 }

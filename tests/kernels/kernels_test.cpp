@@ -305,6 +305,43 @@ TEST_CASE("broadcasting arithmetic: best kernels equal the portable ones, and th
   }
 }
 
+TEST_CASE("int8 softmax is the real one within a step, along any axis, and survives any table") {
+  test::Random random(19);
+  for (uint32_t axis = 0; axis < 3; ++axis) {
+    StepBuilder builder(OpKind::kSoftmax);
+    builder.operands.reserve(2);
+    Operand& x = builder.add(DataType::kI8, {3, 10, 4});
+    builder.fill(x, &random);
+    const float scale = 0.05F;
+    x.quantization = builder.quantization({scale}, 7);
+    Operand& table = builder.add(DataType::kI32, {256}, true);
+    for (int i = 0; i < 256; ++i) {
+      static_cast<int32_t*>(table.data)[i] =
+          static_cast<int32_t>(std::lround(format::kSoftmaxOne * std::exp(-i * static_cast<double>(scale))));
+    }
+    builder.step.attributes.axes.push_back(axis);
+    builder.step.output.type = DataType::kI8;
+    builder.step.output.shape = {3, 10, 4};
+    builder.step.output.quantization = builder.quantization({format::kSoftmaxScale}, format::kSoftmaxZeroPoint);
+    check_equal(builder, "softmax");
+    const std::vector<uint8_t> result = builder.run(KernelSet::kPortable);
+    const size_t strides[] = {40, 4, 1};
+    const size_t count = builder.step.output.shape[axis];
+    for (size_t i = 0; i < 120; ++i) {
+      const size_t first = i - i / strides[axis] % count * strides[axis];
+      double sum = 0;
+      for (size_t k = 0; k < count; ++k) sum += std::exp(scale * x.i8()[first + k * strides[axis]]);
+      const double expected = std::exp(scale * x.i8()[i]) / sum;
+      const double actual = (static_cast<int8_t>(result[i]) - format::kSoftmaxZeroPoint) / 256.0;
+      CHECK(std::fabs(actual - expected) <= (expected > 255.0 / 256 ? 1.0 : 0.502) / 256);
+    }
+    std::memset(table.data, 0, 1024);
+    builder.run(KernelSet::kPortable);
+    std::memset(table.data, 0xFF, 1024);
+    builder.run(KernelSet::kPortable);
+  }
+}
+
 TEST_CASE("rounding is to nearest, ties to even, for every representable half") {
   for (int i = -300; i <= 300; ++i) {
     const float half = static_cast<float>(i) + 0.5F;

@@ -198,28 +198,54 @@ void mean(const Step& step) {
       });
 }
 
-void softmax(const Step& step) {
+namespace {
+
+// Calls line(base, stride, count) for every line of elements along the axis: element i is at base + i * stride.
+template <typename Line>
+void for_each_line(const Step& step, Line line) {
   const size_t axis = step.attributes.axes[0];
   const Extents& shape = step.output.shape;
   const size_t count = shape[axis];
   const size_t stride = shape.product(axis + 1, shape.rank());
   const size_t outer = shape.product(0, axis);
-  const float* x = step.inputs[0].f32();
-  auto* out = static_cast<float*>(step.output.data);
   for (size_t o = 0; o < outer; ++o) {
-    for (size_t s = 0; s < stride; ++s) {
-      const size_t base = o * count * stride + s;
-      float largest = x[base];
-      for (size_t i = 1; i < count; ++i) largest = std::max(largest, x[base + i * stride]);
-      float sum = 0;
-      for (size_t i = 0; i < count; ++i) {
-        const float value = std::exp(x[base + i * stride] - largest);
-        out[base + i * stride] = value;
-        sum += value;
-      }
-      for (size_t i = 0; i < count; ++i) out[base + i * stride] /= sum;
-    }
+    for (size_t s = 0; s < stride; ++s) line(o * count * stride + s, stride, count);
   }
 }
+
+void softmax_f32(const Step& step) {
+  const float* x = step.inputs[0].f32();
+  auto* out = static_cast<float*>(step.output.data);
+  for_each_line(step, [&](size_t base, size_t stride, size_t count) {
+    float largest = x[base];
+    for (size_t i = 1; i < count; ++i) largest = std::max(largest, x[base + i * stride]);
+    float sum = 0;
+    for (size_t i = 0; i < count; ++i) {
+      const float value = std::exp(x[base + i * stride] - largest);
+      out[base + i * stride] = value;
+      sum += value;
+    }
+    for (size_t i = 0; i < count; ++i) out[base + i * stride] /= sum;
+  });
+}
+
+void softmax_i8(const Step& step) {
+  const int8_t* x = step.inputs[0].i8();
+  const int32_t* table = step.inputs[1].i32();
+  auto* out = static_cast<int8_t*>(step.output.data);
+  for_each_line(step, [&](size_t base, size_t stride, size_t count) {
+    int32_t largest = x[base];
+    for (size_t i = 1; i < count; ++i) largest = std::max<int32_t>(largest, x[base + i * stride]);
+    const auto part = [&](size_t i) { return static_cast<uint32_t>(table[largest - x[base + i * stride]]); };
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; ++i) sum += part(i);
+    sum = std::max<uint64_t>(sum, 1);
+    for (size_t i = 0; i < count; ++i) out[base + i * stride] = format::softmax_share(part(i), sum);
+  });
+}
+
+}  // namespace
+
+void softmax(const Step& step) { step.output.type == DataType::kI8 ? softmax_i8(step) : softmax_f32(step); }
 
 }  // namespace figment::kernels::portable

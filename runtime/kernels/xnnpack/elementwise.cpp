@@ -131,7 +131,9 @@ bool accepts_binary(const Step& step) {
 
 Kernel* create_binary(void* memory) { return new (memory) Binary; }
 
-bool accepts_softmax(const Step& step) { return step.attributes.axes[0] + 1 == step.output.shape.rank(); }
+bool accepts_softmax(const Step& step) {
+  return step.output.type == DataType::kF32 && step.attributes.axes[0] + 1 == step.output.shape.rank();
+}
 
 Kernel* create_softmax(void* memory) { return new (memory) Softmax; }
 
