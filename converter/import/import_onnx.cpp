@@ -116,6 +116,7 @@ ValueId OnnxNode::tensor(size_t i) const {
   if (std::holds_alternative<IntegerTensor>(found->second)) {
     fail("input " + input + " holds integers; only shapes may be computed with integers");
   }
+  if (std::holds_alternative<Comparison>(found->second)) fail("input " + input + " is a comparison, not numbers");
   return std::get<ValueId>(found->second);
 }
 
@@ -129,6 +130,12 @@ bool OnnxNode::is_integers(size_t i) const {
   if (!has_input(i)) return false;
   const auto found = importer.bindings_.find(proto.input(static_cast<int>(i)));
   return found != importer.bindings_.end() && std::holds_alternative<IntegerTensor>(found->second);
+}
+
+const Comparison* OnnxNode::comparison(size_t i) const {
+  if (!has_input(i)) return nullptr;
+  const auto found = importer.bindings_.find(proto.input(static_cast<int>(i)));
+  return found == importer.bindings_.end() ? nullptr : std::get_if<Comparison>(&found->second);
 }
 
 const IntegerTensor& OnnxNode::integers(size_t i) const {
@@ -228,8 +235,8 @@ void OnnxImporter::check_model() const {
   }
 }
 
-void OnnxImporter::bind_initializers() {
-  for (const onnx::TensorProto& tensor : model_.graph().initializer()) {
+void OnnxImporter::bind_initializers(const onnx::GraphProto& graph) {
+  for (const onnx::TensorProto& tensor : graph.initializer()) {
     if (!bindings_.emplace(tensor.name(), binding_of(tensor, tensor.name(), graph_)).second) {
       throw Error("initializer " + tensor.name() + " is defined twice");
     }
@@ -278,6 +285,9 @@ void OnnxImporter::bind_outputs() {
     if (std::holds_alternative<IntegerTensor>(found->second)) {
       throw Error("output " + output.name() + " holds integers; Figment's outputs are float32");
     }
+    if (std::holds_alternative<Comparison>(found->second)) {
+      throw Error("output " + output.name() + " is a comparison; Figment's outputs are float32");
+    }
     const ValueId id = std::get<ValueId>(found->second);
     if (graph_[id].is_constant()) throw Error("output " + output.name() + " is a constant");
     PortDefinition port{output.name(), id, graph_[id].shape, {}};
@@ -287,16 +297,48 @@ void OnnxImporter::bind_outputs() {
   if (graph_.outputs.empty()) throw Error("the graph has no outputs");
 }
 
-void OnnxImporter::run() {
-  for (const onnx::OperatorSetIdProto& opset : model_.opset_import()) {
-    if (opset.domain().empty() || opset.domain() == "ai.onnx") opset_ = opset.version();
+void OnnxImporter::import_constant(const OnnxNode& node) {
+  if (const auto* tensor = node.attribute("value")) {
+    node.bind(binding_of(tensor->t(), node.name, graph_));
+  } else if (const auto* integer = node.attribute("value_int")) {
+    node.bind(IntegerTensor{{}, {{integer->i(), false}}});
+  } else if (const auto* real = node.attribute("value_float")) {
+    const float value = real->f();
+    node.bind(graph_.add_constant(node.name, {}, {&value, 1}));
+  } else if (const auto* list = node.attribute("value_ints")) {
+    std::vector<SymbolicInteger> integers;
+    for (int64_t value : list->ints()) integers.push_back({value, false});
+    node.bind(integer_list(std::move(integers)));
+  } else if (const auto* reals = node.attribute("value_floats")) {
+    const std::vector<float> values(reals->floats().begin(), reals->floats().end());
+    node.bind(graph_.add_constant(node.name, {static_cast<uint32_t>(values.size())}, values));
+  } else {
+    node.fail("its value is not a tensor of numbers");
   }
-  check_model();
-  for (const onnx::NodeProto& node : model_.graph().node())
-    node_outputs_.insert(node.output().begin(), node.output().end());
-  bind_initializers();
-  bind_inputs();
-  for (const onnx::NodeProto& proto : model_.graph().node()) {
+}
+
+void OnnxImporter::import_if(const OnnxNode& node) {
+  if (!node.is_integers(0)) node.fail("its condition must be known while converting");
+  const IntegerTensor condition = node.integers(0);
+  if (condition.values.size() != 1) node.fail("its condition must be one value");
+  const char* name = condition.values[0].value != 0 ? "then_branch" : "else_branch";
+  const onnx::AttributeProto* branch = node.attribute(name);
+  if (branch == nullptr || !branch->has_g() || branch->g().output_size() != node.proto.output_size()) {
+    node.fail(std::string("its ") + name + " does not give its outputs");
+  }
+  bind_initializers(branch->g());
+  import_nodes(branch->g());
+  for (int i = 0; i < branch->g().output_size(); ++i) {
+    const auto found = bindings_.find(branch->g().output(i).name());
+    if (found == bindings_.end()) node.fail("output " + branch->g().output(i).name() + " is never computed");
+    const Binding binding = found->second;
+    node.bind(binding, static_cast<size_t>(i));
+  }
+}
+
+void OnnxImporter::import_nodes(const onnx::GraphProto& graph) {
+  for (const onnx::NodeProto& node : graph.node()) node_outputs_.insert(node.output().begin(), node.output().end());
+  for (const onnx::NodeProto& proto : graph.node()) {
     std::string name = proto.name();
     if (name.empty()) name = proto.output_size() > 0 ? proto.output(0) : "?";
     const OnnxNode node{*this, proto, graph_, opset_, name};
@@ -304,30 +346,23 @@ void OnnxImporter::run() {
       node.fail("ops of domain " + proto.domain() + " are not supported; export with standard ONNX ops only");
     }
     if (proto.op_type() == "Constant") {
-      const onnx::AttributeProto* tensor = node.attribute("value");
-      if (tensor != nullptr) {
-        node.bind(binding_of(tensor->t(), name, graph_));
-      } else if (const auto* integer = node.attribute("value_int")) {
-        node.bind(IntegerTensor{{}, {{integer->i(), false}}});
-      } else if (const auto* real = node.attribute("value_float")) {
-        const float value = real->f();
-        node.bind(graph_.add_constant(name, {}, {&value, 1}));
-      } else if (const auto* list = node.attribute("value_ints")) {
-        std::vector<SymbolicInteger> integers;
-        for (int64_t value : list->ints()) integers.push_back({value, false});
-        node.bind(integer_list(std::move(integers)));
-      } else if (const auto* reals = node.attribute("value_floats")) {
-        const std::vector<float> values(reals->floats().begin(), reals->floats().end());
-        node.bind(graph_.add_constant(name, {static_cast<uint32_t>(values.size())}, values));
-      } else {
-        node.fail("its value is not a tensor of numbers");
-      }
-      continue;
-    }
-    if (!import_arithmetic(node) && !import_windows(node) && !import_shapes(node)) {
+      import_constant(node);
+    } else if (proto.op_type() == "If") {
+      import_if(node);
+    } else if (!import_arithmetic(node) && !import_windows(node) && !import_shapes(node)) {
       node.fail("this op is not supported; rewrite the model without it, or see CONTRIBUTING.md, \"Add an op\"");
     }
   }
+}
+
+void OnnxImporter::run() {
+  for (const onnx::OperatorSetIdProto& opset : model_.opset_import()) {
+    if (opset.domain().empty() || opset.domain() == "ai.onnx") opset_ = opset.version();
+  }
+  check_model();
+  bind_initializers(model_.graph());
+  bind_inputs();
+  import_nodes(model_.graph());
   bind_outputs();
   for (const Value& value : graph_.values) {
     if (!value.is_constant() || value.type != DataType::kF32) continue;

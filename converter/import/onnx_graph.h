@@ -30,8 +30,16 @@ struct IntegerTensor {
 // Integers in one dimension.
 inline IntegerTensor integer_list(std::vector<SymbolicInteger> values) { return {{values.size()}, std::move(values)}; }
 
+// Where `x` is greater than a constant: what exporters choose between two forms of one function by.
+struct Comparison {
+  ValueId x = 0;
+  float threshold = 0;
+};
+
 // What an ONNX name stands for.
-using Binding = std::variant<ValueId, IntegerTensor>;
+using Binding = std::variant<ValueId, IntegerTensor, Comparison>;
+
+struct OnnxNode;
 
 class OnnxImporter {
  public:
@@ -43,8 +51,12 @@ class OnnxImporter {
  private:
   friend struct OnnxNode;
   void check_model() const;
-  void bind_initializers();
+  void bind_initializers(const onnx::GraphProto& graph);
   void bind_inputs();
+  void import_nodes(const onnx::GraphProto& graph);
+  void import_constant(const OnnxNode& node);
+  // The branch that a condition known while converting selects.
+  void import_if(const OnnxNode& node);
   void bind_outputs();
 
   const onnx::ModelProto& model_;
@@ -72,6 +84,8 @@ struct OnnxNode {
   // Input i as a constant of the program.
   ValueId constant(size_t i, const char* role) const;
   bool is_integers(size_t i) const;
+  // Input i if it is a comparison, else nullptr.
+  const Comparison* comparison(size_t i) const;
   const IntegerTensor& integers(size_t i) const;
   // Input i as plain integers (no batch).
   std::vector<int64_t> numbers(size_t i) const;

@@ -512,7 +512,23 @@ void import_equal(const OnnxNode& node) {
   });
 }
 
+void import_greater(const OnnxNode& node) { node.bind(Comparison{node.tensor(0), node.scalar(1)}); }
+
+// A choice by Greater between x itself and softplus(x), which differ by less than e^-x where x is large, is softplus.
+bool is_guarded_softplus(const OnnxNode& node, const Comparison& comparison) {
+  constexpr float kLargeEnough = 15;  // e^-15 = 3e-7
+  if (comparison.threshold < kLargeEnough || node.tensor(1) != comparison.x) return false;
+  const ValueId softplus = node.tensor(2);
+  return std::any_of(node.graph.nodes.begin(), node.graph.nodes.end(), [&](const Node& other) {
+    return other.output == softplus && other.kind == OpKind::kSoftplus && other.inputs[0] == comparison.x;
+  });
+}
+
 void import_where(const OnnxNode& node) {
+  if (const Comparison* comparison = node.comparison(0)) {
+    if (is_guarded_softplus(node, *comparison)) return node.bind(node.tensor(2));
+    node.fail("a choice by the values of a tensor is supported in the form of a guarded softplus only");
+  }
   import_integers(node, [](const std::vector<SymbolicInteger>& x) { return x[0].value != 0 ? x[1] : x[2]; });
 }
 
@@ -527,6 +543,7 @@ bool import_shapes(const OnnxNode& node) {
       {"Equal", import_equal},
       {"Flatten", import_flatten},
       {"Gather", import_gather},
+      {"Greater", import_greater},
       {"Identity", import_identity},
       {"Mod", import_mod},
       {"Pad", import_pad},

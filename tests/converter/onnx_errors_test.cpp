@@ -82,6 +82,19 @@ TEST_CASE("what is wrong with an ONNX file is said by name") {
               {"activation", "Einsum", "opset 17", "not supported"});
   check_error([](auto* m) { m->mutable_graph()->mutable_node(1)->set_domain("com.example"); },
               {"activation", "com.example"});
+  check_error([](auto* m) { m->mutable_graph()->mutable_node(1)->set_op_type("If"); },
+              {"activation", "If", "condition", "known"});
+  check_error(
+      [](auto* m) {
+        onnx::NodeProto* greater = m->mutable_graph()->mutable_node(1);
+        greater->set_op_type("Greater");
+        greater->add_input("zero");
+        onnx::TensorProto* zero = m->mutable_graph()->add_initializer();
+        zero->set_name("zero");
+        zero->set_data_type(onnx::TensorProto::FLOAT);
+        zero->add_float_data(0);
+      },
+      {"image", "comparison"});
   check_error([](auto* m) { m->mutable_graph()->clear_initializer(); }, {"dense", "weight", "does not exist"});
   check_error([](auto* m) { m->mutable_graph()->mutable_node(0)->set_input(0, "image"); }, {"dense", "image", "cycle"});
   check_error([](auto* m) { m->mutable_graph()->mutable_node(1)->set_output(0, "hidden"); }, {"hidden", "twice"});

@@ -1,5 +1,8 @@
-// Whole shipped models against ONNX Runtime's recorded outputs (tests/data/record_references.py).
+// Whole models: shipped ones against ONNX Runtime's recorded outputs (tests/data/record_references.py), and the usual
+// architectures against PyTorch's (tests/data/record_architectures.py).
 #include <doctest/doctest.h>
+
+#include <filesystem>
 
 #include "convert.h"
 #include "io/files.h"
@@ -36,4 +39,53 @@ TEST_CASE("shipped models compute what ONNX Runtime computes") {
       }
     }
   }
+}
+
+TEST_CASE(
+    "the usual architectures, from both of PyTorch's exporters, compute what PyTorch computes, and convert to int8") {
+  const std::filesystem::path folder = FIGMENT_TEST_SOURCE "/data/architectures";
+  size_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".onnx") continue;
+    ++files;
+    std::string stem = entry.path().stem().string();
+    INFO(stem);
+    const size_t suffix = stem.find("_dynamo");
+    const auto recorded = [&](const char* port) {
+      return figment::io::read_npy((folder / (stem.substr(0, suffix) + "." + port + ".npy")).string());
+    };
+    ConvertOptions options;
+    options.sources = {{"run", entry.path().string()}};
+    options.name = stem;
+    options.calibration_rows = 64;
+    figment::test::Random random(5);
+    size_t rows = 0;
+    const Converted converted = convert(options, {});
+    for (fig_kernels kernels : {FIG_KERNELS_BEST, FIG_KERNELS_PORTABLE}) {
+      Runner runner(converted.file, 2, kernels);
+      fig_program_info program;
+      REQUIRE(fig_model_program(runner.model(), 0, &program) == FIG_OK);
+      TensorMap inputs;
+      for (uint32_t i = 0; i < program.inputs; ++i) {
+        fig_port_info port;
+        REQUIRE(fig_model_input(runner.model(), 0, i, &port) == FIG_OK);
+        const figment::io::Array array = recorded(port.name);
+        inputs[port.name] = array.values;
+        rows = array.shape[0];
+        std::vector<float>& examples = options.calibration_data[port.name];
+        examples.resize(array.values.size() / rows * options.calibration_rows);
+        for (float& value : examples) value = 2 * random.real();
+      }
+      const TensorMap results = runner.run("run", inputs, rows);
+      for (const auto& [name, values] : results) {
+        CHECK_MESSAGE(figment::test::relative_error(values, recorded(name.c_str()).values) <= 1e-4, name);
+      }
+    }
+    options.int8 = true;
+    options.psnr_goal_db = 0;
+    const QuantizeReport int8 = *convert(options, {}).report.programs[0].int8;
+    CHECK_MESSAGE(int8.psnr_db > 30, int8.psnr_db);
+    CHECK(int8.fully_int8);
+  }
+  CHECK(files == 22);
 }
