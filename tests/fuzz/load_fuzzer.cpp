@@ -1,4 +1,5 @@
-// libFuzzer target: any bytes as a model file: open, plan, run. tests/fuzz/corpus is replayed by the tests.
+// libFuzzer target: any bytes as a model file: open, plan, run. tests/fuzz/load_corpus is replayed by the
+// tests.
 #include <algorithm>
 #include <cstring>
 #include <vector>

@@ -1,4 +1,4 @@
-// Runs a fuzz target over files without libFuzzer: fuzz_replay FOLDER.
+// Runs a fuzz target over files without libFuzzer: load_replay FOLDER.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>

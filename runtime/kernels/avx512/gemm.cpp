@@ -20,8 +20,6 @@ constexpr size_t kFewRows = 4;             // up to here one tile holds all rows
 constexpr size_t kFewRowsPanels = 4;       // the panels that a task of few rows takes
 constexpr size_t kBlockBytes = 256 << 10;  // of input rows that pass over a panel in one go, to stay in the L2 cache
 
-constexpr __mmask16 kAllLanes = 0xFFFF;
-
 using Tile = void (*)(const Product& product, size_t row, size_t column);
 
 // kRows rows by kVectors * 16 outputs from `column` on; two vectors to a panel.
@@ -62,9 +60,8 @@ template <size_t kRows, size_t kVectors>
     const auto mask = static_cast<__mmask16>((1U << count) - 1);
 #pragma GCC unroll 8
     for (size_t r = 0; r < kRows; ++r) {
-      // A NaN sum stays NaN: it is the second operand. The masked forms do not trip g++ 12's -Wmaybe-uninitialized.
-      const __m512 raised = _mm512_mask_max_ps(sums[r][v], kAllLanes, min, sums[r][v]);
-      const __m512 value = _mm512_mask_min_ps(raised, kAllLanes, max, raised);
+      // A NaN sum stays NaN: it is the second operand.
+      const __m512 value = _mm512_min_ps(max, _mm512_max_ps(min, sums[r][v]));
       _mm512_mask_storeu_ps(product.output + (row + r) * product.outputs + first, mask, value);
     }
   }
