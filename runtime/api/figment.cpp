@@ -324,4 +324,34 @@ fig_status fig_run(fig_session* session, const char* program, size_t count, cons
   return done(unwrap(session)->run(program, count, tensors(inputs, input_count), tensors(outputs, output_count)));
 }
 
+fig_status fig_encode(fig_session* session, size_t count, const float* samples, size_t sample_elements, float* mean,
+                      size_t mean_elements, float* log_variance, size_t log_variance_elements) {
+  if (session == nullptr || samples == nullptr || mean == nullptr) return null_argument("fig_encode");
+  const std::span<float> outputs[] = {{mean, mean_elements}, {log_variance, log_variance_elements}};
+  return done(unwrap(session)->apply("encode", count, {samples, sample_elements}, outputs));
+}
+
+fig_status fig_decode(fig_session* session, size_t count, const float* latents, size_t latent_elements, float* samples,
+                      size_t sample_elements) {
+  if (session == nullptr || latents == nullptr || samples == nullptr) return null_argument("fig_decode");
+  figment::GenerateOptions options;
+  options.latents = latents;
+  options.latent_elements = latent_elements;
+  return done(unwrap(session)->generate(count, options, {samples, sample_elements}));
+}
+
+fig_status fig_reconstruct(fig_session* session, size_t count, const float* samples, size_t sample_elements,
+                           float* reconstructions, size_t reconstruction_elements) {
+  if (session == nullptr || samples == nullptr || reconstructions == nullptr) return null_argument("fig_reconstruct");
+  return done(
+      unwrap(session)->reconstruct(count, {samples, sample_elements}, {reconstructions, reconstruction_elements}));
+}
+
+fig_status fig_discriminate(fig_session* session, size_t count, const float* samples, size_t sample_elements,
+                            float* scores, size_t score_elements) {
+  if (session == nullptr || samples == nullptr || scores == nullptr) return null_argument("fig_discriminate");
+  const std::span<float> outputs[] = {{scores, score_elements}};
+  return done(unwrap(session)->apply("discriminate", count, {samples, sample_elements}, outputs));
+}
+
 }  // extern "C"

@@ -339,6 +339,7 @@ class Verifier {
     if (expected->type != declared.type) return bad("its output is declared with another type");
     if (!same_dimensions(expected->shape, declared.shape)) return bad("its output is declared with another shape");
     if (declared.type == DataType::kI8) {
+      if (declared.quantization.scales.size() != 1) return bad("its i8 output needs one scale");
       if (declared.quantization.scale() != expected->quantization.scale() ||
           declared.quantization.zero_point != expected->quantization.zero_point) {
         return bad("its output is declared with another quantisation");

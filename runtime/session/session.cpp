@@ -1,6 +1,7 @@
 #include "session/session.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <new>
 
@@ -298,6 +299,46 @@ Status Session::run(const char* name, size_t count, std::span<const NamedTensor>
   return {};
 }
 
+Status Session::apply(const char* name, size_t count, std::span<const float> input,
+                      std::span<const std::span<float>> outputs) {
+  Result<size_t> found = find_instance(name);
+  if (!found.ok()) return found.status();
+  const ProgramInstance& program = programs_[*found];
+  if (program.inputs().size() != 1) {
+    return wrong("program \"%s\" has %zu inputs: give them to fig_run by name", name, program.inputs().size());
+  }
+  constexpr size_t kMostOutputs = 2;
+  std::array<NamedTensor, kMostOutputs> wanted{};
+  size_t count_wanted = 0;
+  for (size_t i = 0; i < std::min(outputs.size(), kMostOutputs); ++i) {
+    if (outputs[i].data() == nullptr) continue;
+    if (i >= program.outputs().size()) return wrong("program \"%s\" has only %zu outputs", name, i);
+    wanted[count_wanted++] = {program.outputs()[i].name, outputs[i].data(), outputs[i].size()};
+  }
+  // Inputs are only read.
+  const NamedTensor given = {program.inputs()[0].name, const_cast<float*>(input.data()), input.size()};
+  return run(name, count, {&given, 1}, {wanted.data(), count_wanted});
+}
+
+Status Session::reconstruct(size_t count, std::span<const float> samples, std::span<float> out) {
+  if (!model_->view().has_latent()) return wrong("the model does not generate: it names no latent");
+  const size_t latent = model_->view().latent().size;
+  if (count < 1 || samples.size() % count != 0 || out.size() % count != 0) {
+    return wrong("%zu and %zu values are not those of %zu samples", samples.size(), out.size(), count);
+  }
+  const size_t sample = samples.size() / count;
+  const size_t made = out.size() / count;
+  for (size_t done = 0; done < count; done += batch_) {
+    const size_t part = std::min(batch_, count - done);
+    const std::span<float> latents(latent_staging_.data(), part * latent);
+    FIGMENT_RETURN_IF_ERROR(apply("encode", part, samples.subspan(done * sample, part * sample), {&latents, 1}));
+    GenerateOptions options;
+    options.latents = latents.data();
+    FIGMENT_RETURN_IF_ERROR(generate(part, options, out.subspan(done * made, part * made)));
+  }
+  return {};
+}
+
 Status Session::generate(size_t count, const GenerateOptions& options, std::span<float> out) {
   const format::ModelView& view = model_->view();
   if (!view.has_latent()) return wrong("the model does not generate: it names no latent; use fig_run");
@@ -312,6 +353,10 @@ Status Session::generate(size_t count, const GenerateOptions& options, std::span
   const size_t expected = output_port.per_batch ? output_port.sample_elements * count : output_port.exporter.elements();
   if (out.data() == nullptr || out.size() != expected) {
     return wrong("the output has room for %zu values, %zu samples have %zu", out.size(), count, expected);
+  }
+  if (options.latent_elements && *options.latent_elements != count * latent.size) {
+    return wrong("there are %zu values of latents, %zu samples need %zu", *options.latent_elements, count,
+                 count * latent.size);
   }
   for (const NamedTensor& tensor : options.inputs) {
     const Port* port = find_port(program.inputs(), tensor.name);

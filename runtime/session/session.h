@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "core/memory.h"
@@ -45,6 +46,7 @@ struct NamedTensor {
 struct GenerateOptions {
   uint64_t first_index = 0;
   const float* latents = nullptr;
+  std::optional<size_t> latent_elements;  // checked if given
   float* latents_out = nullptr;
   std::span<const NamedTensor> inputs;
 };
@@ -61,6 +63,12 @@ class Session {
   Status generate(size_t count, const GenerateOptions& options, std::span<float> out);
   Status run(const char* program, size_t count, std::span<const NamedTensor> inputs,
              std::span<const NamedTensor> outputs);
+
+  // Runs a program of one input; `outputs` are its first outputs, in order, without data where they are not wanted.
+  Status apply(const char* program, size_t count, std::span<const float> input,
+               std::span<const std::span<float>> outputs);
+  // "encode" and then, from its first output, the program that generates.
+  Status reconstruct(size_t count, std::span<const float> samples, std::span<float> out);
 
   // The instance of program `i` of the model; kNotFound if the session was created for another program.
   Result<const ProgramInstance*> instance(size_t i) const;

@@ -44,7 +44,7 @@ TEST_CASE("truncated models are refused at every length") {
   const std::vector<uint8_t> bytes = model_bytes();
   const uint32_t header = header_size(bytes);
   for (size_t size = 0; size < bytes.size(); size += size < header + 128 ? 13 : 4099) {
-    test::AlignedBytes part(std::span(bytes).first(size));
+    test::AlignedBytes part(std::span<const uint8_t>(bytes).first(size));
     fig_model* model = nullptr;
     CHECK(fig_model_open_memory(part.data(), size, &model) == FIG_BAD_FILE);
   }

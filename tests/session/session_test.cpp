@@ -98,6 +98,46 @@ TEST_CASE("the shipped int8 models are fully int8, and the portable kernels give
   }
 }
 
+TEST_CASE("an autoencoder encodes, decodes and reconstructs") {
+  for (const char* name : {"conv_vae", "conv_vae_int8"}) {
+    const Opened opened(name, options_of(2));
+    constexpr size_t kCount = 5;  // more than a batch, not a multiple of it
+    constexpr size_t kLatent = 16;
+    const std::vector<float> images = generate("conv_vae", kCount, options_of(1));
+    std::vector<float> mean(kCount * kLatent);
+    std::vector<float> log_variance(kCount * kLatent);
+    std::vector<float> decoded(kCount * kPixels);
+    std::vector<float> again(kCount * kPixels);
+    REQUIRE_MESSAGE(fig_encode(opened.session, kCount, images.data(), images.size(), mean.data(), mean.size(),
+                               log_variance.data(), log_variance.size()) == FIG_OK,
+                    fig_error_message());
+    std::vector<float> by_name(kCount * kLatent);
+    std::vector<float> input = images;
+    const fig_tensor in = {"image", input.data(), input.size()};
+    const fig_tensor out = {"log_variance", by_name.data(), by_name.size()};
+    REQUIRE(fig_run(opened.session, "encode", kCount, &in, 1, &out, 1) == FIG_OK);
+    CHECK(by_name == log_variance);
+    REQUIRE(fig_decode(opened.session, kCount, mean.data(), mean.size(), decoded.data(), decoded.size()) == FIG_OK);
+    REQUIRE(fig_reconstruct(opened.session, kCount, images.data(), images.size(), again.data(), again.size()) ==
+            FIG_OK);
+    CHECK(again == decoded);
+    double error = 0;
+    for (size_t i = 0; i < again.size(); ++i) error += std::pow(again[i] - images[i], 2);
+    CHECK(error / static_cast<double>(again.size()) < 0.01);  // the model's own samples come back
+
+    CHECK(fig_encode(opened.session, kCount, images.data(), images.size(), mean.data(), mean.size(), nullptr, 0) ==
+          FIG_OK);
+    CHECK(fig_encode(opened.session, kCount, images.data(), images.size() - 1, mean.data(), mean.size(), nullptr, 0) ==
+          FIG_INVALID_ARGUMENT);
+    CHECK(fig_decode(opened.session, kCount, mean.data(), mean.size() - 1, decoded.data(), decoded.size()) ==
+          FIG_INVALID_ARGUMENT);
+    CHECK(mentions("80"));
+    CHECK(fig_reconstruct(opened.session, 0, images.data(), 0, again.data(), 0) == FIG_INVALID_ARGUMENT);
+    CHECK(fig_discriminate(opened.session, kCount, images.data(), images.size(), mean.data(), kCount) == FIG_NOT_FOUND);
+    CHECK(mentions("discriminate"));
+  }
+}
+
 TEST_CASE("latents can be read back, given, and started anywhere") {
   const Opened opened("dcgan", options_of(4));
   std::vector<float> latents(6 * 100);

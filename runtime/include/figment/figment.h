@@ -256,6 +256,26 @@ FIG_API fig_status fig_generate(fig_session* session, size_t count, const fig_ge
 FIG_API fig_status fig_run(fig_session* session, const char* program, size_t count, const fig_tensor* inputs,
                            size_t input_count, const fig_tensor* outputs, size_t output_count);
 
+/* The programs that a model names by their purpose, each with one input. Buffers are checked: their elements must be
+ * exactly those of `count` samples. FIG_NOT_FOUND if the model has no such program; fig_run runs any other. */
+
+/* Runs "encode": samples to what it returns first, for a VAE the means of q(latent | sample). `log_variance`, if it is
+ * not NULL, receives the second output. */
+FIG_API fig_status fig_encode(fig_session* session, size_t count, const float* samples, size_t sample_elements,
+                              float* mean, size_t mean_elements, float* log_variance, size_t log_variance_elements);
+
+/* Runs the program that generates on the caller's latents: fig_generate without drawing. */
+FIG_API fig_status fig_decode(fig_session* session, size_t count, const float* latents, size_t latent_elements,
+                              float* samples, size_t sample_elements);
+
+/* Samples, encoded and decoded again from the means. */
+FIG_API fig_status fig_reconstruct(fig_session* session, size_t count, const float* samples, size_t sample_elements,
+                                   float* reconstructions, size_t reconstruction_elements);
+
+/* Runs "discriminate": samples to its first output, a score each, in the exporter's terms (logit or probability). */
+FIG_API fig_status fig_discriminate(fig_session* session, size_t count, const float* samples, size_t sample_elements,
+                                    float* scores, size_t score_elements);
+
 #ifdef __cplusplus
 }
 #endif
