@@ -1,6 +1,7 @@
 // Transposed convolution in its five formulations; transposed_choice.h says when each is used.
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "kernels/xnnpack/operators.h"
 #include "kernels/xnnpack/transposed_choice.h"
@@ -236,15 +237,17 @@ class DeconvolutionByPhases final : public Kernel {
   uint8_t* output_ = nullptr;
 };
 
-// One convolution whose channels are all phases of all output channels, over the union of the phases' windows (taps
-// that a phase does not have are zero weights, which change no result); then each channel group goes to its pixel.
+// One convolution whose channels are the output pixels of a block (all phases of one input pixel or of several) over
+// the union of their windows (taps that a pixel does not have are zero weights, which change no result); then each
+// channel group goes to its pixel.
 class DeconvolutionByMergedPhases final : public Kernel {
  public:
   const char* name() const override { return "xnnpack convolution of all phases"; }
 
   size_t pool_bytes(const Step& step) const override {
-    const size_t taps = (size_t{step.attributes.window.kernel[0]} + 1) * (step.attributes.window.kernel[1] + 1);
-    const size_t pixels = step.output.shape[1] * step.output.shape[2] + 64;
+    const MergedPhases merged = merge_phases(step);
+    const size_t taps = size_t{merged.window.kernel[0]} * merged.window.kernel[1];
+    const size_t pixels = step.output.shape[1] * step.output.shape[2] / (merged.block[0] * merged.block[1]) + 64;
     const size_t zeros = step.inputs[0].shape[3] * format::element_size(step.inputs[0].type) + 256;
     return LinearOperator::kPoolBytes + zeros + 2 * taps * pixels * sizeof(void*) + taps * 256;
   }
@@ -252,56 +255,37 @@ class DeconvolutionByMergedPhases final : public Kernel {
   Status prepare(const Step& step, const Environment& environment) override {
     const Extents& x = step.inputs[0].shape;
     const Extents& shape = step.inputs[1].shape;
+    const Window& window = step.attributes.window;
     const size_t element = format::element_size(step.output.type);
     const size_t outputs = shape[0];
-    Window merged;
-    Phase phases[2][kMaxStride] = {};
-    for (size_t axis = 0; axis < 2; ++axis) {
-      stride_[axis] = step.attributes.window.stride[axis];
-      uint32_t before = 0;
-      uint32_t behind = 0;  // taps from the input pixel on
-      for (uint32_t p = 0; p < stride_[axis]; ++p) {
-        if (!transposed_phase(step, axis, p, &phases[axis][p])) {
-          return Status::error(StatusCode::kInternal, "no phases for this transposed convolution");
-        }
-        before = std::max(before, phases[axis][p].before);
-        behind = std::max(behind, phases[axis][p].taps - phases[axis][p].before);
-      }
-      merged.kernel[axis] = before + behind;
-      merged.padding[axis] = before;
-      const size_t rows = step.output.shape[axis + 1] / stride_[axis];
-      merged.padding[axis + 2] = static_cast<uint32_t>(rows + merged.kernel[axis] - 1 - before - x[axis + 1]);
-    }
-    const size_t groups = size_t{stride_[0]} * stride_[1];
     const size_t row = shape[3] * element;
+    const MergedPhases merged = merge_phases(step);
+    block_ = merged.block;
+    const size_t groups = size_t{block_[0]} * block_[1];
+    const auto& [height, width] = merged.window.kernel;
     Array<uint8_t> kernel;
     Array<uint32_t> bias;
     Array<float> scales;
     const std::span<const float> channel_scales = step.inputs[1].quantization.scales;
-    if (!kernel.allocate(groups * outputs * merged.kernel[0] * merged.kernel[1] * row) ||
+    if (!kernel.allocate(groups * outputs * height * width * row) ||
         (step.has_bias() && !bias.allocate(groups * outputs)) ||
         (!channel_scales.empty() && !scales.allocate(groups * outputs))) {
       return no_memory();
     }
     const auto* from = static_cast<const uint8_t*>(step.inputs[1].data);
-    for (uint32_t y = 0; y < stride_[0]; ++y) {
-      for (uint32_t c = 0; c < stride_[1]; ++c) {
-        const Phase& rows = phases[0][y];
-        const Phase& columns = phases[1][c];
-        for (size_t o = 0; o < outputs; ++o) {
-          const size_t channel = (size_t{y} * stride_[1] + c) * outputs + o;
-          if (step.has_bias()) std::memcpy(&bias[channel], static_cast<const uint8_t*>(step.inputs[2].data) + o * 4, 4);
-          if (!channel_scales.empty()) scales[channel] = channel_scales[o];
-          for (uint32_t ty = 0; ty < rows.taps; ++ty) {
-            const size_t ky = rows.first_tap + size_t{stride_[0]} * (rows.taps - 1 - ty);
-            const size_t my = merged.padding[0] - rows.before + ty;
-            for (uint32_t tx = 0; tx < columns.taps; ++tx) {
-              const size_t kx = columns.first_tap + size_t{stride_[1]} * (columns.taps - 1 - tx);
-              const size_t mx = merged.padding[1] - columns.before + tx;
-              std::memcpy(kernel.data() + ((channel * merged.kernel[0] + my) * merged.kernel[1] + mx) * row,
-                          from + ((o * shape[1] + ky) * shape[2] + kx) * row, row);
-            }
-          }
+    for (size_t channel = 0; channel < groups * outputs; ++channel) {
+      const size_t o = channel % outputs;
+      const std::array<uint32_t, 2> pixel = {static_cast<uint32_t>(channel / outputs / block_[1]),
+                                             static_cast<uint32_t>(channel / outputs % block_[1])};
+      if (step.has_bias()) std::memcpy(&bias[channel], static_cast<const uint8_t*>(step.inputs[2].data) + o * 4, 4);
+      if (!channel_scales.empty()) scales[channel] = channel_scales[o];
+      for (uint32_t ky = 0; ky < window.kernel[0]; ++ky) {
+        const std::optional<uint32_t> my = merged.tap(window, 0, pixel[0], ky);
+        for (uint32_t kx = 0; my && kx < window.kernel[1]; ++kx) {
+          const std::optional<uint32_t> mx = merged.tap(window, 1, pixel[1], kx);
+          if (!mx) continue;
+          std::memcpy(kernel.data() + ((channel * height + *my) * width + *mx) * row,
+                      from + ((o * shape[1] + ky) * shape[2] + kx) * row, row);
         }
       }
     }
@@ -310,13 +294,14 @@ class DeconvolutionByMergedPhases final : public Kernel {
     weights.bias = bias.data();
     weights.scales = scales.data();
     operator_.packing().begin(environment.weights, {step.program, step.index, 4, 0});
-    const Status created = operator_.create_convolution(weights, merged, x[3], groups * outputs, groups * outputs);
+    const Status created =
+        operator_.create_convolution(weights, merged.window, x[3], groups * outputs, groups * outputs);
     operator_.packing().end();
     FIGMENT_RETURN_IF_ERROR(created);
     pixel_bytes_ = outputs * element;
     scratch_bytes_ = step.output.elements() * element;
-    return operator_.reshape_convolution(x[0], x[1], x[2],
-                                         threads_for(kernel.size() * x[0] * x[1] * x[2], environment));
+    const size_t positions = step.output.elements() / (groups * outputs);
+    return operator_.reshape_convolution(x[0], x[1], x[2], threads_for(kernel.size() * positions, environment));
   }
 
   size_t scratch_bytes() const override { return scratch_bytes_; }
@@ -329,27 +314,34 @@ class DeconvolutionByMergedPhases final : public Kernel {
   void run() override {
     operator_.run();
     const Extents& shape = step_->output.shape;
-    const size_t width = shape[2] / stride_[1];
+    const size_t width = shape[2] / block_[1];
     const auto* from = static_cast<const uint8_t*>(step_->scratch);
     auto* out = static_cast<uint8_t*>(step_->output.data);
-    const size_t run_bytes = stride_[1] * pixel_bytes_;  // the pixels of one row phase are adjacent on both sides
-    const size_t group_bytes = stride_[0] * run_bytes;
+    const size_t run_bytes = block_[1] * pixel_bytes_;  // a row of a block is adjacent on both sides
+    const size_t group_bytes = block_[0] * run_bytes;
     for (size_t row = 0; row < shape[0] * shape[1]; ++row) {
-      const uint8_t* source = from + row / stride_[0] * width * group_bytes + row % stride_[0] * run_bytes;
+      const uint8_t* source = from + row / block_[0] * width * group_bytes + row % block_[0] * run_bytes;
       if (run_bytes == 2) {
-        for (size_t x = 0; x < width; ++x, out += 2, source += group_bytes) std::memcpy(out, source, 2);
+        copy_runs<2>(source, group_bytes, width, out);
+      } else if (run_bytes == 4) {
+        copy_runs<4>(source, group_bytes, width, out);
       } else {
-        for (size_t x = 0; x < width; ++x, out += run_bytes, source += group_bytes) std::memcpy(out, source, run_bytes);
+        for (size_t x = 0; x < width; ++x) std::memcpy(out + x * run_bytes, source + x * group_bytes, run_bytes);
       }
+      out += width * run_bytes;
     }
   }
 
  private:
-  static constexpr size_t kMaxStride = 4;
+  // `count` runs of kBytes that are `stride` apart, made adjacent.
+  template <size_t kBytes>
+  static void copy_runs(const uint8_t* source, size_t stride, size_t count, uint8_t* out) {
+    for (size_t i = 0; i < count; ++i) std::memcpy(out + i * kBytes, source + i * stride, kBytes);
+  }
 
   LinearOperator operator_;
   const Step* step_ = nullptr;
-  uint32_t stride_[2] = {1, 1};
+  std::array<uint32_t, 2> block_{1, 1};
   size_t pixel_bytes_ = 0;
   size_t scratch_bytes_ = 0;
 };

@@ -1,5 +1,8 @@
 #include "kernels/xnnpack/transposed_choice.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "kernels/xnnpack/operators.h"
 #include "kernels/xnnpack/xnnpack_kernels.h"
 
@@ -23,6 +26,73 @@ bool transposed_phase(const Step& step, size_t axis, uint32_t phase, Phase* out)
   if (before < 0 || after < 0 || before + after + input < taps) return false;
   *out = {first_tap, taps, static_cast<uint32_t>(before), static_cast<uint32_t>(after)};
   return true;
+}
+
+std::optional<uint32_t> MergedPhases::tap(const Window& transposed, size_t axis, uint32_t pixel, uint32_t k) const {
+  // Output block*m + pixel takes tap k from input (block*m + pixel + padding - k) / s.
+  const int64_t stride = transposed.stride[axis];
+  const int64_t shifted = int64_t{pixel} + transposed.padding[axis] - k;
+  if (shifted % stride != 0) return std::nullopt;
+  return static_cast<uint32_t>(shifted / stride + window.padding[axis]);
+}
+
+namespace {
+
+constexpr size_t kChannelTile = 16;  // output channels that an int8 kernel computes together
+
+size_t in_tiles(size_t channels) { return (channels + kChannelTile - 1) / kChannelTile * kChannelTile; }
+
+// Sets the block and window along `axis` for blocks of `inputs` input pixels; false if the output is not whole blocks
+// or rows would be cut off the input.
+bool merge_axis(const Step& step, size_t axis, uint32_t inputs, MergedPhases* out) {
+  const Window& window = step.attributes.window;
+  const uint32_t stride = window.stride[axis];
+  const uint32_t block = stride * inputs;
+  const auto output = static_cast<int64_t>(step.output.shape[axis + 1]);
+  if (output % block != 0) return false;
+  // Over all pixels and taps, the inputs that are read, relative to the block's first.
+  int64_t first = 0;
+  int64_t last = 0;
+  for (int64_t pixel = 0; pixel < block; ++pixel) {
+    for (int64_t k = 0; k < window.kernel[axis]; ++k) {
+      const int64_t shifted = pixel + window.padding[axis] - k;
+      if (shifted % stride != 0) continue;
+      first = std::min(first, shifted / stride);
+      last = std::max(last, shifted / stride);
+    }
+  }
+  const int64_t taps = last - first + 1;
+  const auto input = static_cast<int64_t>(step.inputs[0].shape[axis + 1]);
+  const int64_t behind = (output / block - 1) * inputs + taps - input + first;
+  if (behind < 0) return false;
+  out->block[axis] = block;
+  out->window.kernel[axis] = static_cast<uint32_t>(taps);
+  out->window.stride[axis] = inputs;
+  out->window.padding[axis] = static_cast<uint32_t>(-first);
+  out->window.padding[axis + 2] = static_cast<uint32_t>(behind);
+  return true;
+}
+
+}  // namespace
+
+MergedPhases merge_phases(const Step& step) {
+  MergedPhases best;
+  double least = std::numeric_limits<double>::infinity();
+  for (uint32_t rows : {1U, 2U}) {
+    for (uint32_t columns : {1U, 2U}) {
+      MergedPhases merged;
+      if (!merge_axis(step, 0, rows, &merged) || !merge_axis(step, 1, columns, &merged)) continue;
+      const size_t pixels = size_t{merged.block[0]} * merged.block[1];
+      const size_t positions = step.output.shape[1] * step.output.shape[2] / pixels;
+      if (!convolution_supported(step.output.type, positions)) continue;
+      const double work = static_cast<double>(positions * merged.window.kernel[0] * merged.window.kernel[1]) *
+                          static_cast<double>(in_tiles(pixels * step.output.shape[3]));
+      if (work >= least) continue;
+      least = work;
+      best = merged;
+    }
+  }
+  return best;
 }
 
 namespace {
@@ -58,9 +128,8 @@ TransposedFormulation choose_transposed(const Step& step) {
   if (f32 && window.groups == 1 && outputs <= 4) return TransposedFormulation::kColumns;
   if (phases_apply(step)) {
     // Few int8 outputs: all phases fit the tile of one convolution's channels.
-    constexpr size_t kTile = 16;
     const size_t merged = outputs * window.stride[0] * window.stride[1];
-    return !f32 && merged <= kTile ? TransposedFormulation::kMergedPhases : TransposedFormulation::kPhases;
+    return !f32 && merged <= kChannelTile ? TransposedFormulation::kMergedPhases : TransposedFormulation::kPhases;
   }
   if (!deconvolution_supported(step.output.type)) return TransposedFormulation::kNone;
   // A padding that cuts off whole taps underflows in the operator.

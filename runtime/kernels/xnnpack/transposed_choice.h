@@ -4,6 +4,8 @@
 // 1 2.0, 1.3, 1.5 against 0.8, 0.65, 0.76 ms.
 #pragma once
 
+#include <optional>
+
 #include "kernels/kernel.h"
 
 namespace figment::kernels::xnnpack {
@@ -11,7 +13,7 @@ namespace figment::kernels::xnnpack {
 enum class TransposedFormulation : uint8_t {
   kFullyConnected,  // 1x1 input, no padding: the kernel is the image
   kPhases,          // one stride-1 convolution per output phase, rows interleaved afterwards
-  kMergedPhases,    // one convolution computes all phases as channels, which are then moved to their pixels
+  kMergedPhases,    // one convolution computes blocks of pixels as channels, which are then moved to their places
   kColumns,         // one matrix product, then the taps are added up (col2im)
   kOperator,        // XNNPACK's own
   kNone,            // only the portable kernel is safe
@@ -32,5 +34,18 @@ struct Phase {
 // The phases of one axis (0: height, 1: width); false if the formulation does not apply: the stride does not divide
 // the output, a phase has no tap, or would need negative padding.
 bool transposed_phase(const Step& step, size_t axis, uint32_t phase, Phase* out);
+
+// All phases as the channels of one convolution that computes a block of output pixels at each of its positions: the
+// stride's, or that of several input pixels.
+struct MergedPhases {
+  std::array<uint32_t, 2> block{1, 1};  // height and width in output pixels; a multiple of the stride
+  Window window;                        // of the convolution
+
+  // The convolution's tap along `axis` that tap `k` of the transposed kernel is for pixel `pixel` of the block, if any.
+  std::optional<uint32_t> tap(const Window& transposed, size_t axis, uint32_t pixel, uint32_t k) const;
+};
+
+// The block with the least arithmetic, channels counted in kernel tiles. The step must have phases.
+MergedPhases merge_phases(const Step& step);
 
 }  // namespace figment::kernels::xnnpack
