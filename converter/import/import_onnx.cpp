@@ -319,7 +319,7 @@ void OnnxImporter::import_constant(const OnnxNode& node) {
 
 void OnnxImporter::import_if(const OnnxNode& node) {
   if (!node.is_integers(0)) node.fail("its condition must be known while converting");
-  const IntegerTensor condition = node.integers(0);
+  const IntegerTensor& condition = node.integers(0);
   if (condition.values.size() != 1) node.fail("its condition must be one value");
   const char* name = condition.values[0].value != 0 ? "then_branch" : "else_branch";
   const onnx::AttributeProto* branch = node.attribute(name);
