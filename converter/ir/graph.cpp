@@ -37,9 +37,10 @@ format::TensorType infer(const Graph& graph, OpKind kind, const Attributes& attr
   std::vector<format::TensorType> types;
   for (ValueId id : inputs) {
     const Value& value = graph[id];
-    types.push_back({value.type, value.shape, {value.scales, value.zero_point}, value.is_constant()});
+    types.push_back(
+        {value.type, value.shape, {value.scales, value.zero_point}, value.is_constant(), value.is_variable()});
   }
-  const format::TensorType wanted{declared.type, declared.shape, {declared.scales, declared.zero_point}, false};
+  const format::TensorType wanted{declared.type, declared.shape, {declared.scales, declared.zero_point}, false, false};
   Result<format::TensorType> output = format::infer_output(kind, attributes, types, wanted);
   if (!output.ok()) {
     std::string shapes;

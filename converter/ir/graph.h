@@ -37,8 +37,9 @@ struct Origin {
 };
 
 struct Constant {
-  std::vector<uint8_t> bytes;
+  std::vector<uint8_t> bytes;  // may be empty for a variable that starts as zeros
   std::optional<Origin> origin;
+  bool variable = false;  // training changes it; it is known by its name in all programs of the model
 };
 
 // A tensor. Constants hold their values; the others are computed.
@@ -50,7 +51,9 @@ struct Value {
   int32_t zero_point = 0;
   std::optional<Constant> constant;
 
+  // Holds its values all through the program: a constant, or a variable.
   bool is_constant() const { return constant.has_value(); }
+  bool is_variable() const { return constant && constant->variable; }
   size_t elements() const { return element_count(shape, 1).value(); }
   std::span<const float> f32() const {
     return {reinterpret_cast<const float*>(constant->bytes.data()), constant->bytes.size() / sizeof(float)};

@@ -96,15 +96,18 @@ class Writer {
     const auto key = std::make_tuple(value.name, value.constant->bytes, extents, value.scales);
     if (const auto found = constant_indices_.find(key); found != constant_indices_.end()) return found->second;
     const uint64_t offset = blobs_.size();
-    blobs_.insert(blobs_.end(), value.constant->bytes.begin(), value.constant->bytes.end());
-    blobs_.resize(aligned(blobs_.size() + kReadablePadding));
+    const bool zeros = value.constant->variable && value.constant->bytes.empty();
+    if (!zeros) {
+      blobs_.insert(blobs_.end(), value.constant->bytes.begin(), value.constant->bytes.end());
+      blobs_.resize(aligned(blobs_.size() + kReadablePadding));
+    }
     const schema::Blob blob(offset, value.constant->bytes.size());
     const auto name = builder_.CreateString(value.name.empty() ? "constant" : value.name);
     const auto shape_vector = builder_.CreateVector(extents);
     const auto scales = quantization(value);
     const auto index = static_cast<int32_t>(constants_.size());
-    constants_.push_back(
-        schema::CreateConstant(builder_, name, static_cast<schema::DataType>(value.type), shape_vector, scales, &blob));
+    constants_.push_back(schema::CreateConstant(builder_, name, static_cast<schema::DataType>(value.type), shape_vector,
+                                                scales, zeros ? nullptr : &blob, value.constant->variable));
     if (value.constant->origin) {
       const Origin& origin = *value.constant->origin;
       parameters_.push_back(schema::CreateParameter(builder_, builder_.CreateString(origin.name),
@@ -145,6 +148,13 @@ class Writer {
       case format::AttributeGroup::kAlpha:
         *type = schema::Attributes::AlphaAttributes;
         return schema::CreateAlphaAttributes(builder_, from.alpha).Union();
+      case format::AttributeGroup::kMatmul:
+        *type = schema::Attributes::MatmulAttributes;
+        return schema::CreateMatmulAttributes(builder_, from.transpose_a, from.transpose_b).Union();
+      case format::AttributeGroup::kFunction:
+        *type = schema::Attributes::FunctionAttributes;
+        return schema::CreateFunctionAttributes(builder_, static_cast<schema::OpKind>(from.function), from.alpha)
+            .Union();
     }
     *type = schema::Attributes::NONE;
     return 0;

@@ -78,6 +78,12 @@ Attributes attributes_of(const schema::Op* op) {
     result.pad_value = pad->value();
   } else if (const auto* alpha = op->attributes_as_AlphaAttributes()) {
     result.alpha = alpha->alpha();
+  } else if (const auto* matmul = op->attributes_as_MatmulAttributes()) {
+    result.transpose_a = matmul->transpose_a();
+    result.transpose_b = matmul->transpose_b();
+  } else if (const auto* function = op->attributes_as_FunctionAttributes()) {
+    result.function = static_cast<OpKind>(function->function());
+    result.alpha = function->alpha();
   }
   return result;
 }
@@ -105,10 +111,10 @@ TensorView ProgramView::tensor(size_t i) const {
   if (tensor->constant() >= 0) {
     const schema::Constant* constant = model_->constants()->Get(static_cast<uint32_t>(tensor->constant()));
     view.type = {static_cast<DataType>(constant->type()), constant_shape(constant),
-                 quantization_of(constant->quantization()), true};
+                 quantization_of(constant->quantization()), true, constant->variable()};
   } else {
     view.type = {static_cast<DataType>(tensor->type()), shape_of(tensor->shape()),
-                 quantization_of(tensor->quantization()), false};
+                 quantization_of(tensor->quantization()), false, false};
   }
   return view;
 }
@@ -136,12 +142,15 @@ MetadataView ModelView::metadata(size_t i) const {
 size_t ModelView::constant_count() const { return length(model_->constants()); }
 ConstantView ModelView::constant(size_t i) const {
   const schema::Constant* constant = model_->constants()->Get(static_cast<uint32_t>(i));
+  const Shape shape = constant_shape(constant);
+  const auto type = static_cast<DataType>(constant->type());
   return {text(constant->name()),
-          static_cast<DataType>(constant->type()),
-          constant_shape(constant),
+          type,
+          shape,
           quantization_of(constant->quantization()),
-          blobs_ + constant->blob()->offset(),
-          static_cast<size_t>(constant->blob()->size())};
+          constant->blob() == nullptr ? nullptr : blobs_ + constant->blob()->offset(),
+          static_cast<size_t>(element_count(shape, 1).value()) * element_size(type),
+          constant->variable()};
 }
 
 size_t ModelView::parameter_count() const { return length(model_->parameters()); }

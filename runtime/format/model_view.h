@@ -26,8 +26,9 @@ struct ConstantView {
   DataType type;
   Shape shape;  // no dimension depends on the batch
   Quantization quantization;
-  const void* data;
+  const void* data;  // nullptr for a variable that starts as zeros
   size_t bytes;
+  bool variable;
 };
 
 // How a constant came from the exporter; see Parameter in model.fbs.

@@ -14,7 +14,7 @@ constexpr std::array<OpInfo, kOpKindCount> kOps = {{
     {"fully_connected", G::kNone},
     {"conv2d", G::kWindow},
     {"conv_transpose2d", G::kWindow},
-    {"matmul", G::kNone},
+    {"matmul", G::kMatmul},
     {"add", G::kNone},
     {"subtract", G::kNone},
     {"multiply", G::kNone},
@@ -44,6 +44,28 @@ constexpr std::array<OpInfo, kOpKindCount> kOps = {{
     {"quantize", G::kNone},
     {"dequantize", G::kNone},
     {"requantize", G::kNone},
+    {"sum", G::kAxes},
+    {"broadcast", G::kNone},
+    {"mean_backward", G::kNone},
+    {"unary_backward", G::kFunction},
+    {"softmax_backward", G::kAxes},
+    {"slice_backward", G::kSlice},
+    {"pad_backward", G::kPad},
+    {"resize_nearest_backward", G::kNone},
+    {"average_pool2d_backward", G::kWindow},
+    {"max_pool2d_backward", G::kWindow},
+    {"conv2d_backward_input", G::kWindow},
+    {"conv2d_backward_weights", G::kWindow},
+    {"conv_transpose2d_backward_input", G::kWindow},
+    {"conv_transpose2d_backward_weights", G::kWindow},
+    {"batch_norm_statistics", G::kNone},
+    {"batch_norm", G::kAlpha},
+    {"batch_norm_backward_sums", G::kAlpha},
+    {"batch_norm_backward", G::kAlpha},
+    {"moving_average_update", G::kAlpha},
+    {"sgd_update", G::kNone},
+    {"adam_update", G::kNone},
+    {"count_step", G::kNone},
 }};
 
 }  // namespace
@@ -62,6 +84,10 @@ const char* name_of(OpKind kind) { return kOps[static_cast<size_t>(kind)].name; 
 AttributeGroup attribute_group(OpKind kind) { return kOps[static_cast<size_t>(kind)].attributes; }
 
 bool is_unary_function(OpKind kind) { return kind >= OpKind::kClamp && kind <= OpKind::kSoftplus; }
+
+bool is_update(OpKind kind) { return kind >= OpKind::kMovingAverageUpdate && kind <= OpKind::kCountStep; }
+
+bool backward_reads_input(OpKind function) { return function == OpKind::kLog || function == OpKind::kAbs; }
 
 bool is_binary(OpKind kind) { return kind >= OpKind::kAdd && kind <= OpKind::kDivide; }
 

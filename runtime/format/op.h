@@ -51,14 +51,40 @@ enum class OpKind : uint8_t {
   kQuantize,
   kDequantize,
   kRequantize,
+  kSum,
+  kBroadcast,
+  kMeanBackward,
+  kUnaryBackward,
+  kSoftmaxBackward,
+  kSliceBackward,
+  kPadBackward,
+  kResizeNearestBackward,
+  kAveragePool2dBackward,
+  kMaxPool2dBackward,
+  kConv2dBackwardInput,
+  kConv2dBackwardWeights,
+  kConvTranspose2dBackwardInput,
+  kConvTranspose2dBackwardWeights,
+  kBatchNormStatistics,
+  kBatchNorm,
+  kBatchNormBackwardSums,
+  kBatchNormBackward,
+  kMovingAverageUpdate,
+  kSgdUpdate,
+  kAdamUpdate,
+  kCountStep,
 };
-inline constexpr size_t kOpKindCount = 33;
+inline constexpr size_t kOpKindCount = 55;
 
 const char* name_of(OpKind kind);
 
 // Ops that map each element of one input to one element of the output by a real function.
 bool is_unary_function(OpKind kind);
 bool is_binary(OpKind kind);
+// Ops that change variables: the first input, which is also the output, and the state beside it.
+bool is_update(OpKind kind);
+// Whether the backward op of a unary function reads the function's input (log, abs) rather than its output.
+bool backward_reads_input(OpKind function);
 
 enum class PadMode : uint8_t { kConstant = 0, kReflect = 1, kEdge = 2 };
 
@@ -77,18 +103,21 @@ struct Window {
 };
 
 // Which of the attribute groups below an op reads.
-enum class AttributeGroup : uint8_t { kNone, kWindow, kAxes, kTranspose, kSlice, kPad, kAlpha };
+enum class AttributeGroup : uint8_t { kNone, kWindow, kAxes, kTranspose, kSlice, kPad, kAlpha, kMatmul, kFunction };
 AttributeGroup attribute_group(OpKind kind);
 
 struct Attributes {
   Window window;
-  Permutation axes;                    // softmax, concat: one; mean: those that become 1
+  Permutation axes;                    // softmax, concat: one; mean, sum: those that become 1
   Permutation permutation;             // transpose: output dimension i is input dimension permutation[i]
   Dimensions<uint32_t> starts, steps;  // slice
   Dimensions<uint32_t> before, after;  // pad
   PadMode pad_mode = PadMode::kConstant;
   float pad_value = 0;
   float alpha = 0;
+  bool transpose_a = false;
+  bool transpose_b = false;
+  OpKind function{};  // unary_backward
   // Real-valued bounds of the result.
   float clamp_min = -std::numeric_limits<float>::infinity();
   float clamp_max = std::numeric_limits<float>::infinity();
@@ -113,19 +142,43 @@ struct TensorType {
   DataType type = DataType::kF32;
   Shape shape;
   Quantization quantization;
-  bool constant = false;
+  bool constant = false;  // holds its values all through the program: a constant of the file, or a variable
+  bool variable = false;
 };
+
+// Optimisers read their numbers from one variable: hyper[kLearningRate] and so on.
+enum HyperParameter : uint32_t { kLearningRate, kBeta1, kBeta2, kEpsilon, kWeightDecay, kSteps, kHyperParameters };
 
 // The layouts of the ops' operands, outermost dimension first; N is the batch:
 //   fully_connected   x [..., K], weights [O, K], bias [O]                  -> [..., O]
 //   conv2d            x [N, H, W, I], weights [O, h, w, I/groups], bias [O] -> [N, H', W', O]
 //   conv_transpose2d  as conv2d; channel o of the output belongs to group o / (O/groups)
-//   matmul            a [..., M, K], b [..., K, L], equal leading dimensions -> [..., M, L]
+//   matmul            a [..., M, K], b [..., K, L], equal leading dimensions -> [..., M, L]; transpose_a and
+//   transpose_b
+//                     say that the last two dimensions of a or b are swapped
 //   add ... divide    a, b of equal rank, each dimension equal or 1
 //   lookup            x i8, table i8 [256] indexed by q + 128
 //   softmax           x; if it is i8, also table i32 [256] indexed by max - q
 //   resize_nearest    x [N, H, W, C], rows i32 [H'], columns i32 [W']       -> [N, H', W', C]
 //   pooling           x [N, H, W, C]                                        -> [N, H', W', C]
+//   broadcast         x of the output's rank, each dimension equal or 1
+//   mean_backward     g, as broadcast, divided by the number of elements that each value goes to
+// Backward ops take what they need of the forward op and the gradient g of its output, and give that of an input:
+//   unary_backward    v, g: v is the function's output, or its input (backward_reads_input)
+//   softmax_backward  y, g
+//   slice_backward, pad_backward, resize_nearest_backward (g, rows, columns), average_pool2d_backward   g
+//   max_pool2d_backward                x, g: to the first of equal maxima
+//   conv2d_backward_input              g, weights;  conv2d_backward_weights  x, g; without bias; so transposed ones
+// Batch normalisation (Ioffe and Szegedy 2015) over all but the last dimension, of C channels:
+//   batch_norm_statistics              x -> [3, C]: mean, variance (divided by n), variance (divided by n - 1)
+//   batch_norm                         x, statistics (rows 0 and 1 of [2, C] or [3, C]), gamma [C], beta [C]
+//   batch_norm_backward_sums           x, statistics, g -> [2, C]: gradients of beta and gamma
+//   batch_norm_backward                x, statistics, gamma, g, sums -> gradient of x, the statistics being x's own
+// Updates (their gradients may be computed, all else are variables):
+//   moving_average_update              running [2, C], statistics [3, C]: running += alpha * (mean, row 2 - running)
+//   sgd_update                         p, g, velocity, hyper: v = beta1 v + g + decay p; p -= rate v
+//   adam_update                        p, g, m, v, hyper: Adam (Kingma and Ba 2015, algorithm 1), with AdamW's decay
+//   count_step                         hyper: steps += 1
 // Weights and biases are constants; a bias may be left out. Everything else may be planned memory.
 
 // Checks the inputs and attributes of an op and says what its output is. `declared` is the output as the file (or

@@ -1,50 +1,13 @@
-// The shape and type rule of every op; op.h documents the layouts.
+// The shape and type rules of the ops; op.h documents the layouts. Those of training are in training_rule.cpp.
 #include <cmath>
 
 #include "format/op.h"
 #include "format/quantized.h"
+#include "format/shape_rule.h"
 
 namespace figment::format {
 
 namespace {
-
-using Inputs = std::span<const TensorType>;
-
-Status bad(const char* what) { return Status::error(StatusCode::kBadFile, "%s", what); }
-
-Status expect_inputs(Inputs inputs, size_t least, size_t most) {
-  if (inputs.size() >= least && inputs.size() <= most) return {};
-  return Status::error(StatusCode::kBadFile, "takes %zu to %zu inputs, has %zu", least, most, inputs.size());
-}
-
-bool same_quantization(const Quantization& a, const Quantization& b) {
-  if (a.scales.size() != b.scales.size() || a.zero_point != b.zero_point) return false;
-  for (size_t i = 0; i < a.scales.size(); ++i) {
-    if (a.scales[i] != b.scales[i]) return false;
-  }
-  return true;
-}
-
-// Activations are f32, or i8 with one scale.
-Status expect_activation(const TensorType& tensor) {
-  if (tensor.type == DataType::kF32) return {};
-  if (tensor.type == DataType::kI8 && tensor.quantization.scales.size() == 1) return {};
-  return bad("an operand must be f32, or i8 with one scale");
-}
-
-Status expect_all_f32(Inputs inputs) {
-  for (const TensorType& input : inputs) {
-    if (input.type != DataType::kF32) return bad("runs in f32 only");
-  }
-  return {};
-}
-
-Status expect_all_i8(Inputs inputs) {
-  for (const TensorType& input : inputs) {
-    if (input.type != DataType::kI8) return bad("f32 and i8 operands are mixed");
-  }
-  return {};
-}
 
 // Weights [O, ...] and an optional bias [O] of a fully connected or convolution op.
 Status check_weights(Inputs inputs) {
@@ -171,7 +134,7 @@ Result<TensorType> pooling(OpKind kind, const Window& window, Inputs inputs, con
   return output;
 }
 
-Result<TensorType> matmul(Inputs inputs, const TensorType& declared) {
+Result<TensorType> matmul(const Attributes& attributes, Inputs inputs, const TensorType& declared) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
   FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
   const Shape& a = inputs[0].shape;
@@ -180,11 +143,17 @@ Result<TensorType> matmul(Inputs inputs, const TensorType& declared) {
   for (size_t i = 0; i + 2 < a.rank(); ++i) {
     if (a[i] != b[i]) return bad("the operands' leading dimensions differ");
   }
-  if (a.from_end(0) != b.from_end(1) || b.from_end(0).per_batch) return bad("the operands' inner dimensions differ");
+  const size_t last = a.rank() - 1;
+  const auto& [rows, inner] =
+      attributes.transpose_a ? std::pair(a[last], a[last - 1]) : std::pair(a[last - 1], a[last]);
+  const auto& [depth, columns] =
+      attributes.transpose_b ? std::pair(b[last], b[last - 1]) : std::pair(b[last - 1], b[last]);
+  if (inner != depth) return bad("the operands' inner dimensions differ");
   TensorType output = declared;
   output.type = DataType::kF32;
   output.shape = a;
-  output.shape[a.rank() - 1] = b.from_end(0);
+  output.shape[last - 1] = rows;
+  output.shape[last] = columns;
   return output;
 }
 
@@ -345,7 +314,8 @@ Result<TensorType> resize_nearest(Inputs inputs) {
   return output;
 }
 
-Result<TensorType> mean(const Attributes& attributes, Inputs inputs, const TensorType& declared) {
+// mean and sum.
+Result<TensorType> reduction(const Attributes& attributes, Inputs inputs, const TensorType& declared) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
   FIGMENT_RETURN_IF_ERROR(expect_activation(inputs[0]));
   TensorType output = declared;
@@ -353,7 +323,8 @@ Result<TensorType> mean(const Attributes& attributes, Inputs inputs, const Tenso
   output.shape = inputs[0].shape;
   if (attributes.axes.rank() == 0) return bad("needs an axis");
   for (uint32_t axis : attributes.axes) {
-    if (axis >= output.shape.rank() || output.shape[axis].per_batch) return bad("an axis is out of range or the batch");
+    if (axis >= output.shape.rank()) return bad("an axis is out of range");
+    if (output.shape[axis].per_batch && output.type != DataType::kF32) return bad("the batch is reduced in f32 only");
     output.shape[axis] = {};
   }
   return output;
@@ -408,6 +379,7 @@ bool takes_clamp(OpKind kind) {
     case OpKind::kConv2d:
     case OpKind::kConvTranspose2d:
     case OpKind::kClamp: return true;
+    case OpKind::kUnaryBackward: return true;  // those of a clamp
     default: return is_binary(kind);
   }
 }
@@ -417,7 +389,7 @@ Result<TensorType> dispatch(OpKind kind, const Attributes& attributes, Inputs in
     case OpKind::kFullyConnected: return fully_connected(inputs, declared);
     case OpKind::kConv2d: return convolution(false, attributes.window, inputs, declared);
     case OpKind::kConvTranspose2d: return convolution(true, attributes.window, inputs, declared);
-    case OpKind::kMatmul: return matmul(inputs, declared);
+    case OpKind::kMatmul: return matmul(attributes, inputs, declared);
     case OpKind::kAdd:
     case OpKind::kSubtract:
     case OpKind::kMultiply:
@@ -443,12 +415,13 @@ Result<TensorType> dispatch(OpKind kind, const Attributes& attributes, Inputs in
     case OpKind::kResizeNearest: return resize_nearest(inputs);
     case OpKind::kAveragePool2d:
     case OpKind::kMaxPool2d: return pooling(kind, attributes.window, inputs, declared);
-    case OpKind::kMean: return mean(attributes, inputs, declared);
+    case OpKind::kMean: return reduction(attributes, inputs, declared);
+    case OpKind::kSum: FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs)); return reduction(attributes, inputs, declared);
+    default: return training_rule(kind, attributes, inputs, declared);
     case OpKind::kQuantize:
     case OpKind::kDequantize:
     case OpKind::kRequantize: return conversion(kind, inputs, declared);
   }
-  return bad("unknown op");
 }
 
 }  // namespace

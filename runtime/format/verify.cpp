@@ -196,8 +196,9 @@ class Verifier {
     if (!elements.within(kMaxElements)) return bad("too many elements");
     const size_t channels = length(entry->shape()) == 0 ? 1 : entry->shape()->Get(0);
     FIGMENT_RETURN_IF_ERROR(check_quantization(entry->quantization(), type, channels));
+    if (entry->variable() && type != DataType::kF32) return bad("a variable must be f32");
     const schema::Blob* blob = entry->blob();
-    if (blob == nullptr) return bad("has no values");
+    if (blob == nullptr) return entry->variable() ? Status() : bad("has no values");
     const CheckedSize bytes = elements * element_size(type);
     if (bytes.value() != blob->size()) return bad("its values do not have the length of its shape");
     if (blob->offset() % kTensorAlignment != 0) return bad("its values are misaligned");
@@ -329,7 +330,10 @@ class Verifier {
     }
     const uint32_t target = entry->outputs()->Get(0);
     if (target >= written.size()) return bad("writes tensor %u, which does not exist", target);
-    if (written[target]) return bad("writes tensor %u, which has a value already", target);
+    const bool updates = is_update(static_cast<OpKind>(entry->kind()));
+    if (updates && target != entry->inputs()->Get(0))
+      return bad("an update writes its first input, not tensor %u", target);
+    if (written[target] && !updates) return bad("writes tensor %u, which has a value already", target);
     written[target] = true;
     const TensorType declared = view.tensor(target).type;
     const OpView op = view.op(index);
@@ -346,12 +350,13 @@ class Verifier {
       }
       FIGMENT_RETURN_IF_ERROR(check_integer_ranges(op, operands, declared, view));
     }
-    if (op.kind == OpKind::kResizeNearest) {
+    if (op.kind == OpKind::kResizeNearest || op.kind == OpKind::kResizeNearestBackward) {
+      const Shape& image = op.kind == OpKind::kResizeNearest ? inputs[0].shape : declared.shape;
       for (size_t axis = 0; axis < 2; ++axis) {
         const ConstantView rows = view_.constant(static_cast<size_t>(view.tensor(op.inputs[axis + 1]).constant));
         const auto* values = static_cast<const int32_t*>(rows.data);
         for (size_t i = 0; i < rows.shape[0].extent; ++i) {
-          if (values[i] < 0 || static_cast<uint32_t>(values[i]) >= inputs[0].shape[axis + 1].extent) {
+          if (values[i] < 0 || static_cast<uint32_t>(values[i]) >= image[axis + 1].extent) {
             return bad("an index points outside the input");
           }
         }
@@ -386,6 +391,8 @@ class Verifier {
       measure(pad->before());
       measure(pad->after());
       if (pad->mode() > schema::PadMode::MAX) return bad("unknown padding mode");
+    } else if (const auto* function = entry->attributes_as_FunctionAttributes()) {
+      if (function->function() > schema::OpKind::MAX) return bad("unknown function");
     }
     if (longest > kMaxRank) return bad("has attributes for more than %zu dimensions", kMaxRank);
     return {};

@@ -26,7 +26,8 @@ class PackedWeights;  // xnnpack/packed_weights.h
 // always set; of planned memory, from Kernel::bind on.
 struct Operand {
   DataType type = DataType::kF32;
-  bool constant = false;
+  bool constant = false;  // holds its values all through a run
+  bool variable = false;  // and an update may change them
   Extents shape;
   Quantization quantization;
   void* data = nullptr;

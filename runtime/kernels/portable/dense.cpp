@@ -176,9 +176,13 @@ void conv_transpose2d(const Step& step) {
 
 void matmul(const Step& step) {
   const Extents& a_shape = step.inputs[0].shape;
-  const size_t rows = a_shape.from_end(1);
-  const size_t inner = a_shape.from_end(0);
+  const size_t rows = step.output.shape.from_end(1);
   const size_t columns = step.output.shape.from_end(0);
+  const size_t inner = a_shape.from_end(step.attributes.transpose_a ? 1 : 0);
+  const size_t a_row = step.attributes.transpose_a ? 1 : inner;
+  const size_t a_inner = step.attributes.transpose_a ? rows : 1;
+  const size_t b_inner = step.attributes.transpose_b ? 1 : columns;
+  const size_t b_column = step.attributes.transpose_b ? inner : 1;
   const size_t matrices = a_shape.elements() / (rows * inner);
   const float* a = step.inputs[0].f32();
   const float* b = step.inputs[1].f32();
@@ -187,7 +191,7 @@ void matmul(const Step& step) {
     for (size_t i = 0; i < rows; ++i) {
       for (size_t j = 0; j < columns; ++j) {
         float sum = 0;
-        for (size_t k = 0; k < inner; ++k) sum += a[i * inner + k] * b[k * columns + j];
+        for (size_t k = 0; k < inner; ++k) sum += a[i * a_row + k * a_inner] * b[k * b_inner + j * b_column];
         out[i * columns + j] = sum;
       }
     }

@@ -26,6 +26,27 @@ void mean(const Step& step);
 void quantize(const Step& step);
 void dequantize(const Step& step);
 void requantize(const Step& step);
+void sum(const Step& step);
+
+// Training; op.h says what each computes.
+void broadcast(const Step& step);  // and mean_backward
+void unary_backward(const Step& step);
+void softmax_backward(const Step& step);
+void slice_backward(const Step& step);
+void pad_backward(const Step& step);
+void resize_nearest_backward(const Step& step);
+void average_pool2d_backward(const Step& step);
+void max_pool2d_backward(const Step& step);
+void convolution_backward_input(const Step& step);    // conv2d and conv_transpose2d
+void convolution_backward_weights(const Step& step);  // conv2d and conv_transpose2d
+void batch_norm_statistics(const Step& step);
+void batch_norm(const Step& step);
+void batch_norm_backward_sums(const Step& step);
+void batch_norm_backward(const Step& step);
+void moving_average_update(const Step& step);
+void sgd_update(const Step& step);
+void adam_update(const Step& step);
+void count_step(const Step& step);
 
 // out[i] = in[...] with the output's dimension i being the input's dimension permutation[i]; elements of
 // `element_bytes` (1 or 4).

@@ -95,9 +95,9 @@ void max_pool_as(const Step& step) {
   });
 }
 
-// Reduced and kept dimensions of a mean, with the input's strides.
-struct MeanGeometry {
-  explicit MeanGeometry(const Step& step) {
+// Reduced and kept dimensions, with the input's strides.
+struct ReduceGeometry {
+  explicit ReduceGeometry(const Step& step) {
     const Extents& in = step.inputs[0].shape;
     std::array<bool, kMaxRank> reduced{};
     for (uint32_t axis : step.attributes.axes) reduced[axis] = true;
@@ -132,15 +132,15 @@ struct MeanGeometry {
 
 // store(i, sum, count) for each output element i, `sum` being over value(x).
 template <typename T, typename Sum, typename Value, typename Store>
-void reduce_mean(const Step& step, Value value, Store store) {
-  const MeanGeometry g(step);
+void reduce(const Step& step, Value value, Store store) {
+  const ReduceGeometry g(step);
   const auto* x = static_cast<const T*>(step.inputs[0].data);
   const size_t outputs = g.outer.elements();
   const size_t count = g.inner.elements();
   for (size_t i = 0; i < outputs; ++i) {
-    const T* base = x + MeanGeometry::offset(g.outer, g.outer_stride, i);
+    const T* base = x + ReduceGeometry::offset(g.outer, g.outer_stride, i);
     Sum sum = 0;
-    for (size_t j = 0; j < count; ++j) sum += value(base[MeanGeometry::offset(g.inner, g.inner_stride, j)]);
+    for (size_t j = 0; j < count; ++j) sum += value(base[ReduceGeometry::offset(g.inner, g.inner_stride, j)]);
     store(i, sum, count);
   }
 }
@@ -179,10 +179,16 @@ void max_pool2d(const Step& step) {
   step.output.type == DataType::kI8 ? max_pool_as<int8_t>(step) : max_pool_as<float>(step);
 }
 
+void sum(const Step& step) {
+  auto* out = static_cast<float*>(step.output.data);
+  reduce<float, float>(
+      step, [](float x) { return x; }, [&](size_t i, float total, size_t /*count*/) { out[i] = total; });
+}
+
 void mean(const Step& step) {
   if (step.output.type == DataType::kF32) {
     auto* out = static_cast<float*>(step.output.data);
-    reduce_mean<float, float>(
+    reduce<float, float>(
         step, [](float x) { return x; },
         [&](size_t i, float sum, size_t count) { out[i] = sum / static_cast<float>(count); });
     return;
@@ -190,7 +196,7 @@ void mean(const Step& step) {
   auto* out = static_cast<int8_t*>(step.output.data);
   const Quantization& from = step.inputs[0].quantization;
   const Quantization& to = step.output.quantization;
-  reduce_mean<int8_t, int32_t>(
+  reduce<int8_t, int32_t>(
       step, [zero = from.zero_point](int8_t q) { return q - zero; },
       [&](size_t i, int32_t sum, size_t count) {
         const float ratio = from.scale() / to.scale() / static_cast<float>(count);

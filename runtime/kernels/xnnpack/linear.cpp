@@ -64,7 +64,7 @@ class Convolution final : public Kernel {
 
 }  // namespace
 
-bool accepts_fully_connected(const Step& step) { return bounds_supported(step); }
+bool accepts_fully_connected(const Step& step) { return weights_supported(step); }
 
 Kernel* create_fully_connected(void* memory) { return new (memory) FullyConnected; }
 
@@ -73,11 +73,11 @@ bool accepts_convolution_as_fully_connected(const Step& step) {
   const Extents& x = step.inputs[0].shape;
   const bool covers = x[1] == window.kernel[0] && x[2] == window.kernel[1] && window.dilation[0] == 1 &&
                       window.dilation[1] == 1 && window.padding == std::array<uint32_t, 4>{};
-  return covers && window.groups == 1 && bounds_supported(step);
+  return covers && window.groups == 1 && weights_supported(step);
 }
 
 bool accepts_convolution(const Step& step) {
-  return bounds_supported(step) && convolution_supported(step.output.type, step.output.shape[1] * step.output.shape[2]);
+  return weights_supported(step) && convolution_supported(step.output.type, step.output.shape[1] * step.output.shape[2]);
 }
 
 Kernel* create_convolution(void* memory) { return new (memory) Convolution; }

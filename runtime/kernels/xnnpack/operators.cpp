@@ -39,7 +39,10 @@ format::IntegerBounds bounds_of(const Weights& weights) {
 
 }  // namespace
 
-bool bounds_supported(const Step& step) {
+bool weights_supported(const Step& step) {
+  for (const Operand& input : step.inputs) {
+    if (input.variable) return false;
+  }
   if (step.output.type == DataType::kF32) return step.attributes.clamp_min < step.attributes.clamp_max;
   const format::IntegerBounds bounds = bounds_of(weights_of(step));
   return bounds.low < bounds.high;

@@ -36,8 +36,9 @@ struct Weights {
 // The weights of a fully connected or convolution step.
 Weights weights_of(const Step& step);
 
-// Whether XNNPACK takes the quantisation and bounds of a step: int8 bounds must not be empty.
-bool bounds_supported(const Step& step);
+// Whether the weights of a step can be packed, being no variables, and XNNPACK takes its quantisation and bounds: int8
+// bounds must not be empty.
+bool weights_supported(const Step& step);
 
 // Whether XNNPACK's convolution of `type` to images of `pixels` works. On Cortex-A5 and A7 (32-bit ARM) it computes a
 // single int8 pixel with a kernel of another signature, which crashes: a defect of the release in Debian 13.

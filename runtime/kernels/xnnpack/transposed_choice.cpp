@@ -115,7 +115,7 @@ bool phases_apply(const Step& step) {
 }  // namespace
 
 TransposedFormulation choose_transposed(const Step& step) {
-  if (!bounds_supported(step)) return TransposedFormulation::kNone;
+  if (!weights_supported(step)) return TransposedFormulation::kNone;
   const Window& window = step.attributes.window;
   const Extents& in = step.inputs[0].shape;
   const size_t outputs = step.output.shape[3];

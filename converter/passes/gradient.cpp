@@ -1,0 +1,304 @@
+#include "passes/gradient.h"
+
+#include <array>
+
+#include "ir/builder.h"
+
+namespace figment::converter {
+
+namespace {
+
+// One node being differentiated: g is the gradient of its output.
+struct Backward {
+  Builder& build;
+  const Node& node;
+  ValueId g;
+  const std::vector<bool>& needed;
+  std::map<ValueId, ValueId>& gradients;
+
+  ValueId input(size_t i) const { return node.inputs[i]; }
+  const Shape& shape(size_t i) const { return build.shape(node.inputs[i]); }
+  bool needs(size_t i) const { return i < node.inputs.size() && needed[node.inputs[i]]; }
+
+  // Adds `gradient` to that of input i.
+  void give(size_t i, ValueId gradient) const {
+    const auto [entry, fresh] = gradients.emplace(node.inputs[i], gradient);
+    if (!fresh) entry->second = build.add(OpKind::kAdd, {entry->second, gradient});
+  }
+};
+
+using Rule = void (*)(const Backward& b);
+
+void binary(const Backward& b) {
+  const ValueId x = b.input(0);
+  const ValueId y = b.input(1);
+  Builder& build = b.build;
+  const auto give = [&](size_t i, ValueId gradient) { b.give(i, build.sum_to(gradient, b.shape(i))); };
+  switch (b.node.kind) {
+    case OpKind::kAdd:
+      if (b.needs(0)) give(0, b.g);
+      if (b.needs(1)) give(1, b.g);
+      return;
+    case OpKind::kSubtract:
+      if (b.needs(0)) give(0, b.g);
+      if (b.needs(1)) give(1, build.add(OpKind::kNegate, {b.g}));
+      return;
+    case OpKind::kMultiply:
+      if (b.needs(0)) give(0, build.add(OpKind::kMultiply, {b.g, y}));
+      if (b.needs(1)) give(1, build.add(OpKind::kMultiply, {b.g, x}));
+      return;
+    default: {  // x / y
+      const ValueId quotient = build.add(OpKind::kDivide, {b.g, y});
+      if (b.needs(0)) give(0, quotient);
+      if (b.needs(1)) {
+        const ValueId product = build.add(OpKind::kMultiply, {quotient, build.add(OpKind::kDivide, {x, y})});
+        give(1, build.add(OpKind::kNegate, {product}));
+      }
+    }
+  }
+}
+
+void unary(const Backward& b) {
+  Attributes attributes = b.node.attributes;
+  attributes.function = b.node.kind;
+  if ((b.node.kind == OpKind::kLeakyRelu || b.node.kind == OpKind::kElu) && attributes.alpha < 0) {
+    throw Error("node " + b.node.name + ": its gradient needs a slope (alpha) of at least 0");
+  }
+  const ValueId value = format::backward_reads_input(b.node.kind) ? b.input(0) : b.node.output;
+  b.give(0, b.build.add(OpKind::kUnaryBackward, {value, b.g}, attributes));
+}
+
+void fully_connected(const Backward& b) {
+  const ValueId g = b.build.rows(b.g);
+  if (b.needs(0)) b.give(0, b.build.reshape(b.build.matmul(g, false, b.input(1), false), b.shape(0)));
+  if (b.needs(1)) b.give(1, b.build.matmul(g, true, b.build.rows(b.input(0)), false));
+  if (b.needs(2)) b.give(2, b.build.reshape(b.build.sum(g, {0}), b.shape(2)));
+}
+
+// y = op(a) op(b), where op transposes or does not.
+void matmul(const Backward& b) {
+  const bool ta = b.node.attributes.transpose_a;
+  const bool tb = b.node.attributes.transpose_b;
+  const ValueId left = b.input(0);
+  const ValueId right = b.input(1);
+  if (b.needs(0)) b.give(0, ta ? b.build.matmul(right, tb, b.g, true) : b.build.matmul(b.g, false, right, !tb));
+  if (b.needs(1)) b.give(1, tb ? b.build.matmul(b.g, true, left, ta) : b.build.matmul(left, !ta, b.g, false));
+}
+
+void convolution(const Backward& b) {
+  const bool transposed = b.node.kind == OpKind::kConvTranspose2d;
+  Attributes attributes;
+  attributes.window = b.node.attributes.window;
+  if (b.needs(0)) {
+    const OpKind kind = transposed ? OpKind::kConvTranspose2dBackwardInput : OpKind::kConv2dBackwardInput;
+    b.give(0, b.build.add_shaped(kind, {b.g, b.input(1)}, b.shape(0), attributes));
+  }
+  if (b.needs(1)) {
+    const OpKind kind = transposed ? OpKind::kConvTranspose2dBackwardWeights : OpKind::kConv2dBackwardWeights;
+    b.give(1, b.build.add_shaped(kind, {b.input(0), b.g}, b.shape(1), attributes));
+  }
+  if (b.needs(2)) b.give(2, b.build.reshape(b.build.sum(b.build.rows(b.g), {0}), b.shape(2)));
+}
+
+void softmax(const Backward& b) {
+  b.give(0, b.build.add(OpKind::kSoftmaxBackward, {b.node.output, b.g}, b.node.attributes));
+}
+
+void concat(const Backward& b) {
+  const size_t axis = b.node.attributes.axes[0];
+  uint32_t start = 0;
+  for (size_t i = 0; i < b.node.inputs.size(); ++i) {
+    const uint32_t extent = b.shape(i)[axis].extent;
+    if (b.needs(i)) b.give(i, b.build.slice(b.g, axis, start, extent));
+    start += extent;
+  }
+}
+
+void slice(const Backward& b) {
+  b.give(0, b.build.add_shaped(OpKind::kSliceBackward, {b.g}, b.shape(0), b.node.attributes));
+}
+
+void pad(const Backward& b) {
+  b.give(0, b.build.add_shaped(OpKind::kPadBackward, {b.g}, b.shape(0), b.node.attributes));
+}
+
+void reshape(const Backward& b) { b.give(0, b.build.reshape(b.g, b.shape(0))); }
+
+void transpose(const Backward& b) {
+  Attributes inverse;
+  inverse.permutation = b.node.attributes.permutation;
+  for (uint32_t i = 0; i < inverse.permutation.rank(); ++i) inverse.permutation[b.node.attributes.permutation[i]] = i;
+  b.give(0, b.build.add(OpKind::kTranspose, {b.g}, inverse));
+}
+
+void resize_nearest(const Backward& b) {
+  b.give(0, b.build.add_shaped(OpKind::kResizeNearestBackward, {b.g, b.input(1), b.input(2)}, b.shape(0)));
+}
+
+void average_pool2d(const Backward& b) {
+  b.give(0, b.build.add_shaped(OpKind::kAveragePool2dBackward, {b.g}, b.shape(0), b.node.attributes));
+}
+
+void max_pool2d(const Backward& b) {
+  b.give(0, b.build.add(OpKind::kMaxPool2dBackward, {b.input(0), b.g}, b.node.attributes));
+}
+
+void mean(const Backward& b) { b.give(0, b.build.add_shaped(OpKind::kMeanBackward, {b.g}, b.shape(0))); }
+
+void sum(const Backward& b) { b.give(0, b.build.add_shaped(OpKind::kBroadcast, {b.g}, b.shape(0))); }
+
+void broadcast(const Backward& b) { b.give(0, b.build.sum_to(b.g, b.shape(0))); }
+
+// With the statistics of its own input, or with statistics that are constants.
+void batch_norm(const Backward& b) {
+  Builder& build = b.build;
+  const ValueId x = b.input(0);
+  const ValueId statistics = b.input(1);
+  const ValueId gamma = b.input(2);
+  Attributes epsilon;
+  epsilon.alpha = b.node.attributes.alpha;
+  const Dimension channels = b.shape(2)[0];
+  const ValueId sums = build.add(OpKind::kBatchNormBackwardSums, {x, statistics, b.g}, epsilon);
+  if (b.needs(3)) b.give(3, build.reshape(build.slice(sums, 0, 0, 1), {channels}));
+  if (b.needs(2)) b.give(2, build.reshape(build.slice(sums, 0, 1, 1), {channels}));
+  if (!b.needs(0)) return;
+  if (!build.graph()[statistics].is_constant()) {
+    const int32_t producer = build.graph().producers()[statistics];
+    const bool own = producer >= 0 && build.graph().nodes[static_cast<size_t>(producer)].inputs[0] == x;
+    if (!own) throw Error("node " + b.node.name + ": its statistics must be constants or those of its own input");
+    b.give(0, build.add(OpKind::kBatchNormBackward, {x, statistics, gamma, b.g, sums}, epsilon));
+    return;
+  }
+  const ValueId variance = build.reshape(build.slice(statistics, 0, 1, 1), {channels});
+  const ValueId deviation = build.add(OpKind::kSqrt, {build.with_number(OpKind::kAdd, variance, epsilon.alpha)});
+  Shape scale;
+  for (size_t i = 0; i + 1 < b.shape(0).rank(); ++i) scale.push_back({});
+  scale.push_back(channels);
+  const ValueId factor = build.reshape(build.add(OpKind::kDivide, {gamma, deviation}), scale);
+  b.give(0, build.add(OpKind::kMultiply, {b.g, factor}));
+}
+
+// A rule, or the reason why there is none.
+struct Entry {
+  Rule rule = nullptr;
+  const char* reason = "";
+};
+
+constexpr Entry rule(Rule rule) { return {rule, ""}; }
+constexpr Entry none(const char* reason) { return {nullptr, reason}; }
+
+constexpr const char* kRounds = "it rounds to integers";
+constexpr const char* kSecond = "it is part of a gradient, and second derivatives are not supported";
+constexpr const char* kUpdates = "it changes a variable";
+
+// In the order of OpKind.
+constexpr std::array<Entry, format::kOpKindCount> kRules = {
+    rule(fully_connected),                         // fully_connected
+    rule(convolution),                             // conv2d
+    rule(convolution),                             // conv_transpose2d
+    rule(matmul),                                  // matmul
+    rule(binary),                                  // add
+    rule(binary),                                  // subtract
+    rule(binary),                                  // multiply
+    rule(binary),                                  // divide
+    rule(unary),                                   // clamp
+    rule(unary),                                   // leaky_relu
+    rule(unary),                                   // elu
+    rule(unary),                                   // sigmoid
+    rule(unary),                                   // tanh
+    rule(unary),                                   // exp
+    rule(unary),                                   // log
+    rule(unary),                                   // sqrt
+    rule(unary),                                   // abs
+    rule(unary),                                   // negate
+    rule(unary),                                   // softplus
+    none(kRounds),                                 // lookup
+    rule(softmax),                                 // softmax
+    rule(concat),                                  // concat
+    rule(slice),                                   // slice
+    rule(pad),                                     // pad
+    rule(reshape),                                 // reshape
+    rule(transpose),                               // transpose
+    rule(resize_nearest),                          // resize_nearest
+    rule(average_pool2d),                          // average_pool2d
+    rule(max_pool2d),                              // max_pool2d
+    rule(mean),                                    // mean
+    none(kRounds),                                 // quantize
+    none(kRounds),                                 // dequantize
+    none(kRounds),                                 // requantize
+    rule(sum),                                     // sum
+    rule(broadcast),                               // broadcast
+    none(kSecond),                                 // mean_backward
+    none(kSecond),                                 // unary_backward
+    none(kSecond),                                 // softmax_backward
+    none(kSecond),                                 // slice_backward
+    none(kSecond),                                 // pad_backward
+    none(kSecond),                                 // resize_nearest_backward
+    none(kSecond),                                 // average_pool2d_backward
+    none(kSecond),                                 // max_pool2d_backward
+    none(kSecond),                                 // conv2d_backward_input
+    none(kSecond),                                 // conv2d_backward_weights
+    none(kSecond),                                 // conv_transpose2d_backward_input
+    none(kSecond),                                 // conv_transpose2d_backward_weights
+    none("its gradient is part of batch_norm's"),  // batch_norm_statistics
+    rule(batch_norm),                              // batch_norm
+    none(kSecond),                                 // batch_norm_backward_sums
+    none(kSecond),                                 // batch_norm_backward
+    none(kUpdates),                                // moving_average_update
+    none(kUpdates),                                // sgd_update
+    none(kUpdates),                                // adam_update
+    none(kUpdates),                                // count_step
+};
+
+const Entry& entry_of(OpKind kind) { return kRules[static_cast<size_t>(kind)]; }
+
+}  // namespace
+
+std::string no_gradient_reason(OpKind kind) { return entry_of(kind).reason; }
+
+Gradients differentiate(Graph* graph, const Gradients& seeds, const std::set<ValueId>& wanted) {
+  std::vector<bool> needed(graph->values.size());
+  for (ValueId id : wanted) needed[id] = true;
+  for (const Node& node : graph->nodes) {
+    for (ValueId id : node.inputs) {
+      if (needed[id]) needed[node.output] = true;
+    }
+  }
+  Gradients gradients;
+  for (const auto& [value, gradient] : seeds) {
+    if (needed[value]) gradients[value] = gradient;
+  }
+  for (size_t i = graph->nodes.size(); i > 0; --i) {
+    const Node node = graph->nodes[i - 1];
+    const auto found = gradients.find(node.output);
+    if (found == gradients.end() || format::is_update(node.kind)) continue;
+    // A wanted value that is computed: nothing behind it may be needed.
+    bool any = false;
+    for (ValueId id : node.inputs) any = any || needed[id];
+    if (!any) continue;
+    Builder build(graph, node.name + ".gradient");
+    const Entry& entry = entry_of(node.kind);
+    if (entry.rule == nullptr) {
+      throw Error("node " + node.name + " (" + format::name_of(node.kind) + ") has no gradient: " + entry.reason);
+    }
+    ValueId g = found->second;
+    Node bare = node;
+    if (node.attributes.clamps() && node.kind != OpKind::kClamp) {
+      Attributes clamp;
+      clamp.function = OpKind::kClamp;
+      clamp.clamp_min = node.attributes.clamp_min;
+      clamp.clamp_max = node.attributes.clamp_max;
+      g = build.add(OpKind::kUnaryBackward, {node.output, g}, clamp);
+      bare.attributes.clamp_min = Attributes().clamp_min;
+      bare.attributes.clamp_max = Attributes().clamp_max;
+    }
+    entry.rule({build, bare, g, needed, gradients});
+  }
+  Gradients result;
+  for (ValueId id : wanted) {
+    if (const auto found = gradients.find(id); found != gradients.end()) result.insert(*found);
+  }
+  return result;
+}
+
+}  // namespace figment::converter

@@ -1,0 +1,201 @@
+// The shape and type rules of the ops that only training needs: gradients, batch normalisation, updates.
+#include <cmath>
+#include <initializer_list>
+
+#include "format/shape_rule.h"
+
+namespace figment::format {
+
+namespace {
+
+// The gradient of an input with the declared shape, from f32 operands.
+Result<TensorType> gradient(Inputs inputs, size_t count, const TensorType& declared) {
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, count, count));
+  TensorType output = declared;
+  output.type = DataType::kF32;
+  return output;
+}
+
+// A backward op whose declared output, put through the forward rule `kind`, gives a tensor of g's shape.
+Status check_forward(OpKind kind, const Attributes& attributes, std::initializer_list<TensorType> forward_inputs,
+                     const TensorType& g) {
+  const Result<TensorType> forward = infer_output(kind, attributes, {forward_inputs.begin(), forward_inputs.size()}, g);
+  if (!forward.ok()) return forward.status();
+  if (forward->shape != g.shape) return bad("the gradient does not have the shape of the forward op's output");
+  return {};
+}
+
+TensorType plain(const Shape& shape, bool constant = false) {
+  TensorType type;
+  type.shape = shape;
+  type.constant = constant;
+  return type;
+}
+
+Result<TensorType> backward(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
+  for (const TensorType& input : inputs) {
+    if (input.type == DataType::kI8) return bad("runs in f32 only");
+  }
+  const TensorType x = plain(declared.shape);
+  switch (kind) {
+    case OpKind::kUnaryBackward: {
+      if (!is_unary_function(attributes.function)) return bad("is not of a unary function");
+      if (!std::isfinite(attributes.alpha)) return bad("alpha is not finite");
+      Result<TensorType> output = gradient(inputs, 2, inputs[0]);
+      if (output.ok() && inputs[0].shape != inputs[1].shape) return bad("the operands differ in shape");
+      return output;
+    }
+    case OpKind::kSoftmaxBackward: {
+      Result<TensorType> output = gradient(inputs, 2, inputs[0]);
+      if (!output.ok()) return output;
+      FIGMENT_RETURN_IF_ERROR(check_forward(OpKind::kSoftmax, attributes, {plain(inputs[0].shape)}, inputs[1]));
+      return output;
+    }
+    case OpKind::kSliceBackward:
+      FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
+      FIGMENT_RETURN_IF_ERROR(check_forward(OpKind::kSlice, attributes, {x}, inputs[0]));
+      return gradient(inputs, 1, declared);
+    case OpKind::kPadBackward:
+      FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
+      FIGMENT_RETURN_IF_ERROR(check_forward(OpKind::kPad, attributes, {x}, inputs[0]));
+      return gradient(inputs, 1, declared);
+    case OpKind::kResizeNearestBackward:
+      FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 3, 3));
+      FIGMENT_RETURN_IF_ERROR(check_forward(OpKind::kResizeNearest, attributes, {x, inputs[1], inputs[2]}, inputs[0]));
+      return gradient(inputs, 3, declared);
+    case OpKind::kAveragePool2dBackward:
+      FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
+      FIGMENT_RETURN_IF_ERROR(check_forward(OpKind::kAveragePool2d, attributes, {x}, inputs[0]));
+      return gradient(inputs, 1, declared);
+    case OpKind::kMaxPool2dBackward:
+      FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
+      FIGMENT_RETURN_IF_ERROR(check_forward(OpKind::kMaxPool2d, attributes, {inputs[0]}, inputs[1]));
+      return gradient(inputs, 2, inputs[0]);
+    case OpKind::kConv2dBackwardInput:
+    case OpKind::kConvTranspose2dBackwardInput: {
+      const OpKind forward = kind == OpKind::kConv2dBackwardInput ? OpKind::kConv2d : OpKind::kConvTranspose2d;
+      FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
+      FIGMENT_RETURN_IF_ERROR(check_forward(forward, attributes, {x, plain(inputs[1].shape, true)}, inputs[0]));
+      return gradient(inputs, 2, declared);
+    }
+    default: {
+      const OpKind forward = kind == OpKind::kConv2dBackwardWeights ? OpKind::kConv2d : OpKind::kConvTranspose2d;
+      FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
+      FIGMENT_RETURN_IF_ERROR(check_forward(forward, attributes, {inputs[0], plain(declared.shape, true)}, inputs[1]));
+      return gradient(inputs, 2, declared);
+    }
+  }
+}
+
+bool is_table_of(const Shape& shape, uint32_t least_rows, uint32_t most_rows, const Dimension& channels) {
+  return shape.rank() == 2 && !shape[0].per_batch && shape[0].extent >= least_rows && shape[0].extent <= most_rows &&
+         shape[1] == channels;
+}
+
+Result<TensorType> batch_norm(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
+  const size_t count = kind == OpKind::kBatchNormStatistics     ? 1
+                       : kind == OpKind::kBatchNorm             ? 4
+                       : kind == OpKind::kBatchNormBackwardSums ? 3
+                                                                : 5;
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, count, count));
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  const Shape& x = inputs[0].shape;
+  if (x.rank() < 2 || x.from_end(0).per_batch) return bad("needs an input of rank 2 or more with constant channels");
+  const Dimension channels = x.from_end(0);
+  TensorType output = declared;
+  output.type = DataType::kF32;
+  output.shape = x;
+  if (kind == OpKind::kBatchNormStatistics) {
+    output.shape = {{3, false}, channels};
+    return output;
+  }
+  if (!(attributes.alpha > 0) || !std::isfinite(attributes.alpha)) return bad("epsilon must be positive");
+  if (!is_table_of(inputs[1].shape, 2, 3, channels)) return bad("needs statistics [2, C] or [3, C]");
+  const auto per_channel = [&](const TensorType& tensor) {
+    return tensor.shape.rank() == 1 && tensor.shape[0] == channels;
+  };
+  switch (kind) {
+    case OpKind::kBatchNorm:
+      if (!per_channel(inputs[2]) || !per_channel(inputs[3])) return bad("gamma and beta need one value per channel");
+      return output;
+    case OpKind::kBatchNormBackwardSums:
+      if (inputs[2].shape != x) return bad("the gradient does not have the input's shape");
+      output.shape = {{2, false}, channels};
+      return output;
+    default:
+      if (!per_channel(inputs[2]) || inputs[3].shape != x || !is_table_of(inputs[4].shape, 2, 2, channels)) {
+        return bad("needs gamma [C], the gradient of the output, and sums [2, C]");
+      }
+      return output;
+  }
+}
+
+Result<TensorType> broadcast(Inputs inputs, const TensorType& declared) {
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  const Shape& x = inputs[0].shape;
+  if (x.rank() != declared.shape.rank()) return bad("the rank changes");
+  for (size_t i = 0; i < x.rank(); ++i) {
+    if (x[i] != declared.shape[i] && x[i] != Dimension{}) return bad("only dimensions of 1 can grow");
+  }
+  return gradient(inputs, 1, declared);
+}
+
+Result<TensorType> update(OpKind kind, const Attributes& attributes, Inputs inputs) {
+  const size_t count = kind == OpKind::kMovingAverageUpdate ? 2
+                       : kind == OpKind::kSgdUpdate         ? 4
+                       : kind == OpKind::kAdamUpdate        ? 5
+                                                            : 1;
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, count, count));
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  for (size_t i = 0; i < count; ++i) {
+    if (i != 1 && !inputs[i].variable) return bad("what it changes must be variables");
+  }
+  const TensorType& hyper = inputs[count - 1];
+  const bool optimizer = kind == OpKind::kSgdUpdate || kind == OpKind::kAdamUpdate;
+  if (kind != OpKind::kMovingAverageUpdate && (hyper.shape.rank() != 1 || hyper.shape[0].extent != kHyperParameters)) {
+    return bad("the hyperparameters do not have their number");
+  }
+  for (size_t i = 1; optimizer && i + 1 < count; ++i) {
+    if (inputs[i].shape != inputs[0].shape) return bad("the gradient or the state does not have the parameter's shape");
+  }
+  if (kind == OpKind::kMovingAverageUpdate) {
+    if (!(attributes.alpha >= 0 && attributes.alpha <= 1)) return bad("the weight must be in [0, 1]");
+    if (inputs[0].shape.rank() != 2 || inputs[0].shape[0].extent != 2 || inputs[1].shape.rank() != 2 ||
+        inputs[1].shape[0].extent != 3 || inputs[0].shape[1] != inputs[1].shape[1]) {
+      return bad("needs running statistics [2, C] and statistics [3, C]");
+    }
+  }
+  return inputs[0];
+}
+
+}  // namespace
+
+Result<TensorType> training_rule(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
+  switch (kind) {
+    case OpKind::kBroadcast:
+    case OpKind::kMeanBackward: return broadcast(inputs, declared);
+    case OpKind::kUnaryBackward:
+    case OpKind::kSoftmaxBackward:
+    case OpKind::kSliceBackward:
+    case OpKind::kPadBackward:
+    case OpKind::kResizeNearestBackward:
+    case OpKind::kAveragePool2dBackward:
+    case OpKind::kMaxPool2dBackward:
+    case OpKind::kConv2dBackwardInput:
+    case OpKind::kConv2dBackwardWeights:
+    case OpKind::kConvTranspose2dBackwardInput:
+    case OpKind::kConvTranspose2dBackwardWeights: return backward(kind, attributes, inputs, declared);
+    case OpKind::kBatchNormStatistics:
+    case OpKind::kBatchNorm:
+    case OpKind::kBatchNormBackwardSums:
+    case OpKind::kBatchNormBackward: return batch_norm(kind, attributes, inputs, declared);
+    case OpKind::kMovingAverageUpdate:
+    case OpKind::kSgdUpdate:
+    case OpKind::kAdamUpdate:
+    case OpKind::kCountStep: return update(kind, attributes, inputs);
+    default: return bad("unknown op");
+  }
+}
+
+}  // namespace figment::format

@@ -1,0 +1,287 @@
+#include "double_reference.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+namespace figment::test {
+
+using converter::Graph;
+using converter::Node;
+using converter::OpKind;
+using converter::ValueId;
+
+namespace {
+
+// A tensor with access by position.
+struct Tensor {
+  Extents shape;
+  const Doubles* values = nullptr;
+
+  size_t offset(const std::vector<size_t>& position) const {
+    size_t result = 0;
+    for (size_t i = 0; i < shape.rank(); ++i) result = result * shape[i] + (shape[i] == 1 ? 0 : position[i]);
+    return result;
+  }
+  double at(const std::vector<size_t>& position) const { return (*values)[offset(position)]; }
+};
+
+// Every position of a shape, row-major.
+void for_each(const Extents& shape, const std::function<void(const std::vector<size_t>&)>& call) {
+  std::vector<size_t> position(shape.rank());
+  for (size_t i = 0; i < shape.elements(); ++i) {
+    call(position);
+    for (size_t d = shape.rank(); d > 0; --d) {
+      if (++position[d - 1] < shape[d - 1]) break;
+      position[d - 1] = 0;
+    }
+  }
+}
+
+Doubles map_positions(const Extents& shape, const std::function<double(const std::vector<size_t>&)>& value) {
+  Doubles result;
+  for_each(shape, [&](const auto& position) { result.push_back(value(position)); });
+  return result;
+}
+
+double unary(const Node& node, double x) {
+  const auto& a = node.attributes;
+  switch (node.kind) {
+    case OpKind::kClamp: return std::clamp<double>(x, a.clamp_min, a.clamp_max);
+    case OpKind::kLeakyRelu: return x < 0 ? a.alpha * x : x;
+    case OpKind::kElu: return x < 0 ? a.alpha * (std::exp(x) - 1) : x;
+    case OpKind::kSigmoid: return 1 / (1 + std::exp(-x));
+    case OpKind::kTanh: return std::tanh(x);
+    case OpKind::kExp: return std::exp(x);
+    case OpKind::kLog: return std::log(x);
+    case OpKind::kSqrt: return std::sqrt(x);
+    case OpKind::kAbs: return std::fabs(x);
+    case OpKind::kNegate: return -x;
+    default: return std::log(1 + std::exp(x));
+  }
+}
+
+// The position in one axis of an input that tap k of output position p reads, or -1.
+int64_t window_source(const format::Window& w, size_t axis, size_t p, size_t k, size_t extent) {
+  const auto at = static_cast<int64_t>(p * w.stride[axis] + k * w.dilation[axis]) - w.padding[axis];
+  return at >= 0 && at < static_cast<int64_t>(extent) ? at : -1;
+}
+
+class Evaluator {
+ public:
+  Evaluator(const Graph& graph, size_t batch) : graph_(graph), batch_(batch) {}
+
+  Doubles run(const Node& node, const std::map<ValueId, Doubles>& values) const {
+    std::vector<Tensor> in;
+    for (ValueId id : node.inputs) in.push_back({extents(id), &values.at(id)});
+    const Extents shape = extents(node.output);
+    Doubles out = compute(node, in, shape);
+    if (node.attributes.clamps()) {
+      for (double& y : out) y = std::clamp<double>(y, node.attributes.clamp_min, node.attributes.clamp_max);
+    }
+    return out;
+  }
+
+  Extents extents(ValueId id) const { return resolve_extents(graph_[id].shape, batch_); }
+
+ private:
+  static Doubles compute(const Node& node, const std::vector<Tensor>& in, const Extents& shape) {
+    const auto& a = node.attributes;
+    const format::Window& w = a.window;
+    if (format::is_unary_function(node.kind)) {
+      Doubles out;
+      for (double x : *in[0].values) out.push_back(unary(node, x));
+      return out;
+    }
+    switch (node.kind) {
+      case OpKind::kAdd: return map_positions(shape, [&](const auto& p) { return in[0].at(p) + in[1].at(p); });
+      case OpKind::kSubtract: return map_positions(shape, [&](const auto& p) { return in[0].at(p) - in[1].at(p); });
+      case OpKind::kMultiply: return map_positions(shape, [&](const auto& p) { return in[0].at(p) * in[1].at(p); });
+      case OpKind::kDivide: return map_positions(shape, [&](const auto& p) { return in[0].at(p) / in[1].at(p); });
+      case OpKind::kBroadcast: return map_positions(shape, [&](const auto& p) { return in[0].at(p); });
+      case OpKind::kReshape: return *in[0].values;
+      case OpKind::kFullyConnected: {
+        const size_t depth = in[1].shape[1];
+        const size_t outputs = in[1].shape[0];
+        Doubles out;
+        for (size_t i = 0; i < shape.elements(); ++i) {
+          double sum = in.size() == 3 ? (*in[2].values)[i % outputs] : 0;
+          for (size_t k = 0; k < depth; ++k)
+            sum += (*in[0].values)[i / outputs * depth + k] * (*in[1].values)[i % outputs * depth + k];
+          out.push_back(sum);
+        }
+        return out;
+      }
+      case OpKind::kMatmul:
+        return map_positions(shape, [&](const auto& p) {
+          auto left = p;
+          auto right = p;
+          const size_t last = p.size() - 1;
+          const size_t depth = in[0].shape[a.transpose_a ? last - 1 : last];
+          double sum = 0;
+          for (size_t k = 0; k < depth; ++k) {
+            left[last - 1] = a.transpose_a ? k : p[last - 1];
+            left[last] = a.transpose_a ? p[last - 1] : k;
+            right[last - 1] = a.transpose_b ? p[last] : k;
+            right[last] = a.transpose_b ? k : p[last];
+            sum += in[0].at(left) * in[1].at(right);
+          }
+          return sum;
+        });
+      case OpKind::kConv2d:
+      case OpKind::kConvTranspose2d: {
+        const bool transposed = node.kind == OpKind::kConvTranspose2d;
+        Doubles out = map_positions(shape, [&](const auto& p) { return in.size() == 3 ? (*in[2].values)[p[3]] : 0.0; });
+        const size_t group_in = in[0].shape[3] / w.groups;
+        const size_t group_out = shape[3] / w.groups;
+        // Small: a convolution's output, a transposed convolution's input.
+        const Extents& small = transposed ? in[0].shape : shape;
+        const Extents& large = transposed ? shape : in[0].shape;
+        for_each({small[0], small[1], small[2], w.kernel[0], w.kernel[1]}, [&](const auto& p) {
+          const int64_t y = window_source(w, 0, p[1], p[3], large[1]);
+          const int64_t x = window_source(w, 1, p[2], p[4], large[2]);
+          if (y < 0 || x < 0) return;
+          const std::vector<size_t> big = {p[0], static_cast<size_t>(y), static_cast<size_t>(x), 0};
+          const std::vector<size_t> little = {p[0], p[1], p[2], 0};
+          for (size_t o = 0; o < shape[3]; ++o) {
+            for (size_t i = 0; i < group_in; ++i) {
+              const size_t channel = o / group_out * group_in + i;
+              const double weight = in[1].at({o, p[3], p[4], i});
+              auto from = transposed ? little : big;
+              auto to = transposed ? big : little;
+              from[3] = channel;
+              to[3] = o;
+              out[Tensor{shape, nullptr}.offset(to)] += in[0].at(from) * weight;
+            }
+          }
+        });
+        return out;
+      }
+      case OpKind::kSoftmax:
+        return map_positions(shape, [&](const auto& p) {
+          auto q = p;
+          double sum = 0;
+          for (q[a.axes[0]] = 0; q[a.axes[0]] < shape[a.axes[0]]; ++q[a.axes[0]]) sum += std::exp(in[0].at(q));
+          return std::exp(in[0].at(p)) / sum;
+        });
+      case OpKind::kConcat:
+        return map_positions(shape, [&](const auto& p) {
+          auto q = p;
+          size_t i = 0;
+          while (q[a.axes[0]] >= in[i].shape[a.axes[0]]) q[a.axes[0]] -= in[i++].shape[a.axes[0]];
+          return in[i].at(q);
+        });
+      case OpKind::kSlice:
+        return map_positions(shape, [&](const auto& p) {
+          auto q = p;
+          for (size_t i = 0; i < q.size(); ++i) q[i] = a.starts[i] + p[i] * a.steps[i];
+          return in[0].at(q);
+        });
+      case OpKind::kPad:
+        return map_positions(shape, [&](const auto& p) {
+          auto q = p;
+          for (size_t i = 0; i < q.size(); ++i) {
+            auto at = static_cast<int64_t>(p[i]) - a.before[i];
+            const auto last = static_cast<int64_t>(in[0].shape[i]) - 1;
+            if (at < 0 || at > last) {
+              if (a.pad_mode == format::PadMode::kConstant) return static_cast<double>(a.pad_value);
+              at = a.pad_mode == format::PadMode::kEdge ? std::clamp<int64_t>(at, 0, last)
+                   : at < 0                             ? -at
+                                                        : 2 * last - at;
+            }
+            q[i] = static_cast<size_t>(at);
+          }
+          return in[0].at(q);
+        });
+      case OpKind::kTranspose:
+        return map_positions(shape, [&](const auto& p) {
+          auto q = p;
+          for (size_t i = 0; i < q.size(); ++i) q[a.permutation[i]] = p[i];
+          return in[0].at(q);
+        });
+      case OpKind::kResizeNearest:
+        return map_positions(shape, [&](const auto& p) {
+          return in[0].at(
+              {p[0], static_cast<size_t>((*in[1].values)[p[1]]), static_cast<size_t>((*in[2].values)[p[2]]), p[3]});
+        });
+      case OpKind::kAveragePool2d:
+      case OpKind::kMaxPool2d:
+        return map_positions(shape, [&](const auto& p) {
+          double sum = 0;
+          double largest = -INFINITY;
+          double count = 0;
+          for_each({w.kernel[0], w.kernel[1]}, [&](const auto& k) {
+            const int64_t y = window_source(w, 0, p[1], k[0], in[0].shape[1]);
+            const int64_t x = window_source(w, 1, p[2], k[1], in[0].shape[2]);
+            if (y < 0 || x < 0) {
+              count += w.count_padding ? 1 : 0;  // every tap of the tests' windows lies inside the padded image
+              return;
+            }
+            ++count;
+            const double value = in[0].at({p[0], static_cast<size_t>(y), static_cast<size_t>(x), p[3]});
+            sum += value;
+            largest = std::max(largest, value);
+          });
+          return node.kind == OpKind::kMaxPool2d ? largest : sum / count;
+        });
+      case OpKind::kMean:
+      case OpKind::kSum: {
+        Doubles out(shape.elements());
+        for_each(in[0].shape, [&](const auto& p) { out[Tensor{shape, nullptr}.offset(p)] += in[0].at(p); });
+        const double count = static_cast<double>(in[0].shape.elements()) / static_cast<double>(out.size());
+        if (node.kind == OpKind::kMean) {
+          for (double& y : out) y /= count;
+        }
+        return out;
+      }
+      case OpKind::kBatchNormStatistics: {
+        const size_t channels = in[0].shape.from_end(0);
+        const size_t rows = in[0].values->size() / channels;
+        Doubles out(3 * channels);
+        for (size_t c = 0; c < channels; ++c) {
+          for (size_t r = 0; r < rows; ++r) out[c] += (*in[0].values)[r * channels + c] / static_cast<double>(rows);
+          double squares = 0;
+          for (size_t r = 0; r < rows; ++r) squares += std::pow((*in[0].values)[r * channels + c] - out[c], 2);
+          out[channels + c] = squares / static_cast<double>(rows);
+          out[2 * channels + c] = squares / static_cast<double>(rows - 1);
+        }
+        return out;
+      }
+      case OpKind::kBatchNorm: {
+        const size_t channels = in[2].values->size();
+        Doubles out;
+        for (size_t i = 0; i < in[0].values->size(); ++i) {
+          const size_t c = i % channels;
+          const double deviation = std::sqrt((*in[1].values)[channels + c] + a.alpha);
+          out.push_back(((*in[0].values)[i] - (*in[1].values)[c]) / deviation * (*in[2].values)[c] +
+                        (*in[3].values)[c]);
+        }
+        return out;
+      }
+      default: throw std::runtime_error(std::string("no double-precision reference for ") + format::name_of(node.kind));
+    }
+  }
+
+  const Graph& graph_;
+  size_t batch_;
+};
+
+}  // namespace
+
+std::map<ValueId, Doubles> evaluate(const Graph& graph, std::map<ValueId, Doubles> values, size_t batch) {
+  for (ValueId id = 0; id < graph.values.size(); ++id) {
+    const converter::Value& value = graph[id];
+    if (!value.is_constant() || values.contains(id)) continue;
+    if (value.type == format::DataType::kI32) {
+      const auto* integers = reinterpret_cast<const int32_t*>(value.constant->bytes.data());
+      values[id].assign(integers, integers + value.elements());
+    } else {
+      values[id].assign(value.f32().begin(), value.f32().end());
+    }
+  }
+  const Evaluator evaluator(graph, batch);
+  for (const Node& node : graph.nodes) values[node.output] = evaluator.run(node, values);
+  return values;
+}
+
+}  // namespace figment::test

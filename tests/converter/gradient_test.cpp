@@ -1,0 +1,339 @@
+// Every gradient rule against central differences of the forward op in double precision, on the best kernels and on the
+// portable ones.
+#include "passes/gradient.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "double_reference.h"
+#include "ir/builder.h"
+#include "ir/runner.h"
+#include "support.h"
+#include "write/write_model.h"
+
+using namespace figment;
+using namespace figment::converter;
+using figment::test::Doubles;
+
+namespace {
+
+constexpr size_t kBatch = 3;
+
+// A program under construction whose tensors hold random values.
+class Case {
+ public:
+  explicit Case(uint64_t seed) : random_(seed) { graph.name = "run"; }
+
+  // An input of the program with values in [low, high), none nearer to 0 than 0.05 (where some functions have no
+  // derivative).
+  ValueId input(const Shape& shape, double low = -1, double high = 1) {
+    Value value;
+    value.name = "x" + std::to_string(graph.inputs.size());
+    value.shape = shape;
+    const std::string name = value.name;
+    const ValueId id = graph.add_value(std::move(value));
+    PortDefinition port{name, id, shape, {}};
+    for (uint32_t i = 0; i < shape.rank(); ++i) port.permutation.push_back(i);
+    graph.inputs.push_back(port);
+    values[id] = fill(element_count(shape, kBatch).value(), low, high);
+    operands.push_back(id);
+    return id;
+  }
+  ValueId weights(const std::vector<uint32_t>& shape, double low = -1, double high = 1) {
+    size_t count = 1;
+    for (uint32_t extent : shape) count *= extent;
+    const Doubles doubles = fill(count, low, high);
+    const std::vector<float> floats(doubles.begin(), doubles.end());
+    const ValueId id = graph.add_constant("w" + std::to_string(graph.values.size()), shape, floats);
+    operands.push_back(id);
+    return id;
+  }
+
+  // Compares the gradients of all operands, of a random weighting of `outputs`.
+  void check(const std::vector<ValueId>& outputs, const std::string& what) {
+    INFO(what);
+    const Graph forward = graph;
+    Gradients seeds;
+    std::map<ValueId, Doubles> weighting;
+    for (ValueId output : outputs) {
+      // A seed with a batch must be an input.
+      const Shape shape = graph[output].shape;
+      const size_t before = operands.size();
+      const ValueId seed = input(shape);
+      operands.resize(before);
+      seeds[output] = seed;
+      weighting[output] = values[seed];
+    }
+    const Gradients gradients = differentiate(&graph, seeds, {operands.begin(), operands.end()});
+    for (ValueId operand : operands) {
+      REQUIRE(gradients.contains(operand));
+      PortDefinition port{"g" + std::to_string(operand), gradients.at(operand), graph[operand].shape, {}};
+      CHECK(graph[port.value].shape == port.shape);
+      for (uint32_t i = 0; i < port.shape.rank(); ++i) port.permutation.push_back(i);
+      graph.outputs.push_back(port);
+    }
+    TensorMap inputs;
+    for (const PortDefinition& port : graph.inputs)
+      inputs[port.name] = {values[port.value].begin(), values[port.value].end()};
+    ModelDefinition model;
+    model.name = "gradient";
+    model.programs.push_back(graph);
+    const std::vector<uint8_t> file = write_model(model);
+    Runner best(file, kBatch, FIG_KERNELS_BEST);
+    Runner portable(file, kBatch, FIG_KERNELS_PORTABLE);
+    const TensorMap results[] = {best.run("run", inputs, kBatch), portable.run("run", inputs, kBatch)};
+    const auto objective = [&](const std::map<ValueId, Doubles>& operand_values) {
+      const std::map<ValueId, Doubles> all = test::evaluate(forward, operand_values, kBatch);
+      double sum = 0;
+      for (const auto& [output, weights] : weighting) {
+        for (size_t i = 0; i < weights.size(); ++i) sum += weights[i] * all.at(output)[i];
+      }
+      return sum;
+    };
+    for (ValueId operand : operands) {
+      std::map<ValueId, Doubles> moved = values;
+      if (forward[operand].is_constant())
+        moved[operand].assign(forward[operand].f32().begin(), forward[operand].f32().end());
+      Doubles& x = moved[operand];
+      Doubles expected(x.size());
+      double largest = 1e-3;
+      constexpr double kStep = 1e-5;
+      for (size_t i = 0; i < x.size(); ++i) {
+        const double at = x[i];
+        x[i] = at + kStep;
+        const double above = objective(moved);
+        x[i] = at - kStep;
+        const double below = objective(moved);
+        x[i] = at;
+        expected[i] = (above - below) / (2 * kStep);
+        largest = std::max(largest, std::fabs(expected[i]));
+      }
+      for (const TensorMap& result : results) {
+        const std::vector<float>& actual = result.at("g" + std::to_string(operand));
+        REQUIRE(actual.size() == expected.size());
+        double worst = 0;
+        for (size_t i = 0; i < expected.size(); ++i) worst = std::max(worst, std::fabs(actual[i] - expected[i]));
+        CHECK_MESSAGE(worst / largest < 1e-4, "operand ", operand);
+      }
+    }
+    for (const Node& node : forward.nodes) covered[static_cast<size_t>(node.kind)] = true;
+  }
+
+  Graph graph;
+  std::map<ValueId, Doubles> values;
+  std::vector<ValueId> operands;
+  static std::array<bool, format::kOpKindCount> covered;
+
+ private:
+  Doubles fill(size_t count, double low, double high) {
+    Doubles result(count);
+    for (double& x : result) {
+      do {
+        x = static_cast<float>(low + (high - low) * (random_.real() + 1) / 2);
+      } while (std::fabs(x) < 0.05);
+    }
+    return result;
+  }
+
+  test::Random random_;
+};
+
+std::array<bool, format::kOpKindCount> Case::covered{};
+
+Shape batched(std::initializer_list<uint32_t> rest) {
+  Shape shape = {{1, true}};
+  for (uint32_t extent : rest) shape.push_back({extent, false});
+  return shape;
+}
+
+}  // namespace
+
+TEST_CASE("gradients: arithmetic with broadcasting") {
+  for (OpKind kind : {OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide}) {
+    for (int form = 0; form < 4; ++form) {
+      Case c(100 + static_cast<uint64_t>(form));
+      const ValueId a = form == 2 ? c.weights({1, 1, 4}) : c.input(batched({3, 4}));
+      const ValueId b = form == 0   ? c.input(batched({3, 4}), 0.5, 2)
+                        : form == 1 ? c.weights({1, 3, 1}, 0.5, 2)
+                        : form == 2 ? c.input(batched({3, 1}), 0.5, 2)
+                                    : c.weights({1, 1, 1}, 0.5, 2);
+      Attributes attributes;
+      if (form == 3) attributes.clamp_max = 0.4F;
+      c.check({c.graph.add_node(kind, "node", attributes, {a, b})}, format::name_of(kind));
+    }
+  }
+  Case twice(7);
+  const ValueId x = twice.input(batched({5}));
+  twice.check({Builder(&twice.graph, "square").add(OpKind::kMultiply, {x, x})}, "a value that is used twice");
+}
+
+TEST_CASE("gradients: functions") {
+  for (size_t i = 0; i < format::kOpKindCount; ++i) {
+    const auto kind = static_cast<OpKind>(i);
+    if (!format::is_unary_function(kind)) continue;
+    Case c(200 + i);
+    const bool positive = kind == OpKind::kLog || kind == OpKind::kSqrt;
+    const ValueId x = c.input(batched({7, 5}), positive ? 0.1 : -2, 2);
+    Attributes attributes;
+    attributes.alpha = kind == OpKind::kLeakyRelu ? 0.2F : kind == OpKind::kElu ? 1.5F : 0;
+    if (kind == OpKind::kClamp) attributes.clamp_min = -0.5F, attributes.clamp_max = 1.03125F;
+    c.check({c.graph.add_node(kind, "node", attributes, {x})}, format::name_of(kind));
+  }
+}
+
+TEST_CASE("gradients: matrix products") {
+  for (int form = 0; form < 4; ++form) {
+    Case c(300 + static_cast<uint64_t>(form));
+    const bool ta = form % 2 == 1;
+    const bool tb = form / 2 == 1;
+    const ValueId a = c.input(ta ? batched({4, 3}) : batched({3, 4}));
+    const ValueId b = c.input(tb ? batched({5, 4}) : batched({4, 5}));
+    c.check({Builder(&c.graph, "node").matmul(a, ta, b, tb)}, "matmul");
+  }
+  for (const bool bias : {false, true}) {
+    for (const bool sequence : {false, true}) {
+      Case c(310);
+      const ValueId x = c.input(sequence ? batched({2, 6}) : batched({6}));
+      std::vector<ValueId> inputs = {x, c.weights({5, 6})};
+      if (bias) inputs.push_back(c.weights({5}));
+      Attributes relu;
+      relu.clamp_min = 0;
+      c.check({c.graph.add_node(OpKind::kFullyConnected, "node", relu, inputs)}, "fully connected");
+    }
+  }
+}
+
+TEST_CASE("gradients: convolution and transposed convolution") {
+  const format::Window windows[] = {{{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, {0, 0}, 1, false},
+                                    {{4, 4}, {2, 2}, {1, 1}, {1, 1, 1, 1}, {0, 0}, 1, false},
+                                    {{3, 2}, {2, 3}, {2, 1}, {0, 1, 2, 0}, {0, 0}, 1, false},
+                                    {{3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, {0, 0}, 2, false},
+                                    {{1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, {0, 0}, 1, false},
+                                    {{1, 5}, {1, 2}, {1, 1}, {0, 2, 0, 2}, {0, 0}, 4, false}};
+  uint64_t seed = 400;
+  for (const OpKind kind : {OpKind::kConv2d, OpKind::kConvTranspose2d}) {
+    for (format::Window window : windows) {
+      for (const bool output_padding : {false, true}) {
+        if (output_padding) {
+          if (kind == OpKind::kConv2d || window.stride[1] == 1) continue;
+          window.output_padding = {window.stride[0] > 1 ? 1U : 0U, 1};
+        }
+        Case c(++seed);
+        const ValueId x = c.input(batched({5, 6, 4}));
+        Attributes attributes;
+        attributes.window = window;
+        const ValueId w = c.weights({8, window.kernel[0], window.kernel[1], 4 / window.groups});
+        const ValueId b = c.weights({8});
+        c.check({c.graph.add_node(kind, "node", attributes, {x, w, b})}, format::name_of(kind));
+      }
+    }
+  }
+}
+
+TEST_CASE("gradients: pooling, resizing, reductions, softmax") {
+  for (const OpKind kind : {OpKind::kAveragePool2d, OpKind::kMaxPool2d}) {
+    for (const bool count_padding : {false, true}) {
+      Case c(500);
+      Attributes attributes;
+      attributes.window = {
+          {3, 2}, {2, 1}, {1, 1}, {1, 0, 1, 1}, {0, 0}, 1, kind == OpKind::kAveragePool2d && count_padding};
+      const ValueId x = c.input(batched({6, 5, 3}));
+      c.check({c.graph.add_node(kind, "node", attributes, {x})}, format::name_of(kind));
+    }
+  }
+  {
+    Case c(510);
+    const ValueId x = c.input(batched({2, 3, 2}));
+    const int32_t rows[] = {0, 0, 1, 1};
+    const int32_t columns[] = {0, 2, 2, 1, 0};
+    const ValueId r = c.graph.add_constant_i32("rows", rows);
+    const ValueId s = c.graph.add_constant_i32("columns", columns);
+    c.check({c.graph.add_node(OpKind::kResizeNearest, "node", {}, {x, r, s})}, "resize_nearest");
+  }
+  for (const OpKind kind : {OpKind::kMean, OpKind::kSum}) {
+    for (const Permutation& axes : {Permutation{1, 2}, Permutation{0}, Permutation{0, 1, 2}}) {
+      Case c(520);
+      const ValueId x = c.input(batched({3, 4}));
+      Attributes attributes;
+      attributes.axes = axes;
+      c.check({c.graph.add_node(kind, "node", attributes, {x})}, format::name_of(kind));
+    }
+  }
+  for (uint32_t axis : {1U, 2U}) {
+    Case c(530);
+    const ValueId x = c.input(batched({4, 5}));
+    Attributes attributes;
+    attributes.axes = {axis};
+    c.check({c.graph.add_node(OpKind::kSoftmax, "node", attributes, {x})}, "softmax");
+  }
+  Case c(540);
+  const ValueId x = c.input(batched({1, 4}));
+  c.check({Builder(&c.graph, "node").add_shaped(OpKind::kBroadcast, {x}, batched({3, 4}))}, "broadcast");
+}
+
+TEST_CASE("gradients: what moves elements") {
+  {
+    Case c(600);
+    Attributes attributes;
+    attributes.axes = {1};
+    const ValueId a = c.input(batched({2, 3}));
+    const ValueId b = c.input(batched({4, 3}));
+    c.check({c.graph.add_node(OpKind::kConcat, "node", attributes, {a, b, a})}, "concat");
+  }
+  for (uint32_t step : {1U, 2U}) {
+    Case c(610);
+    Attributes attributes;
+    attributes.starts = {0, 1, 2};
+    attributes.steps = {1, step, 1};
+    const ValueId x = c.input(batched({5, 4}));
+    c.check({Builder(&c.graph, "node").add_shaped(OpKind::kSlice, {x}, batched({2, 2}), attributes)}, "slice");
+  }
+  for (const format::PadMode mode : {format::PadMode::kConstant, format::PadMode::kReflect, format::PadMode::kEdge}) {
+    Case c(620);
+    Attributes attributes;
+    attributes.before = {0, 1, 2};
+    attributes.after = {0, 2, 1};
+    attributes.pad_mode = mode;
+    attributes.pad_value = 3;
+    const ValueId x = c.input(batched({3, 4}));
+    c.check({c.graph.add_node(OpKind::kPad, "node", attributes, {x})}, "pad");
+  }
+  Case reshaped(630);
+  const ValueId x = reshaped.input(batched({3, 4}));
+  reshaped.check({Builder(&reshaped.graph, "node").reshape(x, batched({2, 6}))}, "reshape");
+  Case transposed(640);
+  Attributes attributes;
+  attributes.permutation = {2, 0, 1};
+  const ValueId y = transposed.input(batched({3, 4}));
+  transposed.check({transposed.graph.add_node(OpKind::kTranspose, "node", attributes, {y})}, "transpose");
+}
+
+TEST_CASE("gradients: batch normalisation, with its own statistics and with given ones") {
+  for (const bool own : {true, false}) {
+    for (const bool image : {true, false}) {
+      Case c(700);
+      const ValueId x = c.input(image ? batched({3, 2, 4}) : batched({4}));
+      Attributes epsilon;
+      epsilon.alpha = 1e-2F;
+      ValueId statistics = 0;
+      if (own) {
+        statistics = Builder(&c.graph, "statistics").add(OpKind::kBatchNormStatistics, {x});
+      } else {
+        statistics = c.weights({2, 4}, 0.5, 2);
+        c.operands.pop_back();  // running statistics are not trained by gradients
+      }
+      const ValueId gamma = c.weights({4});
+      const ValueId beta = c.weights({4});
+      c.check({c.graph.add_node(OpKind::kBatchNorm, "node", epsilon, {x, statistics, gamma, beta})}, "batch_norm");
+    }
+  }
+}
+
+TEST_CASE("every op has a gradient that was checked above, or says why it has none") {
+  for (size_t i = 0; i < format::kOpKindCount; ++i) {
+    const auto kind = static_cast<OpKind>(i);
+    const std::string reason = no_gradient_reason(kind);
+    CHECK_MESSAGE((Case::covered[i] || !reason.empty()), format::name_of(kind));
+  }
+}
