@@ -69,6 +69,7 @@ Result<figment::SessionOptions> session_options(const fig_session_options* given
   result.thread_pool = static_cast<pthreadpool*>(options.thread_pool);
   if (options.memory_limit != 0) result.memory_limit = options.memory_limit;
   result.seed = options.seed;
+  result.training = options.training;
   if (options.kernels == FIG_KERNELS_PORTABLE) {
     result.kernels = figment::kernels::KernelSet::kPortable;
   } else if (options.kernels != FIG_KERNELS_BEST) {
@@ -79,7 +80,7 @@ Result<figment::SessionOptions> session_options(const fig_session_options* given
 }
 
 fig_memory_report report_of(const figment::MemoryReport& memory) {
-  return {memory.model, memory.packed_weights, memory.operators,
+  return {memory.model, memory.packed_weights, memory.operators,        memory.variables,
           memory.arena, memory.total(),        memory.arena_lower_bound};
 }
 
@@ -322,6 +323,77 @@ fig_status fig_run(fig_session* session, const char* program, size_t count, cons
     return null_argument("fig_run");
   }
   return done(unwrap(session)->run(program, count, tensors(inputs, input_count), tensors(outputs, output_count)));
+}
+
+fig_status fig_train_step(fig_session* session, const fig_batch* batch, fig_metrics* metrics) {
+  if (session == nullptr || batch == nullptr || metrics == nullptr) return null_argument("fig_train_step");
+  fig_batch given;
+  if (!copy_options(batch, &given)) return invalid("fig_batch: set struct_size to its size");
+  if ((given.inputs == nullptr && given.input_count != 0) || (given.latents == nullptr && given.latent_count != 0)) {
+    return null_argument("fig_train_step");
+  }
+  const figment::TrainBatch converted{given.count, tensors(given.inputs, given.input_count),
+                                      tensors(given.latents, given.latent_count)};
+  figment::TrainMetrics result;
+  if (Status status = unwrap(session)->train_step(converted, &result); !status.ok()) return fail(status);
+  *metrics = {};
+  metrics->step = result.step;
+  metrics->skipped = result.skipped;
+  metrics->count = static_cast<uint32_t>(result.count);
+  static_assert(FIG_MAX_METRICS == figment::TrainMetrics::kMost);
+  for (size_t i = 0; i < result.count; ++i) metrics->values[i] = {result.entries[i].name, result.entries[i].value};
+  return FIG_OK;
+}
+
+fig_status fig_model_number(const fig_model* model, uint32_t index, const char** name) {
+  if (model == nullptr || name == nullptr) return null_argument("fig_model_number");
+  const figment::format::ModelView& view = unwrap(model)->view();
+  if (index >= view.scalar_count()) return fail(Status::error(StatusCode::kNotFound, "no number %u", index));
+  *name = view.scalar(index).name;
+  return FIG_OK;
+}
+
+fig_status fig_session_get_number(fig_session* session, const char* name, double* value) {
+  if (session == nullptr || name == nullptr || value == nullptr) return null_argument("fig_session_get_number");
+  Result<float*> found = unwrap(session)->scalar(name);
+  if (!found.ok()) return fail(found.status());
+  *value = static_cast<double>(**found);
+  return FIG_OK;
+}
+
+fig_status fig_session_set_number(fig_session* session, const char* name, double value) {
+  if (session == nullptr || name == nullptr) return null_argument("fig_session_set_number");
+  const auto narrow = static_cast<float>(value);
+  if (!(narrow - narrow == 0)) return invalid("fig_session_set_number: the value is not finite");
+  Result<float*> found = unwrap(session)->scalar(name);
+  if (!found.ok()) return fail(found.status());
+  **found = narrow;
+  return FIG_OK;
+}
+
+fig_status fig_model_parameter(const fig_model* model, uint32_t index, fig_parameter_info* info) {
+  if (model == nullptr || info == nullptr) return null_argument("fig_model_parameter");
+  const figment::format::ModelView& view = unwrap(model)->view();
+  if (index >= view.parameter_count()) return fail(Status::error(StatusCode::kNotFound, "no parameter %u", index));
+  const figment::format::ParameterView parameter = view.parameter(index);
+  *info = {};
+  info->name = parameter.name;
+  info->shape.rank = static_cast<uint32_t>(parameter.shape.rank());
+  for (size_t i = 0; i < parameter.shape.rank(); ++i) info->shape.extents[i] = parameter.shape[i];
+  for (size_t i = 0; i < view.trained_count(); ++i) {
+    info->trained = info->trained || view.trained(i).constant == parameter.constant;
+  }
+  return FIG_OK;
+}
+
+fig_status fig_parameter_get(const fig_session* session, const char* name, float* values, size_t elements) {
+  if (session == nullptr || name == nullptr || values == nullptr) return null_argument("fig_parameter_get");
+  return done(unwrap(session)->get_parameter(name, {values, elements}));
+}
+
+fig_status fig_parameter_set(fig_session* session, const char* name, const float* values, size_t elements) {
+  if (session == nullptr || name == nullptr || values == nullptr) return null_argument("fig_parameter_set");
+  return done(unwrap(session)->set_parameter(name, {values, elements}));
 }
 
 fig_status fig_encode(fig_session* session, size_t count, const float* samples, size_t sample_elements, float* mean,

@@ -94,6 +94,10 @@ Shape constant_shape(const schema::Constant* constant) {
   return shape;
 }
 
+LatentView latent_of(const schema::Latent* latent) {
+  return {text(latent->program()), text(latent->input()), latent->size(), static_cast<Prior>(latent->prior())};
+}
+
 }  // namespace
 
 const char* ProgramView::name() const { return text(program_->name()); }
@@ -104,6 +108,13 @@ PortView ProgramView::output(size_t i) const { return port_of(program_->outputs(
 size_t ProgramView::tensor_count() const { return length(program_->tensors()); }
 size_t ProgramView::op_count() const { return length(program_->ops()); }
 bool ProgramView::fully_int8() const { return program_->fully_int8(); }
+
+bool ProgramView::updates() const {
+  for (size_t i = 0; i < op_count(); ++i) {
+    if (is_update(static_cast<OpKind>(program_->ops()->Get(static_cast<uint32_t>(i))->kind()))) return true;
+  }
+  return false;
+}
 
 TensorView ProgramView::tensor(size_t i) const {
   const schema::Tensor* tensor = program_->tensors()->Get(static_cast<uint32_t>(i));
@@ -164,16 +175,34 @@ size_t ModelView::program_count() const { return length(model_->programs()); }
 ProgramView ModelView::program(size_t i) const { return {model_, model_->programs()->Get(static_cast<uint32_t>(i))}; }
 
 bool ModelView::has_latent() const { return model_->latent() != nullptr; }
-LatentView ModelView::latent() const {
-  const schema::Latent* latent = model_->latent();
-  return {text(latent->program()), text(latent->input()), latent->size(), static_cast<Prior>(latent->prior())};
-}
+LatentView ModelView::latent() const { return latent_of(model_->latent()); }
 
 bool ModelView::has_output() const { return model_->output() != nullptr; }
 OutputView ModelView::output() const {
   const schema::Output* output = model_->output();
   return {text(output->program()), text(output->port()), static_cast<OutputKind>(output->kind()), output->range_min(),
           output->range_max()};
+}
+
+size_t ModelView::schedule_count() const { return length(model_->schedule()); }
+ScheduleView ModelView::schedule(size_t i) const {
+  const schema::ScheduleEntry* entry = model_->schedule()->Get(static_cast<uint32_t>(i));
+  return {text(entry->program()), entry->period(), entry->phase(), length(entry->latents())};
+}
+LatentView ModelView::schedule_latent(size_t i, size_t latent) const {
+  return latent_of(model_->schedule()->Get(static_cast<uint32_t>(i))->latents()->Get(static_cast<uint32_t>(latent)));
+}
+
+size_t ModelView::scalar_count() const { return length(model_->scalars()); }
+ScalarView ModelView::scalar(size_t i) const {
+  const schema::Scalar* scalar = model_->scalars()->Get(static_cast<uint32_t>(i));
+  return {text(scalar->name()), scalar->constant(), scalar->index()};
+}
+
+size_t ModelView::trained_count() const { return length(model_->trained()); }
+TrainedView ModelView::trained(size_t i) const {
+  const schema::Trained* trained = model_->trained()->Get(static_cast<uint32_t>(i));
+  return {text(trained->network()), trained->constant(), indices(trained->state())};
 }
 
 }  // namespace figment::format

@@ -87,6 +87,28 @@ struct OutputView {
   float range_max;
 };
 
+// A program of a train step; it runs at steps s with s % period == phase.
+struct ScheduleView {
+  const char* program;
+  uint32_t period;
+  uint32_t phase;
+  size_t latent_count;
+};
+
+// One value of a variable, by name.
+struct ScalarView {
+  const char* name;
+  uint32_t constant;
+  uint32_t index;
+};
+
+// A variable that gradients train; `state` are the optimiser's variables for it.
+struct TrainedView {
+  const char* network;
+  uint32_t constant;
+  std::span<const uint32_t> state;
+};
+
 struct MetadataView {
   const char* key;
   const char* value;
@@ -106,6 +128,8 @@ class ProgramView {
   size_t op_count() const;
   OpView op(size_t i) const;
   bool fully_int8() const;
+  // Whether it changes variables, and so runs in training sessions only.
+  bool updates() const;
   PlanView plan() const;
 
  private:
@@ -137,6 +161,13 @@ class ModelView {
   LatentView latent() const;
   bool has_output() const;
   OutputView output() const;
+  size_t schedule_count() const;
+  ScheduleView schedule(size_t i) const;
+  LatentView schedule_latent(size_t i, size_t latent) const;
+  size_t scalar_count() const;
+  ScalarView scalar(size_t i) const;
+  size_t trained_count() const;
+  TrainedView trained(size_t i) const;
 
  private:
   friend class Verifier;

@@ -178,8 +178,9 @@ class Verifier {
         }
       }
     }
-    FIGMENT_RETURN_IF_ERROR(latent());
-    return output();
+    if (root().latent() != nullptr) FIGMENT_RETURN_IF_ERROR(latent(root().latent()));
+    FIGMENT_RETURN_IF_ERROR(output());
+    return training();
   }
 
   Status constant(const schema::Constant* entry) {
@@ -475,9 +476,7 @@ class Verifier {
     return {nullptr, 0, {}, {}};
   }
 
-  Status latent() const {
-    const schema::Latent* latent = root().latent();
-    if (latent == nullptr) return {};
+  Status latent(const schema::Latent* latent) const {
     const PortView port = find_port(latent->program(), latent->input(), true);
     if (port.name == nullptr) return bad("the latent names no input of a program");
     if (latent->prior() > schema::Prior::MAX) return bad("the latent has an unknown prior");
@@ -496,6 +495,51 @@ class Verifier {
     if (!std::isfinite(output->range_min()) || !std::isfinite(output->range_max()) ||
         !(output->range_min() < output->range_max())) {
       return bad("the output's range is empty");
+    }
+    return {};
+  }
+
+  bool is_variable(uint32_t constant) const {
+    return constant < length(root().constants()) && root().constants()->Get(constant)->variable();
+  }
+
+  // The schedule, the scalars and the trained parameters.
+  Status training() const {
+    if (length(root().schedule()) > kMaxPrograms) return bad("more than %zu entries in the schedule", kMaxPrograms);
+    for (uint32_t i = 0; i < length(root().schedule()); ++i) {
+      const schema::ScheduleEntry* entry = root().schedule()->Get(i);
+      if (entry->period() < 1 || entry->phase() >= entry->period())
+        return bad("schedule entry %u: its period is empty", i);
+      bool found = false;
+      for (size_t p = 0; p < view_.program_count() && entry->program() != nullptr; ++p) {
+        found = found || std::strcmp(view_.program(p).name(), entry->program()->c_str()) == 0;
+      }
+      if (!found) return bad("schedule entry %u names no program", i);
+      for (uint32_t j = 0; j < length(entry->latents()); ++j) {
+        const schema::Latent* drawn = entry->latents()->Get(j);
+        FIGMENT_RETURN_IF_ERROR(latent(drawn));
+        if (std::strcmp(drawn->program()->c_str(), entry->program()->c_str()) != 0) {
+          return bad("schedule entry %u draws for another program", i);
+        }
+      }
+    }
+    for (uint32_t i = 0; i < length(root().scalars()); ++i) {
+      const schema::Scalar* scalar = root().scalars()->Get(i);
+      FIGMENT_RETURN_IF_ERROR(check_name(scalar->name()));
+      if (!is_variable(scalar->constant()) ||
+          scalar->index() >= view_.constant(scalar->constant()).bytes / sizeof(float)) {
+        return bad("scalar %s is no value of a variable", scalar->name()->c_str());
+      }
+    }
+    for (uint32_t i = 0; i < length(root().trained()); ++i) {
+      const schema::Trained* trained = root().trained()->Get(i);
+      if (!is_variable(trained->constant())) return bad("trained parameter %u is no variable", i);
+      for (uint32_t j = 0; j < length(trained->state()); ++j) {
+        const uint32_t state = trained->state()->Get(j);
+        if (!is_variable(state) || view_.constant(state).shape != view_.constant(trained->constant()).shape) {
+          return bad("trained parameter %u: its state is no variable of its shape", i);
+        }
+      }
     }
     return {};
   }

@@ -6,6 +6,7 @@
 
 namespace figment {
 
+using format::OpKind;
 using format::OpView;
 using format::PortView;
 using format::ProgramView;
@@ -24,6 +25,15 @@ Status name_op(const Status& status, const Step& step) {
   return status.with_prefix(prefix);
 }
 
+bool all_finite(const Operand& operand) {
+  const float* values = operand.f32();
+  const size_t count = operand.elements();
+  // A product with 0 is 0, or NaN for what is not finite.
+  float sum = 0;
+  for (size_t i = 0; i < count; ++i) sum += values[i] * 0.0F;
+  return sum == 0;
+}
+
 }  // namespace
 
 ProgramInstance::~ProgramInstance() {
@@ -32,7 +42,8 @@ ProgramInstance::~ProgramInstance() {
   }
 }
 
-Status ProgramInstance::resolve(const format::ModelView& model, size_t program, size_t batch, kernels::KernelSet set) {
+Status ProgramInstance::resolve(const format::ModelView& model, size_t program, size_t batch, kernels::KernelSet set,
+                                const Variables* variables) {
   const ProgramView view = model.program(program);
   const size_t tensors = view.tensor_count();
   const size_t ops = view.op_count();
@@ -54,9 +65,15 @@ Status ProgramInstance::resolve(const format::ModelView& model, size_t program, 
     operand.constant = tensor.type.constant;
     operand.shape = resolve_extents(tensor.type.shape, batch);
     operand.quantization = tensor.type.quantization;
-    if (operand.constant) {
-      // Kernels only read constants.
-      operand.data = const_cast<void*>(model.constant(static_cast<size_t>(tensor.constant)).data);
+    if (!operand.constant) continue;
+    operand.variable = tensor.type.variable && variables != nullptr;
+    // Kernels only read constants, and change variables only by updates.
+    operand.data = operand.variable ? variables->data(static_cast<size_t>(tensor.constant))
+                                    : const_cast<void*>(model.constant(static_cast<size_t>(tensor.constant)).data);
+    if (operand.data == nullptr) {
+      return Status::error(StatusCode::kInvalidArgument,
+                           "variable %s has no value in the file: create the session for training",
+                           model.constant(static_cast<size_t>(tensor.constant)).name);
     }
   }
   size_t next = 0;
@@ -235,7 +252,25 @@ void ProgramInstance::find_direct_outputs() {
 }
 
 void ProgramInstance::run() {
-  for (kernels::Kernel* kernel : kernels_) kernel->run();
+  skipped_ = 0;
+  for (size_t i = 0; i < steps_.size();) {
+    if (format::is_update(steps_[i].kind)) {
+      i = run_updates(i);
+    } else {
+      kernels_[i++]->run();
+    }
+  }
+}
+
+size_t ProgramInstance::run_updates(size_t first) {
+  size_t end = first;
+  bool finite = true;
+  for (; end < steps_.size() && format::is_update(steps_[end].kind); ++end) {
+    if (steps_[end].kind != OpKind::kCountStep) finite = finite && all_finite(steps_[end].inputs[1]);
+  }
+  if (!finite) ++skipped_;
+  for (size_t i = first; i < end && finite; ++i) kernels_[i]->run();
+  return end;
 }
 
 bool ProgramInstance::placement(size_t tensor, Placement* out) const {

@@ -9,6 +9,7 @@
 #include "format/model_view.h"
 #include "kernels/kernel.h"
 #include "plan/planner.h"
+#include "session/variables.h"
 
 namespace figment {
 
@@ -34,14 +35,20 @@ class ProgramInstance {
   ProgramInstance& operator=(const ProgramInstance&) = delete;
 
   // Resolves shapes for `batch` and chooses the kernels. Cheap; no kernel is prepared.
-  Status resolve(const format::ModelView& model, size_t program, size_t batch, kernels::KernelSet set);
+  // `variables` are those of a training session; nullptr: variables are constants with the file's values.
+  Status resolve(const format::ModelView& model, size_t program, size_t batch, kernels::KernelSet set,
+                 const Variables* variables);
   // What preparing the kernels will take from the operators' pool.
   size_t pool_bytes() const;
   // Prepares the kernels and plans the memory.
   Status prepare(const kernels::Environment& environment);
   // Gives the tensors their addresses in `arena`, of at least arena_bytes().
   Status bind(void* arena);
+  // Updates of variables that stand together are one sub-step: they are made if what they read (gradients, statistics)
+  // is finite, and skipped else.
   void run();
+  // Sub-steps that the last run skipped.
+  uint32_t skipped() const { return skipped_; }
 
   // Makes the last step of a port's tensor write to `data` instead of the arena, nullptr for back to the arena. Only
   // for ports with a direct step. Cheap if nothing changes.
@@ -75,6 +82,8 @@ class ProgramInstance {
   void find_direct_outputs();
   [[nodiscard]] bool share_memory_in_place();
 
+  size_t run_updates(size_t first);
+
   static constexpr uint32_t kNoStorage = UINT32_MAX;
 
   Array<kernels::Operand> operands_;     // one for each tensor
@@ -85,6 +94,7 @@ class ProgramInstance {
   Array<const kernels::KernelEntry*> entries_;
   Array<kernels::Kernel*> kernels_;
   Array<uint8_t> kernel_memory_;
+  uint32_t skipped_ = 0;
   Array<Port> inputs_;
   Array<Port> outputs_;
 

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <new>
 
-#include "kernels/portable/portable.h"
+#include "session/ports.h"
 #if FIGMENT_XNNPACK
 #include <pthreadpool.h>
 #endif
@@ -15,13 +15,6 @@ namespace figment {
 namespace {
 
 Status no_memory(const char* what) { return Status::error(StatusCode::kOutOfMemory, "no memory for %s", what); }
-
-Status wrong(const char* text) { return Status::error(StatusCode::kInvalidArgument, "%s", text); }
-
-template <typename... Arguments>
-Status wrong(const char* format, Arguments... arguments) {
-  return Status::error(StatusCode::kInvalidArgument, format, arguments...);
-}
 
 }  // namespace
 
@@ -78,13 +71,29 @@ Status Session::prepare(const SessionOptions& options) {
     if (!found.ok()) return found.status();
     first = *found;
   }
-  const size_t count = one ? 1 : view.program_count();
+  training_ = options.training;
+  if (training_) {
+    if (view.schedule_count() == 0) return wrong("the model does not train: it has no schedule");
+    if (one) return wrong("a training session prepares all programs: leave out the program");
+    FIGMENT_RETURN_IF_ERROR(variables_.allocate(view));
+  }
+  // Without training, only programs that change nothing.
+  const auto wanted = [&](size_t i) { return one ? i == first : training_ || !view.program(i).updates(); };
+  size_t count = 0;
+  for (size_t i = 0; i < view.program_count(); ++i) count += wanted(i) ? 1 : 0;
+  if (one && view.program(first).updates()) {
+    return wrong("program \"%s\" changes variables: create the session for training", options.program);
+  }
+  if (count == 0) return wrong("all programs of the model train: create the session for training");
   if (!programs_.allocate(count) || !program_indices_.allocate(count)) return no_memory("the session's programs");
-  for (size_t i = 0; i < count; ++i) {
-    program_indices_[i] = first + i;
-    if (Status status = programs_[i].resolve(view, first + i, batch_, options.kernels); !status.ok()) {
-      return status.with_prefix(view.program(first + i).name());
+  for (size_t i = 0, next = 0; i < view.program_count(); ++i) {
+    if (!wanted(i)) continue;
+    program_indices_[next] = i;
+    if (Status status = programs_[next].resolve(view, i, batch_, options.kernels, training_ ? &variables_ : nullptr);
+        !status.ok()) {
+      return status.with_prefix(view.program(i).name());
     }
+    ++next;
   }
   kernels::Environment environment;
   environment.weights = model_->packed_weights();
@@ -123,7 +132,7 @@ Status Session::prepare(const SessionOptions& options) {
 }
 
 Status Session::allocate_arena() {
-  const size_t latents = model_->view().has_latent() ? model_->view().latent().size * batch_ : 0;
+  const size_t latents = largest_latent() * batch_;
   if (!latent_staging_.allocate(latents)) return no_memory("a batch of latents");
   if (arena_bytes_ > SIZE_MAX / 2 || !arena_memory_.allocate(static_cast<size_t>(arena_bytes_) + kReadablePadding)) {
     return Status::error(StatusCode::kOutOfMemory, "no memory for an arena of %llu bytes: lower the batch",
@@ -131,6 +140,17 @@ Status Session::allocate_arena() {
   }
   for (ProgramInstance& program : programs_) FIGMENT_RETURN_IF_ERROR(program.bind(arena_memory_.data()));
   return {};
+}
+
+size_t Session::largest_latent() const {
+  const format::ModelView& view = model_->view();
+  size_t largest = view.has_latent() ? view.latent().size : 0;
+  for (size_t i = 0; training_ && i < view.schedule_count(); ++i) {
+    for (size_t j = 0; j < view.schedule(i).latent_count; ++j) {
+      largest = std::max(largest, view.schedule_latent(i, j).size);
+    }
+  }
+  return largest;
 }
 
 MemoryReport Session::memory() const {
@@ -141,7 +161,8 @@ MemoryReport Session::memory() const {
   report.operators = pool_.size() + pool_.overflow();
 #endif
   report.arena = arena_bytes_;
-  if (model_->view().has_latent()) report.arena += model_->view().latent().size * batch_ * sizeof(float);
+  report.variables = variables_.bytes();
+  report.arena += largest_latent() * batch_ * sizeof(float);
   report.arena_lower_bound = report.arena - arena_bytes_ + arena_lower_bound_;
   return report;
 }
@@ -164,71 +185,6 @@ Result<size_t> Session::find_instance(const char* program) const {
 }
 
 namespace {
-
-// Copies `part` samples from sample `done` of the caller's tensor into the program's, or back.
-void copy_in(ProgramInstance& program, const Port& port, const float* data, size_t done, size_t part) {
-  auto* target = static_cast<float*>(program.memory(port));
-  const size_t elements = port.exporter.elements();
-  if (!port.per_batch) done = 0;
-  const float* source = data + done * port.sample_elements;
-  if (port.same_layout) {
-    std::memcpy(target, source, (port.per_batch ? part * port.sample_elements : elements) * sizeof(float));
-    return;
-  }
-  Extents shape = port.exporter;
-  if (port.batch_first) shape[0] = shape[0] / (elements / port.sample_elements) * part;
-  kernels::portable::permute(source, target, shape, port.to_ours, sizeof(float));
-}
-
-// Before a run: whether the program can write `part` samples straight to the caller's memory; it then will.
-Result<bool> redirect_output(ProgramInstance& program, const Port& port, float* data, size_t done, size_t part,
-                             size_t batch) {
-  if (port.direct_step < 0) return false;
-  const bool whole = part == batch || !port.per_batch;
-  float* target = data + (port.per_batch ? done * port.sample_elements : 0);
-  const Status status = program.redirect(port, whole ? target : nullptr);
-  if (!status.ok()) return status;
-  return whole;
-}
-
-void copy_out(const ProgramInstance& program, const Port& port, float* data, size_t done, size_t part) {
-  const auto* source = static_cast<const float*>(program.memory(port));
-  const size_t elements = port.exporter.elements();
-  if (!port.per_batch) done = 0;
-  float* target = data + done * port.sample_elements;
-  if (port.same_layout) {
-    std::memcpy(target, source, (port.per_batch ? part * port.sample_elements : elements) * sizeof(float));
-    return;
-  }
-  // Our tensor has the exporter's dimension 0 first as well whenever parts of the batch are copied.
-  Extents shape = program.shape(port);
-  if (port.batch_first) shape[0] = shape[0] / (elements / port.sample_elements) * part;
-  kernels::portable::permute(source, target, shape, port.to_exporter, sizeof(float));
-}
-
-// The port of that name, or nullptr.
-const Port* find_port(std::span<const Port> ports, const char* name) {
-  for (const Port& port : ports) {
-    if (name != nullptr && std::strcmp(port.name, name) == 0) return &port;
-  }
-  return nullptr;
-}
-
-const NamedTensor* find_tensor(std::span<const NamedTensor> tensors, const char* name) {
-  for (const NamedTensor& tensor : tensors) {
-    if (tensor.name != nullptr && std::strcmp(tensor.name, name) == 0) return &tensor;
-  }
-  return nullptr;
-}
-
-Status check_tensor(const NamedTensor& tensor, const Port& port, size_t count) {
-  if (tensor.data == nullptr) return wrong("tensor \"%s\" has no data", tensor.name);
-  const size_t expected = port.per_batch ? port.sample_elements * count : port.exporter.elements();
-  if (tensor.elements != expected) {
-    return wrong("tensor \"%s\" has %zu elements, %zu samples need %zu", tensor.name, tensor.elements, count, expected);
-  }
-  return {};
-}
 
 // Whether the samples of the batch can be computed in parts.
 Status check_count(const ProgramInstance& program, size_t count, size_t batch) {

@@ -1,6 +1,7 @@
 // A session: programs of a model prepared for one batch, sharing one arena.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -24,16 +25,18 @@ struct SessionOptions {
   uint64_t memory_limit = UINT64_MAX;
   uint64_t seed = 0;
   kernels::KernelSet kernels = kernels::KernelSet::kBest;
+  bool training = false;
 };
 
 struct MemoryReport {
   uint64_t model = 0;
   uint64_t packed_weights = 0;
   uint64_t operators = 0;
+  uint64_t variables = 0;
   uint64_t arena = 0;
   uint64_t arena_lower_bound = 0;
 
-  uint64_t total() const { return model + packed_weights + operators + arena; }
+  uint64_t total() const { return model + packed_weights + operators + variables + arena; }
 };
 
 // A tensor of the caller's, in the exporter's layout.
@@ -49,6 +52,26 @@ struct GenerateOptions {
   std::optional<size_t> latent_elements;  // checked if given
   float* latents_out = nullptr;
   std::span<const NamedTensor> inputs;
+};
+
+// One batch for a train step.
+struct TrainBatch {
+  size_t count = 0;
+  std::span<const NamedTensor> inputs;
+  std::span<const NamedTensor> latents;  // to use instead of drawing
+};
+
+// What a train step computed.
+struct TrainMetrics {
+  static constexpr size_t kMost = 16;
+  struct Entry {
+    const char* name;
+    float value;
+  };
+  uint64_t step = 0;
+  uint32_t skipped = 0;
+  size_t count = 0;
+  std::array<Entry, kMost> entries{};
 };
 
 // Used by one thread at a time. Holds a reference to its model.
@@ -70,6 +93,15 @@ class Session {
   // "encode" and then, from its first output, the program that generates.
   Status reconstruct(size_t count, std::span<const float> samples, std::span<float> out);
 
+  // Runs the programs of the schedule that are due at this step, and counts it.
+  Status train_step(const TrainBatch& batch, TrainMetrics* metrics);
+  uint64_t steps() const { return steps_; }
+  // The value of a named scalar. kNotFound.
+  Result<float*> scalar(const char* name);
+  // Copies a parameter out of or into the session's variables, in the exporter's layout. kNotFound.
+  Status get_parameter(const char* name, std::span<float> out) const;
+  Status set_parameter(const char* name, std::span<const float> values);
+
   // The instance of program `i` of the model; kNotFound if the session was created for another program.
   Result<const ProgramInstance*> instance(size_t i) const;
 
@@ -79,6 +111,7 @@ class Session {
   Status prepare(const SessionOptions& options);
   Status allocate_arena();
   Result<size_t> find_instance(const char* program) const;
+  size_t largest_latent() const;
 
   Model* model_;
   size_t batch_ = 1;
@@ -89,12 +122,18 @@ class Session {
 #if FIGMENT_XNNPACK
   kernels::Pool pool_;  // outlives the operators in programs_
 #endif
+  Status train_program(size_t entry, const TrainBatch& batch, uint32_t first_stream, TrainMetrics* metrics);
+  Result<float*> find_parameter(const char* name, size_t elements, format::ParameterView* parameter) const;
+
+  bool training_ = false;
+  uint64_t steps_ = 0;
+  Variables variables_;
   Array<ProgramInstance> programs_;
   Array<size_t> program_indices_;
   Array<uint8_t> arena_memory_;
   uint64_t arena_bytes_ = 0;
   uint64_t arena_lower_bound_ = 0;
-  Array<float> latent_staging_;  // one batch of latents
+  Array<float> latent_staging_;  // one batch of the largest latent
 };
 
 }  // namespace figment

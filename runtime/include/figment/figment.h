@@ -186,6 +186,7 @@ typedef struct fig_session_options {
   uint64_t memory_limit; /* bytes, of all that fig_memory_report counts; 0: none */
   uint64_t seed;         /* of the latents */
   fig_kernels kernels;
+  bool training; /* prepare the train programs too, on the session's own copy of the variables; `program` is NULL */
 } fig_session_options;
 
 /* Plans the memory and prepares the kernels; afterwards nothing allocates. The first session of a model packs its
@@ -200,6 +201,7 @@ typedef struct fig_memory_report {
   uint64_t model;          /* the file, mapped or in the caller's memory */
   uint64_t packed_weights; /* of the model, shared by its sessions */
   uint64_t operators;      /* XNNPACK's operators and indirection buffers */
+  uint64_t variables;      /* a training session's parameters, optimiser state and statistics */
   uint64_t arena;          /* activations and workspaces */
   uint64_t total;
   uint64_t arena_lower_bound; /* no plan could have a smaller arena */
@@ -255,6 +257,60 @@ FIG_API fig_status fig_generate(fig_session* session, size_t count, const fig_ge
  * outputs that are not wanted may be left out. A program without batch dimensions takes count 1. */
 FIG_API fig_status fig_run(fig_session* session, const char* program, size_t count, const fig_tensor* inputs,
                            size_t input_count, const fig_tensor* outputs, size_t output_count);
+
+/* ---- Training ------------------------------------------------------------------------------------------------ */
+
+/* One batch. All memory is the caller's and only read. */
+typedef struct fig_batch {
+  size_t struct_size;
+  size_t count;             /* samples: the session's batch */
+  const fig_tensor* inputs; /* the data that the train programs read, by name, each for `count` samples */
+  size_t input_count;
+  const fig_tensor* latents; /* to use instead of drawing, by name; those that are not given are drawn */
+  size_t latent_count;
+} fig_batch;
+
+enum { FIG_MAX_METRICS = 16 };
+
+typedef struct fig_metric {
+  const char* name; /* "d.loss", ... */
+  float value;
+} fig_metric;
+
+/* What a step computed: the losses are those before its updates. */
+typedef struct fig_metrics {
+  uint64_t step;    /* steps done, this one included */
+  uint32_t skipped; /* sub-steps that changed nothing, because a gradient was NaN or infinite */
+  uint32_t count;
+  fig_metric values[FIG_MAX_METRICS];
+} fig_metrics;
+
+/* Runs one train step of the model's schedule: the discriminator's and the generator's, or whatever the objective has.
+ * Latents are drawn from the session's seed and the step. The session must have been created for training. */
+FIG_API fig_status fig_train_step(fig_session* session, const fig_batch* batch, fig_metrics* metrics);
+
+/* The names of the numbers that can be read and set between steps ("d.learning_rate"), FIG_NOT_FOUND behind the last. */
+FIG_API fig_status fig_model_number(const fig_model* model, uint32_t index, const char** name);
+
+FIG_API fig_status fig_session_get_number(fig_session* session, const char* name, double* value);
+/* FIG_INVALID_ARGUMENT if the value is not finite. */
+FIG_API fig_status fig_session_set_number(fig_session* session, const char* name, double value);
+
+/* A parameter under the exporter's name, in the exporter's layout. */
+typedef struct fig_parameter_info {
+  const char* name;
+  fig_shape shape;
+  bool trained; /* by gradients; else it is a statistic or fixed */
+} fig_parameter_info;
+
+/* FIG_NOT_FOUND behind the last. */
+FIG_API fig_status fig_model_parameter(const fig_model* model, uint32_t index, fig_parameter_info* info);
+
+/* Reads or changes a training session's parameter: `elements` values in the exporter's layout. */
+FIG_API fig_status fig_parameter_get(const fig_session* session, const char* name, float* values, size_t elements);
+FIG_API fig_status fig_parameter_set(fig_session* session, const char* name, const float* values, size_t elements);
+
+/* ---- Programs by purpose ------------------------------------------------------------------------------------- */
 
 /* The programs that a model names by their purpose, each with one input. Buffers are checked: their elements must be
  * exactly those of `count` samples. FIG_NOT_FOUND if the model has no such program; fig_run runs any other. */

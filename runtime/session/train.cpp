@@ -1,0 +1,138 @@
+// Train steps, and what the caller reads and sets between them.
+#include <algorithm>
+#include <cstring>
+
+#include "session/ports.h"
+#include "session/session.h"
+
+namespace figment {
+
+namespace {
+
+Status needs_training() {
+  return Status::error(StatusCode::kInvalidArgument,
+                       "the session was not created for training: set fig_session_options.training");
+}
+
+}  // namespace
+
+Status Session::train_program(size_t entry, const TrainBatch& batch, uint32_t first_stream, TrainMetrics* metrics) {
+  const format::ModelView& view = model_->view();
+  const format::ScheduleView due = view.schedule(entry);
+  Result<size_t> found = find_instance(due.program);
+  if (!found.ok()) return found.status();
+  ProgramInstance& program = programs_[*found];
+  for (const Port& port : program.inputs()) {
+    const format::LatentView* drawn = nullptr;
+    format::LatentView latent{};
+    uint32_t stream = first_stream;
+    for (size_t j = 0; j < due.latent_count && drawn == nullptr; ++j, ++stream) {
+      latent = view.schedule_latent(entry, j);
+      if (std::strcmp(latent.input, port.name) == 0) drawn = &latent;
+    }
+    const NamedTensor* given = find_tensor(drawn == nullptr ? batch.inputs : batch.latents, port.name);
+    if (given != nullptr) {
+      FIGMENT_RETURN_IF_ERROR(check_tensor(*given, port, batch.count));
+      copy_in(program, port, given->data, 0, batch.count);
+    } else if (drawn != nullptr) {
+      for (size_t i = 0; i < batch.count; ++i) {
+        draw_latent(latent.prior, seed_, stream - 1, steps_ * batch.count + i, latent.size,
+                    latent_staging_.data() + i * latent.size);
+      }
+      copy_in(program, port, latent_staging_.data(), 0, batch.count);
+    } else {
+      return wrong("the batch has no \"%s\": %zu values a sample", port.name, port.sample_elements);
+    }
+  }
+  program.run();
+  metrics->skipped += program.skipped();
+  for (const Port& port : program.outputs()) {
+    if (port.per_batch || port.exporter.elements() != 1 || metrics->count == TrainMetrics::kMost) continue;
+    metrics->entries[metrics->count++] = {port.name, *static_cast<const float*>(program.memory(port))};
+  }
+  return {};
+}
+
+Status Session::train_step(const TrainBatch& batch, TrainMetrics* metrics) {
+  if (!training_) return needs_training();
+  if (batch.count != batch_) {
+    return wrong("the batch has %zu samples, the session was created for %zu", batch.count, batch_);
+  }
+  const format::ModelView& view = model_->view();
+  *metrics = {};
+  uint32_t stream = 1;  // stream 0 is generation's
+  for (size_t i = 0; i < view.schedule_count(); ++i) {
+    const format::ScheduleView due = view.schedule(i);
+    if (steps_ % due.period == due.phase) {
+      if (Status status = train_program(i, batch, stream, metrics); !status.ok())
+        return status.with_prefix(due.program);
+    }
+    stream += static_cast<uint32_t>(due.latent_count);
+  }
+  metrics->step = ++steps_;
+  return {};
+}
+
+Result<float*> Session::scalar(const char* name) {
+  if (!training_) return needs_training();
+  const format::ModelView& view = model_->view();
+  for (size_t i = 0; i < view.scalar_count(); ++i) {
+    const format::ScalarView scalar = view.scalar(i);
+    if (std::strcmp(scalar.name, name) == 0) return variables_.data(scalar.constant) + scalar.index;
+  }
+  return Status::error(StatusCode::kNotFound, "the model has no number \"%s\"%s%s", name,
+                       view.scalar_count() == 0 ? "" : "; its first is ",
+                       view.scalar_count() == 0 ? "" : view.scalar(0).name);
+}
+
+Result<float*> Session::find_parameter(const char* name, size_t elements, format::ParameterView* parameter) const {
+  if (!training_) return needs_training();
+  const format::ModelView& view = model_->view();
+  for (size_t i = 0; i < view.parameter_count(); ++i) {
+    *parameter = view.parameter(i);
+    float* data = variables_.data(parameter->constant);
+    if (data == nullptr || std::strcmp(parameter->name, name) != 0) continue;
+    const size_t expected = view.constant(parameter->constant).bytes / sizeof(float);
+    if (elements != expected) return wrong("parameter \"%s\" has %zu values, not %zu", name, expected, elements);
+    return data;
+  }
+  return Status::error(StatusCode::kNotFound, "the model trains no parameter \"%s\"", name);
+}
+
+namespace {
+
+Extents extents_of(const Dimensions<uint32_t>& shape) {
+  Extents extents;
+  for (uint32_t extent : shape) extents.push_back(extent);
+  return extents;
+}
+
+}  // namespace
+
+Status Session::get_parameter(const char* name, std::span<float> out) const {
+  format::ParameterView parameter{};
+  Result<float*> data = find_parameter(name, out.size(), &parameter);
+  if (!data.ok()) return data.status();
+  // Ours is the exporter's `split`, transposed by `permutation`: back.
+  Extents ours;
+  Permutation back = parameter.permutation;
+  for (uint32_t i = 0; i < parameter.permutation.rank(); ++i) {
+    ours.push_back(parameter.split[parameter.permutation[i]]);
+    back[parameter.permutation[i]] = i;
+  }
+  kernels::portable::permute(*data, out.data(), ours, back, sizeof(float));
+  return {};
+}
+
+Status Session::set_parameter(const char* name, std::span<const float> values) {
+  format::ParameterView parameter{};
+  Result<float*> data = find_parameter(name, values.size(), &parameter);
+  if (!data.ok()) return data.status();
+  for (float value : values) {
+    if (!(value - value == 0)) return wrong("parameter \"%s\": a value is NaN or infinite", name);
+  }
+  kernels::portable::permute(values.data(), *data, extents_of(parameter.split), parameter.permutation, sizeof(float));
+  return {};
+}
+
+}  // namespace figment

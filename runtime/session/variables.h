@@ -1,0 +1,26 @@
+// What training changes: a session's own copy of the model's variables.
+#pragma once
+
+#include <cstdint>
+
+#include "core/memory.h"
+#include "core/status.h"
+#include "format/model_view.h"
+
+namespace figment {
+
+class Variables {
+ public:
+  // Takes memory for all variables of the model and sets them to the values that the file starts with. Once.
+  Status allocate(const format::ModelView& model);
+
+  // The values of the model's constant number `constant`; nullptr if it is no variable.
+  float* data(size_t constant) const { return constant < data_.size() ? data_[constant] : nullptr; }
+  uint64_t bytes() const { return memory_.size(); }
+
+ private:
+  Array<float*> data_;  // by constant
+  Array<uint8_t> memory_;
+};
+
+}  // namespace figment
