@@ -77,7 +77,8 @@ bool accepts_convolution_as_fully_connected(const Step& step) {
 }
 
 bool accepts_convolution(const Step& step) {
-  return weights_supported(step) && convolution_supported(step.output.type, step.output.shape[1] * step.output.shape[2]);
+  return weights_supported(step) &&
+         convolution_supported(step.output.type, step.output.shape[1] * step.output.shape[2]);
 }
 
 Kernel* create_convolution(void* memory) { return new (memory) Convolution; }
