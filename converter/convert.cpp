@@ -60,10 +60,7 @@ std::pair<float, float> range_of(const Graph& graph, ValueId id) {
   return {-1.0F, 1.0F};
 }
 
-void describe_generation(const ConvertOptions& options, const Graph& graph, const PortDefinition& latent,
-                         ModelDefinition* model) {
-  model->latent =
-      LatentDefinition{graph.name, latent.name, static_cast<uint32_t>(sample_elements(latent)), options.prior};
+void describe_output(const ConvertOptions& options, const Graph& graph, ModelDefinition* model) {
   const PortDefinition& port = graph.outputs[0];
   OutputDefinition output;
   output.program = graph.name;
@@ -122,8 +119,8 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
   return quantize(graph, quantize_options, calibration, samples, progress);
 }
 
-void describe_ops(const std::vector<uint8_t>& file, ConvertReport* report) {
-  Runner runner(file, 1);
+void describe_ops(const std::vector<uint8_t>& file, bool training, ConvertReport* report) {
+  Runner runner(file, 1, FIG_KERNELS_BEST, training);
   for (uint32_t p = 0; p < report->programs.size(); ++p) {
     fig_program_info program{};
     if (fig_model_program(runner.model(), p, &program) != FIG_OK) throw Error(fig_error_message());
@@ -160,7 +157,37 @@ std::vector<std::string> optimize(Graph* graph) {
   return notes;
 }
 
+namespace {
+
+const std::string& network(const ConvertOptions& options, const std::string& role) {
+  const auto found = options.networks.find(role);
+  if (found == options.networks.end()) throw Error("the objective needs --" + role + " FILE.onnx");
+  return found->second;
+}
+
+Converted convert_training(const ConvertOptions& options) {
+  if (options.int8) throw Error("--int8 quantises a model after training: convert without it, train, then quantise");
+  TrainedModel trained =
+      options.objective == Objective::kGan
+          ? gan_model(network(options, "generator"), network(options, "discriminator"), options.prior, options.train)
+          : vae_model(network(options, "encoder"), network(options, "decoder"), options.train);
+  ModelDefinition& model = trained.model;
+  model.name = options.name;
+  describe_output(options, model.programs[0], &model);
+  Converted result;
+  for (const Graph& graph : model.programs) result.report.programs.push_back({graph.name, {}, {}, {}});
+  result.report.programs.back().notes = trained.notes;
+  for (const auto& [role, path] : options.networks) result.report.source_bytes += std::filesystem::file_size(path);
+  result.file = write_model(model);
+  result.report.file_bytes = result.file.size();
+  describe_ops(result.file, true, &result.report);
+  return result;
+}
+
+}  // namespace
+
 Converted convert(const ConvertOptions& options, const Progress& progress) {
+  if (options.objective != Objective::kNone) return convert_training(options);
   if (options.sources.empty()) throw Error("no model given");
   ModelDefinition model;
   model.name = options.name;
@@ -184,7 +211,10 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
     program.notes = optimize(&graph);
     if (generates) {
       // The ports have moved with the passes.
-      describe_generation(options, graph, *find_input(graph, find_latent(graph, options.latent)->name), &model);
+      const PortDefinition& port = *find_input(graph, find_latent(graph, options.latent)->name);
+      model.latent =
+          LatentDefinition{graph.name, port.name, static_cast<uint32_t>(sample_elements(port)), options.prior};
+      describe_output(options, graph, &model);
     }
     model.programs.push_back(std::move(graph));
     report.programs.push_back(std::move(program));
@@ -203,7 +233,7 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
   }
   result.file = write_model(model);
   report.file_bytes = result.file.size();
-  describe_ops(result.file, &report);
+  describe_ops(result.file, false, &report);
   return result;
 }
 

@@ -1,11 +1,13 @@
 // The whole conversion: import, passes, quantisation, file. What figment-convert does, without its command line.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "ir/graph.h"
+#include "objectives/objective.h"
 #include "passes/quantize.h"
 
 namespace figment::converter {
@@ -15,8 +17,14 @@ struct Source {
   std::string path;
 };
 
+// A model that trains: networks by role ("generator", "discriminator", "encoder", "decoder") under an objective.
+enum class Objective : uint8_t { kNone, kGan, kVae };
+
 struct ConvertOptions {
-  std::vector<Source> sources;
+  std::vector<Source> sources;  // without an objective
+  Objective objective = Objective::kNone;
+  std::map<std::string, std::string> networks;  // role -> ONNX file
+  TrainOptions train;
   std::string name;
   std::string latent;  // the latent input's name; "" to find it
   Prior prior = Prior::kNormal;

@@ -35,6 +35,49 @@ void read_calibration(const std::vector<std::string>& files, ConvertOptions* opt
   }
 }
 
+void add_train_options(CLI::App* app, const std::string& group, figment::converter::TrainOptions* train) {
+  using figment::converter::GanLoss;
+  using figment::converter::Likelihood;
+  using figment::converter::Optimizer;
+  const CLI::Range fraction(0.0, 1.0);
+  app->add_option("--optimizer", train->optimizer, "adam, or sgd")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, Optimizer>{{"adam", Optimizer::kAdam}, {"sgd", Optimizer::kSgd}}))
+      ->default_str("adam")
+      ->group(group);
+  app->add_option("--learning-rate", train->learning_rate, "of the optimiser")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--beta1", train->beta1, "of Adam; the momentum of SGD")
+      ->check(fraction)
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--beta2", train->beta2, "of Adam")->check(fraction)->capture_default_str()->group(group);
+  app->add_option("--weight-decay", train->weight_decay, "decoupled with Adam, added to gradients with SGD")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--gan-loss", train->gan_loss, "non-saturating, or hinge")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, GanLoss>{{"non-saturating", GanLoss::kNonSaturating}, {"hinge", GanLoss::kHinge}}))
+      ->default_str("non-saturating")
+      ->group(group);
+  app->add_option("--label-smoothing", train->label_smoothing, "one-sided: the target of real samples is 1 minus this")
+      ->check(fraction)
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--likelihood", train->likelihood, "of a VAE: bernoulli (on logits), or gaussian")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, Likelihood>{{"bernoulli", Likelihood::kBernoulli},
+                                                                            {"gaussian", Likelihood::kGaussian}}))
+      ->default_str("bernoulli")
+      ->group(group);
+  app->add_option("--beta", train->beta, "weight of a VAE's KL divergence")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str()
+      ->group(group);
+}
+
 int convert(int argc, char** argv) {
   CLI::App app("Converts ONNX models to one .figment file.", "figment-convert");
   app.set_version_flag("--version", FIGMENT_VERSION);
@@ -47,7 +90,7 @@ int convert(int argc, char** argv) {
   std::vector<std::string> keep;
   ConvertOptions options;
   bool quiet = false;
-  app.add_option("model", models, "ONNX file, or PROGRAM=FILE; several make one file of several programs")->required();
+  app.add_option("model", models, "ONNX file, or PROGRAM=FILE; several make one file of several programs");
   app.add_option("-o,--output", output, "the .figment file to write")->required();
   app.add_option("--name", options.name, "name of the model (default: the output file's)");
   app.add_option("--latent", options.latent, "the input that generation draws (default: found by its name or shape)");
@@ -65,9 +108,27 @@ int convert(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--keep-f32-threshold", options.keep_threshold_db, "costly: more dB of PSNR lost in int8 than this")
       ->capture_default_str();
+  const std::string training = "Training";
+  std::string objective;
+  app.add_option("--objective", objective, "make a model that trains: gan, or vae")
+      ->check(CLI::IsMember({"gan", "vae"}))
+      ->group(training);
+  for (const char* role : {"generator", "discriminator", "encoder", "decoder"}) {
+    app.add_option_function<std::string>(
+           std::string("--") + role, [&options, role](const std::string& path) { options.networks[role] = path; },
+           std::string("ONNX file of the ") + role)
+        ->group(training);
+  }
+  add_train_options(&app, training, &options.train);
   app.add_option("--report", report_path, "write the report to this file too");
   app.add_flag("-q,--quiet", quiet, "do not print the report");
   CLI11_PARSE(app, argc, argv);
+  if (!objective.empty()) {
+    if (!models.empty()) throw Error("--objective takes its networks by --generator and the like, not as models");
+    options.objective = objective == "gan" ? figment::converter::Objective::kGan : figment::converter::Objective::kVae;
+  } else if (models.empty() || !options.networks.empty()) {
+    throw Error(models.empty() ? "no model given; see --help" : "--generator and the like need --objective");
+  }
   for (const std::string& text : models) {
     auto [program, path] = split_assignment(text);
     options.sources.push_back({std::move(program), std::move(path)});

@@ -225,7 +225,8 @@ ValueId OnnxNode::reshaped(ValueId x, const Shape& shape) const {
   return graph.add_value(std::move(copy));
 }
 
-OnnxImporter::OnnxImporter(const onnx::ModelProto& model, Graph* graph) : model_(model), graph_(*graph) {}
+OnnxImporter::OnnxImporter(const onnx::ModelProto& model, BatchNorm batch_norm, Graph* graph)
+    : model_(model), batch_norm_(batch_norm), graph_(*graph) {}
 
 void OnnxImporter::check_model() const {
   if (model_.graph().node_size() == 0) throw Error("the file has no nodes: it is not an ONNX model, or an empty one");
@@ -373,7 +374,8 @@ void OnnxImporter::run() {
   }
 }
 
-Graph import_onnx(const std::string& bytes, const std::string& origin, const std::string& program) {
+Graph import_onnx(const std::string& bytes, const std::string& origin, const std::string& program,
+                  BatchNorm batch_norm) {
   try {
     onnx::ModelProto model;
     if (!model.ParseFromString(bytes) || !model.has_graph()) {
@@ -381,20 +383,20 @@ Graph import_onnx(const std::string& bytes, const std::string& origin, const std
     }
     Graph graph;
     graph.name = program;
-    OnnxImporter(model, &graph).run();
+    OnnxImporter(model, batch_norm, &graph).run();
     return graph;
   } catch (const Error& error) {
     throw Error(origin + ": " + error.what());
   }
 }
 
-Graph import_onnx_file(const std::string& path, const std::string& program) {
+Graph import_onnx_file(const std::string& path, const std::string& program, BatchNorm batch_norm) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw Error("cannot open " + path + ": " + std::strerror(errno));
   std::ostringstream bytes;
   if (!(bytes << file.rdbuf()) || file.bad()) throw Error("cannot read " + path + " (empty, or a folder?)");
   if (bytes.view().size() >= kLargestFile) throw Error(path + " is larger than 2 GB");
-  return import_onnx(bytes.str(), path, program);
+  return import_onnx(bytes.str(), path, program, batch_norm);
 }
 
 }  // namespace figment::converter

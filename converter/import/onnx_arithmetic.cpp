@@ -128,6 +128,32 @@ void import_pow(const OnnxNode& node) {
 }
 
 // y = x ⊙ scale + shift per channel (dimension 1), which passes/fuse.h folds into a neighbouring linear op.
+// As the op, with the running statistics in one constant [2, C]; channels are moved last and back.
+void trainable_batch_norm(const OnnxNode& node, const std::vector<std::vector<float>>& parameters, float epsilon) {
+  const ValueId x = node.tensor(0);
+  const auto rank = static_cast<uint32_t>(node.graph[x].shape.rank());
+  const uint32_t channels = node.graph[x].shape[1].extent;
+  std::vector<float> running = parameters[2];
+  running.insert(running.end(), parameters[3].begin(), parameters[3].end());
+  const std::string name = node.graph[node.constant(1, "scale")].name;
+  const size_t dot = name.rfind('.');
+  const std::string prefix = dot == std::string::npos ? node.name : name.substr(0, dot);
+  const ValueId statistics = node.graph.add_constant(prefix + ".running_statistics", {2, channels}, running);
+  node.graph[statistics].constant->origin =
+      Origin{prefix + ".running_statistics", {2, channels}, {2, channels}, {0, 1}, false};
+  Permutation last = {0};
+  Permutation back = {0, rank - 1};
+  for (uint32_t i = 2; i < rank; ++i) last.push_back(i);
+  last.push_back(1);
+  for (uint32_t i = 1; i + 1 < rank; ++i) back.push_back(i);
+  Attributes attributes;
+  attributes.alpha = epsilon;
+  const ValueId moved = rank > 2 ? node.transpose(x, last) : x;
+  const ValueId y = node.add(OpKind::kBatchNorm, attributes,
+                             {moved, statistics, node.constant(1, "scale"), node.constant(2, "bias")});
+  node.bind(rank > 2 ? node.transpose(y, back) : y);
+}
+
 void import_batch_normalization(const OnnxNode& node) {
   if (node.integer("training_mode", 0) != 0) {
     node.fail("it is in training mode; export the model with model.eval()");
@@ -143,14 +169,15 @@ void import_batch_normalization(const OnnxNode& node) {
       node.fail("input " + std::to_string(i) + " does not have one value per channel");
     parameters.emplace_back(value.f32().begin(), value.f32().end());
   }
-  const double epsilon = node.real("epsilon", 1e-5F);
+  const float epsilon = node.real("epsilon", 1e-5F);
+  if (node.importer.batch_norm() == BatchNorm::kTrainable) return trainable_batch_norm(node, parameters, epsilon);
   std::vector<float> scale(channels);
   std::vector<float> shift(channels);
   for (uint32_t c = 0; c < channels; ++c) {
     const double variance = parameters[3][c];
-    if (!(variance + epsilon > 0))
+    if (!(variance + static_cast<double>(epsilon) > 0))
       node.fail("channel " + std::to_string(c) + " has variance " + std::to_string(variance));
-    const double factor = parameters[0][c] / std::sqrt(variance + epsilon);
+    const double factor = parameters[0][c] / std::sqrt(variance + static_cast<double>(epsilon));
     scale[c] = static_cast<float>(factor);
     shift[c] = static_cast<float>(parameters[1][c] - parameters[2][c] * factor);
   }

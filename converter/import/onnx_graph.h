@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "import/import_onnx.h"
 #include "import/onnx_proto.h"
 #include "ir/graph.h"
 
@@ -43,10 +44,11 @@ struct OnnxNode;
 
 class OnnxImporter {
  public:
-  OnnxImporter(const onnx::ModelProto& model, Graph* graph);
+  OnnxImporter(const onnx::ModelProto& model, BatchNorm batch_norm, Graph* graph);
 
   // Imports the whole graph. Throws Error.
   void run();
+  BatchNorm batch_norm() const { return batch_norm_; }
 
  private:
   friend struct OnnxNode;
@@ -60,6 +62,7 @@ class OnnxImporter {
   void bind_outputs();
 
   const onnx::ModelProto& model_;
+  BatchNorm batch_norm_;
   Graph& graph_;
   int64_t opset_ = 0;
   std::map<std::string, Binding> bindings_;

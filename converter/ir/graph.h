@@ -121,6 +121,26 @@ struct OutputDefinition {
   float range_max = 1;
 };
 
+// See the tables of the same names in runtime/format/model.fbs; variables are named.
+struct ScheduleDefinition {
+  std::string program;
+  uint32_t period = 1;
+  uint32_t phase = 0;
+  std::vector<LatentDefinition> latents;
+};
+
+struct ScalarDefinition {
+  std::string name;
+  std::string variable;
+  uint32_t index = 0;
+};
+
+struct TrainedDefinition {
+  std::string network;
+  std::string variable;
+  std::vector<std::string> state;
+};
+
 // A whole model file.
 struct ModelDefinition {
   std::string name;
@@ -128,6 +148,9 @@ struct ModelDefinition {
   std::vector<Graph> programs;
   std::optional<LatentDefinition> latent;
   std::optional<OutputDefinition> output;
+  std::vector<ScheduleDefinition> schedule;
+  std::vector<ScalarDefinition> scalars;
+  std::vector<TrainedDefinition> trained;
 };
 
 // "[4·N, 28, 28, 1]" and a listing of the whole program, for people.

@@ -18,7 +18,8 @@ using TensorMap = std::map<std::string, std::vector<float>>;
 class Runner {
  public:
   // Takes the bytes of a model file. Throws Error.
-  Runner(const std::vector<uint8_t>& file, uint32_t batch, fig_kernels kernels = FIG_KERNELS_BEST);
+  Runner(const std::vector<uint8_t>& file, uint32_t batch, fig_kernels kernels = FIG_KERNELS_BEST,
+         bool training = false);
   ~Runner();
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;

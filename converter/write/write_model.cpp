@@ -27,17 +27,35 @@ class Writer {
       metadata.push_back(schema::CreateMetadata(builder_, builder_.CreateString(key), builder_.CreateString(value)));
     }
     Offset<schema::Latent> latent;
-    if (model.latent) {
-      latent = schema::CreateLatent(builder_, builder_.CreateString(model.latent->program),
-                                    builder_.CreateString(model.latent->input), model.latent->size,
-                                    static_cast<schema::Prior>(model.latent->prior));
-    }
+    if (model.latent) latent = this->latent(*model.latent);
     Offset<schema::Output> output;
     if (model.output) {
       output = schema::CreateOutput(
           builder_, builder_.CreateString(model.output->program), builder_.CreateString(model.output->port),
           static_cast<schema::OutputKind>(model.output->kind), model.output->range_min, model.output->range_max);
     }
+    std::vector<Offset<schema::ScheduleEntry>> schedule;
+    for (const ScheduleDefinition& entry : model.schedule) {
+      std::vector<Offset<schema::Latent>> latents;
+      for (const LatentDefinition& drawn : entry.latents) latents.push_back(this->latent(drawn));
+      schedule.push_back(schema::CreateScheduleEntry(builder_, builder_.CreateString(entry.program), entry.period,
+                                                     entry.phase, builder_.CreateVector(latents)));
+    }
+    std::vector<Offset<schema::Scalar>> scalars;
+    for (const ScalarDefinition& scalar : model.scalars) {
+      scalars.push_back(
+          schema::CreateScalar(builder_, builder_.CreateString(scalar.name), variable(scalar.variable), scalar.index));
+    }
+    std::vector<Offset<schema::Trained>> trained;
+    for (const TrainedDefinition& entry : model.trained) {
+      std::vector<uint32_t> state;
+      for (const std::string& state_name : entry.state) state.push_back(variable(state_name));
+      trained.push_back(schema::CreateTrained(builder_, builder_.CreateString(entry.network), variable(entry.variable),
+                                              builder_.CreateVector(state)));
+    }
+    const auto schedule_vector = builder_.CreateVector(schedule);
+    const auto scalars_vector = builder_.CreateVector(scalars);
+    const auto trained_vector = builder_.CreateVector(trained);
     const auto name = builder_.CreateString(model.name);
     const auto producer = builder_.CreateString("figment-convert " FIGMENT_VERSION);
     const auto metadata_vector = builder_.CreateVectorOfSortedTables(&metadata);
@@ -55,6 +73,11 @@ class Writer {
     if (model.latent) root.add_latent(latent);
     if (model.output) root.add_output(output);
     root.add_blob_section_size(blobs_.size());
+    if (!schedule.empty()) {
+      root.add_schedule(schedule_vector);
+      root.add_scalars(scalars_vector);
+      root.add_trained(trained_vector);
+    }
     builder_.FinishSizePrefixed(root.Finish(), schema::ModelIdentifier());
     const uint64_t header = aligned(builder_.GetSize());
     std::vector<uint8_t> file(header + blobs_.size());
@@ -83,6 +106,14 @@ class Writer {
   Offset<flatbuffers::Vector<uint32_t>> words(const std::array<uint32_t, kCount>& list) {
     return builder_.CreateVector(list.data(), list.size());
   }
+
+  Offset<schema::Latent> latent(const LatentDefinition& latent) {
+    return schema::CreateLatent(builder_, builder_.CreateString(latent.program), builder_.CreateString(latent.input),
+                                latent.size, static_cast<schema::Prior>(latent.prior));
+  }
+
+  // The index of a variable that a program has.
+  uint32_t variable(const std::string& variable_name) const { return variable_indices_.at(variable_name); }
 
   Offset<schema::Quantization> quantization(const Value& value) {
     if (value.scales.empty()) return 0;
@@ -116,6 +147,7 @@ class Writer {
                                                     builder_.CreateVector(origin.permutation), origin.folded));
     }
     constant_indices_.emplace(key, index);
+    if (value.is_variable()) variable_indices_[value.name] = static_cast<uint32_t>(index);
     return index;
   }
 
@@ -199,6 +231,7 @@ class Writer {
   std::vector<Offset<schema::Parameter>> parameters_;
   std::map<std::tuple<std::string, std::vector<uint8_t>, std::vector<uint32_t>, std::vector<float>>, int32_t>
       constant_indices_;
+  std::map<std::string, uint32_t> variable_indices_;
   std::vector<uint8_t> blobs_;
 };
 

@@ -289,7 +289,8 @@ typedef struct fig_metrics {
  * Latents are drawn from the session's seed and the step. The session must have been created for training. */
 FIG_API fig_status fig_train_step(fig_session* session, const fig_batch* batch, fig_metrics* metrics);
 
-/* The names of the numbers that can be read and set between steps ("d.learning_rate"), FIG_NOT_FOUND behind the last. */
+/* The names of the numbers that can be read and set between steps ("d.learning_rate"), FIG_NOT_FOUND behind the last.
+ */
 FIG_API fig_status fig_model_number(const fig_model* model, uint32_t index, const char** name);
 
 FIG_API fig_status fig_session_get_number(fig_session* session, const char* name, double* value);
