@@ -8,7 +8,7 @@ namespace {
 constexpr size_t kAlignment = 64;
 }
 
-Runner::Runner(const std::vector<uint8_t>& file, uint32_t batch, fig_kernels kernels, bool training)
+Runner::Runner(const std::vector<uint8_t>& file, uint32_t batch, fig_kernels kernels, bool training, uint64_t seed)
     : memory_(file.size() + kAlignment) {
   void* start = memory_.data();
   size_t space = memory_.size();
@@ -19,6 +19,7 @@ Runner::Runner(const std::vector<uint8_t>& file, uint32_t batch, fig_kernels ker
   options.batch = batch;
   options.kernels = kernels;
   options.training = training;
+  options.seed = seed;
   if (fig_model_open_memory(start, file.size(), &model_) != FIG_OK ||
       fig_session_create(model_, &options, &session_) != FIG_OK) {
     release();

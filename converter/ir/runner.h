@@ -19,7 +19,7 @@ class Runner {
  public:
   // Takes the bytes of a model file. Throws Error.
   Runner(const std::vector<uint8_t>& file, uint32_t batch, fig_kernels kernels = FIG_KERNELS_BEST,
-         bool training = false);
+         bool training = false, uint64_t seed = 0);
   ~Runner();
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;

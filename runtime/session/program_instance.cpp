@@ -183,8 +183,11 @@ bool ProgramInstance::share_memory_in_place() {
         storage_[output] = storage_[tensor];
       }
     }
-    if (storage_[output] == kNoStorage) open_storage(output, time);
-    lifetimes_[storage_[output]].last = time;
+    // An update's output is a variable, which has memory of its own.
+    if (!operands_[output].constant) {
+      if (storage_[output] == kNoStorage) open_storage(output, time);
+      lifetimes_[storage_[output]].last = time;
+    }
     const size_t scratch = kernels_[i]->scratch_bytes();
     lifetimes_[operands_.size() + i] = {scratch == 0 ? 0 : scratch + kReadablePadding, time, time};
   }
