@@ -315,8 +315,9 @@ Result<TensorType> resize_nearest(Inputs inputs) {
 }
 
 // mean and sum.
-Result<TensorType> reduction(const Attributes& attributes, Inputs inputs, const TensorType& declared) {
+Result<TensorType> reduction(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
+  if (kind == OpKind::kSum) FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
   FIGMENT_RETURN_IF_ERROR(expect_activation(inputs[0]));
   TensorType output = declared;
   output.type = inputs[0].type;
@@ -378,8 +379,8 @@ bool takes_clamp(OpKind kind) {
     case OpKind::kFullyConnected:
     case OpKind::kConv2d:
     case OpKind::kConvTranspose2d:
-    case OpKind::kClamp: return true;
-    case OpKind::kUnaryBackward: return true;  // those of a clamp
+    case OpKind::kClamp:
+    case OpKind::kUnaryBackward: return true;  // of a clamp
     default: return is_binary(kind);
   }
 }
@@ -415,8 +416,8 @@ Result<TensorType> dispatch(OpKind kind, const Attributes& attributes, Inputs in
     case OpKind::kResizeNearest: return resize_nearest(inputs);
     case OpKind::kAveragePool2d:
     case OpKind::kMaxPool2d: return pooling(kind, attributes.window, inputs, declared);
-    case OpKind::kMean: return reduction(attributes, inputs, declared);
-    case OpKind::kSum: FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs)); return reduction(attributes, inputs, declared);
+    case OpKind::kMean:
+    case OpKind::kSum: return reduction(kind, attributes, inputs, declared);
     default: return training_rule(kind, attributes, inputs, declared);
     case OpKind::kQuantize:
     case OpKind::kDequantize:

@@ -2,6 +2,7 @@
 #include <array>
 #include <new>
 
+#include "kernels/gemm/gemm_kernels.h"
 #include "kernels/kernel.h"
 #include "kernels/portable/portable.h"
 #if FIGMENT_XNNPACK
@@ -78,6 +79,19 @@ constexpr std::array kXnnpackKernels = {
 constexpr std::array<KernelEntry, 0> kXnnpackKernels{};
 #endif
 
+constexpr std::array kGemmKernels = {
+    KernelEntry{OpKind::kMatmul, gemm::accepts_matmul, gemm::create_matmul, InPlace::kNo},
+    KernelEntry{OpKind::kFullyConnected, gemm::accepts_fully_connected, gemm::create_fully_connected, InPlace::kNo},
+    KernelEntry{OpKind::kConv2d, gemm::accepts_convolution, gemm::create_convolution, InPlace::kNo},
+    KernelEntry{OpKind::kConvTranspose2d, gemm::accepts_convolution, gemm::create_convolution, InPlace::kNo},
+    KernelEntry{OpKind::kConv2dBackwardInput, gemm::accepts_convolution, gemm::create_convolution, InPlace::kNo},
+    KernelEntry{OpKind::kConv2dBackwardWeights, gemm::accepts_convolution, gemm::create_convolution, InPlace::kNo},
+    KernelEntry{OpKind::kConvTranspose2dBackwardInput, gemm::accepts_convolution, gemm::create_convolution,
+                InPlace::kNo},
+    KernelEntry{OpKind::kConvTranspose2dBackwardWeights, gemm::accepts_convolution, gemm::create_convolution,
+                InPlace::kNo},
+};
+
 constexpr InPlace kSame = InPlace::kFirstInput;
 
 constexpr std::array<KernelEntry, format::kOpKindCount> kPortableKernels = {
@@ -143,6 +157,9 @@ constexpr std::array<KernelEntry, format::kOpKindCount> kPortableKernels = {
 const KernelEntry* find_kernel(const Step& step, KernelSet set) {
   if (set == KernelSet::kBest) {
     for (const KernelEntry& entry : kXnnpackKernels) {
+      if (entry.kind == step.kind && entry.accepts(step)) return &entry;
+    }
+    for (const KernelEntry& entry : kGemmKernels) {
       if (entry.kind == step.kind && entry.accepts(step)) return &entry;
     }
   }

@@ -1,0 +1,239 @@
+// Convolutions and their gradients as products with columns: [small pixels, taps * channels of the large image], where
+// the small image is a convolution's output or a transposed convolution's input (im2col; Chellapilla et al. 2006).
+// With W the weights as [O, taps, I] of the forward op, and V the same as [taps, O, I]:
+//   conv2d                             y = columns(x) W^T          conv_transpose2d            columns(y) = x V^T
+//   conv2d_backward_input              columns(dx) = g W           ..._backward_input          dx = columns(g) V
+//   conv2d_backward_weights            dW = g^T columns(x)         ..._backward_weights        dV = columns(g)^T x
+// where writing columns(y) adds up the taps that land on each pixel. The batch is cut into parts whose columns stay in
+// the cache; gradients of weights add up the parts in order.
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/gemm/finish.h"
+#include "kernels/gemm/gemm.h"
+#include "kernels/gemm/gemm_kernels.h"
+
+namespace figment::kernels::gemm {
+
+namespace {
+
+constexpr size_t kColumnsBytes = 512 << 10;
+
+enum class Pass : uint8_t { kForward, kBackwardInput, kBackwardWeights };
+
+struct Roles {
+  bool transposed;
+  Pass pass;
+};
+
+Roles roles_of(OpKind kind) {
+  switch (kind) {
+    case OpKind::kConv2d: return {false, Pass::kForward};
+    case OpKind::kConvTranspose2d: return {true, Pass::kForward};
+    case OpKind::kConv2dBackwardInput: return {false, Pass::kBackwardInput};
+    case OpKind::kConv2dBackwardWeights: return {false, Pass::kBackwardWeights};
+    case OpKind::kConvTranspose2dBackwardInput: return {true, Pass::kBackwardInput};
+    default: return {true, Pass::kBackwardWeights};
+  }
+}
+
+class Convolution final : public Kernel {
+ public:
+  const char* name() const override { return "gemm convolution"; }
+
+  Status prepare(const Step& step, const Environment& environment) override {
+    threads_ = environment.threads;
+    const auto& [transposed, pass] = roles_of(step.kind);
+    transposed_ = transposed;
+    pass_ = pass;
+    // x: the forward op's input; y: its output, or the gradient of that.
+    const Operand& x = pass == Pass::kBackwardInput ? step.output : step.inputs[0];
+    const Operand& y = pass == Pass::kForward         ? step.output
+                       : pass == Pass::kBackwardInput ? step.inputs[0]
+                                                      : step.inputs[1];
+    const Extents& weights = pass == Pass::kBackwardWeights ? step.output.shape : step.inputs[1].shape;
+    taps_ = weights[1] * weights[2];
+    outputs_ = weights[0];
+    inputs_ = weights[3];
+    const Extents& large = transposed ? y.shape : x.shape;
+    const Extents& small = transposed ? x.shape : y.shape;
+    batch_ = small[0];
+    for (size_t axis = 0; axis < 2; ++axis) {
+      large_[axis] = large[axis + 1];
+      small_[axis] = small[axis + 1];
+    }
+    large_channels_ = large[3];
+    small_channels_ = small[3];
+    const size_t image = small_[0] * small_[1] * taps_ * large_channels_ * sizeof(float);
+    part_ = std::clamp<size_t>(kColumnsBytes / std::max<size_t>(image, 1), 1, batch_);
+    return {};
+  }
+
+  size_t scratch_bytes() const override {
+    return (columns_floats() + permuted_floats() + product_floats()) * sizeof(float);
+  }
+
+  Status bind(const Step& step) override {
+    step_ = &step;
+    return {};
+  }
+
+  void run() override {
+    if (transposed_ && pass_ != Pass::kBackwardWeights) permute(step_->inputs[1].f32(), permuted(), true);
+    for (size_t n = 0; n < batch_; n += part_) run_part(n, std::min(part_, batch_ - n));
+    if (transposed_ && pass_ == Pass::kBackwardWeights) {
+      permute(permuted(), static_cast<float*>(step_->output.data), false);
+    }
+    if (transposed_ && pass_ == Pass::kForward) {
+      finish_rows(*step_, static_cast<float*>(step_->output.data), batch_ * large_[0] * large_[1], outputs_);
+    }
+  }
+
+ private:
+  size_t row() const { return taps_ * large_channels_; }  // of columns
+  size_t columns_floats() const { return part_ * small_[0] * small_[1] * row(); }
+  size_t permuted_floats() const { return transposed_ ? taps_ * outputs_ * inputs_ : 0; }
+  size_t product_floats() const {
+    // b is the weights, or with their gradients the columns or x: [depth, columns].
+    const size_t pixels = part_ * small_[0] * small_[1];
+    if (pass_ == Pass::kBackwardWeights) return scratch_floats(pixels, transposed_ ? inputs_ : row());
+    const bool over_columns = transposed_ == (pass_ == Pass::kBackwardInput);
+    return over_columns ? scratch_floats(row(), small_channels_) : scratch_floats(small_channels_, row());
+  }
+  float* columns() const { return static_cast<float*>(step_->scratch); }
+  float* permuted() const { return columns() + columns_floats(); }
+  float* product_scratch() const { return permuted() + permuted_floats(); }
+
+  // [O, taps, I] to [taps, O, I], or back.
+  void permute(const float* from, float* to, bool forth) const {
+    for (size_t t = 0; t < taps_; ++t) {
+      for (size_t o = 0; o < outputs_; ++o) {
+        const size_t plain = (o * taps_ + t) * inputs_;
+        const size_t moved = (t * outputs_ + o) * inputs_;
+        std::memcpy(to + (forth ? moved : plain), from + (forth ? plain : moved), inputs_ * sizeof(float));
+      }
+    }
+  }
+
+  // Images [n, n + count).
+  void run_part(size_t n, size_t count) {
+    const size_t pixels = count * small_[0] * small_[1];
+    const size_t small_offset = n * small_[0] * small_[1] * small_channels_;
+    const size_t large_offset = n * large_[0] * large_[1] * large_channels_;
+    const float* weights = transposed_ ? permuted() : step_->inputs[1].f32();
+    Product product{};
+    product.rows = pixels;
+    if (pass_ == Pass::kBackwardWeights) {
+      // dW [O, taps * I] = g^T columns(x), or dV [taps * O, I] = columns(g)^T x.
+      const float* small = step_->inputs[transposed_ ? 0 : 1].f32() + small_offset;
+      gather(step_->inputs[transposed_ ? 1 : 0].f32() + large_offset, count);
+      product.a = transposed_ ? Matrix{columns(), 1, row()} : Matrix{small, 1, small_channels_};
+      product.b = transposed_ ? Matrix{small, small_channels_, 1} : Matrix{columns(), row(), 1};
+      product.rows = transposed_ ? row() : small_channels_;
+      product.columns = transposed_ ? small_channels_ : row();
+      product.depth = pixels;
+      product.c = transposed_ ? permuted() : static_cast<float*>(step_->output.data);
+      product.c_row = product.columns;
+      product.accumulate = n > 0;
+      multiply(product, product_scratch(), threads_);
+      return;
+    }
+    const bool from_columns = transposed_ == (pass_ == Pass::kBackwardInput);
+    if (from_columns) {
+      // conv2d: columns(x) W^T, W [O, row]; conv_transpose2d_backward_input: columns(g) V, V [row, I].
+      gather(step_->inputs[0].f32() + large_offset, count);
+      float* out = static_cast<float*>(step_->output.data) + small_offset;
+      product.a = {columns(), row(), 1};
+      product.b = transposed_ ? Matrix{weights, inputs_, 1} : Matrix{weights, 1, row()};
+      product.depth = row();
+      product.columns = small_channels_;
+      product.c = out;
+      product.c_row = small_channels_;
+      multiply(product, product_scratch(), threads_);
+      if (pass_ == Pass::kForward) finish_rows(*step_, out, pixels, small_channels_);
+      return;
+    }
+    // conv_transpose2d: x V^T, V [row, I]; conv2d_backward_input: g W, W [O, row].
+    product.a = {step_->inputs[0].f32() + small_offset, small_channels_, 1};
+    product.b = transposed_ ? Matrix{weights, 1, inputs_} : Matrix{weights, row(), 1};
+    product.depth = small_channels_;
+    product.columns = row();
+    product.c = columns();
+    product.c_row = row();
+    multiply(product, product_scratch(), threads_);
+    scatter(static_cast<float*>(step_->output.data) + large_offset, count);
+  }
+
+  // Calls tap(columns, pixel): the place in the columns of a tap, and its pixel in `count` large images or SIZE_MAX.
+  template <typename Tap>
+  void for_each_tap(size_t count, Tap tap) const {
+    const Window& window = step_->attributes.window;
+    float* place = columns();
+    for (size_t n = 0; n < count; ++n) {
+      for (size_t y = 0; y < small_[0]; ++y) {
+        for (size_t x = 0; x < small_[1]; ++x) {
+          for (size_t ky = 0; ky < window.kernel[0]; ++ky) {
+            const int64_t large_y =
+                static_cast<int64_t>(y * window.stride[0] + ky * window.dilation[0]) - window.padding[0];
+            const bool row_inside = large_y >= 0 && large_y < static_cast<int64_t>(large_[0]);
+            for (size_t kx = 0; kx < window.kernel[1]; ++kx, place += large_channels_) {
+              const int64_t large_x =
+                  static_cast<int64_t>(x * window.stride[1] + kx * window.dilation[1]) - window.padding[1];
+              const bool inside = row_inside && large_x >= 0 && large_x < static_cast<int64_t>(large_[1]);
+              tap(place, inside
+                             ? (n * large_[0] + static_cast<size_t>(large_y)) * large_[1] + static_cast<size_t>(large_x)
+                             : SIZE_MAX);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  void gather(const float* large, size_t count) const {
+    const size_t channels = large_channels_;
+    for_each_tap(count, [=](float* place, size_t pixel) {
+      if (pixel == SIZE_MAX) {
+        for (size_t c = 0; c < channels; ++c) place[c] = 0;
+      } else {
+        for (size_t c = 0; c < channels; ++c) place[c] = large[pixel * channels + c];
+      }
+    });
+  }
+
+  void scatter(float* large, size_t count) const {
+    const size_t channels = large_channels_;
+    std::memset(large, 0, count * large_[0] * large_[1] * channels * sizeof(float));
+    for_each_tap(count, [=](const float* place, size_t pixel) {
+      if (pixel == SIZE_MAX) return;
+      for (size_t c = 0; c < channels; ++c) large[pixel * channels + c] += place[c];
+    });
+  }
+
+  const Step* step_ = nullptr;
+  pthreadpool* threads_ = nullptr;
+  bool transposed_ = false;
+  Pass pass_{};
+  size_t taps_ = 0;
+  size_t outputs_ = 0;
+  size_t inputs_ = 0;
+  size_t batch_ = 0;
+  size_t part_ = 1;
+  size_t large_[2] = {};
+  size_t small_[2] = {};
+  size_t large_channels_ = 0;
+  size_t small_channels_ = 0;
+};
+
+}  // namespace
+
+bool accepts_convolution(const Step& step) {
+  const bool forward = step.kind == OpKind::kConv2d || step.kind == OpKind::kConvTranspose2d;
+  return step.output.type == DataType::kF32 && step.attributes.window.groups == 1 &&
+         (!forward || step.inputs[1].variable);
+}
+Kernel* create_convolution(void* memory) { return new (memory) Convolution; }
+
+static_assert(sizeof(Convolution) <= kMaxKernelBytes);
+
+}  // namespace figment::kernels::gemm

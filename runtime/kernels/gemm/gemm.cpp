@@ -1,0 +1,190 @@
+// One tile in GCC's vector extensions, compiled for several instruction sets. This file alone is compiled with
+// -ffp-contract=fast, for fused multiply-add.
+#include "kernels/gemm/gemm.h"
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+
+#if FIGMENT_XNNPACK
+#include <pthreadpool.h>
+#endif
+
+namespace figment::kernels::gemm {
+
+namespace {
+
+constexpr size_t kVector = 16;
+using Vector = float __attribute__((vector_size(kVector * sizeof(float))));
+
+constexpr size_t kPanel = 32;       // columns of b that are rearranged together
+constexpr size_t kWorth = 1000000;  // multiply-adds from which threads are worth their hand-over
+
+// A tile of c: rows of a against `columns` (at most kPanel) columns of a packed panel [depth, kPanel].
+struct Tile {
+  const float* a;
+  size_t a_row;
+  size_t a_depth;
+  const float* panel;
+  float* c;
+  size_t c_row;
+  size_t depth;
+  size_t columns;
+  bool accumulate;
+};
+
+template <size_t kRows, size_t kVectors>
+[[gnu::always_inline]] inline void compute(const Tile& tile, size_t first) {
+  Vector sums[kRows][kVectors] = {};
+  const float* a = tile.a;
+  const float* b = tile.panel + first;
+  for (size_t k = 0; k < tile.depth; ++k, a += tile.a_depth, b += kPanel) {
+    Vector weights[kVectors];
+    for (size_t v = 0; v < kVectors; ++v) std::memcpy(&weights[v], b + v * kVector, sizeof(Vector));
+    for (size_t r = 0; r < kRows; ++r) {
+      const float x = a[r * tile.a_row];
+      for (size_t v = 0; v < kVectors; ++v) sums[r][v] += x * weights[v];
+    }
+  }
+  for (size_t r = 0; r < kRows; ++r) {
+    for (size_t v = 0; v < kVectors; ++v) {
+      const size_t column = first + v * kVector;
+      if (column >= tile.columns) break;
+      const size_t count = std::min(tile.columns - column, kVector);
+      float* target = tile.c + r * tile.c_row + column;
+      float values[kVector];
+      std::memcpy(values, &sums[r][v], sizeof values);
+      if (tile.accumulate) {
+        for (size_t i = 0; i < count; ++i) target[i] += values[i];
+      } else if (count == kVector) {
+        std::memcpy(target, values, sizeof values);
+      } else {
+        std::memcpy(target, values, count * sizeof(float));
+      }
+    }
+  }
+}
+
+// All columns of a tile, kVectors at a time.
+template <size_t kRows, size_t kVectors>
+[[gnu::always_inline]] inline void compute_columns(const Tile& tile) {
+  size_t first = 0;
+  for (; first + (kVectors - 1) * kVector < tile.columns; first += kVectors * kVector) {
+    compute<kRows, kVectors>(tile, first);
+  }
+  for (; first < tile.columns; first += kVector) compute<kRows, 1>(tile, first);
+}
+
+using Compute = void (*)(const Tile& tile);
+
+// The tiles of an instruction set: by rows - 1.
+struct Tiles {
+  size_t most_rows;
+  const Compute* by_rows;
+};
+
+#if defined(__x86_64__)
+template <size_t kRows>
+[[gnu::target("avx512f")]] void compute_avx512(const Tile& tile) {
+  compute_columns<kRows, 2>(tile);
+}
+template <size_t kRows>
+[[gnu::target("avx2,fma")]] void compute_avx2(const Tile& tile) {
+  compute_columns<kRows, 1>(tile);
+}
+constexpr Compute kAvx512[] = {compute_avx512<1>, compute_avx512<2>, compute_avx512<3>, compute_avx512<4>,
+                               compute_avx512<5>, compute_avx512<6>, compute_avx512<7>, compute_avx512<8>};
+constexpr Compute kAvx2[] = {compute_avx2<1>, compute_avx2<2>, compute_avx2<3>,
+                             compute_avx2<4>, compute_avx2<5>, compute_avx2<6>};
+#endif
+
+template <size_t kRows>
+void compute_baseline(const Tile& tile) {
+  compute_columns<kRows, 1>(tile);
+}
+#if defined(__aarch64__)
+constexpr Compute kBaseline[] = {compute_baseline<1>, compute_baseline<2>, compute_baseline<3>,
+                                 compute_baseline<4>, compute_baseline<5>, compute_baseline<6>};
+#else
+constexpr Compute kBaseline[] = {compute_baseline<1>, compute_baseline<2>};
+#endif
+
+Tiles tiles() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f")) return {std::size(kAvx512), kAvx512};
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return {std::size(kAvx2), kAvx2};
+#endif
+  return {std::size(kBaseline), kBaseline};
+}
+
+// Panel number `panel` of b as [depth, kPanel], zeros behind the last column.
+void pack(const Product& product, size_t panel, float* out) {
+  const size_t first = panel * kPanel;
+  const size_t count = std::min(product.columns - first, kPanel);
+  const float* from = product.b.data + first * product.b.column;
+  if (count < kPanel) std::memset(out, 0, product.depth * kPanel * sizeof(float));
+  if (product.b.column == 1) {
+    for (size_t k = 0; k < product.depth; ++k) {
+      std::memcpy(out + k * kPanel, from + k * product.b.row, count * sizeof(float));
+    }
+    return;
+  }
+  // Blocks that fit the first-level cache on both sides.
+  constexpr size_t kBlock = 16;
+  for (size_t k0 = 0; k0 < product.depth; k0 += kBlock) {
+    const size_t end = std::min(product.depth, k0 + kBlock);
+    for (size_t j = 0; j < count; ++j) {
+      const float* column = from + j * product.b.column;
+      for (size_t k = k0; k < end; ++k) out[k * kPanel + j] = column[k * product.b.row];
+    }
+  }
+}
+
+struct Task {
+  const Product* product;
+  float* scratch;
+  Tiles tiles;
+};
+
+void run_panel(void* context, size_t panel) {
+  const auto& [given, scratch, tiles] = *static_cast<const Task*>(context);
+  const Product& product = *given;
+  float* packed = scratch + panel * product.depth * kPanel;
+  pack(product, panel, packed);
+  const size_t first = panel * kPanel;
+  size_t row = 0;
+  for (size_t left = (product.rows + tiles.most_rows - 1) / tiles.most_rows; left > 0; --left) {
+    const size_t count = (product.rows - row + left - 1) / left;
+    const Tile tile{product.a.data + row * product.a.row,
+                    product.a.row,
+                    product.a.column,
+                    packed,
+                    product.c + row * product.c_row + first,
+                    product.c_row,
+                    product.depth,
+                    std::min(product.columns - first, kPanel),
+                    product.accumulate};
+    tiles.by_rows[count - 1](tile);
+    row += count;
+  }
+}
+
+}  // namespace
+
+size_t scratch_floats(size_t depth, size_t columns) { return (columns + kPanel - 1) / kPanel * kPanel * depth; }
+
+void multiply(const Product& product, float* scratch, pthreadpool* threads) {
+  Task task{&product, scratch, tiles()};
+  const size_t panels = (product.columns + kPanel - 1) / kPanel;
+#if FIGMENT_XNNPACK
+  if (threads != nullptr && product.rows * product.depth * product.columns >= kWorth) {
+    pthreadpool_parallelize_1d(threads, run_panel, &task, panels, PTHREADPOOL_FLAG_DISABLE_DENORMALS);
+    return;
+  }
+#else
+  (void)threads;
+#endif
+  for (size_t panel = 0; panel < panels; ++panel) run_panel(&task, panel);
+}
+
+}  // namespace figment::kernels::gemm

@@ -1,0 +1,37 @@
+// f32 matrix products whose operands all change from run to run, as in training: nothing is packed ahead.
+#pragma once
+
+#include <cstddef>
+
+struct pthreadpool;  // pthreadpool.h
+
+namespace figment::kernels::gemm {
+
+// Element (i, j) is data[i * row + j * column].
+struct Matrix {
+  const float* data;
+  size_t row;
+  size_t column;
+};
+
+// c = a b, or c += a b: a [rows, depth], b [depth, columns], c [rows, columns] with rows c_row apart. One stride of b
+// is
+// 1. Every sum runs over the depth in order: results do not depend on the number of threads.
+struct Product {
+  Matrix a;
+  Matrix b;
+  float* c;
+  size_t c_row;
+  size_t rows;
+  size_t depth;
+  size_t columns;
+  bool accumulate = false;
+};
+
+// Floats of scratch that a product needs: b is rearranged into panels of columns, which then stay in the cache while
+// the rows of a pass over them.
+size_t scratch_floats(size_t depth, size_t columns);
+
+void multiply(const Product& product, float* scratch, pthreadpool* threads);
+
+}  // namespace figment::kernels::gemm
