@@ -396,6 +396,11 @@ fig_status fig_parameter_set(fig_session* session, const char* name, const float
   return done(unwrap(session)->set_parameter(name, {values, elements}));
 }
 
+fig_status fig_session_export(const fig_session* session, const char* path) {
+  if (session == nullptr || path == nullptr) return null_argument("fig_session_export");
+  return done(unwrap(session)->export_model(path));
+}
+
 fig_status fig_encode(fig_session* session, size_t count, const float* samples, size_t sample_elements, float* mean,
                       size_t mean_elements, float* log_variance, size_t log_variance_elements) {
   if (session == nullptr || samples == nullptr || mean == nullptr) return null_argument("fig_encode");

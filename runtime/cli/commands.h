@@ -67,5 +67,6 @@ void add_compare(CLI::App* app, Commands* commands);
 void add_generate(CLI::App* app, Commands* commands);
 void add_inspect(CLI::App* app, Commands* commands);
 void add_run(CLI::App* app, Commands* commands);
+void add_train(CLI::App* app, Commands* commands);
 
 }  // namespace figment::cli

@@ -116,6 +116,7 @@ int run(int argc, char** argv) {
   Commands commands;
   add_generate(&app, &commands);
   add_run(&app, &commands);
+  add_train(&app, &commands);
   add_inspect(&app, &commands);
   add_compare(&app, &commands);
   add_bench(&app, &commands);

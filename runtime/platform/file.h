@@ -1,7 +1,8 @@
-// Reading whole files into memory that tensors can be used from. One implementation a platform.
+// Whole files: read into memory that tensors can be used from, and replaced. One implementation a platform.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "core/status.h"
 
@@ -24,6 +25,29 @@ class MappedFile {
  private:
   void* data_ = nullptr;
   size_t size_ = 0;
+};
+
+// A file that is written beside `path` and takes its place at once when it is complete and on the disk: until then, and
+// after any failure or crash, `path` is as it was.
+class FileReplacement {
+ public:
+  FileReplacement() = default;
+  ~FileReplacement();  // without commit, nothing is left behind
+  FileReplacement(const FileReplacement&) = delete;
+  FileReplacement& operator=(const FileReplacement&) = delete;
+
+  // Each is called in turn, and none after a failure. kIo, kInvalidArgument; the message names the path.
+  Status begin(const char* path);
+  Status write(uint64_t offset, const void* data, size_t bytes);
+  Status commit();
+
+ private:
+  Status failed(const char* what) const;
+
+  static constexpr size_t kMostPath = 4096;
+  char path_[kMostPath] = "";
+  char temporary_[kMostPath] = "";
+  int file_ = -1;
 };
 
 }  // namespace figment::platform

@@ -1,4 +1,6 @@
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include <fcntl.h>
@@ -45,6 +47,65 @@ Status MappedFile::open(const char* path) {
 
 MappedFile::~MappedFile() {
   if (data_ != nullptr) munmap(data_, size_);
+}
+
+Status FileReplacement::failed(const char* what) const {
+  return Status::error(StatusCode::kIo, "cannot %s %s: %s", what, path_, std::strerror(errno));
+}
+
+Status FileReplacement::begin(const char* path) {
+  const int length = std::snprintf(temporary_, sizeof temporary_, "%s.XXXXXX", path);
+  if (length < 0 || static_cast<size_t>(length) >= sizeof temporary_) {
+    temporary_[0] = 0;
+    return Status::error(StatusCode::kInvalidArgument, "the path %.60s... is too long", path);
+  }
+  std::snprintf(path_, sizeof path_, "%s", path);
+  file_ = ::mkstemp(temporary_);
+  if (file_ < 0) {
+    temporary_[0] = 0;
+    return failed("write");
+  }
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  return ::fchmod(file_, 0666 & ~mask) == 0 ? Status() : failed("write");
+}
+
+Status FileReplacement::write(uint64_t offset, const void* data, size_t bytes) {
+  const auto* from = static_cast<const char*>(data);
+  while (bytes > 0) {
+    const ssize_t count = ::pwrite(file_, from, bytes, static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return failed("write");
+    from += count;
+    offset += static_cast<uint64_t>(count);
+    bytes -= static_cast<size_t>(count);
+  }
+  return {};
+}
+
+Status FileReplacement::commit() {
+  if (::fsync(file_) != 0) return failed("write");
+  const int closed = ::close(file_);
+  file_ = -1;
+  if (closed != 0 || ::rename(temporary_, path_) != 0) return failed("write");
+  temporary_[0] = 0;
+  // The new name is on the disk once its folder is.
+  char* slash = std::strrchr(path_, '/');
+  char folder[kMostPath] = ".";
+  if (slash != nullptr) std::snprintf(folder, sizeof folder, "%.*s", static_cast<int>(slash - path_ + 1), path_);
+  const int directory = ::open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) return failed("write");
+  const int synced = ::fsync(directory);
+  // Some file systems cannot sync folders, and say so by EINVAL.
+  const bool good = synced == 0 || errno == EINVAL;
+  const Status status = good ? Status() : failed("write");
+  ::close(directory);
+  return status;
+}
+
+FileReplacement::~FileReplacement() {
+  if (file_ >= 0) ::close(file_);
+  if (temporary_[0] != 0) ::unlink(temporary_);
 }
 
 }  // namespace figment::platform

@@ -23,6 +23,7 @@ Result<Model*> Model::open_file(const char* path) {
     Result<format::ModelView> view = format::ModelView::open(model->file_.data(), model->file_.size());
     if (view.ok()) {
       model->view_ = *view;
+      model->data_ = model->file_.data();
       model->bytes_ = model->file_.size();
       return model;
     }
@@ -39,6 +40,7 @@ Result<Model*> Model::open_memory(const void* data, size_t size) {
   if (memory == nullptr) return no_memory();
   auto* model = new (memory) Model;
   model->view_ = *view;
+  model->data_ = data;
   model->bytes_ = size;
   return model;
 }

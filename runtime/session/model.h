@@ -25,6 +25,7 @@ class Model {
 
   const format::ModelView& view() const { return view_; }
   size_t file_bytes() const { return bytes_; }
+  const void* data() const { return data_; }
   kernels::PackedWeights* packed_weights();
   size_t packed_bytes() const;
 
@@ -36,6 +37,7 @@ class Model {
 
   std::atomic<uint32_t> references_{1};
   platform::MappedFile file_;
+  const void* data_ = nullptr;
   size_t bytes_ = 0;
   format::ModelView view_;
 #if FIGMENT_XNNPACK

@@ -100,6 +100,8 @@ class Session {
   Result<float*> scalar(const char* name);
   // Copies a parameter out of or into the session's variables, in the exporter's layout. kNotFound.
   Status get_parameter(const char* name, std::span<float> out) const;
+  // Writes the model's file with the session's variables.
+  Status export_model(const char* path) const;
   Status set_parameter(const char* name, std::span<const float> values);
 
   // The instance of program `i` of the model; kNotFound if the session was created for another program.

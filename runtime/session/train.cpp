@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "platform/file.h"
 #include "session/ports.h"
 #include "session/session.h"
 
@@ -97,6 +98,22 @@ Result<float*> Session::find_parameter(const char* name, size_t elements, format
     return data;
   }
   return Status::error(StatusCode::kNotFound, "the model trains no parameter \"%s\"", name);
+}
+
+Status Session::export_model(const char* path) const {
+  if (!training_) return needs_training();
+  const format::ModelView& view = model_->view();
+  platform::FileReplacement file;
+  FIGMENT_RETURN_IF_ERROR(file.begin(path));
+  FIGMENT_RETURN_IF_ERROR(file.write(0, model_->data(), model_->file_bytes()));
+  for (size_t i = 0; i < view.constant_count(); ++i) {
+    const format::ConstantView constant = view.constant(i);
+    if (!constant.variable || constant.data == nullptr) continue;
+    const auto offset =
+        static_cast<uint64_t>(static_cast<const char*>(constant.data) - static_cast<const char*>(model_->data()));
+    FIGMENT_RETURN_IF_ERROR(file.write(offset, variables_.data(i), constant.bytes));
+  }
+  return file.commit();
 }
 
 namespace {

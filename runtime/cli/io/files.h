@@ -32,6 +32,13 @@ Array read_npy(const std::string& path);
 Array parse_npy(std::span<const uint8_t> bytes, const std::string& origin);
 std::vector<uint8_t> format_npy(const Array& array);
 
+// Bytes in the IDX format (LeCun's; magic 0x08), plain or gzipped.
+struct ByteArray {
+  std::vector<size_t> shape;
+  std::vector<uint8_t> values;
+};
+ByteArray read_idx(const std::string& path);
+
 // Encodes 8-bit pixels, row by row, of 1 (grey) or 3 (RGB) channels.
 std::vector<uint8_t> encode_png(std::span<const uint8_t> pixels, uint32_t width, uint32_t height, uint32_t channels);
 

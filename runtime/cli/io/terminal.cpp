@@ -18,7 +18,7 @@ ProgressLine::~ProgressLine() {
   if (visible_) std::fprintf(stderr, "\r\033[K");
 }
 
-void ProgressLine::update(double fraction) {
+void ProgressLine::update(double fraction, const std::string& text) {
   if (!terminal_) return;
   using Seconds = std::chrono::duration<double>;
   const auto now = std::chrono::steady_clock::now();
@@ -30,8 +30,9 @@ void ProgressLine::update(double fraction) {
   fraction = std::clamp(fraction, 0.0, 1.0);
   const int filled = static_cast<int>(fraction * kWidth);
   const double left = fraction > 0.01 ? elapsed / fraction - elapsed : 0;
-  std::fprintf(stderr, "\r\033[K%s [%.*s%*s] %3.0f %%, %.0f s left", what_.c_str(), filled,
-               "##############################", kWidth - filled, "", fraction * 100, left);
+  std::fprintf(stderr, "\r\033[K%s [%.*s%*s] %3.0f %%, %.0f s left%s%s", what_.c_str(), filled,
+               "##############################", kWidth - filled, "", fraction * 100, left, text.empty() ? "" : "; ",
+               text.c_str());
 }
 
 namespace {

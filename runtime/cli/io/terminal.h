@@ -15,8 +15,8 @@ class ProgressLine {
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
 
-  // `fraction` done, 0 to 1.
-  void update(double fraction);
+  // `fraction` done, 0 to 1; `text` is shown behind the time left.
+  void update(double fraction, const std::string& text = {});
 
  private:
   std::string what_;

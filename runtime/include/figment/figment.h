@@ -311,6 +311,10 @@ FIG_API fig_status fig_model_parameter(const fig_model* model, uint32_t index, f
 FIG_API fig_status fig_parameter_get(const fig_session* session, const char* name, float* values, size_t elements);
 FIG_API fig_status fig_parameter_set(fig_session* session, const char* name, const float* values, size_t elements);
 
+/* Writes the model's file with the session's parameters and statistics to `path`, whole or not at all: a model for
+ * inference, and to train on from (the optimiser starts anew). FIG_IO_ERROR leaves what was at `path`. */
+FIG_API fig_status fig_session_export(const fig_session* session, const char* path);
+
 /* ---- Programs by purpose ------------------------------------------------------------------------------------- */
 
 /* The programs that a model names by their purpose, each with one input. Buffers are checked: their elements must be
