@@ -5,6 +5,7 @@
 
 #include "core/checked.h"
 #include "core/memory.h"
+#include "format/finite.h"
 #include "format/model_view.h"
 #include "format/quantized.h"
 #include "model_generated.h"
@@ -30,18 +31,6 @@ Status bad(const char* text) { return Status::error(StatusCode::kBadFile, "%s", 
 template <typename... Arguments>
 Status bad(const char* format, Arguments... arguments) {
   return Status::error(StatusCode::kBadFile, format, arguments...);
-}
-
-// No NaN and no infinity among `count` floats.
-bool all_finite(const void* data, uint64_t count) {
-  const auto* words = static_cast<const uint8_t*>(data);
-  uint32_t bad_words = 0;
-  for (uint64_t i = 0; i < count; ++i) {
-    uint32_t word = 0;
-    std::memcpy(&word, words + 4 * i, 4);
-    bad_words |= ((word & 0x7F800000U) + 0x00800000U) & 0x80000000U;
-  }
-  return bad_words == 0;
 }
 
 Status check_quantization(const schema::Quantization* quantization, DataType type, size_t channels) {

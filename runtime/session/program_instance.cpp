@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "core/checked.h"
+#include "format/finite.h"
 
 namespace figment {
 
@@ -23,15 +24,6 @@ Status name_op(const Status& status, const Step& step) {
   char prefix[160];
   std::snprintf(prefix, sizeof prefix, "op %u (%s %s)", step.index, format::name_of(step.kind), step.name);
   return status.with_prefix(prefix);
-}
-
-bool all_finite(const Operand& operand) {
-  const float* values = operand.f32();
-  const size_t count = operand.elements();
-  // A product with 0 is 0, or NaN for what is not finite.
-  float sum = 0;
-  for (size_t i = 0; i < count; ++i) sum += values[i] * 0.0F;
-  return sum == 0;
 }
 
 }  // namespace
@@ -269,7 +261,8 @@ size_t ProgramInstance::run_updates(size_t first) {
   size_t end = first;
   bool finite = true;
   for (; end < steps_.size() && format::is_update(steps_[end].kind); ++end) {
-    if (steps_[end].kind != OpKind::kCountStep) finite = finite && all_finite(steps_[end].inputs[1]);
+    if (steps_[end].kind != OpKind::kCountStep)
+      finite = finite && format::all_finite(steps_[end].inputs[1].data, steps_[end].inputs[1].elements());
   }
   if (!finite) ++skipped_;
   for (size_t i = first; i < end && finite; ++i) kernels_[i]->run();

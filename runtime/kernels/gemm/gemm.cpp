@@ -75,12 +75,58 @@ template <size_t kRows, size_t kVectors>
   for (; first < tile.columns; first += kVector) compute<kRows, 1>(tile, first);
 }
 
+// 16 rows of `from`, `stride` apart, as the columns of 16 rows of a panel. Four perfect shuffles of the rows are a
+// transposition.
+[[gnu::always_inline]] inline void transpose_block(const float* from, size_t stride, float* out) {
+  Vector rows[kVector];
+  Vector shuffled[kVector];
+  for (size_t i = 0; i < kVector; ++i) std::memcpy(&rows[i], from + i * stride, sizeof(Vector));
+  for (int pass = 0; pass < 4; ++pass) {
+    for (size_t i = 0; i < kVector / 2; ++i) {
+      const Vector& a = rows[i];
+      const Vector& b = rows[i + kVector / 2];
+      shuffled[2 * i] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+      shuffled[2 * i + 1] = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    }
+    for (size_t i = 0; i < kVector; ++i) rows[i] = shuffled[i];
+  }
+  for (size_t i = 0; i < kVector; ++i) std::memcpy(out + i * kPanel, &rows[i], sizeof(Vector));
+}
+
+// Panel number `panel` of b as [depth, kPanel], zeros behind the last column.
+[[gnu::always_inline]] inline void pack(const Product& product, size_t panel, float* out) {
+  const size_t first = panel * kPanel;
+  const size_t count = std::min(product.columns - first, kPanel);
+  const float* from = product.b.data + first * product.b.column;
+  if (count < kPanel) std::memset(out, 0, product.depth * kPanel * sizeof(float));
+  if (product.b.column == 1) {
+    for (size_t k = 0; k < product.depth; ++k) {
+      std::memcpy(out + k * kPanel, from + k * product.b.row, count * sizeof(float));
+    }
+    return;
+  }
+  // b.row is 1: its columns are contiguous.
+  const size_t whole_columns = count / kVector * kVector;
+  const size_t whole_depth = product.depth / kVector * kVector;
+  for (size_t j = 0; j < whole_columns; j += kVector) {
+    for (size_t k = 0; k < whole_depth; k += kVector) {
+      transpose_block(from + j * product.b.column + k, product.b.column, out + k * kPanel + j);
+    }
+  }
+  for (size_t j = 0; j < count; ++j) {
+    for (size_t k = j < whole_columns ? whole_depth : 0; k < product.depth; ++k) {
+      out[k * kPanel + j] = from[j * product.b.column + k];
+    }
+  }
+}
+
 using Compute = void (*)(const Tile& tile);
 
-// The tiles of an instruction set: by rows - 1.
+// What is compiled for an instruction set: tiles, by rows - 1, and packing.
 struct Tiles {
   size_t most_rows;
   const Compute* by_rows;
+  void (*pack)(const Product& product, size_t panel, float* out);
 };
 
 #if defined(__x86_64__)
@@ -91,6 +137,12 @@ template <size_t kRows>
 template <size_t kRows>
 [[gnu::target("avx2,fma")]] void compute_avx2(const Tile& tile) {
   compute_columns<kRows, 1>(tile);
+}
+[[gnu::target("avx512f")]] void pack_avx512(const Product& product, size_t panel, float* out) {
+  pack(product, panel, out);
+}
+[[gnu::target("avx2,fma")]] void pack_avx2(const Product& product, size_t panel, float* out) {
+  pack(product, panel, out);
 }
 constexpr Compute kAvx512[] = {compute_avx512<1>, compute_avx512<2>, compute_avx512<3>, compute_avx512<4>,
                                compute_avx512<5>, compute_avx512<6>, compute_avx512<7>, compute_avx512<8>};
@@ -109,35 +161,14 @@ constexpr Compute kBaseline[] = {compute_baseline<1>, compute_baseline<2>, compu
 constexpr Compute kBaseline[] = {compute_baseline<1>, compute_baseline<2>};
 #endif
 
+void pack_baseline(const Product& product, size_t panel, float* out) { pack(product, panel, out); }
+
 Tiles tiles() {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f")) return {std::size(kAvx512), kAvx512};
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return {std::size(kAvx2), kAvx2};
+  if (__builtin_cpu_supports("avx512f")) return {std::size(kAvx512), kAvx512, pack_avx512};
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return {std::size(kAvx2), kAvx2, pack_avx2};
 #endif
-  return {std::size(kBaseline), kBaseline};
-}
-
-// Panel number `panel` of b as [depth, kPanel], zeros behind the last column.
-void pack(const Product& product, size_t panel, float* out) {
-  const size_t first = panel * kPanel;
-  const size_t count = std::min(product.columns - first, kPanel);
-  const float* from = product.b.data + first * product.b.column;
-  if (count < kPanel) std::memset(out, 0, product.depth * kPanel * sizeof(float));
-  if (product.b.column == 1) {
-    for (size_t k = 0; k < product.depth; ++k) {
-      std::memcpy(out + k * kPanel, from + k * product.b.row, count * sizeof(float));
-    }
-    return;
-  }
-  // Blocks that fit the first-level cache on both sides.
-  constexpr size_t kBlock = 16;
-  for (size_t k0 = 0; k0 < product.depth; k0 += kBlock) {
-    const size_t end = std::min(product.depth, k0 + kBlock);
-    for (size_t j = 0; j < count; ++j) {
-      const float* column = from + j * product.b.column;
-      for (size_t k = k0; k < end; ++k) out[k * kPanel + j] = column[k * product.b.row];
-    }
-  }
+  return {std::size(kBaseline), kBaseline, pack_baseline};
 }
 
 struct Task {
@@ -150,7 +181,7 @@ void run_panel(void* context, size_t panel) {
   const auto& [given, scratch, tiles] = *static_cast<const Task*>(context);
   const Product& product = *given;
   float* packed = scratch + panel * product.depth * kPanel;
-  pack(product, panel, packed);
+  tiles.pack(product, panel, packed);
   const size_t first = panel * kPanel;
   size_t row = 0;
   for (size_t left = (product.rows + tiles.most_rows - 1) / tiles.most_rows; left > 0; --left) {

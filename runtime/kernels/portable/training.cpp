@@ -4,6 +4,14 @@
 
 #include "kernels/portable/portable.h"
 
+// A loop that is compiled for several instruction sets and chosen when the program is loaded. (Sanitizers run before
+// such choices can be made.)
+#if defined(__x86_64__) && defined(__linux__) && !defined(FIGMENT_SANITIZED)
+#define FIGMENT_CLONES [[gnu::target_clones("avx512f", "avx2", "default")]]
+#else
+#define FIGMENT_CLONES
+#endif
+
 namespace figment::kernels::portable {
 
 namespace {
@@ -121,6 +129,28 @@ void sgd_update(const Step& step) {
   }
 }
 
+namespace {
+
+struct AdamNumbers {
+  float beta1;
+  float beta2;
+  float epsilon;
+  float rate;        // corrected for the bias of m
+  float correction;  // of sqrt(v)
+  float keep;        // what weight decay leaves of a parameter
+};
+
+// One IEEE operation at a time: the clones give the same bits.
+FIGMENT_CLONES void adam_loop(float* p, const float* g, float* m, float* v, size_t count, AdamNumbers n) {
+  for (size_t i = 0; i < count; ++i) {
+    m[i] += (1 - n.beta1) * (g[i] - m[i]);
+    v[i] = n.beta2 * v[i] + (1 - n.beta2) * g[i] * g[i];
+    p[i] = n.keep * p[i] - n.rate * m[i] / (std::sqrt(v[i]) * n.correction + n.epsilon);
+  }
+}
+
+}  // namespace
+
 // The step has been counted. Weight decay is decoupled (Loshchilov and Hutter 2019, algorithm 2).
 void adam_update(const Step& step) {
   auto* p = static_cast<float*>(step.output.data);
@@ -136,12 +166,7 @@ void adam_update(const Step& step) {
       static_cast<float>(hyper[format::kLearningRate] / (1 - std::pow(static_cast<double>(beta1), steps)));
   const auto correction = static_cast<float>(1 / std::sqrt(1 - std::pow(static_cast<double>(beta2), steps)));
   const float keep = 1 - hyper[format::kLearningRate] * hyper[format::kWeightDecay];
-  const float epsilon = hyper[format::kEpsilon];
-  for (size_t i = 0; i < count; ++i) {
-    m[i] += (1 - beta1) * (g[i] - m[i]);
-    v[i] = beta2 * v[i] + (1 - beta2) * g[i] * g[i];
-    p[i] = keep * p[i] - rate * m[i] / (std::sqrt(v[i]) * correction + epsilon);
-  }
+  adam_loop(p, g, m, v, count, {beta1, beta2, hyper[format::kEpsilon], rate, correction, keep});
 }
 
 void count_step(const Step& step) { static_cast<float*>(step.output.data)[format::kSteps] += 1; }
