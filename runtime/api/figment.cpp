@@ -190,7 +190,8 @@ fig_status fig_model_program(const fig_model* model, uint32_t index, fig_program
            static_cast<uint32_t>(view->output_count()),
            static_cast<uint32_t>(view->tensor_count()),
            static_cast<uint32_t>(view->op_count()),
-           view->fully_int8()};
+           view->fully_int8(),
+           view->updates()};
   return FIG_OK;
 }
 

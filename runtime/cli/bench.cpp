@@ -36,10 +36,9 @@ Timing time_program(OpenModel* open, uint32_t index, uint32_t batch, uint32_t th
   fig_program_info program{};
   check(fig_model_program(open->model(), index, &program));
   fig_session_options options = arguments.session.options();
-  options.program = program.name;
   options.batch = batch;
   options.threads = threads;
-  open->open_session(options);
+  open->open_session(options, program);
   std::vector<std::vector<float>> memory;
   const auto tensor_of = [&](const fig_port_info& port) {
     size_t elements = 1;
@@ -53,16 +52,21 @@ Timing time_program(OpenModel* open, uint32_t index, uint32_t batch, uint32_t th
   std::vector<fig_tensor> inputs;
   std::vector<fig_tensor> outputs;
   fig_port_info port{};
+  bool batched = false;
+  const auto see = [&] {
+    batched =
+        batched || std::any_of(port.shape.per_batch, port.shape.per_batch + port.shape.rank, [](bool b) { return b; });
+  };
   for (uint32_t i = 0; i < program.inputs; ++i) {
     check(fig_model_input(open->model(), index, i, &port));
+    see();
     inputs.push_back(tensor_of(port));
   }
   for (uint32_t i = 0; i < program.outputs; ++i) {
     check(fig_model_output(open->model(), index, i, &port));
+    see();
     outputs.push_back(tensor_of(port));
   }
-  const bool batched = port.shape.rank > 0 && std::any_of(port.shape.per_batch, port.shape.per_batch + port.shape.rank,
-                                                          [](bool b) { return b; });
   const auto call = [&] {
     check(fig_run(open->session(), program.name, batched ? batch : 1, inputs.data(), inputs.size(), outputs.data(),
                   outputs.size()));

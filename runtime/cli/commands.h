@@ -29,6 +29,10 @@ class OpenModel {
 
   // Replaces the session.
   void open_session(const fig_session_options& options);
+  // The same with a session that can run the program: of it alone, or a training session if it trains.
+  void open_session(fig_session_options options, const fig_program_info& program);
+  // Whether any program trains.
+  bool trains() const;
 
   fig_model* model() const { return model_; }
   fig_session* session() const { return session_; }

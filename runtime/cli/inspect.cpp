@@ -37,7 +37,7 @@ Json port_json(const fig_port_info& port) {
 Json program_json(const OpenModel& open, uint32_t p) {
   fig_program_info program{};
   check(fig_model_program(open.model(), p, &program));
-  Json result = {{"name", program.name}, {"fully_int8", program.fully_int8}};
+  Json result = {{"name", program.name}, {"fully_int8", program.fully_int8}, {"trains", program.trains}};
   for (uint32_t i = 0; i < program.inputs; ++i) {
     fig_port_info port{};
     check(fig_model_input(open.model(), p, i, &port));
@@ -97,6 +97,7 @@ Json model_json(const OpenModel& open, uint32_t batch) {
                   {{"model", memory.model},
                    {"packed_weights", memory.packed_weights},
                    {"operators", memory.operators},
+                   {"variables", memory.variables},
                    {"arena", memory.arena},
                    {"arena_lower_bound", memory.arena_lower_bound},
                    {"total", memory.total}}}};
@@ -146,9 +147,11 @@ void print(const Json& model) {
                 latent["prior"].get<std::string>().c_str());
   }
   const Json& memory = model["memory"];
-  std::printf("memory at batch %d: %s = model %s + packed weights %s + operators %s + arena %s (lower bound %s)\n",
+  const bool trains = memory["variables"].get<uint64_t>() > 0;
+  std::printf("memory at batch %d: %s = model %s + packed weights %s + operators %s%s%s + arena %s (lower bound %s)\n",
               model["batch"].get<int>(), bytes(memory["total"]).c_str(), bytes(memory["model"]).c_str(),
               bytes(memory["packed_weights"]).c_str(), bytes(memory["operators"]).c_str(),
+              trains ? " + variables " : "", trains ? bytes(memory["variables"]).c_str() : "",
               bytes(memory["arena"]).c_str(), bytes(memory["arena_lower_bound"]).c_str());
   for (const Json& program : model["programs"]) {
     std::printf("\nprogram %s%s\n", program["name"].get<std::string>().c_str(),
@@ -164,11 +167,16 @@ void print(const Json& model) {
     int step = 1;
     for (const Json& op : program["ops"]) {
       const Json& tensor = program["tensors"][op["output"].get<size_t>()];
-      const Json& place = tensor["memory"];
-      rows.push_back({"  " + std::to_string(step++), op["kind"], op["name"],
-                      tensor["type"].get<std::string>() + " " + text_of(tensor["shape"]), place["offset"].dump(),
-                      place["bytes"].dump(), place["first_step"].dump() + "-" + place["last_step"].dump(),
-                      op["kernel"]});
+      const std::string type = tensor["type"].get<std::string>() + " " + text_of(tensor["shape"]);
+      std::vector<std::string> row = {
+          "  " + std::to_string(step++), op["kind"], op["name"], type, "", "", "", op["kernel"]};
+      if (tensor.contains("memory")) {  // what an update writes is a variable
+        const Json& place = tensor["memory"];
+        row[4] = place["offset"].dump();
+        row[5] = place["bytes"].dump();
+        row[6] = place["first_step"].dump() + "-" + place["last_step"].dump();
+      }
+      rows.push_back(std::move(row));
     }
     std::fputs(io::format_table(rows).c_str(), stdout);
   }
@@ -178,6 +186,7 @@ void inspect(const Arguments& arguments) {
   OpenModel open(arguments.model);
   fig_session_options options = arguments.session.options();
   if (options.batch == 0) options.batch = 1;
+  options.training = open.trains();
   open.open_session(options);
   const Json model = model_json(open, options.batch);
   if (arguments.json) {

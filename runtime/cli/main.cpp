@@ -24,6 +24,23 @@ void OpenModel::open_session(const fig_session_options& options) {
   check(fig_session_create(model_, &options, &session_));
 }
 
+void OpenModel::open_session(fig_session_options options, const fig_program_info& program) {
+  options.training = program.trains;
+  options.program = program.trains ? nullptr : program.name;
+  open_session(options);
+}
+
+bool OpenModel::trains() const {
+  fig_model_info info{};
+  check(fig_model_get_info(model_, &info));
+  fig_program_info program{};
+  for (uint32_t i = 0; i < info.programs; ++i) {
+    check(fig_model_program(model_, i, &program));
+    if (program.trains) return true;
+  }
+  return false;
+}
+
 uint32_t OpenModel::find_program(const std::string& name) const {
   fig_model_info model{};
   check(fig_model_get_info(model_, &model));

@@ -65,9 +65,8 @@ void run(const Arguments& arguments) {
   }
   if (batch == 0) batch = 1;
   fig_session_options options = arguments.session.options();
-  options.program = program.name;
   if (options.batch == 0) options.batch = static_cast<uint32_t>(std::min<size_t>(batch, UINT32_MAX));
-  open.open_session(options);
+  open.open_session(options, program);
   std::vector<fig_tensor> inputs;
   for (size_t i = 0; i < arrays.size(); ++i)
     inputs.push_back({names[i].c_str(), arrays[i].values.data(), arrays[i].values.size()});

@@ -74,5 +74,29 @@ if [ -n "$convert" ]; then
   check "a truncated ONNX file" 1 "figment-convert: " "$convert" "$work/short.onnx" -o "$work/x.figment"
   expect "nothing is left behind" '[ ! -e "$work/x.figment" ]'
 fi
+if [ -n "$convert" ]; then
+  training=$onnx/../tests/data/training/dense_gan
+  check "convert for training" 0 "sigmoid is taken off" "$convert" --objective gan --generator "$training/generator.onnx" \
+    --discriminator "$training/discriminator.onnx" -o "$work/gan.figment"
+  check "an objective without its network" 1 "needs --discriminator" "$convert" --objective gan \
+    --generator "$training/generator.onnx" -o "$work/x.figment"
+  check "training with int8" 1 "after training" "$convert" --objective gan --generator "$training/generator.onnx" \
+    --discriminator "$training/discriminator.onnx" --int8 -o "$work/x.figment"
+  check "inspect a model that trains" 0 "adam_update" $figment inspect "$work/gan.figment"
+  check "bench a model that trains" 0 "train.step" $figment bench "$work/gan.figment" --batch 4 --seconds 0.01
+  $figment generate "$work/gan.figment" --seed 1 -n 40 -o "$work/samples.npy"
+  check "train" 0 "^12 steps, d.loss" $figment train "$work/gan.figment" --data "$work/samples.npy" --steps 12 --batch 8 \
+    --out "$work/trained.figment" --losses "$work/losses.csv"
+  expect "the losses of all steps are written" '[ "$(wc -l < "$work/losses.csv")" = 13 ]'
+  check "train again" 0 "" $figment train "$work/gan.figment" --data "$work/samples.npy" --steps 12 --batch 8 --threads 2 \
+    --out "$work/again.figment"
+  expect "the same seed gives the same model, on any number of threads" 'cmp -s "$work/trained.figment" "$work/again.figment"'
+  expect "training changes the model" '! cmp -s "$work/gan.figment" "$work/trained.figment"'
+  check "generate with the trained model" 0 "" $figment generate "$work/trained.figment" -n 4 -o "$work/d.npy"
+  check "a model that does not train" 1 "does not train\|no program train.step" $figment train "$models/dgan.figment" --data "$work/samples.npy"
+  check "data of another shape" 1 "values" $figment train "$work/gan.figment" --data "$work/a.npy"
+  check "data that is none" 1 "truncated\|no IDX" $figment train "$work/gan.figment" --data "$work/broken"
+  check "an unwritable result" 1 "cannot write" $figment train "$work/gan.figment" --data "$work/samples.npy" --steps 1 --batch 8 --out /no/such/x.figment
+fi
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

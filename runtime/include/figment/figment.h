@@ -108,6 +108,7 @@ typedef struct fig_program_info {
   uint32_t tensors;
   uint32_t ops;
   bool fully_int8; /* outputs are bit-identical on every target for the same inputs */
+  bool trains;     /* changes variables: runs in sessions created for training */
 } fig_program_info;
 
 FIG_API fig_status fig_model_program(const fig_model* model, uint32_t index, fig_program_info* info);
