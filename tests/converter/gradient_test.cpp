@@ -99,7 +99,9 @@ class Case {
       Doubles expected(x.size());
       double largest = 1e-3;
       constexpr double kStep = 1e-5;
-      for (size_t i = 0; i < x.size(); ++i) {
+      // Of large operands every few elements.
+      const size_t stride = x.size() / 61 + 1;
+      for (size_t i = 0; i < x.size(); i += stride) {
         const double at = x[i];
         x[i] = at + kStep;
         const double above = objective(moved);
@@ -113,7 +115,8 @@ class Case {
         const std::vector<float>& actual = result.at("g" + std::to_string(operand));
         REQUIRE(actual.size() == expected.size());
         double worst = 0;
-        for (size_t i = 0; i < expected.size(); ++i) worst = std::max(worst, std::fabs(actual[i] - expected[i]));
+        for (size_t i = 0; i < expected.size(); i += stride)
+          worst = std::max(worst, std::fabs(actual[i] - expected[i]));
         CHECK_MESSAGE(worst / largest < 1e-4, "operand ", operand);
       }
     }
