@@ -10,10 +10,6 @@ namespace figment::converter {
 
 namespace {
 
-bool is_linear(OpKind kind) {
-  return kind == OpKind::kFullyConnected || kind == OpKind::kConv2d || kind == OpKind::kConvTranspose2d;
-}
-
 void make_variable(Network* network, ValueId id, bool trained) {
   Value& value = network->graph[id];
   if (value.is_variable()) return;
@@ -54,7 +50,7 @@ Network load_network(const std::string& name, const std::string& path) {
   remove_dead(&network.graph);
   for (size_t i = 0; i < network.graph.nodes.size(); ++i) {
     const Node node = network.graph.nodes[i];
-    for (size_t j = 1; is_linear(node.kind) && j < node.inputs.size(); ++j)
+    for (size_t j = 1; format::is_linear(node.kind) && j < node.inputs.size(); ++j)
       make_variable(&network, node.inputs[j], true);
     if (node.kind != OpKind::kBatchNorm) continue;
     make_variable(&network, node.inputs[1], false);

@@ -27,7 +27,7 @@ struct TrainOptions {
   double beta = 1;  // weight of the KL divergence
 };
 
-// What is drawn, and the programs.
+// A model that trains, and what the report says of how it was made.
 struct TrainedModel {
   ModelDefinition model;
   std::vector<std::string> notes;

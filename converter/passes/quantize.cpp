@@ -16,10 +16,6 @@ namespace {
 
 constexpr uint32_t kBatch = 32;
 
-bool is_linear(OpKind kind) {
-  return kind == OpKind::kFullyConnected || kind == OpKind::kConv2d || kind == OpKind::kConvTranspose2d;
-}
-
 // Ops whose int8 output has the quantisation of their input.
 bool passes_through(OpKind kind) {
   switch (kind) {
@@ -278,7 +274,7 @@ class Rewriter {
 
   ValueId rewrite_int8(const Node& node) {
     const Value output = declared(node.output, assignment_[node.output]);
-    if (is_linear(node.kind)) return rewrite_linear(node, output);
+    if (format::is_linear(node.kind)) return rewrite_linear(node, output);
     if (format::is_unary_function(node.kind)) return rewrite_unary(node, output);
     if (node.kind == OpKind::kSoftmax) return rewrite_softmax(node, output);
     if (passes_through(node.kind)) {
@@ -594,7 +590,7 @@ class Quantizer {
       size_t costly = graph_.nodes.size();
       for (size_t i = 0; i < graph_.nodes.size(); ++i) {
         tick(0.7 + 0.25 * static_cast<double>(i) / static_cast<double>(graph_.nodes.size()));
-        if (!is_linear(graph_.nodes[i].kind) || kept_.contains(i)) continue;
+        if (!format::is_linear(graph_.nodes[i].kind) || kept_.contains(i)) continue;
         std::set<size_t> trial = kept_;
         trial.insert(i);
         const double gain = psnr(trial) - best_;

@@ -9,10 +9,6 @@ namespace figment::converter {
 
 namespace {
 
-bool is_linear(OpKind kind) {
-  return kind == OpKind::kFullyConnected || kind == OpKind::kConv2d || kind == OpKind::kConvTranspose2d;
-}
-
 // The values of a constant that is one number, or one number per element of the last dimension; else nothing.
 std::vector<float> per_channel(const Value& value, uint32_t channels) {
   if (!value.is_constant() || value.type != DataType::kF32) return {};
@@ -101,7 +97,7 @@ std::vector<std::string> fold_affine(Graph* graph) {
       linear = &graph->nodes[static_cast<size_t>(producers[linear->inputs[0]])];
       if (linear->kind != OpKind::kFullyConnected) linear = nullptr;
     }
-    if (linear == nullptr || !is_linear(linear->kind) || linear->attributes.clamps() ||
+    if (linear == nullptr || !format::is_linear(linear->kind) || linear->attributes.clamps() ||
         (*graph)[linear->inputs[1]].shape[0].extent % channels != 0) {
       skip();
       continue;
@@ -146,7 +142,7 @@ std::vector<std::string> fuse_clamps(Graph* graph) {
       Node& linear = graph->nodes[static_cast<size_t>(producers[x])];
       const float low = std::max(linear.attributes.clamp_min, node.attributes.clamp_min);
       const float high = std::min(linear.attributes.clamp_max, node.attributes.clamp_max);
-      if (is_linear(linear.kind) && low < high) {
+      if (format::is_linear(linear.kind) && low < high) {
         linear.attributes.clamp_min = low;
         linear.attributes.clamp_max = high;
         notes.push_back(node.name + ": fused into " + linear.name);

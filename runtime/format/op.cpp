@@ -89,6 +89,10 @@ bool is_update(OpKind kind) { return kind >= OpKind::kMovingAverageUpdate && kin
 
 bool backward_reads_input(OpKind function) { return function == OpKind::kLog || function == OpKind::kAbs; }
 
+bool is_linear(OpKind kind) {
+  return kind == OpKind::kFullyConnected || kind == OpKind::kConv2d || kind == OpKind::kConvTranspose2d;
+}
+
 bool is_binary(OpKind kind) { return kind >= OpKind::kAdd && kind <= OpKind::kDivide; }
 
 }  // namespace figment::format

@@ -81,6 +81,8 @@ const char* name_of(OpKind kind);
 // Ops that map each element of one input to one element of the output by a real function.
 bool is_unary_function(OpKind kind);
 bool is_binary(OpKind kind);
+// Ops with weights and a bias: fully connected, convolution, transposed convolution.
+bool is_linear(OpKind kind);
 // Ops that change variables: the first input, which is also the output, and the state beside it.
 bool is_update(OpKind kind);
 // Whether the backward op of a unary function reads the function's input (log, abs) rather than its output.

@@ -1,5 +1,6 @@
 #include <zlib.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "io/files.h"
