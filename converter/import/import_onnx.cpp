@@ -1,5 +1,6 @@
 #include "import/import_onnx.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -72,11 +73,7 @@ Binding binding_of(const onnx::TensorProto& tensor, const std::string& name, Gra
       } else {
         for (double value : elements<double>(tensor, tensor.double_data())) values.push_back(static_cast<float>(value));
       }
-      const ValueId id = graph.add_constant(name, shape, values);
-      Origin origin{name, shape, shape, {}, false};
-      for (size_t i = 0; i < shape.size(); ++i) origin.permutation.push_back(static_cast<uint8_t>(i));
-      graph[id].constant->origin = std::move(origin);
-      return id;
+      return graph.add_constant(name, shape, values);
     }
     case onnx::TensorProto::INT64:
     case onnx::TensorProto::INT32: {
@@ -118,6 +115,17 @@ ValueId OnnxNode::tensor(size_t i) const {
   }
   if (std::holds_alternative<Comparison>(found->second)) fail("input " + input + " is a comparison, not numbers");
   return std::get<ValueId>(found->second);
+}
+
+bool OnnxNode::is_fixed(ValueId id) const {
+  if (graph[id].is_constant()) return true;
+  for (size_t i = graph.nodes.size(); i > 0; --i) {
+    const Node& producer = graph.nodes[i - 1];
+    if (producer.output != id) continue;
+    return std::all_of(producer.inputs.begin(), producer.inputs.end(),
+                       [this](ValueId input) { return is_fixed(input); });
+  }
+  return false;  // an input of the program
 }
 
 ValueId OnnxNode::constant(size_t i, const char* role) const {
@@ -225,8 +233,8 @@ ValueId OnnxNode::reshaped(ValueId x, const Shape& shape) const {
   return graph.add_value(std::move(copy));
 }
 
-OnnxImporter::OnnxImporter(const onnx::ModelProto& model, BatchNorm batch_norm, Graph* graph)
-    : model_(model), batch_norm_(batch_norm), graph_(*graph) {}
+OnnxImporter::OnnxImporter(const onnx::ModelProto& model, Purpose purpose, Graph* graph)
+    : model_(model), purpose_(purpose), graph_(*graph) {}
 
 void OnnxImporter::check_model() const {
   if (model_.graph().node_size() == 0) throw Error("the file has no nodes: it is not an ONNX model, or an empty one");
@@ -238,17 +246,36 @@ void OnnxImporter::check_model() const {
 
 void OnnxImporter::bind_initializers(const onnx::GraphProto& graph) {
   for (const onnx::TensorProto& tensor : graph.initializer()) {
-    if (!bindings_.emplace(tensor.name(), binding_of(tensor, tensor.name(), graph_)).second) {
-      throw Error("initializer " + tensor.name() + " is defined twice");
+    const auto [entry, fresh] = bindings_.emplace(tensor.name(), binding_of(tensor, tensor.name(), graph_));
+    if (!fresh) throw Error("initializer " + tensor.name() + " is defined twice");
+    if (const ValueId* id = std::get_if<ValueId>(&entry->second)) {
+      const std::vector<uint32_t> shape = extents_of(graph_[*id].shape);
+      Origin origin{tensor.name(), shape, shape, {}, false};
+      for (size_t i = 0; i < shape.size(); ++i) origin.permutation.push_back(static_cast<uint8_t>(i));
+      graph_[*id].constant->origin = std::move(origin);
     }
   }
+}
+
+bool OnnxImporter::gives_lengths(const std::string& input) const {
+  const auto& nodes = model_.graph().node();
+  return std::any_of(nodes.begin(), nodes.end(), [&](const onnx::NodeProto& node) {
+    const bool recurrent = node.op_type() == "LSTM" || node.op_type() == "GRU";
+    const int place = recurrent ? 4 : 1;
+    return (recurrent || node.op_type() == "ReverseSequence") && node.input_size() > place &&
+           node.input(place) == input;
+  });
 }
 
 void OnnxImporter::bind_inputs() {
   for (const onnx::ValueInfoProto& input : model_.graph().input()) {
     if (bindings_.contains(input.name())) continue;  // an initializer that is listed as an input too
     const onnx::TypeProto_Tensor& type = input.type().tensor_type();
-    if (!input.type().has_tensor_type() || type.elem_type() != onnx::TensorProto::FLOAT) {
+    // Sequence lengths are small integers, which f32 holds exactly.
+    const bool lengths =
+        (type.elem_type() == onnx::TensorProto::INT32 || type.elem_type() == onnx::TensorProto::INT64) &&
+        type.shape().dim_size() == 1 && gives_lengths(input.name());
+    if (!input.type().has_tensor_type() || (type.elem_type() != onnx::TensorProto::FLOAT && !lengths)) {
       throw Error("input " + input.name() + " is not a float32 tensor: Figment's inputs are float32");
     }
     if (static_cast<size_t>(type.shape().dim_size()) > kMaxRank) {
@@ -350,7 +377,7 @@ void OnnxImporter::import_nodes(const onnx::GraphProto& graph) {
       import_constant(node);
     } else if (proto.op_type() == "If") {
       import_if(node);
-    } else if (!import_arithmetic(node) && !import_windows(node) && !import_shapes(node)) {
+    } else if (!import_arithmetic(node) && !import_windows(node) && !import_recurrent(node) && !import_shapes(node)) {
       node.fail("this op is not supported; rewrite the model without it, or see CONTRIBUTING.md, \"Add an op\"");
     }
   }
@@ -374,8 +401,7 @@ void OnnxImporter::run() {
   }
 }
 
-Graph import_onnx(const std::string& bytes, const std::string& origin, const std::string& program,
-                  BatchNorm batch_norm) {
+Graph import_onnx(const std::string& bytes, const std::string& origin, const std::string& program, Purpose purpose) {
   try {
     onnx::ModelProto model;
     if (!model.ParseFromString(bytes) || !model.has_graph()) {
@@ -383,20 +409,20 @@ Graph import_onnx(const std::string& bytes, const std::string& origin, const std
     }
     Graph graph;
     graph.name = program;
-    OnnxImporter(model, batch_norm, &graph).run();
+    OnnxImporter(model, purpose, &graph).run();
     return graph;
   } catch (const Error& error) {
     throw Error(origin + ": " + error.what());
   }
 }
 
-Graph import_onnx_file(const std::string& path, const std::string& program, BatchNorm batch_norm) {
+Graph import_onnx_file(const std::string& path, const std::string& program, Purpose purpose) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw Error("cannot open " + path + ": " + std::strerror(errno));
   std::ostringstream bytes;
   if (!(bytes << file.rdbuf()) || file.bad()) throw Error("cannot read " + path + " (empty, or a folder?)");
   if (bytes.view().size() >= kLargestFile) throw Error(path + " is larger than 2 GB");
-  return import_onnx(bytes.str(), path, program, batch_norm);
+  return import_onnx(bytes.str(), path, program, purpose);
 }
 
 }  // namespace figment::converter

@@ -9,14 +9,15 @@
 
 namespace figment::converter {
 
-// What becomes of batch normalisation: two numbers per channel, to fold away, or an op that can be trained.
-enum class BatchNorm : uint8_t { kFolded, kTrainable };
+// For inference, batch normalisation becomes two numbers per channel, to fold away, and dropout nothing. For training
+// both stay: dropout as a product with an input (PortDefinition::dropout) that a train step draws.
+enum class Purpose : uint8_t { kInference, kTraining };
 
 // Reads the file. Throws Error naming the file, the node, the op, the opset, and what to do.
-Graph import_onnx_file(const std::string& path, const std::string& program, BatchNorm batch_norm = BatchNorm::kFolded);
+Graph import_onnx_file(const std::string& path, const std::string& program, Purpose purpose = Purpose::kInference);
 
 // The same for the bytes of a file; `origin` stands for the file in messages.
 Graph import_onnx(const std::string& bytes, const std::string& origin, const std::string& program,
-                  BatchNorm batch_norm = BatchNorm::kFolded);
+                  Purpose purpose = Purpose::kInference);
 
 }  // namespace figment::converter

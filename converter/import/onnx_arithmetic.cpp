@@ -89,15 +89,15 @@ void import_alpha(const OnnxNode& node, OpKind kind, float fallback) {
   node.bind(node.add(kind, attributes, {node.tensor(0)}));
 }
 
-// Softmax over one axis; before opset 13 over the axis and all behind it.
-ValueId softmax(const OnnxNode& node) {
+// Softmax or its logarithm over one axis; before opset 13 over the axis and all behind it.
+ValueId softmax(const OnnxNode& node, OpKind kind) {
   const ValueId x = node.tensor(0);
   const Shape shape = node.graph[x].shape;
   const size_t axis = node.axis(node.integer("axis", node.opset < 13 ? 1 : -1), std::max<size_t>(shape.rank(), 1));
   Attributes attributes;
   if (node.opset >= 13 || axis + 1 == shape.rank()) {
     attributes.axes = {static_cast<uint32_t>(axis)};
-    return node.add(OpKind::kSoftmax, attributes, {x});
+    return node.add(kind, attributes, {x});
   }
   Shape flat;
   Dimension rows;
@@ -114,7 +114,15 @@ ValueId softmax(const OnnxNode& node) {
   flat.push_back(rows);
   flat.push_back({columns, false});
   attributes.axes = {1};
-  return node.reshape(node.add(OpKind::kSoftmax, attributes, {node.reshape(x, flat)}), shape);
+  return node.reshape(node.add(kind, attributes, {node.reshape(x, flat)}), shape);
+}
+
+// One op for training, where the logarithm of a small number would lose its gradient; two for inference, which have
+// int8 forms.
+void import_log_softmax(const OnnxNode& node) {
+  const bool trains = node.importer.purpose() == Purpose::kTraining;
+  node.bind(trains ? softmax(node, OpKind::kLogSoftmax)
+                   : node.add(OpKind::kLog, {}, {softmax(node, OpKind::kSoftmax)}));
 }
 
 // x ** constant for the exponents that models use.
@@ -170,7 +178,7 @@ void import_batch_normalization(const OnnxNode& node) {
     parameters.emplace_back(value.f32().begin(), value.f32().end());
   }
   const float epsilon = node.real("epsilon", 1e-5F);
-  if (node.importer.batch_norm() == BatchNorm::kTrainable) return trainable_batch_norm(node, parameters, epsilon);
+  if (node.importer.purpose() == Purpose::kTraining) return trainable_batch_norm(node, parameters, epsilon);
   std::vector<float> scale(channels);
   std::vector<float> shift(channels);
   for (uint32_t c = 0; c < channels; ++c) {
@@ -188,8 +196,56 @@ void import_batch_normalization(const OnnxNode& node) {
   node.bind(node.add(OpKind::kAdd, {}, {scaled, node.graph.add_constant(node.name + ".shift", broadcast, shift)}));
 }
 
-// The transpose [K, O] -> [O, K] of a constant, its origin following.
-ValueId transposed_constant(const OnnxNode& node, ValueId id) {
+// The optional outputs of LayerNormalization: means and inverse deviations over the dimensions from `axis` on.
+void import_row_statistics(const OnnxNode& node, size_t axis, float epsilon) {
+  const ValueId x = node.tensor(0);
+  Attributes axes;
+  for (size_t i = axis; i < node.graph[x].shape.rank(); ++i) axes.axes.push_back(static_cast<uint32_t>(i));
+  const ValueId mean = node.add(OpKind::kMean, axes, {x});
+  const ValueId difference = node.add(OpKind::kSubtract, {}, {x, mean});
+  const ValueId variance = node.add(OpKind::kMean, axes, {node.add(OpKind::kMultiply, {}, {difference, difference})});
+  const std::vector<uint32_t> one(node.graph[x].shape.rank(), 1);
+  const auto number = [&](float value) { return node.graph.add_constant(node.name + ".number", one, {&value, 1}); };
+  const ValueId deviation = node.add(OpKind::kSqrt, {}, {node.add(OpKind::kAdd, {}, {variance, number(epsilon)})});
+  node.bind(mean, 1);
+  node.bind(node.add(OpKind::kDivide, {}, {number(1), deviation}), 2);
+}
+
+// Over the last dimensions, which are one to the op.
+void import_layer_normalization(const OnnxNode& node) {
+  const ValueId x = node.tensor(0);
+  const Shape shape = node.graph[x].shape;
+  const size_t axis = node.axis(node.integer("axis", -1), std::max<size_t>(shape.rank(), 1));
+  Shape rows;
+  Dimension channels;
+  for (size_t i = 0; i < shape.rank(); ++i) {
+    if (i < axis) {
+      rows.push_back(shape[i]);
+    } else {
+      if (shape[i].per_batch) node.fail("cannot normalise over the batch");
+      channels.extent *= shape[i].extent;
+    }
+  }
+  rows.push_back(channels);
+  const auto flat = [&](size_t i, float fallback) {
+    if (!node.has_input(i)) {
+      const std::vector<float> values(channels.extent, fallback);
+      return node.graph.add_constant(node.name + (i == 1 ? ".scale" : ".shift"), {channels.extent}, values);
+    }
+    if (element_count(node.value(i).shape, 1).value() != channels.extent)
+      node.fail("input " + std::to_string(i) + " does not have one value for each normalised element");
+    return node.reshaped(node.tensor(i), {channels});
+  };
+  Attributes attributes;
+  attributes.alpha = node.real("epsilon", 1e-5F);
+  if (node.proto.output_size() > 1) import_row_statistics(node, axis, attributes.alpha);
+  const ValueId y = node.add(OpKind::kLayerNorm, attributes, {node.reshaped(x, rows), flat(1, 1), flat(2, 0)});
+  node.bind(node.reshaped(y, shape));
+}
+
+// The transpose [K, O] -> [O, K] of a constant, its origin following; of a computed value, as an op.
+ValueId transposed_matrix(const OnnxNode& node, ValueId id) {
+  if (!node.graph[id].is_constant()) return node.transpose(id, {1, 0});
   const Value& value = node.graph[id];
   const uint32_t rows = value.shape[0].extent;
   const uint32_t columns = value.shape[1].extent;
@@ -233,8 +289,8 @@ void import_gemm(const OnnxNode& node) {
   const bool transposed = node.integer("transB", 0) != 0;
   ValueId y = 0;
   bool scaled = alpha == 1;
-  if (node.graph[b].is_constant() && !node.graph[a].is_constant()) {
-    const ValueId weights = scaled_constant(node, transposed ? b : transposed_constant(node, b), alpha);
+  if (node.is_fixed(b) && !node.is_fixed(a) && (node.graph[b].is_constant() || alpha == 1)) {
+    const ValueId weights = scaled_constant(node, transposed ? b : transposed_matrix(node, b), alpha);
     scaled = true;
     const uint32_t outputs = node.graph[weights].shape[0].extent;
     std::vector<ValueId> inputs = {a, weights};
@@ -277,8 +333,8 @@ void import_matmul(const OnnxNode& node) {
   const size_t rank_a = node.graph[a].shape.rank();
   const size_t rank_b = node.graph[b].shape.rank();
   if (rank_a < 1 || rank_b < 1) node.fail("its operands need at least one dimension");
-  if (node.graph[b].is_constant() && rank_b == 2 && !node.graph[a].is_constant()) {
-    return node.bind(node.add(OpKind::kFullyConnected, {}, {a, transposed_constant(node, b)}));
+  if (rank_b == 2 && node.is_fixed(b) && !node.is_fixed(a)) {
+    return node.bind(node.add(OpKind::kFullyConnected, {}, {a, transposed_matrix(node, b)}));
   }
   // Vectors are matrices of one row or column.
   if (rank_a == 1) a = node.reshaped(a, {{}, node.graph[a].shape[0]});
@@ -337,7 +393,8 @@ const std::map<std::string, Importer>& importers() {
       {"Gemm", import_gemm},
       {"LeakyRelu", [](const OnnxNode& node) { import_alpha(node, OpKind::kLeakyRelu, 0.01F); }},
       {"Log", unary(OpKind::kLog)},
-      {"LogSoftmax", [](const OnnxNode& node) { node.bind(node.add(OpKind::kLog, {}, {softmax(node)})); }},
+      {"LayerNormalization", import_layer_normalization},
+      {"LogSoftmax", import_log_softmax},
       {"MatMul", import_matmul},
       {"Mul", binary(OpKind::kMultiply)},
       {"Neg", unary(OpKind::kNegate)},
@@ -345,7 +402,7 @@ const std::map<std::string, Importer>& importers() {
       {"ReduceMean", import_reduce_mean},
       {"Relu", import_relu},
       {"Sigmoid", unary(OpKind::kSigmoid)},
-      {"Softmax", [](const OnnxNode& node) { node.bind(softmax(node)); }},
+      {"Softmax", [](const OnnxNode& node) { node.bind(softmax(node, OpKind::kSoftmax)); }},
       {"Softplus", unary(OpKind::kSoftplus)},
       {"Sqrt", unary(OpKind::kSqrt)},
       {"Sub", binary(OpKind::kSubtract)},

@@ -44,17 +44,19 @@ struct OnnxNode;
 
 class OnnxImporter {
  public:
-  OnnxImporter(const onnx::ModelProto& model, BatchNorm batch_norm, Graph* graph);
+  OnnxImporter(const onnx::ModelProto& model, Purpose purpose, Graph* graph);
 
   // Imports the whole graph. Throws Error.
   void run();
-  BatchNorm batch_norm() const { return batch_norm_; }
+  Purpose purpose() const { return purpose_; }
 
  private:
   friend struct OnnxNode;
   void check_model() const;
   void bind_initializers(const onnx::GraphProto& graph);
   void bind_inputs();
+  // Whether an input is the lengths of sequences.
+  bool gives_lengths(const std::string& input) const;
   void import_nodes(const onnx::GraphProto& graph);
   void import_constant(const OnnxNode& node);
   // The branch that a condition known while converting selects.
@@ -62,7 +64,7 @@ class OnnxImporter {
   void bind_outputs();
 
   const onnx::ModelProto& model_;
-  BatchNorm batch_norm_;
+  Purpose purpose_;
   Graph& graph_;
   int64_t opset_ = 0;
   std::map<std::string, Binding> bindings_;
@@ -84,6 +86,9 @@ struct OnnxNode {
   // Input i as a tensor of the program.
   ValueId tensor(size_t i) const;
   const Value& value(size_t i) const { return graph[tensor(i)]; }
+  // Whether a value is the same in every run: a constant, or computed from constants alone, as exporters compute
+  // weights from parameters.
+  bool is_fixed(ValueId id) const;
   // Input i as a constant of the program.
   ValueId constant(size_t i, const char* role) const;
   bool is_integers(size_t i) const;
@@ -117,6 +122,7 @@ struct OnnxNode {
 // Imports one node; false if the op is unknown. One function a family of ops.
 bool import_arithmetic(const OnnxNode& node);  // elementwise, softmax, matrix products, normalisation
 bool import_windows(const OnnxNode& node);     // convolution, pooling, resizing
+bool import_recurrent(const OnnxNode& node);   // LSTM, GRU, reversed sequences
 bool import_shapes(const OnnxNode& node);      // everything that moves or measures
 
 Permutation nchw_to_nhwc();

@@ -16,8 +16,31 @@ void import_identity(const OnnxNode& node) {
 }
 
 void import_dropout(const OnnxNode& node) {
-  if (node.proto.output_size() > 1 && !node.proto.output(1).empty()) node.fail("its mask output is not supported");
-  node.bind(node.tensor(0));
+  if (node.proto.output_size() > 1 && !node.proto.output(1).empty() && node.importer.purpose() == Purpose::kInference) {
+    node.fail("its mask output is not supported");
+  }
+  const ValueId x = node.tensor(0);
+  const float rate = node.has_input(1) ? node.scalar(1) : node.real("ratio", 0.5F);
+  if (node.importer.purpose() == Purpose::kInference || rate == 0) return node.bind(x);
+  if (!(rate > 0 && rate < 1)) node.fail("its ratio must be in [0, 1)");
+  // The mask is drawn sample by sample, the batch first.
+  const Shape shape = node.graph[x].shape;
+  Value mask;
+  mask.name = node.name + ".mask";
+  Permutation back;
+  size_t batch = 0;
+  while (batch < shape.rank() && !shape[batch].per_batch) ++batch;
+  if (batch == shape.rank()) node.fail("its input does not depend on the batch");
+  mask.shape.push_back(shape[batch]);
+  for (uint32_t i = 0; i < shape.rank(); ++i) {
+    if (i != batch) mask.shape.push_back(shape[i]);
+    back.push_back(i == batch ? 0 : i < batch ? i + 1 : i);
+  }
+  PortDefinition port{mask.name, 0, mask.shape, {}, rate};
+  for (uint32_t i = 0; i < shape.rank(); ++i) port.permutation.push_back(i);
+  port.value = node.graph.add_value(std::move(mask));
+  node.graph.inputs.push_back(port);
+  node.bind(node.add(OpKind::kMultiply, {}, {x, batch == 0 ? port.value : node.transpose(port.value, back)}));
 }
 
 void import_cast(const OnnxNode& node) {
@@ -374,6 +397,14 @@ void import_slice(const OnnxNode& node) {
       if (starts[i] == 0 && ends[i] >= INT32_MAX && steps[i] == 1) continue;
       node.fail("cannot take a part of the batch");
     }
+    // Backwards over all of it: a reversed sequence.
+    if (steps[i] == -1 && (starts[i] == -1 || starts[i] >= int64_t{shape[axis].extent} - 1) &&
+        ends[i] < -int64_t{shape[axis].extent}) {
+      Attributes along;
+      along.axes = {static_cast<uint32_t>(axis)};
+      x = node.add(OpKind::kReverse, along, {x});
+      continue;
+    }
     const Range range = slice_range(node, starts[i], ends[i], steps[i], shape[axis].extent);
     if (range.extent == shape[axis].extent && range.step == 1) continue;
     x = slice_axis(node, x, axis, range.start, range.extent, range.step);
@@ -442,7 +473,57 @@ void import_pad(const OnnxNode& node) {
   node.bind(node.add(OpKind::kPad, attributes, {x}));
 }
 
+// A constant for a shape with the batch in it: one number, broadcast.
+ValueId broadcast_number(const OnnxNode& node, float value, const Shape& shape) {
+  const ValueId one = node.graph.add_constant(node.name, std::vector<uint32_t>(shape.rank(), 1), {&value, 1});
+  Value declared;
+  declared.shape = shape;
+  return node.add(OpKind::kBroadcast, {}, {one}, &declared);
+}
+
+Shape shape_of(const OnnxNode& node, const IntegerTensor& integers) {
+  Shape shape;
+  for (const SymbolicInteger& extent : integers.values) {
+    if (extent.value < 1 || static_cast<uint64_t>(extent.value) > kMaxExtent || shape.full())
+      node.fail("its shape has too many dimensions, or one of " + std::to_string(extent.value));
+    shape.push_back({static_cast<uint32_t>(extent.value), extent.per_batch});
+  }
+  return shape;
+}
+
+void import_expand(const OnnxNode& node) {
+  const Shape wanted = shape_of(node, node.integers(1));
+  ValueId x = node.tensor(0);
+  const size_t rank = std::max(wanted.rank(), node.graph[x].shape.rank());
+  Shape from;
+  Shape to;
+  for (size_t i = 0; i < rank; ++i) {
+    const size_t skipped = rank - node.graph[x].shape.rank();
+    const size_t missing = rank - wanted.rank();
+    from.push_back(i < skipped ? Dimension{} : node.graph[x].shape[i - skipped]);
+    const Dimension given = i < missing ? Dimension{} : wanted[i - missing];
+    if (from[i] != given && from[i] != Dimension{} && given != Dimension{}) node.fail("its shape does not fit");
+    to.push_back(from[i] == Dimension{} ? given : from[i]);
+  }
+  x = node.reshaped(x, from);
+  if (from == to) return node.bind(x);
+  Value declared;
+  declared.shape = to;
+  node.bind(node.add(OpKind::kBroadcast, {}, {x}, &declared));
+}
+
 void import_constant_of_shape(const OnnxNode& node) {
+  const IntegerTensor& wanted = node.integers(0);
+  if (std::any_of(wanted.values.begin(), wanted.values.end(), [](const SymbolicInteger& x) { return x.per_batch; })) {
+    float value = 0;
+    if (const onnx::AttributeProto* attribute = node.attribute("value")) {
+      if (attribute->t().data_type() != onnx::TensorProto::FLOAT) node.fail("its value must be float32");
+      if (attribute->t().float_data_size() == 1) value = attribute->t().float_data(0);
+      if (attribute->t().raw_data().size() == sizeof value)
+        std::memcpy(&value, attribute->t().raw_data().data(), sizeof value);
+    }
+    return node.bind(broadcast_number(node, value, shape_of(node, wanted)));
+  }
   CheckedSize count = 1;
   std::vector<uint32_t> shape;
   for (int64_t extent : node.numbers(0)) {
@@ -536,25 +617,13 @@ void import_where(const OnnxNode& node) {
 
 bool import_shapes(const OnnxNode& node) {
   static const std::map<std::string, std::function<void(const OnnxNode&)>> table = {
-      {"Cast", import_cast},
-      {"Concat", import_concat},
-      {"ConstantOfShape", import_constant_of_shape},
-      {"Dropout", import_dropout},
-      {"Equal", import_equal},
-      {"Flatten", import_flatten},
-      {"Gather", import_gather},
-      {"Greater", import_greater},
-      {"Identity", import_identity},
-      {"Mod", import_mod},
-      {"Pad", import_pad},
-      {"Reshape", import_reshape},
-      {"Shape", import_shape},
-      {"Slice", import_slice},
-      {"Split", import_split},
-      {"Squeeze", import_squeeze},
-      {"Transpose", import_transpose},
-      {"Unsqueeze", import_unsqueeze},
-      {"Where", import_where},
+      {"Cast", import_cast},           {"Concat", import_concat},   {"ConstantOfShape", import_constant_of_shape},
+      {"Dropout", import_dropout},     {"Equal", import_equal},     {"Expand", import_expand},
+      {"Flatten", import_flatten},     {"Gather", import_gather},   {"Greater", import_greater},
+      {"Identity", import_identity},   {"Mod", import_mod},         {"Pad", import_pad},
+      {"Reshape", import_reshape},     {"Shape", import_shape},     {"Slice", import_slice},
+      {"Split", import_split},         {"Squeeze", import_squeeze}, {"Transpose", import_transpose},
+      {"Unsqueeze", import_unsqueeze}, {"Where", import_where},
   };
   const auto found = table.find(node.proto.op_type());
   if (found == table.end()) return false;

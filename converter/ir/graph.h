@@ -73,6 +73,7 @@ struct PortDefinition {
   ValueId value = 0;
   Shape shape;              // the exporter's
   Permutation permutation;  // the value's dimension i is the exporter's dimension permutation[i]
+  float dropout = 0;        // of a network for training: the input is a mask, drawn with this rate
 };
 
 // A program. Nodes stand in the order of execution and each value is written once.

@@ -45,7 +45,7 @@ Node* producer(Graph* graph, ValueId id) {
 }  // namespace
 
 Network load_network(const std::string& name, const std::string& path) {
-  Network network{name, import_onnx_file(path, name, BatchNorm::kTrainable), {}};
+  Network network{name, import_onnx_file(path, name, Purpose::kTraining), {}};
   assign_layouts(&network.graph);
   remove_dead(&network.graph);
   for (size_t i = 0; i < network.graph.nodes.size(); ++i) {

@@ -1,6 +1,7 @@
 #include "passes/gradient.h"
 
 #include <array>
+#include <optional>
 
 #include "ir/builder.h"
 
@@ -178,6 +179,147 @@ void batch_norm(const Backward& b) {
   b.give(0, build.add(OpKind::kMultiply, {b.g, factor}));
 }
 
+// g - softmax(x) * sum(g), with softmax(x) = exp(y).
+void log_softmax(const Backward& b) {
+  const ValueId sums = b.build.sum(b.g, b.node.attributes.axes);
+  const ValueId share = b.build.add(OpKind::kMultiply, {b.build.add(OpKind::kExp, {b.node.output}), sums});
+  b.give(0, b.build.add(OpKind::kSubtract, {b.g, share}));
+}
+
+void layer_norm(const Backward& b) {
+  Attributes epsilon;
+  epsilon.alpha = b.node.attributes.alpha;
+  if (b.needs(1) || b.needs(2)) {
+    const Dimension channels = b.shape(1)[0];
+    const ValueId sums = b.build.add(OpKind::kLayerNormBackwardSums, {b.input(0), b.g}, epsilon);
+    if (b.needs(2)) b.give(2, b.build.reshape(b.build.slice(sums, 0, 0, 1), {channels}));
+    if (b.needs(1)) b.give(1, b.build.reshape(b.build.slice(sums, 0, 1, 1), {channels}));
+  }
+  if (b.needs(0)) b.give(0, b.build.add(OpKind::kLayerNormBackward, {b.input(0), b.input(1), b.g}, epsilon));
+}
+
+// Both ops are their own inverses, or projections: the gradient moves as the values do.
+void same_on_gradient(const Backward& b) {
+  std::vector<ValueId> inputs = b.node.inputs;
+  inputs[0] = b.g;
+  b.give(0, b.build.add(b.node.kind, inputs, b.node.attributes));
+}
+
+// The gradient of one plane of a recurrent op's states [planes, T, N, H] as [T, N, H], out of that of all planes: of
+// slices only what they took, without building all planes. Nothing if no part of it is of that plane.
+std::optional<ValueId> plane_gradient(Builder& build, ValueId g, uint32_t plane) {
+  const Shape shape = build.shape(g);
+  const Shape rest = {shape[1], shape[2], shape[3]};
+  const int32_t producer = build.graph().producers()[g];
+  const Node node = producer < 0 ? Node{} : build.graph().nodes[static_cast<size_t>(producer)];
+  if (producer >= 0 && node.kind == OpKind::kAdd) {
+    const std::optional<ValueId> left = plane_gradient(build, node.inputs[0], plane);
+    const std::optional<ValueId> right = plane_gradient(build, node.inputs[1], plane);
+    if (left && right) return build.add(OpKind::kAdd, {*left, *right});
+    return left ? left : right;
+  }
+  if (producer >= 0 && node.kind == OpKind::kSliceBackward && build.shape(node.inputs[0])[0].extent == 1) {
+    if (node.attributes.starts[0] != plane) return {};
+    const Shape taken = build.shape(node.inputs[0]);
+    const ValueId part = build.reshape(node.inputs[0], {taken[1], taken[2], taken[3]});
+    if (build.shape(part) == rest) return part;
+    Attributes attributes;
+    for (size_t i = 1; i < 4; ++i) {
+      attributes.starts.push_back(node.attributes.starts[i]);
+      attributes.steps.push_back(node.attributes.steps[i]);
+    }
+    return build.add_shaped(OpKind::kSliceBackward, {part}, rest, attributes);
+  }
+  return build.reshape(build.slice(g, 0, plane, 1), rest);
+}
+
+// What the backward ops of lstm and gru share. `weights`: R, or the rows of R that the products with `previous` use.
+struct RecurrentBackward {
+  const Backward& b;
+  uint32_t steps;
+  Dimension batch;
+  uint32_t hidden;
+
+  explicit RecurrentBackward(const Backward& backward)
+      : b(backward),
+        steps(backward.shape(0)[0].extent),
+        batch(backward.shape(0)[1]),
+        hidden(backward.shape(1)[1].extent) {}
+
+  Shape sequence() const { return {{steps, false}, batch, {hidden, false}}; }
+  ValueId zeros() const {
+    const ValueId zero = b.build.number(0, 3);
+    return b.build.add_shaped(OpKind::kBroadcast, {zero}, sequence());
+  }
+  ValueId plane(uint32_t index) const { return b.build.reshape(b.build.slice(b.node.output, 0, index, 1), sequence()); }
+  // The states before each step: the initial one, then those after all but the last step.
+  ValueId previous(size_t initial, uint32_t index) const {
+    const Shape one = {{}, batch, {hidden, false}};
+    const Shape from = b.shape(initial);
+    const ValueId first =
+        b.build.add_shaped(OpKind::kBroadcast, {b.build.reshape(b.input(initial), {{}, from[0], from[1]})}, one);
+    if (steps == 1) return first;
+    Attributes axis;
+    axis.axes = {0};
+    return b.build.add(OpKind::kConcat, {first, b.build.slice(plane(index), 0, 0, steps - 1)}, axis);
+  }
+  // a^T b over all steps and sequences: [columns of a, columns of b].
+  ValueId outer(ValueId a, ValueId c) const { return b.build.matmul(b.build.rows(a), true, b.build.rows(c), false); }
+  // The gradient of an initial state [N, H] or [1, H].
+  void give_initial(size_t i, ValueId gradient) const { b.give(i, b.build.sum_to(gradient, b.shape(i))); }
+};
+
+void lstm(const Backward& b) {
+  const RecurrentBackward r(b);
+  Builder& build = b.build;
+  const std::optional<ValueId> hidden = plane_gradient(build, b.g, format::lstm_plane::kHidden);
+  const std::optional<ValueId> cell = plane_gradient(build, b.g, format::lstm_plane::kCell);
+  std::vector<ValueId> inputs = {b.node.output, b.input(1), b.input(3), hidden ? *hidden : r.zeros(),
+                                 cell ? *cell : build.number(0, 3)};
+  if (b.node.inputs.size() == 5) inputs.push_back(b.input(4));
+  Attributes attributes;
+  const ValueId gates = build.add(OpKind::kLstmBackward, inputs, attributes);
+  if (b.needs(0)) b.give(0, gates);
+  if (b.needs(1)) b.give(1, r.outer(gates, r.previous(2, format::lstm_plane::kHidden)));
+  attributes.recurrent_gradient = format::RecurrentGradient::kInitialHidden;
+  if (b.needs(2)) r.give_initial(2, build.add(OpKind::kLstmBackward, inputs, attributes));
+  attributes.recurrent_gradient = format::RecurrentGradient::kInitialCell;
+  if (b.needs(3)) r.give_initial(3, build.add(OpKind::kLstmBackward, inputs, attributes));
+}
+
+void gru(const Backward& b) {
+  const RecurrentBackward r(b);
+  Builder& build = b.build;
+  const std::optional<ValueId> hidden = plane_gradient(build, b.g, format::gru_plane::kHidden);
+  std::vector<ValueId> inputs = {b.node.output, b.input(1), b.input(3), hidden ? *hidden : r.zeros()};
+  if (b.node.inputs.size() == 5) inputs.push_back(b.input(4));
+  Attributes attributes = b.node.attributes;
+  const ValueId gates = build.add(OpKind::kGruBackward, inputs, attributes);
+  const uint32_t h = r.hidden;
+  if (b.needs(0)) b.give(0, build.slice(gates, 2, 0, 3 * h));
+  if (b.needs(1) || b.needs(2)) {
+    // Blocks z and r, and that of the linear map in the candidate.
+    const bool linear_first = attributes.linear_before_reset;
+    const ValueId zr = build.slice(gates, 2, 0, 2 * h);
+    const ValueId candidate = build.slice(gates, 2, linear_first ? 3 * h : 2 * h, h);
+    Attributes axis;
+    axis.axes = {0};
+    if (b.needs(1)) {
+      const ValueId previous = r.previous(3, format::gru_plane::kHidden);
+      const ValueId factor = linear_first ? previous : r.plane(format::gru_plane::kRecurrent);
+      b.give(1, build.add(OpKind::kConcat, {r.outer(zr, previous), r.outer(candidate, factor)}, axis));
+    }
+    if (b.needs(2)) {
+      const auto sum = [&](ValueId x, uint32_t columns) {
+        return build.reshape(build.sum(build.rows(x), {0}), {{columns, false}});
+      };
+      b.give(2, build.add(OpKind::kConcat, {sum(zr, 2 * h), sum(candidate, h)}, axis));
+    }
+  }
+  attributes.recurrent_gradient = format::RecurrentGradient::kInitialHidden;
+  if (b.needs(3)) r.give_initial(3, build.add(OpKind::kGruBackward, inputs, attributes));
+}
+
 // A rule, or the reason why there is none.
 struct Entry {
   Rule rule = nullptr;
@@ -189,6 +331,7 @@ constexpr Entry none(const char* reason) { return {nullptr, reason}; }
 
 constexpr const char* kRounds = "it rounds to integers";
 constexpr const char* kSecond = "it is part of a gradient, and second derivatives are not supported";
+constexpr const char* kNorms = "it measures gradients, and second derivatives are not supported";
 constexpr const char* kUpdates = "it changes a variable";
 
 // In the order of OpKind.
@@ -248,6 +391,21 @@ constexpr std::array<Entry, format::kOpKindCount> kRules = {
     none(kUpdates),                                // sgd_update
     none(kUpdates),                                // adam_update
     none(kUpdates),                                // count_step
+    rule(log_softmax),                             // log_softmax
+    rule(layer_norm),                              // layer_norm
+    none(kSecond),                                 // layer_norm_backward_sums
+    none(kSecond),                                 // layer_norm_backward
+    rule(lstm),                                    // lstm
+    none(kSecond),                                 // lstm_backward
+    rule(gru),                                     // gru
+    none(kSecond),                                 // gru_backward
+    rule(same_on_gradient),                        // reverse
+    rule(same_on_gradient),                        // mask_sequence
+    none(kNorms),                                  // squared_norm
+    none(kUpdates),                                // assign_update
+    none(kUpdates),                                // average_update
+    none(kUpdates),                                // accumulate_update
+    none(kUpdates),                                // clear_update
 };
 
 const Entry& entry_of(OpKind kind) { return kRules[static_cast<size_t>(kind)]; }

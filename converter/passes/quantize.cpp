@@ -34,6 +34,13 @@ std::string no_int8_reason(OpKind kind) {
   switch (kind) {
     case OpKind::kDivide: return "division has no int8 form";
     case OpKind::kMatmul: return "the product of two computed matrices has no int8 form";
+    case OpKind::kLstm:
+    case OpKind::kGru: return "states of recurrent layers add up over time, and stay f32";
+    case OpKind::kReverse:
+    case OpKind::kMaskSequence:
+    case OpKind::kBroadcast:
+    case OpKind::kLayerNorm:
+    case OpKind::kLogSoftmax: return std::string(format::name_of(kind)) + " has no int8 form";
     default: return "";
   }
 }
@@ -248,6 +255,9 @@ class Rewriter {
 
   std::string rewrite(const Node& node, bool kept) {
     std::string reason = kept ? "kept f32" : no_int8_reason(node.kind);
+    for (size_t i = 1; format::is_linear(node.kind) && i < node.inputs.size(); ++i) {
+      if (reason.empty() && !old_[node.inputs[i]].is_constant()) reason = "its weights are computed";
+    }
     const bool input_int8 = has_int8_form(node.inputs[0]) || (node.kind == OpKind::kConcat && any_int8(node));
     if (reason.empty() && !input_int8 && (passes_through(node.kind) || format::is_unary_function(node.kind))) {
       reason = is_program_input(node.inputs[0]) ? "" : "its input is f32";

@@ -187,6 +187,11 @@ class Writer {
         *type = schema::Attributes::FunctionAttributes;
         return schema::CreateFunctionAttributes(builder_, static_cast<schema::OpKind>(from.function), from.alpha)
             .Union();
+      case format::AttributeGroup::kRecurrent:
+        *type = schema::Attributes::RecurrentAttributes;
+        return schema::CreateRecurrentAttributes(builder_, from.linear_before_reset,
+                                                 static_cast<schema::RecurrentGradient>(from.recurrent_gradient))
+            .Union();
     }
     *type = schema::Attributes::NONE;
     return 0;

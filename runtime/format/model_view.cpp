@@ -84,6 +84,9 @@ Attributes attributes_of(const schema::Op* op) {
   } else if (const auto* function = op->attributes_as_FunctionAttributes()) {
     result.function = static_cast<OpKind>(function->function());
     result.alpha = function->alpha();
+  } else if (const auto* recurrent = op->attributes_as_RecurrentAttributes()) {
+    result.linear_before_reset = recurrent->linear_before_reset();
+    result.recurrent_gradient = static_cast<RecurrentGradient>(recurrent->gradient());
   }
   return result;
 }

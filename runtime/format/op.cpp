@@ -66,6 +66,21 @@ constexpr std::array<OpInfo, kOpKindCount> kOps = {{
     {"sgd_update", G::kNone},
     {"adam_update", G::kNone},
     {"count_step", G::kNone},
+    {"log_softmax", G::kAxes},
+    {"layer_norm", G::kAlpha},
+    {"layer_norm_backward_sums", G::kAlpha},
+    {"layer_norm_backward", G::kAlpha},
+    {"lstm", G::kNone},
+    {"lstm_backward", G::kRecurrent},
+    {"gru", G::kRecurrent},
+    {"gru_backward", G::kRecurrent},
+    {"reverse", G::kAxes},
+    {"mask_sequence", G::kNone},
+    {"squared_norm", G::kNone},
+    {"assign_update", G::kNone},
+    {"average_update", G::kNone},
+    {"accumulate_update", G::kNone},
+    {"clear_update", G::kNone},
 }};
 
 }  // namespace
@@ -85,7 +100,10 @@ AttributeGroup attribute_group(OpKind kind) { return kOps[static_cast<size_t>(ki
 
 bool is_unary_function(OpKind kind) { return kind >= OpKind::kClamp && kind <= OpKind::kSoftplus; }
 
-bool is_update(OpKind kind) { return kind >= OpKind::kMovingAverageUpdate && kind <= OpKind::kCountStep; }
+bool is_update(OpKind kind) {
+  return (kind >= OpKind::kMovingAverageUpdate && kind <= OpKind::kCountStep) ||
+         (kind >= OpKind::kAssignUpdate && kind <= OpKind::kClearUpdate);
+}
 
 bool backward_reads_input(OpKind function) { return function == OpKind::kLog || function == OpKind::kAbs; }
 

@@ -73,8 +73,23 @@ enum class OpKind : uint8_t {
   kSgdUpdate,
   kAdamUpdate,
   kCountStep,
+  kLogSoftmax,
+  kLayerNorm,
+  kLayerNormBackwardSums,
+  kLayerNormBackward,
+  kLstm,
+  kLstmBackward,
+  kGru,
+  kGruBackward,
+  kReverse,
+  kMaskSequence,
+  kSquaredNorm,
+  kAssignUpdate,
+  kAverageUpdate,
+  kAccumulateUpdate,
+  kClearUpdate,
 };
-inline constexpr size_t kOpKindCount = 55;
+inline constexpr size_t kOpKindCount = 70;
 
 const char* name_of(OpKind kind);
 
@@ -87,6 +102,19 @@ bool is_linear(OpKind kind);
 bool is_update(OpKind kind);
 // Whether the backward op of a unary function reads the function's input (log, abs) rather than its output.
 bool backward_reads_input(OpKind function);
+
+// Which gradient lstm_backward and gru_backward give: that of the gates' input, or of an initial state.
+enum class RecurrentGradient : uint8_t { kGates = 0, kInitialHidden = 1, kInitialCell = 2 };
+
+// The planes of the first dimension of what lstm and gru return, for all time steps: the gates after their functions,
+// the states. `candidate` is c~ of an LSTM and h~ of a GRU; `recurrent` is what a GRU's reset gate weights (see op.h's
+// list of operands).
+namespace lstm_plane {
+inline constexpr uint32_t kInput = 0, kOutput = 1, kForget = 2, kCandidate = 3, kCell = 4, kHidden = 5, kCount = 6;
+}
+namespace gru_plane {
+inline constexpr uint32_t kUpdate = 0, kReset = 1, kCandidate = 2, kRecurrent = 3, kHidden = 4, kCount = 5;
+}
 
 enum class PadMode : uint8_t { kConstant = 0, kReflect = 1, kEdge = 2 };
 
@@ -105,7 +133,18 @@ struct Window {
 };
 
 // Which of the attribute groups below an op reads.
-enum class AttributeGroup : uint8_t { kNone, kWindow, kAxes, kTranspose, kSlice, kPad, kAlpha, kMatmul, kFunction };
+enum class AttributeGroup : uint8_t {
+  kNone,
+  kWindow,
+  kAxes,
+  kTranspose,
+  kSlice,
+  kPad,
+  kAlpha,
+  kMatmul,
+  kFunction,
+  kRecurrent
+};
 AttributeGroup attribute_group(OpKind kind);
 
 struct Attributes {
@@ -120,6 +159,8 @@ struct Attributes {
   bool transpose_a = false;
   bool transpose_b = false;
   OpKind function{};  // unary_backward
+  bool linear_before_reset = false;
+  RecurrentGradient recurrent_gradient = RecurrentGradient::kGates;
   // Real-valued bounds of the result.
   float clamp_min = -std::numeric_limits<float>::infinity();
   float clamp_max = std::numeric_limits<float>::infinity();
@@ -149,7 +190,22 @@ struct TensorType {
 };
 
 // Optimisers read their numbers from one variable: hyper[kLearningRate] and so on.
-enum HyperParameter : uint32_t { kLearningRate, kBeta1, kBeta2, kEpsilon, kWeightDecay, kSteps, kHyperParameters };
+enum HyperParameter : uint32_t {
+  kLearningRate,
+  kBeta1,  // of Adam; the momentum of SGD
+  kBeta2,
+  kEpsilon,
+  kWeightDecay,
+  kSteps,         // updates made
+  kClipValue,     // bound of a gradient's magnitude; 0: none
+  kClipNorm,      // bound of the norm of all gradients together, applied by the program's own ops
+  kClipWeights,   // bound of a parameter's magnitude (Wasserstein; Arjovsky et al. 2017); 0: none
+  kWarmUpSteps,   // over which the rate grows linearly to its value
+  kRateSchedule,  // 0: constant, 1: a factor every period, 2: half a cosine over the period
+  kRatePeriod,    // steps
+  kRateFactor,    // of each period, or what is left at the end of the cosine
+  kHyperParameters
+};
 
 // The layouts of the ops' operands, outermost dimension first; N is the batch:
 //   fully_connected   x [..., K], weights [O, K], bias [O]                  -> [..., O]
@@ -165,12 +221,33 @@ enum HyperParameter : uint32_t { kLearningRate, kBeta1, kBeta2, kEpsilon, kWeigh
 //   pooling           x [N, H, W, C]                                        -> [N, H', W', C]
 //   broadcast         x of the output's rank, each dimension equal or 1
 //   mean_backward     g, as broadcast, divided by the number of elements that each value goes to
+//   layer_norm        x [..., C], gamma [C], beta [C]: over the last dimension (Ba et al. 2016)
+//   reverse           x, maybe lengths                                      -> x in reverse order along an axis
+//   mask_sequence     x [T, N, ...], lengths                                -> x, zeros from step lengths[n] on
+// Sequences are [T, N, ...]; lengths [N] are f32, and steps from lengths[n] on do not count: states stay as they are,
+// and reverse leaves what lies behind (its axis is then 0).
+//   lstm              g [T, N, 4 H], R [4 H, H], h0 and c0 [N or 1, H], maybe lengths -> [6, T, N, H], see lstm_plane.
+//     g is W x + b; the blocks of rows are i, o, f, c as in ONNX. With a = g + R h(t-1): i, o, f = sigmoid(a), c~ =
+//     tanh(a), c(t) = f c(t-1) + i c~, h(t) = o tanh c(t) (Hochreiter and Schmidhuber 1997, with forget gates).
+//   gru               g [T, N, 3 H], R [3 H, H], Rb [3 H], h0, maybe lengths -> [5, T, N, H], see gru_plane. Blocks z,
+//   r,
+//     h. With a = g + R h(t-1) + Rb: z, r = sigmoid(a); h~ = tanh(g + r q) with q = R h(t-1) + Rb if the linear map
+//     comes before the reset, else h~ = tanh(g + R q + Rb) with q = r h(t-1); h(t) = (1 - z) h~ + z h(t-1) (Cho et al.
+//     2014).
 // Backward ops take what they need of the forward op and the gradient g of its output, and give that of an input:
 //   unary_backward    v, g: v is the function's output, or its input (backward_reads_input)
 //   softmax_backward  y, g
 //   slice_backward, pad_backward, resize_nearest_backward (g, rows, columns), average_pool2d_backward   g
 //   max_pool2d_backward                x, g: to the first of equal maxima
 //   conv2d_backward_input              g, weights;  conv2d_backward_weights  x, g; without bias; so transposed ones
+//   layer_norm_backward_sums           x, g -> [2, C]: gradients of beta and gamma
+//   layer_norm_backward                x, gamma, g
+//   lstm_backward   states, R, c0, gradients of h [T, N, H] and of c (the same, or [1, 1, 1]: none), maybe lengths
+//                   -> gradient of g [T, N, 4 H], or of an initial state [N, H]
+//   gru_backward    states, R, h0, gradient of h [T, N, H], maybe lengths -> [T, N, 4 H], blocks z, r, h of the
+//                   gradient of g and that of R h(t-1) + Rb in q's place (unused unless the linear map comes before
+//                   the reset), or of the initial state [N, H]
+//   squared_norm                       x -> [1]: the sum of the squares of all elements
 // Batch normalisation (Ioffe and Szegedy 2015) over all but the last dimension, of C channels:
 //   batch_norm_statistics              x -> [3, C]: mean, variance (divided by n), variance (divided by n - 1)
 //   batch_norm                         x, statistics (rows 0 and 1 of [2, C] or [3, C]), gamma [C], beta [C]
@@ -181,7 +258,11 @@ enum HyperParameter : uint32_t { kLearningRate, kBeta1, kBeta2, kEpsilon, kWeigh
 //   sgd_update                         p, g, velocity, hyper: v = beta1 v + g + decay p; p -= rate v
 //   adam_update                        p, g, m, v, hyper: Adam (Kingma and Ba 2015, algorithm 1), with AdamW's decay
 //   count_step                         hyper: steps += 1
-// Weights and biases are constants; a bias may be left out. Everything else may be planned memory.
+//   assign_update                      v, x: v = x
+//   average_update                     average, v, numbers: average += (1 - numbers[0]) (v - average)
+//   accumulate_update                  sum, g, numbers: sum += numbers[0] g; also where g is not finite
+//   clear_update                       v: v = 0; also where its sub-step is skipped
+// Weights and biases of int8 ops are constants; a bias may be left out. Everything else may be planned memory.
 
 // Checks the inputs and attributes of an op and says what its output is. `declared` is the output as the file (or
 // the converter) declares it: rules that cannot derive the shape or the quantisation take it from there.

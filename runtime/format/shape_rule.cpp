@@ -14,10 +14,15 @@ Status check_weights(Inputs inputs) {
   const TensorType& x = inputs[0];
   const TensorType& weights = inputs[1];
   FIGMENT_RETURN_IF_ERROR(expect_activation(x));
-  if (!weights.constant || (inputs.size() == 3 && !inputs[2].constant))
-    return bad("weights and bias must be constants");
-  const uint32_t outputs = weights.shape[0].extent;
   if (weights.type != x.type) return bad("the input and the weights differ in type");
+  if (x.type == DataType::kI8 && (!weights.constant || (inputs.size() == 3 && !inputs[2].constant)))
+    return bad("i8 weights and their bias must be constants");
+  for (size_t i = 1; i < inputs.size(); ++i) {
+    for (const Dimension& dimension : inputs[i].shape) {
+      if (dimension.per_batch) return bad("weights and bias cannot depend on the batch");
+    }
+  }
+  const uint32_t outputs = weights.shape[0].extent;
   if (x.type == DataType::kI8 &&
       (weights.quantization.scales.size() != outputs || weights.quantization.zero_point != 0)) {
     return bad("i8 weights need one scale per output channel and zero point 0");
@@ -418,6 +423,16 @@ Result<TensorType> dispatch(OpKind kind, const Attributes& attributes, Inputs in
     case OpKind::kMaxPool2d: return pooling(kind, attributes.window, inputs, declared);
     case OpKind::kMean:
     case OpKind::kSum: return reduction(kind, attributes, inputs, declared);
+    case OpKind::kLogSoftmax:
+    case OpKind::kLayerNorm:
+    case OpKind::kLayerNormBackwardSums:
+    case OpKind::kLayerNormBackward:
+    case OpKind::kLstm:
+    case OpKind::kLstmBackward:
+    case OpKind::kGru:
+    case OpKind::kGruBackward:
+    case OpKind::kReverse:
+    case OpKind::kMaskSequence: return sequence_rule(kind, attributes, inputs, declared);
     default: return training_rule(kind, attributes, inputs, declared);
     case OpKind::kQuantize:
     case OpKind::kDequantize:

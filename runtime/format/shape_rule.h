@@ -43,6 +43,9 @@ inline Status expect_all_i8(Inputs inputs) {
   return {};
 }
 
+// The rules of recurrent layers and other ops on sequences, and of layer normalisation.
+Result<TensorType> sequence_rule(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared);
+
 // The rules of the ops that only training needs.
 Result<TensorType> training_rule(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared);
 

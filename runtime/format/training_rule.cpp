@@ -141,19 +141,30 @@ Result<TensorType> broadcast(Inputs inputs, const TensorType& declared) {
   return gradient(inputs, 1, declared);
 }
 
+// What an update takes: the variables it changes or reads, and at index 1 what is computed.
+size_t update_operands(OpKind kind) {
+  switch (kind) {
+    case OpKind::kMovingAverageUpdate:
+    case OpKind::kAssignUpdate: return 2;
+    case OpKind::kAverageUpdate:
+    case OpKind::kAccumulateUpdate: return 3;
+    case OpKind::kSgdUpdate: return 4;
+    case OpKind::kAdamUpdate: return 5;
+    default: return 1;  // count_step, clear_update
+  }
+}
+
 Result<TensorType> update(OpKind kind, const Attributes& attributes, Inputs inputs) {
-  const size_t count = kind == OpKind::kMovingAverageUpdate ? 2
-                       : kind == OpKind::kSgdUpdate         ? 4
-                       : kind == OpKind::kAdamUpdate        ? 5
-                                                            : 1;
+  const size_t count = update_operands(kind);
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, count, count));
   FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
   for (size_t i = 0; i < count; ++i) {
     if (i != 1 && !inputs[i].variable) return bad("what it changes must be variables");
   }
-  const TensorType& hyper = inputs[count - 1];
+  const TensorType& numbers = inputs[count - 1];
   const bool optimizer = kind == OpKind::kSgdUpdate || kind == OpKind::kAdamUpdate;
-  if (kind != OpKind::kMovingAverageUpdate && (hyper.shape.rank() != 1 || hyper.shape[0].extent != kHyperParameters)) {
+  if ((optimizer || kind == OpKind::kCountStep) &&
+      (numbers.shape.rank() != 1 || numbers.shape[0].extent != kHyperParameters)) {
     return bad("the hyperparameters do not have their number");
   }
   for (size_t i = 1; optimizer && i + 1 < count; ++i) {
@@ -165,8 +176,19 @@ Result<TensorType> update(OpKind kind, const Attributes& attributes, Inputs inpu
         inputs[1].shape[0].extent != 3 || inputs[0].shape[1] != inputs[1].shape[1]) {
       return bad("needs running statistics [2, C] and statistics [3, C]");
     }
+    return inputs[0];
   }
+  if (!optimizer && count > 1 && inputs[1].shape != inputs[0].shape) return bad("the operands differ in shape");
   return inputs[0];
+}
+
+Result<TensorType> squared_norm(Inputs inputs, const TensorType& declared) {
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  TensorType output = declared;
+  output.type = DataType::kF32;
+  output.shape = {{}};
+  return output;
 }
 
 }  // namespace
@@ -193,7 +215,12 @@ Result<TensorType> training_rule(OpKind kind, const Attributes& attributes, Inpu
     case OpKind::kMovingAverageUpdate:
     case OpKind::kSgdUpdate:
     case OpKind::kAdamUpdate:
-    case OpKind::kCountStep: return update(kind, attributes, inputs);
+    case OpKind::kCountStep:
+    case OpKind::kAssignUpdate:
+    case OpKind::kAverageUpdate:
+    case OpKind::kAccumulateUpdate:
+    case OpKind::kClearUpdate: return update(kind, attributes, inputs);
+    case OpKind::kSquaredNorm: return squared_norm(inputs, declared);
     default: return bad("unknown op");
   }
 }

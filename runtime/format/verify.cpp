@@ -383,6 +383,8 @@ class Verifier {
       if (pad->mode() > schema::PadMode::MAX) return bad("unknown padding mode");
     } else if (const auto* function = entry->attributes_as_FunctionAttributes()) {
       if (function->function() > schema::OpKind::MAX) return bad("unknown function");
+    } else if (const auto* recurrent = entry->attributes_as_RecurrentAttributes()) {
+      if (recurrent->gradient() > schema::RecurrentGradient::MAX) return bad("unknown gradient");
     }
     if (longest > kMaxRank) return bad("has attributes for more than %zu dimensions", kMaxRank);
     return {};

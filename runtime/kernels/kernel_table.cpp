@@ -5,6 +5,7 @@
 #include "kernels/gemm/gemm_kernels.h"
 #include "kernels/kernel.h"
 #include "kernels/portable/portable.h"
+#include "kernels/recurrent/recurrent.h"
 #if FIGMENT_XNNPACK
 #include "kernels/xnnpack/xnnpack_kernels.h"
 #endif
@@ -80,6 +81,10 @@ constexpr std::array<KernelEntry, 0> kXnnpackKernels{};
 #endif
 
 constexpr std::array kGemmKernels = {
+    KernelEntry{OpKind::kLstm, always, recurrent::create_recurrent, InPlace::kNo},
+    KernelEntry{OpKind::kGru, always, recurrent::create_recurrent, InPlace::kNo},
+    KernelEntry{OpKind::kLstmBackward, always, recurrent::create_recurrent_backward, InPlace::kNo},
+    KernelEntry{OpKind::kGruBackward, always, recurrent::create_recurrent_backward, InPlace::kNo},
     KernelEntry{OpKind::kMatmul, gemm::accepts_matmul, gemm::create_matmul, InPlace::kNo},
     KernelEntry{OpKind::kFullyConnected, gemm::accepts_fully_connected, gemm::create_fully_connected, InPlace::kNo},
     KernelEntry{OpKind::kConv2d, gemm::accepts_convolution, gemm::create_convolution, InPlace::kNo},
@@ -150,6 +155,21 @@ constexpr std::array<KernelEntry, format::kOpKindCount> kPortableKernels = {
     portable_entry<portable::sgd_update>(OpKind::kSgdUpdate),
     portable_entry<portable::adam_update>(OpKind::kAdamUpdate),
     portable_entry<portable::count_step>(OpKind::kCountStep),
+    portable_entry<portable::log_softmax>(OpKind::kLogSoftmax, kSame),
+    portable_entry<portable::layer_norm>(OpKind::kLayerNorm, kSame),
+    portable_entry<portable::layer_norm_backward_sums>(OpKind::kLayerNormBackwardSums),
+    portable_entry<portable::layer_norm_backward>(OpKind::kLayerNormBackward),
+    KernelEntry{OpKind::kLstm, always, recurrent::create_portable_recurrent, InPlace::kNo},
+    KernelEntry{OpKind::kLstmBackward, always, recurrent::create_portable_recurrent_backward, InPlace::kNo},
+    KernelEntry{OpKind::kGru, always, recurrent::create_portable_recurrent, InPlace::kNo},
+    KernelEntry{OpKind::kGruBackward, always, recurrent::create_portable_recurrent_backward, InPlace::kNo},
+    portable_entry<portable::reverse>(OpKind::kReverse),
+    portable_entry<portable::mask_sequence>(OpKind::kMaskSequence, kSame),
+    portable_entry<portable::squared_norm>(OpKind::kSquaredNorm),
+    portable_entry<portable::assign_update>(OpKind::kAssignUpdate),
+    portable_entry<portable::average_update>(OpKind::kAverageUpdate),
+    portable_entry<portable::accumulate_update>(OpKind::kAccumulateUpdate),
+    portable_entry<portable::clear_update>(OpKind::kClearUpdate),
 };
 
 }  // namespace

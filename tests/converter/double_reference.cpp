@@ -258,8 +258,116 @@ class Evaluator {
         }
         return out;
       }
+      case OpKind::kLogSoftmax:
+        return map_positions(shape, [&](const auto& p) {
+          auto q = p;
+          double sum = 0;
+          for (q[a.axes[0]] = 0; q[a.axes[0]] < shape[a.axes[0]]; ++q[a.axes[0]]) sum += std::exp(in[0].at(q));
+          return in[0].at(p) - std::log(sum);
+        });
+      case OpKind::kLayerNorm: {
+        const size_t channels = in[1].values->size();
+        Doubles out;
+        for (size_t r = 0; r < in[0].values->size(); r += channels) {
+          double mean = 0;
+          double variance = 0;
+          for (size_t c = 0; c < channels; ++c) mean += (*in[0].values)[r + c] / static_cast<double>(channels);
+          for (size_t c = 0; c < channels; ++c)
+            variance += std::pow((*in[0].values)[r + c] - mean, 2) / static_cast<double>(channels);
+          for (size_t c = 0; c < channels; ++c)
+            out.push_back(((*in[0].values)[r + c] - mean) / std::sqrt(variance + a.alpha) * (*in[1].values)[c] +
+                          (*in[2].values)[c]);
+        }
+        return out;
+      }
+      case OpKind::kReverse:
+        return map_positions(shape, [&](const auto& p) {
+          auto q = p;
+          const size_t count = in.size() == 2 ? static_cast<size_t>((*in[1].values)[p[1]]) : shape[a.axes[0]];
+          if (p[a.axes[0]] < count) q[a.axes[0]] = count - 1 - p[a.axes[0]];
+          return in[0].at(q);
+        });
+      case OpKind::kMaskSequence:
+        return map_positions(shape, [&](const auto& p) {
+          return static_cast<double>(p[0]) < (*in[1].values)[p[1]] ? in[0].at(p) : 0.0;
+        });
+      case OpKind::kLstm:
+      case OpKind::kGru: return recurrent(node, in, shape);
       default: throw std::runtime_error(std::string("no double-precision reference for ") + format::name_of(node.kind));
     }
+  }
+
+  // By the equations of op.h, one number at a time.
+  static Doubles recurrent(const Node& node, const std::vector<Tensor>& in, const Extents& shape) {
+    const bool lstm = node.kind == OpKind::kLstm;
+    const size_t blocks = lstm ? 4 : 3;
+    const size_t steps = shape[1];
+    const size_t batch = shape[2];
+    const size_t hidden = shape[3];
+    const auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
+    Doubles out(shape.elements());
+    const auto at = [&](size_t plane, size_t t, size_t n, size_t j) -> double& {
+      return out[((plane * steps + t) * batch + n) * hidden + j];
+    };
+    for (size_t n = 0; n < batch; ++n) {
+      Doubles h(hidden);
+      Doubles c(hidden);
+      for (size_t j = 0; j < hidden; ++j) {
+        h[j] = in[lstm ? 2 : 3].at({n, j});
+        c[j] = lstm ? in[3].at({n, j}) : 0;
+      }
+      const double length = in.size() == 5 ? (*in[4].values)[n] : static_cast<double>(steps);
+      for (size_t t = 0; t < steps; ++t) {
+        const auto gate = [&](size_t block, size_t j) { return in[0].at({t, n, block * hidden + j}); };
+        const auto product = [&](size_t block, size_t j, const Doubles& x) {
+          double sum = 0;
+          for (size_t k = 0; k < hidden; ++k) sum += in[1].at({block * hidden + j, k}) * x[k];
+          return sum;
+        };
+        if (static_cast<double>(t) < length && lstm) {
+          Doubles next(hidden);
+          for (size_t j = 0; j < hidden; ++j) {
+            double value[4];
+            for (size_t block = 0; block < blocks; ++block) {
+              const double sum = gate(block, j) + product(block, j, h);
+              value[block] = block == 3 ? std::tanh(sum) : sigmoid(sum);
+              at(block, t, n, j) = value[block];
+            }
+            c[j] = value[2] * c[j] + value[0] * value[3];
+            next[j] = value[1] * std::tanh(c[j]);
+          }
+          h = next;
+        } else if (static_cast<double>(t) < length) {
+          const auto bias = [&](size_t block, size_t j) { return (*in[2].values)[block * hidden + j]; };
+          Doubles z(hidden);
+          Doubles r(hidden);
+          Doubles reset(hidden);
+          Doubles next(hidden);
+          for (size_t j = 0; j < hidden; ++j) {
+            z[j] = sigmoid(gate(0, j) + product(0, j, h) + bias(0, j));
+            r[j] = sigmoid(gate(1, j) + product(1, j, h) + bias(1, j));
+            reset[j] = r[j] * h[j];
+          }
+          for (size_t j = 0; j < hidden; ++j) {
+            const bool linear_first = node.attributes.linear_before_reset;
+            const double q = linear_first ? product(2, j, h) + bias(2, j) : reset[j];
+            const double inner = linear_first ? r[j] * q : product(2, j, reset) + bias(2, j);
+            const double candidate = std::tanh(gate(2, j) + inner);
+            next[j] = (1 - z[j]) * candidate + z[j] * h[j];
+            at(0, t, n, j) = z[j];
+            at(1, t, n, j) = r[j];
+            at(2, t, n, j) = candidate;
+            at(3, t, n, j) = q;
+          }
+          h = next;
+        }
+        for (size_t j = 0; j < hidden; ++j) {
+          at(lstm ? 5 : 4, t, n, j) = h[j];
+          if (lstm) at(4, t, n, j) = c[j];
+        }
+      }
+    }
+    return out;
   }
 
   const Graph& graph_;

@@ -50,6 +50,14 @@ class Case {
     return id;
   }
 
+  // An input without a gradient.
+  ValueId fixed(const Shape& shape, const Doubles& doubles) {
+    const ValueId id = input(shape);
+    operands.pop_back();
+    values[id] = doubles;
+    return id;
+  }
+
   // Compares the gradients of all operands, of a random weighting of `outputs`.
   void check(const std::vector<ValueId>& outputs, const std::string& what) {
     INFO(what);
@@ -330,6 +338,68 @@ TEST_CASE("gradients: batch normalisation, with its own statistics and with give
       const ValueId beta = c.weights({4});
       c.check({c.graph.add_node(OpKind::kBatchNorm, "node", epsilon, {x, statistics, gamma, beta})}, "batch_norm");
     }
+  }
+}
+
+TEST_CASE("gradients: layer normalisation and log softmax") {
+  Case c(800);
+  const ValueId x = c.input(batched({3, 5}));
+  const ValueId gamma = c.weights({5});
+  const ValueId beta = c.weights({5});
+  Attributes epsilon;
+  epsilon.alpha = 1e-2F;
+  c.check({c.graph.add_node(OpKind::kLayerNorm, "node", epsilon, {x, gamma, beta})}, "layer_norm");
+  for (uint32_t axis : {1U, 2U}) {
+    Case d(810 + axis);
+    Attributes attributes;
+    attributes.axes = {axis};
+    const ValueId y = d.input(batched({4, 5}), -2, 2);
+    d.check({d.graph.add_node(OpKind::kLogSoftmax, "node", attributes, {y})}, "log_softmax");
+  }
+}
+
+TEST_CASE("gradients: LSTM and GRU through time, with initial states, lengths and every output") {
+  constexpr uint32_t kSteps = 4;
+  constexpr uint32_t kHidden = 5;
+  const Dimension batch = {1, true};
+  for (int form = 0; form < 16; ++form) {
+    const bool lstm = form % 2 == 0;
+    const bool lengths = form / 2 % 2 == 1;
+    const bool shared_state = form / 4 % 2 == 1;
+    const bool second = form / 8 % 2 == 1;  // LSTM: the cells are an output too; GRU: linear before reset
+    Case c(900 + static_cast<uint64_t>(form));
+    const uint32_t blocks = lstm ? 4 : 3;
+    const ValueId gates = c.input({{kSteps, false}, batch, {blocks * kHidden, false}});
+    const ValueId recurrence = c.weights({blocks * kHidden, kHidden});
+    std::vector<ValueId> inputs = {gates, recurrence};
+    const auto state = [&] { return shared_state ? c.weights({1, kHidden}) : c.input(batched({kHidden})); };
+    inputs.push_back(lstm ? state() : c.weights({blocks * kHidden}));
+    inputs.push_back(state());
+    if (lengths) inputs.push_back(c.fixed({batch}, {4, 0, 2}));
+    Attributes attributes;
+    attributes.linear_before_reset = !lstm && second;
+    const ValueId states = c.graph.add_node(lstm ? OpKind::kLstm : OpKind::kGru, "node", attributes, inputs);
+    Builder build(&c.graph, "outputs");
+    const uint32_t hidden_plane = lstm ? format::lstm_plane::kHidden : format::gru_plane::kHidden;
+    const ValueId hidden = build.slice(states, 0, hidden_plane, 1);
+    std::vector<ValueId> outputs = {hidden, build.slice(hidden, 1, kSteps - 1, 1)};
+    if (lstm && second) outputs.push_back(build.slice(build.slice(states, 0, format::lstm_plane::kCell, 1), 1, 1, 2));
+    c.check(outputs, lstm ? "lstm" : "gru");
+  }
+}
+
+TEST_CASE("gradients: reversed and masked sequences") {
+  const Dimension batch = {1, true};
+  for (int form = 0; form < 3; ++form) {
+    const bool lengths = form > 0;
+    Case c(1000);
+    const ValueId x = c.input({{4, false}, batch, {3, false}});
+    std::vector<ValueId> inputs = {x};
+    if (lengths) inputs.push_back(c.fixed({batch}, {4, 0, 3}));
+    Attributes attributes;
+    if (form < 2) attributes.axes = {0};
+    const OpKind kind = form < 2 ? OpKind::kReverse : OpKind::kMaskSequence;
+    c.check({c.graph.add_node(kind, "node", attributes, inputs)}, format::name_of(kind));
   }
 }
 

@@ -229,8 +229,7 @@ class Convolution final : public Kernel {
 
 bool accepts_convolution(const Step& step) {
   const bool forward = step.kind == OpKind::kConv2d || step.kind == OpKind::kConvTranspose2d;
-  return step.output.type == DataType::kF32 && step.attributes.window.groups == 1 &&
-         (!forward || step.inputs[1].variable);
+  return step.output.type == DataType::kF32 && step.attributes.window.groups == 1 && (!forward || weights_change(step));
 }
 Kernel* create_convolution(void* memory) { return new (memory) Convolution; }
 

@@ -94,7 +94,7 @@ template <size_t kRows, size_t kVectors>
 }
 
 // Panel number `panel` of b as [depth, kPanel], zeros behind the last column.
-[[gnu::always_inline]] inline void pack(const Product& product, size_t panel, float* out) {
+[[gnu::always_inline]] inline void pack_panel(const Product& product, size_t panel, float* out) {
   const size_t first = panel * kPanel;
   const size_t count = std::min(product.columns - first, kPanel);
   const float* from = product.b.data + first * product.b.column;
@@ -139,10 +139,10 @@ template <size_t kRows>
   compute_columns<kRows, 1>(tile);
 }
 [[gnu::target("avx512f")]] void pack_avx512(const Product& product, size_t panel, float* out) {
-  pack(product, panel, out);
+  pack_panel(product, panel, out);
 }
 [[gnu::target("avx2,fma")]] void pack_avx2(const Product& product, size_t panel, float* out) {
-  pack(product, panel, out);
+  pack_panel(product, panel, out);
 }
 constexpr Compute kAvx512[] = {compute_avx512<1>, compute_avx512<2>, compute_avx512<3>, compute_avx512<4>,
                                compute_avx512<5>, compute_avx512<6>, compute_avx512<7>, compute_avx512<8>};
@@ -161,7 +161,7 @@ constexpr Compute kBaseline[] = {compute_baseline<1>, compute_baseline<2>, compu
 constexpr Compute kBaseline[] = {compute_baseline<1>, compute_baseline<2>};
 #endif
 
-void pack_baseline(const Product& product, size_t panel, float* out) { pack(product, panel, out); }
+void pack_baseline(const Product& product, size_t panel, float* out) { pack_panel(product, panel, out); }
 
 Tiles tiles() {
 #if defined(__x86_64__)
@@ -173,15 +173,18 @@ Tiles tiles() {
 
 struct Task {
   const Product* product;
-  float* scratch;
+  float* scratch;       // where panels are packed first, or nullptr
+  const float* packed;  // all panels
   Tiles tiles;
 };
 
+size_t panel_count(size_t columns) { return (columns + kPanel - 1) / kPanel; }
+
 void run_panel(void* context, size_t panel) {
-  const auto& [given, scratch, tiles] = *static_cast<const Task*>(context);
+  const auto& [given, scratch, packed, tiles] = *static_cast<const Task*>(context);
   const Product& product = *given;
-  float* packed = scratch + panel * product.depth * kPanel;
-  tiles.pack(product, panel, packed);
+  const size_t offset = panel * product.depth * kPanel;
+  if (scratch != nullptr) tiles.pack(product, panel, scratch + offset);
   const size_t first = panel * kPanel;
   size_t row = 0;
   for (size_t left = (product.rows + tiles.most_rows - 1) / tiles.most_rows; left > 0; --left) {
@@ -189,7 +192,7 @@ void run_panel(void* context, size_t panel) {
     const Tile tile{product.a.data + row * product.a.row,
                     product.a.row,
                     product.a.column,
-                    packed,
+                    packed + offset,
                     product.c + row * product.c_row + first,
                     product.c_row,
                     product.depth,
@@ -200,22 +203,36 @@ void run_panel(void* context, size_t panel) {
   }
 }
 
-}  // namespace
-
-size_t scratch_floats(size_t depth, size_t columns) { return (columns + kPanel - 1) / kPanel * kPanel * depth; }
-
-void multiply(const Product& product, float* scratch, pthreadpool* threads) {
-  Task task{&product, scratch, tiles()};
-  const size_t panels = (product.columns + kPanel - 1) / kPanel;
+void run(Task task, pthreadpool* threads) {
+  const Product& product = *task.product;
 #if FIGMENT_XNNPACK
   if (threads != nullptr && product.rows * product.depth * product.columns >= kWorth) {
-    pthreadpool_parallelize_1d(threads, run_panel, &task, panels, PTHREADPOOL_FLAG_DISABLE_DENORMALS);
+    pthreadpool_parallelize_1d(threads, run_panel, &task, panel_count(product.columns),
+                               PTHREADPOOL_FLAG_DISABLE_DENORMALS);
     return;
   }
 #else
   (void)threads;
 #endif
-  for (size_t panel = 0; panel < panels; ++panel) run_panel(&task, panel);
+  for (size_t panel = 0; panel < panel_count(product.columns); ++panel) run_panel(&task, panel);
+}
+
+}  // namespace
+
+size_t scratch_floats(size_t depth, size_t columns) { return panel_count(columns) * kPanel * depth; }
+
+void multiply(const Product& product, float* scratch, pthreadpool* threads) {
+  run({&product, scratch, scratch, tiles()}, threads);
+}
+
+void pack(const Product& product, float* packed) {
+  for (size_t panel = 0; panel < panel_count(product.columns); ++panel) {
+    tiles().pack(product, panel, packed + panel * product.depth * kPanel);
+  }
+}
+
+void multiply_packed(const Product& product, const float* packed, pthreadpool* threads) {
+  run({&product, nullptr, packed, tiles()}, threads);
 }
 
 }  // namespace figment::kernels::gemm

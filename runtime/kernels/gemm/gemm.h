@@ -34,4 +34,8 @@ size_t scratch_floats(size_t depth, size_t columns);
 
 void multiply(const Product& product, float* scratch, pthreadpool* threads);
 
+// The same in two parts, for a b that is used several times: `packed` has the room of the scratch.
+void pack(const Product& product, float* packed);
+void multiply_packed(const Product& product, const float* packed, pthreadpool* threads);
+
 }  // namespace figment::kernels::gemm

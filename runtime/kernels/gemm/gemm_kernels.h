@@ -8,7 +8,8 @@ namespace figment::kernels::gemm {
 bool accepts_matmul(const Step& step);
 Kernel* create_matmul(void* memory);
 
-// Weights that are variables; others are better packed once.
+// Weights that are variables or computed; constants are better packed once.
+inline bool weights_change(const Step& step) { return step.inputs[1].variable || !step.inputs[1].constant; }
 bool accepts_fully_connected(const Step& step);
 Kernel* create_fully_connected(void* memory);
 

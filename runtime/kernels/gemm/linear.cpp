@@ -109,7 +109,7 @@ void finish_rows(const Step& step, float* rows, size_t count, size_t channels) {
 bool accepts_matmul(const Step& /*step*/) { return true; }
 Kernel* create_matmul(void* memory) { return new (memory) Matmul; }
 
-bool accepts_fully_connected(const Step& step) { return step.output.type == DataType::kF32 && step.inputs[1].variable; }
+bool accepts_fully_connected(const Step& step) { return step.output.type == DataType::kF32 && weights_change(step); }
 Kernel* create_fully_connected(void* memory) { return new (memory) FullyConnected; }
 
 static_assert(sizeof(Matmul) <= kMaxKernelBytes && sizeof(FullyConnected) <= kMaxKernelBytes);

@@ -27,6 +27,10 @@ void quantize(const Step& step);
 void dequantize(const Step& step);
 void requantize(const Step& step);
 void sum(const Step& step);
+void log_softmax(const Step& step);
+void layer_norm(const Step& step);
+void reverse(const Step& step);
+void mask_sequence(const Step& step);
 
 // Training; op.h says what each computes.
 void broadcast(const Step& step);  // and mean_backward
@@ -47,6 +51,13 @@ void moving_average_update(const Step& step);
 void sgd_update(const Step& step);
 void adam_update(const Step& step);
 void count_step(const Step& step);
+void layer_norm_backward_sums(const Step& step);
+void layer_norm_backward(const Step& step);
+void squared_norm(const Step& step);
+void assign_update(const Step& step);
+void average_update(const Step& step);
+void accumulate_update(const Step& step);
+void clear_update(const Step& step);
 
 // out[i] = in[...] with the output's dimension i being the input's dimension permutation[i]; elements of
 // `element_bytes` (1 or 4).

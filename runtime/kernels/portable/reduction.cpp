@@ -185,6 +185,22 @@ void sum(const Step& step) {
       step, [](float x) { return x; }, [&](size_t i, float total, size_t /*count*/) { out[i] = total; });
 }
 
+// In chunks of f32 sums, which are added up in double.
+void squared_norm(const Step& step) {
+  constexpr size_t kLanes = 16;
+  constexpr size_t kChunk = 4096;
+  const float* x = step.inputs[0].f32();
+  const size_t count = step.inputs[0].elements();
+  double total = 0;
+  for (size_t start = 0; start < count; start += kChunk) {
+    const size_t end = std::min(count, start + kChunk);
+    float lanes[kLanes] = {};
+    for (size_t i = start; i < end; ++i) lanes[(i - start) % kLanes] += x[i] * x[i];
+    for (float lane : lanes) total += static_cast<double>(lane);
+  }
+  *static_cast<float*>(step.output.data) = static_cast<float>(total);
+}
+
 void mean(const Step& step) {
   if (step.output.type == DataType::kF32) {
     auto* out = static_cast<float*>(step.output.data);
@@ -251,6 +267,19 @@ void softmax_i8(const Step& step) {
 }
 
 }  // namespace
+
+void log_softmax(const Step& step) {
+  const float* x = step.inputs[0].f32();
+  auto* out = static_cast<float*>(step.output.data);
+  for_each_line(step, [&](size_t base, size_t stride, size_t count) {
+    float largest = x[base];
+    for (size_t i = 1; i < count; ++i) largest = std::max(largest, x[base + i * stride]);
+    float sum = 0;
+    for (size_t i = 0; i < count; ++i) sum += std::exp(x[base + i * stride] - largest);
+    const float log_sum = std::log(sum);
+    for (size_t i = 0; i < count; ++i) out[base + i * stride] = x[base + i * stride] - largest - log_sum;
+  });
+}
 
 void softmax(const Step& step) { step.output.type == DataType::kI8 ? softmax_i8(step) : softmax_f32(step); }
 

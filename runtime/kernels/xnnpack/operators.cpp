@@ -40,8 +40,8 @@ format::IntegerBounds bounds_of(const Weights& weights) {
 }  // namespace
 
 bool weights_supported(const Step& step) {
-  for (const Operand& input : step.inputs) {
-    if (input.variable) return false;
+  for (const Operand& weights : step.inputs.subspan(1)) {
+    if (!weights.constant || weights.variable) return false;
   }
   if (step.output.type == DataType::kF32) return step.attributes.clamp_min < step.attributes.clamp_max;
   const format::IntegerBounds bounds = bounds_of(weights_of(step));

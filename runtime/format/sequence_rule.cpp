@@ -1,0 +1,161 @@
+// The shape and type rules of recurrent layers, of other ops on sequences, and of layer normalisation.
+#include <cmath>
+
+#include "format/shape_rule.h"
+
+namespace figment::format {
+
+namespace {
+
+// [T, N, C] with constant T and C.
+Status expect_sequence(const Shape& x) {
+  if (x.rank() != 3 || x[0].per_batch || x[2].per_batch) return bad("needs a sequence [T, N, C] with constant T and C");
+  return {};
+}
+
+Status expect_lengths(const TensorType& lengths, const Dimension& batch) {
+  if (lengths.shape.rank() != 1 || lengths.shape[0] != batch) return bad("needs one length for each sequence");
+  return {};
+}
+
+Status expect_initial(const TensorType& state, const Dimension& batch, const Dimension& hidden) {
+  if (state.shape.rank() != 2 || state.shape[1] != hidden ||
+      (state.shape[0] != batch && state.shape[0] != Dimension{})) {
+    return bad("an initial state must be [N, H] or [1, H]");
+  }
+  return {};
+}
+
+// lstm and gru: gates [T, N, blocks H], R [blocks H, H], ...
+Result<TensorType> recurrent(OpKind kind, Inputs inputs, const TensorType& declared) {
+  const bool lstm = kind == OpKind::kLstm;
+  const uint32_t blocks = lstm ? 4 : 3;
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 4, 5));
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  FIGMENT_RETURN_IF_ERROR(expect_sequence(inputs[0].shape));
+  const Shape& recurrence = inputs[1].shape;
+  if (recurrence.rank() != 2 || recurrence[1].per_batch ||
+      recurrence[0] != Dimension{uint32_t{blocks} * recurrence[1].extent, false} ||
+      uint64_t{blocks} * recurrence[1].extent > kMaxExtent) {
+    return bad("the recurrent weights must be [gates H, H]");
+  }
+  const Dimension hidden = recurrence[1];
+  const Dimension batch = inputs[0].shape[1];
+  if (inputs[0].shape[2] != recurrence[0]) return bad("the gates do not have the recurrent weights' rows");
+  if (lstm) {
+    FIGMENT_RETURN_IF_ERROR(expect_initial(inputs[2], batch, hidden));
+  } else if (inputs[2].shape.rank() != 1 || inputs[2].shape[0] != recurrence[0]) {
+    return bad("the recurrent bias must be [gates H]");
+  }
+  FIGMENT_RETURN_IF_ERROR(expect_initial(inputs[3], batch, hidden));
+  if (inputs.size() == 5) FIGMENT_RETURN_IF_ERROR(expect_lengths(inputs[4], batch));
+  TensorType output = declared;
+  output.type = DataType::kF32;
+  output.shape = {{lstm ? lstm_plane::kCount : gru_plane::kCount, false}, inputs[0].shape[0], batch, hidden};
+  return output;
+}
+
+Result<TensorType> recurrent_backward(OpKind kind, const Attributes& attributes, Inputs inputs,
+                                      const TensorType& declared) {
+  const bool lstm = kind == OpKind::kLstmBackward;
+  const size_t least = lstm ? 5 : 4;
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, least, least + 1));
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  const Shape& states = inputs[0].shape;
+  const uint32_t planes = lstm ? lstm_plane::kCount : gru_plane::kCount;
+  const uint32_t blocks = lstm ? 4 : 3;
+  if (states.rank() != 4 || states[0] != Dimension{planes, false} || states[1].per_batch || states[3].per_batch) {
+    return bad("needs the states of the forward op");
+  }
+  const Dimension hidden = states[3];
+  const Dimension batch = states[2];
+  if (uint64_t{4} * hidden.extent > kMaxExtent || inputs[1].shape.rank() != 2 ||
+      inputs[1].shape[0] != Dimension{blocks * hidden.extent, false} || inputs[1].shape[1] != hidden) {
+    return bad("the recurrent weights do not fit the states");
+  }
+  FIGMENT_RETURN_IF_ERROR(expect_initial(inputs[2], batch, hidden));
+  const Shape gradient = {states[1], batch, hidden};
+  if (inputs[3].shape != gradient) return bad("the gradient of the hidden states does not have their shape");
+  if (lstm && inputs[4].shape != gradient && inputs[4].shape != Shape{{}, {}, {}}) {
+    return bad("the gradient of the cell states does not have their shape");
+  }
+  if (inputs.size() == least + 1) FIGMENT_RETURN_IF_ERROR(expect_lengths(inputs[least], batch));
+  TensorType output = declared;
+  output.type = DataType::kF32;
+  switch (attributes.recurrent_gradient) {
+    case RecurrentGradient::kGates: output.shape = {states[1], batch, {4 * hidden.extent, false}}; return output;
+    case RecurrentGradient::kInitialCell:
+      if (!lstm) return bad("a GRU has no cell");
+      [[fallthrough]];
+    default: output.shape = {batch, hidden}; return output;
+  }
+}
+
+Result<TensorType> layer_norm(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
+  const size_t count = kind == OpKind::kLayerNormBackwardSums ? 2 : 3;
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, count, count));
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  const Shape& x = inputs[0].shape;
+  if (x.rank() < 1 || x.from_end(0).per_batch) return bad("needs constant channels in the last dimension");
+  if (!(attributes.alpha > 0) || !std::isfinite(attributes.alpha)) return bad("epsilon must be positive");
+  const auto per_channel = [&](const TensorType& tensor) {
+    return tensor.shape.rank() == 1 && tensor.shape[0] == x.from_end(0);
+  };
+  if (kind != OpKind::kLayerNormBackwardSums && !per_channel(inputs[1]))
+    return bad("gamma needs one value per channel");
+  if (kind == OpKind::kLayerNorm ? !per_channel(inputs[2]) : inputs[count - 1].shape != x) {
+    return bad("beta or the gradient does not have its shape");
+  }
+  TensorType output = declared;
+  output.type = DataType::kF32;
+  output.shape = x;
+  if (kind == OpKind::kLayerNormBackwardSums) output.shape = {{2, false}, x.from_end(0)};
+  return output;
+}
+
+// An f32 op that keeps the shape, along one axis.
+Result<TensorType> along_axis(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
+  const size_t most = kind == OpKind::kReverse ? 2 : 1;
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, most));
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  const Shape& x = inputs[0].shape;
+  if (attributes.axes.rank() != 1 || attributes.axes[0] >= x.rank()) return bad("the axis is out of range");
+  if (x[attributes.axes[0]].per_batch) return bad("cannot run along the batch");
+  if (inputs.size() == 2) {
+    if (attributes.axes[0] != 0 || x.rank() < 2) return bad("lengths need the steps in dimension 0");
+    FIGMENT_RETURN_IF_ERROR(expect_lengths(inputs[1], x[1]));
+  }
+  TensorType output = declared;
+  output.type = DataType::kF32;
+  output.shape = x;
+  return output;
+}
+
+Result<TensorType> mask_sequence(Inputs inputs, const TensorType& declared) {
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  const Shape& x = inputs[0].shape;
+  if (x.rank() < 2 || x[0].per_batch) return bad("needs a sequence [T, N, ...] with constant T");
+  FIGMENT_RETURN_IF_ERROR(expect_lengths(inputs[1], x[1]));
+  TensorType output = declared;
+  output.type = DataType::kF32;
+  output.shape = x;
+  return output;
+}
+
+}  // namespace
+
+Result<TensorType> sequence_rule(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
+  switch (kind) {
+    case OpKind::kLstm:
+    case OpKind::kGru: return recurrent(kind, inputs, declared);
+    case OpKind::kLstmBackward:
+    case OpKind::kGruBackward: return recurrent_backward(kind, attributes, inputs, declared);
+    case OpKind::kMaskSequence: return mask_sequence(inputs, declared);
+    case OpKind::kLogSoftmax:
+    case OpKind::kReverse: return along_axis(kind, attributes, inputs, declared);
+    default: return layer_norm(kind, attributes, inputs, declared);
+  }
+}
+
+}  // namespace figment::format

@@ -1,0 +1,60 @@
+// Ops on sequences [T, N, ...].
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/portable/portable.h"
+
+namespace figment::kernels::portable {
+
+namespace {
+
+// Steps of sequence n that count: all without lengths.
+size_t length_of(const Step& step, size_t n, size_t steps) {
+  if (step.inputs.size() < 2) return steps;
+  const float value = step.inputs[1].f32()[n];
+  return value > 0 ? std::min(static_cast<size_t>(std::min(value, 2e9F)), steps) : 0;
+}
+
+}  // namespace
+
+void reverse(const Step& step) {
+  const Extents& shape = step.output.shape;
+  const size_t axis = step.attributes.axes[0];
+  const size_t steps = shape[axis];
+  // With lengths the axis is 0, and dimension 1 is that of the sequences.
+  const size_t sequences = step.inputs.size() < 2 ? 1 : shape[1];
+  const size_t inner = shape.product(axis + 1, shape.rank()) / sequences;
+  const size_t outer = shape.product(0, axis);
+  const float* x = step.inputs[0].f32();
+  auto* out = static_cast<float*>(step.output.data);
+  for (size_t o = 0; o < outer; ++o) {
+    for (size_t n = 0; n < sequences; ++n) {
+      const size_t length = length_of(step, n, steps);
+      for (size_t t = 0; t < steps; ++t) {
+        const size_t from = t < length ? length - 1 - t : t;
+        std::memcpy(out + ((o * steps + t) * sequences + n) * inner, x + ((o * steps + from) * sequences + n) * inner,
+                    inner * sizeof(float));
+      }
+    }
+  }
+}
+
+void mask_sequence(const Step& step) {
+  const Extents& shape = step.output.shape;
+  const size_t inner = shape.product(2, shape.rank());
+  const float* x = step.inputs[0].f32();
+  auto* out = static_cast<float*>(step.output.data);
+  for (size_t n = 0; n < shape[1]; ++n) {
+    const size_t length = length_of(step, n, shape[0]);
+    for (size_t t = 0; t < shape[0]; ++t) {
+      const size_t at = (t * shape[1] + n) * inner;
+      if (t < length) {
+        std::memmove(out + at, x + at, inner * sizeof(float));
+      } else {
+        std::memset(out + at, 0, inner * sizeof(float));
+      }
+    }
+  }
+}
+
+}  // namespace figment::kernels::portable
