@@ -108,8 +108,7 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
       quantize_options.latent = port.name;
       quantize_options.prior = model.latent->prior;
       values.resize(samples * size);
-      for (size_t i = 0; i < samples; ++i)
-        draw_latent(model.latent->prior, kCalibrationSeed, 0, i, size, values.data() + i * size);
+      for (size_t i = 0; i < samples; ++i) model.latent->draw(kCalibrationSeed, i, values.data() + i * size);
     } else {
       throw Error("int8 needs examples of input " + port.name + ", which is no latent: give --calibration-data " +
                   port.name + "=x.npy");
@@ -129,10 +128,11 @@ void describe_ops(const std::vector<uint8_t>& file, bool training, ConvertReport
       fig_tensor_info output{};
       const char* kernel = "";
       if (fig_model_op(runner.model(), p, i, &op) != FIG_OK ||
-          fig_model_tensor(runner.model(), p, op.output, &output) != FIG_OK ||
-          fig_session_kernel(runner.session(), p, i, &kernel) != FIG_OK) {
+          fig_model_tensor(runner.model(), p, op.output, &output) != FIG_OK) {
         throw Error(fig_error_message());
       }
+      // Programs of other levels of the schedule have no kernels in this session.
+      if (fig_session_kernel(runner.session(), p, i, &kernel) != FIG_OK) kernel = "";
       std::string shape = output.type == FIG_I8 ? "i8 [" : "f32 [";
       for (uint32_t d = 0; d < output.shape.rank; ++d) {
         shape += d > 0 ? ", " : "";
@@ -159,25 +159,46 @@ std::vector<std::string> optimize(Graph* graph) {
 
 namespace {
 
-const std::string& network(const ConvertOptions& options, const std::string& role) {
+Network load_network(const ConvertOptions& options, const std::string& role) {
   const auto found = options.networks.find(role);
   if (found == options.networks.end()) throw Error("the objective needs --" + role + " FILE.onnx");
-  return found->second;
+  Network network = make_network(role, import_onnx_file(found->second, role, Purpose::kTraining), options.scope);
+  return network;
 }
 
-Converted convert_training(const ConvertOptions& options) {
+// Networks and how to train them, from ONNX files and the command line or from a recipe.
+TrainedModel train_model(const ConvertOptions& options, const Recipe& recipe) {
+  const bool from_recipe = !options.recipe.empty();
+  const auto network = [&](const std::string& role) {
+    return from_recipe ? make_network(role, recipe.networks.at(role), options.scope) : load_network(options, role);
+  };
+  const TrainOptions& train = from_recipe ? recipe.train : options.train;
+  const Objective objective = from_recipe ? recipe.objective : options.objective;
+  if (objective == Objective::kGan) return gan_model(network("generator"), network("discriminator"), train);
+  return vae_model(network("encoder"), network("decoder"), train);
+}
+
+Converted convert_training(ConvertOptions options) {
   if (options.int8) throw Error("--int8 quantises a model after training: convert without it, train, then quantise");
-  TrainedModel trained =
-      options.objective == Objective::kGan
-          ? gan_model(network(options, "generator"), network(options, "discriminator"), options.prior, options.train)
-          : vae_model(network(options, "encoder"), network(options, "decoder"), options.train);
+  Converted result;
+  Recipe recipe;
+  if (!options.recipe.empty()) {
+    recipe = read_recipe(options.recipe);
+    if (recipe.range) {
+      options.range_min = options.range_min.value_or(recipe.range->first);
+      options.range_max = options.range_max.value_or(recipe.range->second);
+    }
+    if (!recipe.name.empty()) options.name = recipe.name;
+  }
+  TrainedModel trained = train_model(options, recipe);
   ModelDefinition& model = trained.model;
   model.name = options.name;
+  model.metadata = recipe.metadata;
   describe_output(options, model.programs[0], &model);
-  Converted result;
   for (const Graph& graph : model.programs) result.report.programs.push_back({graph.name, {}, {}, {}});
-  result.report.programs.back().notes = trained.notes;
+  result.report.programs[0].notes = trained.notes;
   for (const auto& [role, path] : options.networks) result.report.source_bytes += std::filesystem::file_size(path);
+  if (!options.recipe.empty()) result.report.source_bytes = std::filesystem::file_size(options.recipe);
   result.file = write_model(model);
   result.report.file_bytes = result.file.size();
   describe_ops(result.file, true, &result.report);
@@ -187,7 +208,7 @@ Converted convert_training(const ConvertOptions& options) {
 }  // namespace
 
 Converted convert(const ConvertOptions& options, const Progress& progress) {
-  if (options.objective != Objective::kNone) return convert_training(options);
+  if (options.objective != Objective::kNone || !options.recipe.empty()) return convert_training(options);
   if (options.sources.empty()) throw Error("no model given");
   ModelDefinition model;
   model.name = options.name;
@@ -212,8 +233,8 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
     if (generates) {
       // The ports have moved with the passes.
       const PortDefinition& port = *find_input(graph, find_latent(graph, options.latent)->name);
-      model.latent =
-          LatentDefinition{graph.name, port.name, static_cast<uint32_t>(sample_elements(port)), options.prior};
+      model.latent = LatentDefinition{
+          graph.name, port.name, static_cast<uint32_t>(sample_elements(port)), options.prior, 0, 0, {}};
       describe_output(options, graph, &model);
     }
     model.programs.push_back(std::move(graph));

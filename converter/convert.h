@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "import/recipe.h"
 #include "ir/graph.h"
 #include "objectives/objective.h"
 #include "passes/quantize.h"
@@ -17,14 +18,17 @@ struct Source {
   std::string path;
 };
 
-// A model that trains: networks by role ("generator", "discriminator", "encoder", "decoder") under an objective.
-enum class Objective : uint8_t { kNone, kGan, kVae };
-
+// One of: programs for inference (`sources`), networks by role ("generator", "discriminator", "encoder", "decoder")
+// under an objective, a recipe, or a model file of ours, trained or not.
 struct ConvertOptions {
-  std::vector<Source> sources;  // without an objective
+  std::vector<Source> sources;
   Objective objective = Objective::kNone;
   std::map<std::string, std::string> networks;  // role -> ONNX file
   TrainOptions train;
+  TrainingScope scope;
+  std::string recipe;      // a JSON file
+  std::string model;       // a .figment file
+  std::string checkpoint;  // a folder, whose parameters take the place of the model's
   std::string name;
   std::string latent;  // the latent input's name; "" to find it
   Prior prior = Prior::kNormal;

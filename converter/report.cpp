@@ -32,6 +32,10 @@ std::string to_text(const ConvertReport& report) {
   for (const ProgramReport& program : report.programs) {
     out << "program " << program.name << "\n";
     for (const std::string& note : program.notes) out << "  " << note << "\n";
+    if (!program.ops.empty() && program.ops[0].kernel.empty()) {
+      out << "  " << program.ops.size() << " ops, for train steps in less memory\n";
+      continue;
+    }
     std::vector<std::vector<std::string>> rows = {{"  op", "name", "output", "runs on"}};
     for (const ProgramReport::Op& op : program.ops) rows.push_back({"  " + op.kind, op.name, op.output, op.kernel});
     out << io::format_table(rows);

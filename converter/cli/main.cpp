@@ -1,6 +1,8 @@
 // figment-convert: the command line of the converter.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "convert.h"
@@ -35,51 +37,121 @@ void read_calibration(const std::vector<std::string>& files, ConvertOptions* opt
   }
 }
 
-void add_train_options(CLI::App* app, const std::string& group, figment::converter::TrainOptions* train) {
+// "NAME=CATEGORIES" or "NAME=PRIOR:SIZE", and maybe ":WEIGHT" behind.
+figment::converter::CodeOptions parse_code(const std::string& text) {
+  const auto fail = [&]() -> Error {
+    return Error("--codes " + text +
+                 ": write NAME=CATEGORIES, NAME=uniform:SIZE or NAME=normal:SIZE, maybe with @WEIGHT");
+  };
+  figment::converter::CodeOptions code;
+  auto [name, what] = split_assignment(text);
+  code.name = name;
+  if (const size_t at = what.find('@'); at != std::string::npos) {
+    char* end = nullptr;
+    code.weight = std::strtod(what.c_str() + at + 1, &end);
+    if (*end != 0 || !(code.weight >= 0)) throw fail();
+    what.resize(at);
+  }
+  for (const auto& [prefix, prior] :
+       {std::pair("uniform:", figment::Prior::kUniform), {"normal:", figment::Prior::kNormal}}) {
+    if (what.rfind(prefix, 0) != 0) continue;
+    code.prior = prior;
+    what.erase(0, std::string(prefix).size());
+  }
+  char* end = nullptr;
+  const unsigned long size = std::strtoul(what.c_str(), &end, 10);
+  if (name.empty() || what.empty() || *end != 0 || size < 1 || size > 65536) throw fail();
+  code.size = static_cast<uint32_t>(size);
+  return code;
+}
+
+template <typename Value>
+CLI::CheckedTransformer one_of(std::map<std::string, Value> values) {
+  return CLI::CheckedTransformer(std::move(values));
+}
+
+void add_train_options(CLI::App* app, const std::string& group, ConvertOptions* options,
+                       std::optional<double>* discriminator_rate) {
   using figment::converter::GanLoss;
   using figment::converter::Likelihood;
   using figment::converter::Optimizer;
+  using figment::converter::RateSchedule;
+  figment::converter::TrainOptions* train = &options->train;
+  figment::converter::OptimizerOptions* optimizer = &train->optimizer;
   const CLI::Range fraction(0.0, 1.0);
-  app->add_option("--optimizer", train->optimizer, "adam, or sgd")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, Optimizer>{{"adam", Optimizer::kAdam}, {"sgd", Optimizer::kSgd}}))
+  const auto number = [&](const char* name, double* value, const char* text, const CLI::Validator& check) {
+    app->add_option(name, *value, text)->check(check)->capture_default_str()->group(group);
+  };
+  app->add_option("--optimizer", optimizer->optimizer, "adam, or sgd")
+      ->transform(one_of<Optimizer>({{"adam", Optimizer::kAdam}, {"sgd", Optimizer::kSgd}}))
       ->default_str("adam")
       ->group(group);
-  app->add_option("--learning-rate", train->learning_rate, "of the optimiser")
+  number("--learning-rate", &optimizer->learning_rate, "of the optimiser", CLI::PositiveNumber);
+  app->add_option("--d-learning-rate", *discriminator_rate, "of the discriminator's, if it is another")
       ->check(CLI::PositiveNumber)
-      ->capture_default_str()
       ->group(group);
-  app->add_option("--beta1", train->beta1, "of Adam; the momentum of SGD")
-      ->check(fraction)
-      ->capture_default_str()
+  number("--beta1", &optimizer->beta1, "of Adam; the momentum of SGD", fraction);
+  number("--beta2", &optimizer->beta2, "of Adam", fraction);
+  number("--weight-decay", &optimizer->weight_decay, "decoupled with Adam, added to gradients with SGD",
+         CLI::NonNegativeNumber);
+  number("--clip-value", &optimizer->clip_value, "bound of every gradient's magnitude; 0: none",
+         CLI::NonNegativeNumber);
+  number("--clip-norm", &optimizer->clip_norm, "bound of the norm of all gradients; 0: none", CLI::NonNegativeNumber);
+  app->add_option("--rate-schedule", optimizer->schedule,
+                  "constant, step (times the factor every period), or cosine (down to the factor over the period)")
+      ->transform(one_of<RateSchedule>(
+          {{"constant", RateSchedule::kConstant}, {"step", RateSchedule::kStep}, {"cosine", RateSchedule::kCosine}}))
+      ->default_str("constant")
       ->group(group);
-  app->add_option("--beta2", train->beta2, "of Adam")->check(fraction)->capture_default_str()->group(group);
-  app->add_option("--weight-decay", train->weight_decay, "decoupled with Adam, added to gradients with SGD")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str()
+  number("--rate-period", &optimizer->rate_period, "of the schedule, in updates", CLI::PositiveNumber);
+  number("--rate-factor", &optimizer->rate_factor, "of the schedule", fraction);
+  number("--warm-up", &optimizer->warm_up_steps, "updates over which the learning rate grows to its value",
+         CLI::NonNegativeNumber);
+  app->add_option("--freeze", options->scope.freeze, "parameters that stay as they are, as in 'discriminator.0.*'")
+      ->delimiter(',')
       ->group(group);
-  app->add_option("--gan-loss", train->gan_loss, "non-saturating, or hinge")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, GanLoss>{{"non-saturating", GanLoss::kNonSaturating}, {"hinge", GanLoss::kHinge}}))
+  app->add_option("--train-only", options->scope.train_only,
+                  "bias, scale (of normalisations, with their shifts) or last:K layers; maybe as NETWORK:WHAT")
+      ->delimiter(',')
+      ->group(group);
+  app->add_option("--gan-loss", train->gan_loss, "non-saturating, hinge, or wasserstein")
+      ->transform(one_of<GanLoss>({{"non-saturating", GanLoss::kNonSaturating},
+                                   {"hinge", GanLoss::kHinge},
+                                   {"wasserstein", GanLoss::kWasserstein}}))
       ->default_str("non-saturating")
       ->group(group);
-  app->add_option("--label-smoothing", train->label_smoothing, "one-sided: the target of real samples is 1 minus this")
-      ->check(fraction)
+  number("--label-smoothing", &train->label_smoothing, "one-sided: the target of real samples is 1 minus this",
+         fraction);
+  number("--clip-weights", &train->clip_weights, "bound of a Wasserstein critic's parameters", CLI::PositiveNumber);
+  app->add_option("--critic-steps", train->critic_steps, "discriminator steps to one of the generator")
+      ->check(CLI::Range(1, 100))
       ->capture_default_str()
+      ->group(group);
+  app->add_flag("--spectral-norm", train->spectral_norm, "normalise the discriminator's weights")->group(group);
+  app->add_option("--ema", train->ema_decay, "decay of the generator's average, which then generates; 0: none")
+      ->check(CLI::Range(0.0, 0.999999))
+      ->capture_default_str()
+      ->group(group);
+  app->add_option_function<std::vector<std::string>>(
+         "--codes",
+         [train](const std::vector<std::string>& texts) {
+           for (const std::string& text : texts) train->codes.push_back(parse_code(text));
+         },
+         "of InfoGAN, the latent's last values: NAME=CATEGORIES, NAME=uniform:SIZE, NAME=normal:SIZE, with @WEIGHT")
+      ->delimiter(',')
       ->group(group);
   app->add_option("--likelihood", train->likelihood, "of a VAE: bernoulli (on logits), or gaussian")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, Likelihood>{{"bernoulli", Likelihood::kBernoulli},
-                                                                            {"gaussian", Likelihood::kGaussian}}))
+      ->transform(one_of<Likelihood>({{"bernoulli", Likelihood::kBernoulli}, {"gaussian", Likelihood::kGaussian}}))
       ->default_str("bernoulli")
       ->group(group);
-  app->add_option("--beta", train->beta, "weight of a VAE's KL divergence")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str()
-      ->group(group);
+  number("--beta", &train->beta, "weight of a VAE's KL divergence", CLI::NonNegativeNumber);
+  number("--beta-warm-up", &train->beta_warm_up, "steps over which it grows from 0", CLI::NonNegativeNumber);
+  number("--free-bits", &train->free_bits, "nats of KL that each latent dimension may have without cost",
+         CLI::NonNegativeNumber);
 }
 
 int convert(int argc, char** argv) {
-  CLI::App app("Converts ONNX models to one .figment file.", "figment-convert");
+  CLI::App app("Converts ONNX models and recipes to one .figment file.", "figment-convert");
   app.set_version_flag("--version", FIGMENT_VERSION);
   std::vector<std::string> models;
   std::string output;
@@ -90,7 +162,9 @@ int convert(int argc, char** argv) {
   std::vector<std::string> keep;
   ConvertOptions options;
   bool quiet = false;
-  app.add_option("model", models, "ONNX file, or PROGRAM=FILE; several make one file of several programs");
+  app.add_option("model", models,
+                 "ONNX file, or PROGRAM=FILE; several make one file of several programs. Or one recipe (.json), or one "
+                 "model of ours (.figment) to quantise");
   app.add_option("-o,--output", output, "the .figment file to write")->required();
   app.add_option("--name", options.name, "name of the model (default: the output file's)");
   app.add_option("--latent", options.latent, "the input that generation draws (default: found by its name or shape)");
@@ -110,8 +184,10 @@ int convert(int argc, char** argv) {
       ->capture_default_str();
   const std::string training = "Training";
   std::string objective;
-  app.add_option("--objective", objective, "make a model that trains: gan, or vae")
-      ->check(CLI::IsMember({"gan", "vae"}))
+  std::optional<double> discriminator_rate;
+  app.add_option("--checkpoint", options.checkpoint, "take the parameters of a .figment model from this checkpoint");
+  app.add_option("--objective", objective, "make a model that trains: gan, infogan, or vae")
+      ->check(CLI::IsMember({"gan", "infogan", "vae"}))
       ->group(training);
   for (const char* role : {"generator", "discriminator", "encoder", "decoder"}) {
     app.add_option_function<std::string>(
@@ -119,22 +195,40 @@ int convert(int argc, char** argv) {
            std::string("ONNX file of the ") + role)
         ->group(training);
   }
-  add_train_options(&app, training, &options.train);
+  add_train_options(&app, training, &options, &discriminator_rate);
   app.add_option("--report", report_path, "write the report to this file too");
   app.add_flag("-q,--quiet", quiet, "do not print the report");
   CLI11_PARSE(app, argc, argv);
+  const auto single = [&](const char* extension) {
+    return models.size() == 1 && models[0].size() > std::strlen(extension) && models[0].ends_with(extension);
+  };
   if (!objective.empty()) {
     if (!models.empty()) throw Error("--objective takes its networks by --generator and the like, not as models");
-    options.objective = objective == "gan" ? figment::converter::Objective::kGan : figment::converter::Objective::kVae;
+    options.objective = objective == "vae" ? figment::converter::Objective::kVae : figment::converter::Objective::kGan;
+    if ((objective == "infogan") == options.train.codes.empty())
+      throw Error("--objective infogan and --codes go together");
   } else if (models.empty() || !options.networks.empty()) {
     throw Error(models.empty() ? "no model given; see --help" : "--generator and the like need --objective");
+  } else if (single(".json")) {
+    options.recipe = models[0];
+  } else if (single(".figment")) {
+    options.model = models[0];
+  } else {
+    for (const std::string& text : models) {
+      auto [program, path] = split_assignment(text);
+      options.sources.push_back({std::move(program), std::move(path)});
+    }
   }
-  for (const std::string& text : models) {
-    auto [program, path] = split_assignment(text);
-    options.sources.push_back({std::move(program), std::move(path)});
+  if (!options.checkpoint.empty() && options.model.empty())
+    throw Error("--checkpoint takes the .figment model that was trained");
+  options.train.latent = options.latent;
+  if (discriminator_rate) {
+    options.train.discriminator_optimizer = options.train.optimizer;
+    options.train.discriminator_optimizer->learning_rate = *discriminator_rate;
   }
   if (options.name.empty()) options.name = std::filesystem::path(output).stem().string();
   options.prior = prior == "uniform" ? figment::Prior::kUniform : figment::Prior::kNormal;
+  options.train.prior = options.prior;
   if (!range.empty()) {
     options.range_min = range[0];
     options.range_max = range[1];

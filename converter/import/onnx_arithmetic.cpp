@@ -148,7 +148,12 @@ void trainable_batch_norm(const OnnxNode& node, const std::vector<std::vector<fl
   const std::string prefix = dot == std::string::npos ? node.name : name.substr(0, dot);
   const ValueId statistics = node.graph.add_constant(prefix + ".running_statistics", {2, channels}, running);
   node.graph[statistics].constant->origin =
-      Origin{prefix + ".running_statistics", {2, channels}, {2, channels}, {0, 1}, false};
+      Origin{prefix + ".running_statistics",
+             {2, channels},
+             {2, channels},
+             {0, 1},
+             false,
+             {node.graph[node.constant(3, "mean")].name, node.graph[node.constant(4, "variance")].name}};
   Permutation last = {0};
   Permutation back = {0, rank - 1};
   for (uint32_t i = 2; i < rank; ++i) last.push_back(i);

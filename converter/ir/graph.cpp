@@ -86,6 +86,17 @@ std::vector<int32_t> Graph::producers() const {
   return result;
 }
 
+void LatentDefinition::draw(uint64_t seed, uint64_t index, float* out) const {
+  uint32_t noise = size;
+  for (const CodeDefinition& code : codes) noise -= code.size;
+  draw_latent(prior, seed, stream, index, noise, out, rate);
+  out += noise;
+  for (size_t i = 0; i < codes.size(); ++i) {
+    draw_latent(codes[i].prior, seed, code_stream(stream, i), index, codes[i].size, out);
+    out += codes[i].size;
+  }
+}
+
 std::string to_string(const Shape& shape) {
   std::ostringstream out;
   out << '[';

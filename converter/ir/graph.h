@@ -34,12 +34,14 @@ struct Origin {
   std::vector<uint32_t> split;
   std::vector<uint8_t> permutation;
   bool folded = false;
+  std::vector<std::string> parts;  // if not empty, dimension 0 is equal parts that are parameters of these names
 };
 
 struct Constant {
   std::vector<uint8_t> bytes;  // may be empty for a variable that starts as zeros
   std::optional<Origin> origin;
-  bool variable = false;  // training changes it; it is known by its name in all programs of the model
+  bool variable = false;   // training changes it; it is known by its name in all programs of the model
+  bool transient = false;  // without a value between train steps
 };
 
 // A tensor. Constants hold their values; the others are computed.
@@ -106,12 +108,24 @@ struct Graph {
 format::TensorType infer(const Graph& graph, OpKind kind, const Attributes& attributes,
                          const std::vector<ValueId>& inputs, const Value& declared, const std::string& node_name);
 
-// What generation draws and how its output is to be read.
+// What is drawn for an input: see Latent and Code in runtime/format/model.fbs.
+struct CodeDefinition {
+  std::string name;
+  uint32_t size = 0;
+  Prior prior = Prior::kNormal;
+};
+
 struct LatentDefinition {
   std::string program;
   std::string input;
   uint32_t size = 0;
   Prior prior = Prior::kNormal;
+  float rate = 0;
+  uint32_t stream = 0;
+  std::vector<CodeDefinition> codes;
+
+  // Writes sample `index`: `size` values.
+  void draw(uint64_t seed, uint64_t index, float* out) const;
 };
 
 struct OutputDefinition {
@@ -128,6 +142,8 @@ struct ScheduleDefinition {
   uint32_t period = 1;
   uint32_t phase = 0;
   std::vector<LatentDefinition> latents;
+  uint32_t level = 0;
+  bool part = false;
 };
 
 struct ScalarDefinition {
@@ -152,6 +168,7 @@ struct ModelDefinition {
   std::vector<ScheduleDefinition> schedule;
   std::vector<ScalarDefinition> scalars;
   std::vector<TrainedDefinition> trained;
+  std::string part_weight;  // a variable, or ""
 };
 
 // "[4·N, 28, 28, 1]" and a listing of the whole program, for people.

@@ -1,8 +1,12 @@
 #include "objectives/network.h"
 
-#include <algorithm>
+#include <fnmatch.h>
 
-#include "import/import_onnx.h"
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <optional>
+
 #include "passes/layout.h"
 #include "passes/simplify.h"
 
@@ -10,30 +14,121 @@ namespace figment::converter {
 
 namespace {
 
-void make_variable(Network* network, ValueId id, bool trained) {
-  Value& value = network->graph[id];
-  if (value.is_variable()) return;
-  if (!value.is_constant()) throw Error(network->name + ": " + value.name + " is computed, not a parameter");
-  const std::string name = value.constant->origin ? value.constant->origin->name : value.name;
-  value.name = network->name + "." + name;
+// A constant of the graph that training may change.
+struct Parameter {
+  ValueId id = 0;
+  std::string name;   // the exporter's
+  std::string layer;  // the name up to the last dot
+  bool gradient = true;
+  bool scale = false;  // of a normalisation, or its shift
+};
+
+std::string layer_of(const std::string& name) {
+  const size_t dot = name.rfind('.');
+  return dot == std::string::npos ? name : name.substr(0, dot);
+}
+
+// The parameters in the order of their use: what linear, recurrent and normalising layers read, and all other
+// initialisers of the exporter's that are more than a number.
+std::vector<Parameter> find_parameters(const Graph& graph) {
+  std::vector<Parameter> result;
+  std::set<ValueId> seen;
+  for (const Node& node : graph.nodes) {
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const ValueId id = node.inputs[i];
+      const Value& value = graph[id];
+      if (!value.is_constant() || value.type != DataType::kF32 || seen.contains(id)) continue;
+      const bool normalizes = node.kind == OpKind::kBatchNorm || node.kind == OpKind::kLayerNorm;
+      const bool layer = i > 0 && (format::is_linear(node.kind) || normalizes);
+      const std::optional<Origin>& origin = value.constant->origin;
+      const bool named = origin && (value.elements() > 1 || origin->name.find('.') != std::string::npos);
+      if (!layer && !named) continue;
+      seen.insert(id);
+      Parameter parameter{id, origin ? origin->name : value.name, "", true, normalizes};
+      parameter.layer = layer_of(parameter.name);
+      parameter.gradient = node.kind != OpKind::kBatchNorm || i != 1;
+      result.push_back(parameter);
+    }
+  }
+  return result;
+}
+
+void make_variable(Network* network, const Parameter& parameter) {
+  Value& value = network->graph[parameter.id];
+  value.name = network->name + "." + parameter.name;
   for (const Value& other : network->graph.values) {
     if (other.is_variable() && other.name == value.name) {
-      throw Error(network->name + ": parameter " + name + " is used in two layouts; give each layer its own");
+      throw Error(network->name + ": parameter " + parameter.name + " is used in two layouts; give each layer its own");
     }
   }
   value.constant->variable = true;
-  if (value.constant->origin) {
-    if (value.constant->origin->folded) {
-      throw Error(network->name + ": parameter " + name + " has been combined with others by the exporter");
+  std::optional<Origin>& origin = value.constant->origin;
+  if (origin) {
+    if (origin->folded) {
+      throw Error(network->name + ": parameter " + parameter.name + " has been combined with others by the exporter");
     }
-    value.constant->origin->name = value.name;
+    origin->name = value.name;
+    for (std::string& part : origin->parts) part = network->name + "." + part;
   } else {
     const std::vector<uint32_t> shape = extents_of(value.shape);
-    Origin origin{value.name, shape, shape, {}, false};
-    for (size_t i = 0; i < shape.size(); ++i) origin.permutation.push_back(static_cast<uint8_t>(i));
-    value.constant->origin = origin;
+    origin = Origin{value.name, shape, shape, {}, false, {}};
+    for (size_t i = 0; i < shape.size(); ++i) origin->permutation.push_back(static_cast<uint8_t>(i));
   }
-  if (trained) network->trained.push_back(value.name);
+  if (parameter.gradient) network->trained.push_back(value.name);
+}
+
+// "NETWORK:WHAT" -> WHAT if it is for this network; "" if not.
+std::string scope_for(const std::string& network, const std::string& text) {
+  const size_t colon = text.find(':');
+  if (colon == std::string::npos || text.rfind("last:", 0) == 0) return text;
+  return text.substr(0, colon) == network ? text.substr(colon + 1) : "";
+}
+
+// The layers of the last `count` that have matrices, with all that follows them.
+std::set<std::string> last_layers(const Graph& graph, const std::vector<Parameter>& parameters, size_t count) {
+  std::set<std::string> result;
+  std::set<std::string> matrices;
+  for (size_t i = parameters.size(); i > 0; --i) {
+    const Parameter& parameter = parameters[i - 1];
+    if (parameter.gradient && graph[parameter.id].shape.rank() >= 2) matrices.insert(parameter.layer);
+    if (matrices.size() > count) break;
+    result.insert(parameter.layer);
+  }
+  return result;
+}
+
+// The parameters that are not to be trained.
+std::set<ValueId> frozen_parameters(const std::string& network, const Graph& graph,
+                                    const std::vector<Parameter>& parameters, const TrainingScope& scope) {
+  std::set<ValueId> frozen;
+  for (const std::string& pattern : scope.freeze) {
+    for (const Parameter& parameter : parameters) {
+      if (fnmatch(pattern.c_str(), parameter.name.c_str(), 0) == 0 ||
+          fnmatch(pattern.c_str(), (network + "." + parameter.name).c_str(), 0) == 0) {
+        frozen.insert(parameter.id);
+      }
+    }
+  }
+  for (const std::string& text : scope.train_only) {
+    const std::string what = scope_for(network, text);
+    if (what.empty()) continue;
+    std::set<std::string> layers;
+    size_t count = 0;
+    if (what.rfind("last:", 0) == 0) {
+      const auto [end, error] = std::from_chars(what.data() + 5, what.data() + what.size(), count);
+      if (error != std::errc() || end != what.data() + what.size() || count < 1)
+        throw Error("--train-only " + text + ": give a number of layers, as in last:2");
+      layers = last_layers(graph, parameters, count);
+    } else if (what != "bias" && what != "scale") {
+      throw Error("--train-only " + text + ": give bias, scale, or last:K, maybe behind NETWORK:");
+    }
+    for (const Parameter& parameter : parameters) {
+      const bool bias = parameter.name.find("bias", parameter.layer.size()) != std::string::npos;
+      const bool kept = what == "bias" ? bias : what == "scale" ? parameter.scale : layers.contains(parameter.layer);
+      if (!kept) frozen.insert(parameter.id);
+    }
+  }
+  return frozen;
 }
 
 // The node that computes `id`, or nullptr.
@@ -42,84 +137,172 @@ Node* producer(Graph* graph, ValueId id) {
   return index < 0 ? nullptr : &graph->nodes[static_cast<size_t>(index)];
 }
 
+std::string spectral_name(const std::string& weights) { return weights + ".spectral"; }
+
 }  // namespace
 
-Network load_network(const std::string& name, const std::string& path) {
-  Network network{name, import_onnx_file(path, name, Purpose::kTraining), {}};
+bool Network::couples_batch() const {
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [this](const Node& node) {
+    return node.kind == OpKind::kBatchNorm && graph[node.inputs[1]].is_variable();
+  });
+}
+
+Network make_network(const std::string& name, Graph graph, const TrainingScope& scope) {
+  Network network{name, std::move(graph), {}};
   assign_layouts(&network.graph);
   remove_dead(&network.graph);
-  for (size_t i = 0; i < network.graph.nodes.size(); ++i) {
-    const Node node = network.graph.nodes[i];
-    for (size_t j = 1; format::is_linear(node.kind) && j < node.inputs.size(); ++j)
-      make_variable(&network, node.inputs[j], true);
+  const std::vector<Parameter> parameters = find_parameters(network.graph);
+  if (parameters.empty()) throw Error(name + ": has no parameters to train");
+  std::set<ValueId> frozen = frozen_parameters(name, network.graph, parameters, scope);
+  for (const Node& node : network.graph.nodes) {
     if (node.kind != OpKind::kBatchNorm) continue;
-    make_variable(&network, node.inputs[1], false);
-    make_variable(&network, node.inputs[2], true);
-    make_variable(&network, node.inputs[3], true);
+    if (frozen.contains(node.inputs[2]) && frozen.contains(node.inputs[3])) {
+      frozen.insert(node.inputs[1]);
+    } else {
+      frozen.erase(node.inputs[1]);
+    }
   }
-  if (network.trained.empty()) throw Error(path + ": has no parameters to train");
+  for (const Parameter& parameter : parameters) {
+    if (!frozen.contains(parameter.id)) make_variable(&network, parameter);
+  }
   return network;
 }
 
-bool strip_sigmoid(Graph* graph) {
-  for (PortDefinition& port : graph->outputs) {
-    ValueId* reader = &port.value;
-    Node* node = producer(graph, *reader);
-    while (node != nullptr && (node->kind == OpKind::kReshape || node->kind == OpKind::kTranspose)) {
-      reader = node->inputs.data();
-      node = producer(graph, *reader);
-    }
-    if (node == nullptr || node->kind != OpKind::kSigmoid || graph->use_counts()[node->output] != 1) return false;
-    *reader = node->inputs[0];
+bool strip_sigmoid(Graph* graph, size_t output) {
+  ValueId* reader = &graph->outputs[output].value;
+  Node* node = producer(graph, *reader);
+  while (node != nullptr && (node->kind == OpKind::kReshape || node->kind == OpKind::kTranspose)) {
+    reader = node->inputs.data();
+    node = producer(graph, *reader);
   }
+  if (node == nullptr || node->kind != OpKind::kSigmoid || graph->use_counts()[node->output] != 1) return false;
+  *reader = node->inputs[0];
   remove_dead(graph);
   return true;
 }
 
-ValueId Composer::copy_constant(const Value& value) {
-  if (value.is_variable()) {
-    if (const auto found = variables_.find(value.name); found != variables_.end()) return found->second;
+ValueId Composer::copy_constant(const Value& value, const std::string& suffix) {
+  if (!value.is_variable()) return program_.add_value(value);
+  if (const auto found = variables_.find(value.name + suffix); found != variables_.end()) return found->second;
+  Value copy = value;
+  copy.name += suffix;
+  if (!suffix.empty()) {
+    copy.constant->origin->name += suffix;
+    for (std::string& part : copy.constant->origin->parts) part += suffix;
   }
-  const ValueId id = program_.add_value(value);
-  if (value.is_variable()) variables_[value.name] = id;
+  const ValueId id = program_.add_value(copy);
+  variables_[copy.name] = id;
   return id;
 }
 
+ValueId Composer::variable(const Network& network, const std::string& name) {
+  for (const Value& value : network.graph.values) {
+    if (value.is_variable() && value.name == name) return copy_constant(value, "");
+  }
+  return variables_.at(name);
+}
+
 ValueId Composer::add_variable(const std::string& name, const std::vector<uint32_t>& shape,
-                               const std::vector<float>& values) {
+                               const std::vector<float>& values, bool transient) {
+  if (const auto found = variables_.find(name); found != variables_.end()) return found->second;
   const ValueId id = program_.add_constant(name, shape, values);
   program_[id].constant->variable = true;
+  program_[id].constant->transient = transient;
   variables_[name] = id;
   return id;
 }
 
 ValueId Composer::add_input(const std::string& name, const Graph& network, const PortDefinition& port) {
+  for (const PortDefinition& input : program_.inputs) {
+    if (input.name == name) return input.value;
+  }
   Value value;
   value.name = name;
   value.shape = network[port.value].shape;
   PortDefinition input = port;
   input.name = name;
+  input.dropout = 0;
   input.value = program_.add_value(std::move(value));
   program_.inputs.push_back(input);
   return input.value;
 }
 
+ValueId Composer::spectrally_normalized(const Value& weights, const std::string& suffix) {
+  const ValueId stored = copy_constant(weights, suffix);
+  if (const auto found = normalized_.find(weights.name + suffix); found != normalized_.end()) return found->second;
+  Builder build(&program_, spectral_name(weights.name));
+  const Shape shape = weights.shape;
+  const uint32_t rows = shape[0].extent;
+  const auto columns = static_cast<uint32_t>(weights.elements() / rows);
+  // Any vector that is not orthogonal to the singular one will do.
+  std::vector<float> start(rows);
+  draw_latent(Prior::kNormal, 0, 0, 0, rows, start.data());
+  const ValueId u = add_variable(spectral_name(weights.name), {1, rows}, start);
+  const ValueId matrix = build.reshape(stored, {{rows, false}, {columns, false}});
+  const auto normalized = [&](ValueId x) {
+    const ValueId norm = build.add(OpKind::kSqrt, {build.sum_all(build.add(OpKind::kMultiply, {x, x}))});
+    return build.add(OpKind::kDivide, {x, build.with_number(OpKind::kAdd, norm, 1e-12F)});
+  };
+  const ValueId v = normalized(build.matmul(u, false, matrix, false));
+  fixed_.insert(v);
+  const ValueId product = build.matmul(v, false, matrix, true);
+  const ValueId next = normalized(product);
+  fixed_.insert(next);
+  const ValueId sigma = build.sum_all(build.add(OpKind::kMultiply, {next, product}));
+  Shape one;
+  for (size_t i = 0; i < shape.rank(); ++i) one.push_back({});
+  const ValueId result = build.add(OpKind::kDivide, {stored, build.reshape(sigma, one)});
+  spectral_vectors_.push_back({u, next});
+  normalized_[weights.name + suffix] = result;
+  return result;
+}
+
+std::vector<Assignment> Composer::take_spectral_vectors() {
+  normalized_.clear();
+  return std::exchange(spectral_vectors_, {});
+}
+
 std::vector<ValueId> Composer::add(const Network& network, const std::vector<ValueId>& inputs, Mode mode,
-                                   std::vector<RunningStatistics>* statistics) {
+                                   const std::string& label, std::vector<RunningStatistics>* statistics,
+                                   const std::string& suffix) {
   const Graph& graph = network.graph;
   std::vector<ValueId> copies(graph.values.size());
+  std::vector<bool> masks(graph.values.size());  // dropout masks, where they are not used
   for (ValueId id = 0; id < graph.values.size(); ++id) {
-    if (graph[id].is_constant()) copies[id] = copy_constant(graph[id]);
+    if (graph[id].is_constant()) copies[id] = copy_constant(graph[id], suffix);
   }
-  for (size_t i = 0; i < graph.inputs.size(); ++i) copies[graph.inputs[i].value] = inputs[i];
+  size_t next = 0;
+  for (const PortDefinition& port : graph.inputs) {
+    if (port.dropout == 0) {
+      copies[port.value] = inputs[next++];
+    } else if (mode == Mode::kInference) {
+      masks[port.value] = true;
+    } else {
+      const std::string name = label + "." + network.name + "." + port.name;
+      copies[port.value] = add_input(name, graph, port);
+      masks_.emplace_back(program_.inputs.back(), port.dropout);
+    }
+  }
   for (const Node& node : graph.nodes) {
+    const auto masked = std::find_if(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return masks[id]; });
+    if (masked != node.inputs.end()) {
+      if (node.kind == OpKind::kMultiply) {
+        copies[node.output] = copies[node.inputs[masked == node.inputs.begin() ? 1 : 0]];
+      } else {
+        masks[node.output] = true;
+      }
+      continue;
+    }
     std::vector<ValueId> operands;
     for (ValueId id : node.inputs) operands.push_back(copies[id]);
-    if (node.kind == OpKind::kBatchNorm && mode == Mode::kTraining) {
+    if (node.kind == OpKind::kBatchNorm && mode == Mode::kTraining && graph[node.inputs[1]].is_variable()) {
       const ValueId batch =
           program_.add_node(OpKind::kBatchNormStatistics, node.name + ".statistics", {}, {operands[0]});
       statistics->push_back({operands[1], batch});
       operands[1] = batch;
+    }
+    if (network.spectral_norm && format::is_linear(node.kind) && graph[node.inputs[1]].is_variable()) {
+      operands[1] = spectrally_normalized(graph[node.inputs[1]], suffix);
     }
     const Value& declared = graph[node.output];
     copies[node.output] = program_.add_node(node.kind, node.name, node.attributes, operands, &declared);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -9,19 +10,29 @@
 
 namespace figment::converter {
 
-// A network whose parameters are variables, named NETWORK.PARAMETER.
+// What of a network is trained.
+struct TrainingScope {
+  std::vector<std::string> freeze;      // patterns of parameter names (fnmatch), with or without "NETWORK."
+  std::vector<std::string> train_only;  // "bias", "scale", "last:K", or one of these behind "NETWORK:"
+};
+
+// A network whose trained parameters are variables, named NETWORK.PARAMETER. Other parameters stay constants.
 struct Network {
   std::string name;
   Graph graph;
   std::vector<std::string> trained;  // variables that gradients train, in the order of their use
+  bool spectral_norm = false;        // of the weights of linear layers, in every copy
+
+  // Whether a training copy computes statistics over the batch, so that samples depend on each other.
+  bool couples_batch() const;
 };
 
-// Imports the ONNX file at `path` for training: parameters of linear layers and batch normalisations become variables.
-// Throws Error.
-Network load_network(const std::string& name, const std::string& path);
+// Makes a network of a graph that was imported for training: parameters become variables, frozen ones apart. Batch
+// normalisations whose scale and shift are frozen keep their running statistics. Throws Error.
+Network make_network(const std::string& name, Graph graph, const TrainingScope& scope);
 
-// Takes a final sigmoid off, through reshapes: losses work on logits. Returns whether there was one.
-bool strip_sigmoid(Graph* graph);
+// Takes a final sigmoid of an output off, through reshapes: losses work on logits. Returns whether there was one.
+bool strip_sigmoid(Graph* graph, size_t output);
 
 // Batch statistics that a running statistic is to follow.
 struct RunningStatistics {
@@ -29,34 +40,59 @@ struct RunningStatistics {
   ValueId batch = 0;
 };
 
+// A variable and the value that it takes after the step.
+struct Assignment {
+  ValueId variable = 0;
+  ValueId value = 0;
+};
+
 // Puts networks into one program. A variable appears in it once, however often its network does.
 class Composer {
  public:
   explicit Composer(Graph* program) : program_(*program) {}
 
-  enum class Mode : uint8_t { kInference, kTraining };  // of batch normalisation
+  enum class Mode : uint8_t { kInference, kTraining };  // of batch normalisation and dropout
+
+  Graph& program() { return program_; }
 
   // An input of the program like `port` of a network, whose shape and layout it takes.
   ValueId add_input(const std::string& name, const Graph& network, const PortDefinition& port);
 
-  // A copy of the network on the given inputs, in the order of its ports and in their layouts; returns its outputs.
-  // In training mode the batch statistics it computes are appended to `statistics`.
+  // A copy of the network on the given inputs, in the order of its ports (dropout masks apart) and in their layouts;
+  // returns its outputs. In training mode the batch statistics it computes are appended to `statistics`, and dropout
+  // masks become inputs of the program named after `label`. Variables are read under their names with `suffix`.
   std::vector<ValueId> add(const Network& network, const std::vector<ValueId>& inputs, Mode mode,
-                           std::vector<RunningStatistics>* statistics);
+                           const std::string& label, std::vector<RunningStatistics>* statistics,
+                           const std::string& suffix = "");
 
   // Output `from` of one network as input `to` of another: in its layout and, if only dimensions of 1 differ, shape.
   ValueId connect(ValueId value, const PortDefinition& from, const PortDefinition& to, const std::string& what);
 
-  // The program's value for a variable of that name. It has been added before.
-  ValueId variable(const std::string& name) const { return variables_.at(name); }
-  // A new variable, zeros if `values` is empty.
-  ValueId add_variable(const std::string& name, const std::vector<uint32_t>& shape, const std::vector<float>& values);
+  // The program's value for a variable of that name, added if it is one of the network's.
+  ValueId variable(const Network& network, const std::string& name);
+  // A variable of the model's, zeros if `values` is empty.
+  ValueId add_variable(const std::string& name, const std::vector<uint32_t>& shape, const std::vector<float>& values,
+                       bool transient = false);
+
+  // Spectral normalisation (Miyato et al. 2018): the weights divided by their largest singular value, by one power
+  // iteration from the stored vector. The iteration's vectors count as constants in gradients.
+  ValueId spectrally_normalized(const Value& weights, const std::string& suffix);
+  // What the iterations since the last call found, to be stored.
+  std::vector<Assignment> take_spectral_vectors();
+  const std::set<ValueId>& fixed() const { return fixed_; }
+
+  // Dropout masks among the program's inputs, with their rates.
+  const std::vector<std::pair<PortDefinition, float>>& masks() const { return masks_; }
 
  private:
-  ValueId copy_constant(const Value& value);
+  ValueId copy_constant(const Value& value, const std::string& suffix);
 
   Graph& program_;
   std::map<std::string, ValueId> variables_;
+  std::map<std::string, ValueId> normalized_;  // weights by name, of the present sub-step
+  std::vector<Assignment> spectral_vectors_;
+  std::set<ValueId> fixed_;
+  std::vector<std::pair<PortDefinition, float>> masks_;
 };
 
 }  // namespace figment::converter

@@ -1,5 +1,9 @@
 #include "objectives/programs.h"
 
+#include <algorithm>
+
+#include "passes/simplify.h"
+
 namespace figment::converter {
 
 namespace {
@@ -20,21 +24,52 @@ const PortDefinition& only(const std::vector<PortDefinition>& ports, const Netwo
   throw Error(network.name + ": needs one " + what + ", has " + std::to_string(ports.size()));
 }
 
+std::vector<PortDefinition> data_inputs(const Network& network) {
+  std::vector<PortDefinition> result;
+  for (const PortDefinition& port : network.graph.inputs) {
+    if (port.dropout == 0) result.push_back(port);
+  }
+  return result;
+}
+
 uint32_t sample_size(const PortDefinition& port) { return static_cast<uint32_t>(element_count(port.shape, 1).value()); }
 
-Graph inference_program(const std::string& name, const Network& network) {
+Graph inference_program(const std::string& name, const Network& network, const std::string& suffix) {
   Graph graph;
   graph.name = name;
   Composer composer(&graph);
   std::vector<ValueId> inputs;
-  for (const PortDefinition& port : network.graph.inputs)
+  for (const PortDefinition& port : data_inputs(network))
     inputs.push_back(composer.add_input(port.name, network.graph, port));
-  const std::vector<ValueId> outputs = composer.add(network, inputs, Composer::Mode::kInference, nullptr);
+  const std::vector<ValueId> outputs = composer.add(network, inputs, Composer::Mode::kInference, name, nullptr, suffix);
   for (size_t i = 0; i < outputs.size(); ++i) {
     const PortDefinition& port = network.graph.outputs[i];
     add_output(&graph, port.name, outputs[i], port.shape, port.permutation);
   }
+  remove_dead(&graph);
   return graph;
+}
+
+uint32_t Streams::of(const std::string& input) {
+  const auto found = std::find(names_.begin(), names_.end(), input);
+  if (found != names_.end()) return static_cast<uint32_t>(found - names_.begin()) + 1;
+  names_.push_back(input);
+  return static_cast<uint32_t>(names_.size());
+}
+
+void add_train_program(Composer* composer, ScheduleDefinition entry, Streams* streams, ModelDefinition* model) {
+  Graph program = composer->program();
+  entry.program = program.name;
+  for (const auto& [port, rate] : composer->masks()) {
+    entry.latents.push_back({"", port.name, sample_size(port), Prior::kDropout, rate, 0, {}});
+  }
+  for (LatentDefinition& latent : entry.latents) {
+    latent.program = program.name;
+    latent.stream = streams->of(latent.input);
+  }
+  remove_dead(&program);
+  model->programs.push_back(std::move(program));
+  model->schedule.push_back(std::move(entry));
 }
 
 }  // namespace figment::converter

@@ -1,12 +1,15 @@
 // What the objectives' programs share.
 #pragma once
 
-#include "objectives/network.h"
+#include "objectives/objective.h"
 
 namespace figment::converter {
 
 // The only port of a kind; throws Error, naming the network and `what`, if there is another number.
 const PortDefinition& only(const std::vector<PortDefinition>& ports, const Network& network, const char* what);
+
+// The ports that are no dropout masks.
+std::vector<PortDefinition> data_inputs(const Network& network);
 
 // Elements of one sample.
 uint32_t sample_size(const PortDefinition& port);
@@ -14,7 +17,20 @@ uint32_t sample_size(const PortDefinition& port);
 // Adds `value`, of one element, to the program's outputs.
 void add_number_output(Builder& build, const std::string& name, ValueId value);
 
-// A program that runs a network, with running statistics, on its own ports.
-Graph inference_program(const std::string& name, const Network& network);
+// A program that runs a network, with running statistics, on its own ports; variables are read with `suffix`.
+Graph inference_program(const std::string& name, const Network& network, const std::string& suffix = "");
+
+// The streams of what a train step draws, from 1 on: an input of one name has the same in all programs.
+class Streams {
+ public:
+  uint32_t of(const std::string& input);
+
+ private:
+  std::vector<std::string> names_;
+};
+
+// Ends a train program: takes out what nothing reads, and adds the program and its schedule entry to the model. `entry`
+// has everything but the program's name and the dropout masks that it draws.
+void add_train_program(Composer* composer, ScheduleDefinition entry, Streams* streams, ModelDefinition* model);
 
 }  // namespace figment::converter

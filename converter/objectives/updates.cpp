@@ -1,68 +1,208 @@
 #include "objectives/updates.h"
 
+#include <algorithm>
+
+#include "objectives/programs.h"
 #include "passes/gradient.h"
 
 namespace figment::converter {
 
-void add_updates(const std::string& name, Graph* program, Composer* composer, ValueId loss,
-                 const std::vector<const Network*>& networks, const std::vector<RunningStatistics>& statistics,
-                 const TrainOptions& options, ModelDefinition* model) {
-  std::set<ValueId> wanted;
-  for (const Network* network : networks) {
-    for (const std::string& variable : network->trained) wanted.insert(composer->variable(variable));
-  }
-  Builder build(program, name + ".update");
-  const ValueId one = build.number(1, build.shape(loss).rank());
-  const Gradients gradients = differentiate(program, {{loss, one}}, wanted);
-  std::vector<float> numbers(format::kHyperParameters);
-  numbers[format::kLearningRate] = static_cast<float>(options.learning_rate);
-  numbers[format::kBeta1] = static_cast<float>(options.beta1);
-  numbers[format::kBeta2] = static_cast<float>(options.beta2);
-  numbers[format::kEpsilon] = static_cast<float>(options.epsilon);
-  numbers[format::kWeightDecay] = static_cast<float>(options.weight_decay);
-  const std::string hyper_name = name + ".optimizer";
-  const ValueId hyper = composer->add_variable(hyper_name, {format::kHyperParameters}, numbers);
+namespace {
+
+constexpr const char* kPartWeight = "part.weight";
+
+// An update writes the variable that it reads first.
+void add_update(Composer* composer, OpKind kind, std::vector<ValueId> inputs, float alpha = 0) {
+  Graph& program = composer->program();
+  Node node;
+  node.kind = kind;
+  node.name = program[inputs[0]].name;
+  node.attributes.alpha = alpha;
+  node.output = inputs[0];
+  infer(program, kind, node.attributes, inputs, {}, node.name);
+  node.inputs = std::move(inputs);
+  program.nodes.push_back(std::move(node));
+}
+
+std::vector<float> values_of(const Value& value) { return {value.f32().begin(), value.f32().end()}; }
+
+}  // namespace
+
+Updates::Updates(std::string name, std::vector<const Network*> networks, const OptimizerOptions& optimizer,
+                 const TrainOptions& options, ModelDefinition* model)
+    : name_(std::move(name)),
+      networks_(std::move(networks)),
+      optimizer_(optimizer),
+      batch_norm_momentum_(options.batch_norm_momentum),
+      clip_weights_(name_ == "d" && options.gan_loss == GanLoss::kWasserstein ? options.clip_weights : 0),
+      model_(model) {
+  if (trained().empty()) throw Error(networks_[0]->name + ": nothing is left to train");
   const std::pair<const char*, uint32_t> names[] = {{"learning_rate", format::kLearningRate},
                                                     {"beta1", format::kBeta1},
                                                     {"beta2", format::kBeta2},
                                                     {"epsilon", format::kEpsilon},
                                                     {"weight_decay", format::kWeightDecay},
-                                                    {"steps", format::kSteps}};
-  for (const auto& [scalar, index] : names) model->scalars.push_back({name + "." + scalar, hyper_name, index});
-  // An update writes the variable that it reads first.
-  const auto update = [&](OpKind kind, std::vector<ValueId> inputs, float alpha) {
-    Node node;
-    node.kind = kind;
-    node.name = (*program)[inputs[0]].name;
-    node.attributes.alpha = alpha;
-    node.output = inputs[0];
-    infer(*program, kind, node.attributes, inputs, {}, node.name);
-    node.inputs = std::move(inputs);
-    program->nodes.push_back(std::move(node));
-  };
-  update(OpKind::kCountStep, {hyper}, 0);
-  for (const Network* network : networks) {
-    for (const std::string& variable : network->trained) {
-      const ValueId id = composer->variable(variable);
-      const auto found = gradients.find(id);
-      if (found == gradients.end()) throw Error("the loss does not depend on " + variable);
-      const std::vector<uint32_t> shape = extents_of((*program)[id].shape);
-      TrainedDefinition trained{network->name, variable, {}};
-      std::vector<ValueId> inputs = {id, found->second};
-      const std::vector<const char*> states = options.optimizer == Optimizer::kAdam
-                                                  ? std::vector<const char*>{".adam_m", ".adam_v"}
-                                                  : std::vector<const char*>{".velocity"};
-      for (const char* state : states) {
-        trained.state.push_back(variable + state);
-        inputs.push_back(composer->add_variable(variable + state, shape, {}));
-      }
-      inputs.push_back(hyper);
-      update(options.optimizer == Optimizer::kAdam ? OpKind::kAdamUpdate : OpKind::kSgdUpdate, inputs, 0);
-      model->trained.push_back(std::move(trained));
+                                                    {"steps", format::kSteps},
+                                                    {"clip_value", format::kClipValue},
+                                                    {"clip_norm", format::kClipNorm},
+                                                    {"clip_weights", format::kClipWeights},
+                                                    {"warm_up_steps", format::kWarmUpSteps},
+                                                    {"rate_period", format::kRatePeriod},
+                                                    {"rate_factor", format::kRateFactor}};
+  for (const auto& [scalar, index] : names) {
+    if (index == format::kClipNorm && optimizer_.clip_norm == 0) continue;  // it needs ops that are not there
+    model->scalars.push_back({name_ + "." + scalar, name_ + ".optimizer", index});
+  }
+  const bool adam = optimizer_.optimizer == Optimizer::kAdam;
+  for (const auto& [network, variable] : trained()) {
+    TrainedDefinition definition{network->name, variable, {}};
+    for (const char* state :
+         adam ? std::vector<const char*>{".adam_m", ".adam_v"} : std::vector<const char*>{".velocity"})
+      definition.state.push_back(variable + state);
+    model->trained.push_back(std::move(definition));
+  }
+}
+
+std::vector<std::pair<const Network*, std::string>> Updates::trained() const {
+  std::vector<std::pair<const Network*, std::string>> result;
+  for (const Network* network : networks_) {
+    for (const std::string& variable : network->trained) result.emplace_back(network, variable);
+  }
+  return result;
+}
+
+void Updates::average(double decay) {
+  ema_decay_ = decay;
+  if (decay > 0) model_->scalars.push_back({name_ + ".ema_decay", name_ + ".ema_decay", 0});
+}
+
+ValueId Updates::hyper(Composer* composer) const {
+  std::vector<float> numbers(format::kHyperParameters);
+  const auto set = [&](uint32_t index, double value) { numbers[index] = static_cast<float>(value); };
+  set(format::kLearningRate, optimizer_.learning_rate);
+  set(format::kBeta1, optimizer_.beta1);
+  set(format::kBeta2, optimizer_.beta2);
+  set(format::kEpsilon, optimizer_.epsilon);
+  set(format::kWeightDecay, optimizer_.weight_decay);
+  set(format::kClipValue, optimizer_.clip_value);
+  set(format::kClipNorm, optimizer_.clip_norm);
+  set(format::kClipWeights, clip_weights_);
+  set(format::kWarmUpSteps, optimizer_.warm_up_steps);
+  set(format::kRateSchedule, static_cast<double>(optimizer_.schedule));
+  set(format::kRatePeriod, optimizer_.rate_period);
+  set(format::kRateFactor, optimizer_.rate_factor);
+  return composer->add_variable(name_ + ".optimizer", {format::kHyperParameters}, numbers);
+}
+
+Gradients Updates::gradients(Composer* composer, ValueId loss) const {
+  Builder build(&composer->program(), name_ + ".update");
+  std::set<ValueId> wanted;
+  for (const auto& [network, variable] : trained()) wanted.insert(composer->variable(*network, variable));
+  const ValueId one = build.number(1, build.shape(loss).rank());
+  const Gradients found = differentiate(&composer->program(), {{loss, one}}, wanted, composer->fixed());
+  for (ValueId id : wanted) {
+    if (!found.contains(id)) throw Error("the loss does not depend on " + composer->program()[id].name);
+  }
+  return found;
+}
+
+// All gradients times min(1, bound / their norm), where there is a bound (Pascanu et al. 2013).
+Gradients Updates::clipped(Composer* composer, Gradients gradients) const {
+  if (optimizer_.clip_norm == 0) return gradients;
+  Builder build(&composer->program(), name_ + ".clip_norm");
+  std::optional<ValueId> total;
+  for (const auto& [id, gradient] : gradients) {
+    const ValueId norm = build.add(OpKind::kSquaredNorm, {gradient});
+    total = total ? build.add(OpKind::kAdd, {*total, norm}) : norm;
+  }
+  const ValueId bound = build.slice(hyper(composer), 0, format::kClipNorm, 1);
+  Attributes at_most_one;
+  at_most_one.clamp_max = 1;
+  const ValueId factor = build.add(OpKind::kDivide, {bound, build.add(OpKind::kSqrt, {*total})}, at_most_one);
+  for (auto& [id, gradient] : gradients) {
+    Shape one;
+    for (size_t i = 0; i < build.shape(gradient).rank(); ++i) one.push_back({});
+    gradient = build.add(OpKind::kMultiply, {gradient, build.reshape(factor, one)});
+  }
+  return gradients;
+}
+
+void Updates::update(Composer* composer, ValueId loss, const std::vector<RunningStatistics>& statistics) {
+  apply(composer, gradients(composer, loss), statistics);
+}
+
+void Updates::accumulate(Composer* composer, ValueId loss) {
+  const Gradients found = gradients(composer, loss);
+  const ValueId weight = composer->add_variable(kPartWeight, {1}, {}, true);
+  model_->part_weight = kPartWeight;
+  for (const auto& [network, variable] : trained()) {
+    const ValueId id = composer->variable(*network, variable);
+    const ValueId sum =
+        composer->add_variable(variable + ".gradient", extents_of(composer->program()[id].shape), {}, true);
+    add_update(composer, OpKind::kAccumulateUpdate, {sum, found.at(id), weight});
+  }
+  composer->take_spectral_vectors();
+}
+
+void Updates::update_accumulated(Composer* composer) {
+  Builder build(&composer->program(), name_ + ".gradients");
+  Gradients sums;
+  std::optional<ValueId> total;
+  for (const auto& [network, variable] : trained()) {
+    const ValueId id = composer->variable(*network, variable);
+    sums[id] = composer->add_variable(variable + ".gradient", extents_of(composer->program()[id].shape), {}, true);
+    const ValueId norm = build.add(OpKind::kSquaredNorm, {sums[id]});
+    total = total ? build.add(OpKind::kAdd, {*total, norm}) : norm;
+  }
+  add_number_output(build, name_ + ".gradient_norm", build.add(OpKind::kSqrt, {*total}));
+  for (const Network* network : networks_) {
+    for (const Node& node : network->graph.nodes) {
+      const bool linear = network->spectral_norm && format::is_linear(node.kind);
+      if (linear && network->graph[node.inputs[1]].is_variable())
+        composer->spectrally_normalized(network->graph[node.inputs[1]], "");
     }
   }
+  apply(composer, sums, {});
+  for (const auto& [id, sum] : sums) add_update(composer, OpKind::kClearUpdate, {sum});
+}
+
+void Updates::apply(Composer* composer, Gradients gradients, const std::vector<RunningStatistics>& statistics) {
+  Graph& program = composer->program();
+  const ValueId numbers = hyper(composer);
+  gradients = clipped(composer, std::move(gradients));
+  const bool adam = optimizer_.optimizer == Optimizer::kAdam;
+  // States before the updates, which stand together.
+  std::vector<std::vector<ValueId>> operands;
+  for (const auto& [network, variable] : trained()) {
+    const ValueId id = composer->variable(*network, variable);
+    std::vector<ValueId> inputs = {id, gradients.at(id)};
+    const std::vector<uint32_t> shape = extents_of(program[id].shape);
+    for (const char* state :
+         adam ? std::vector<const char*>{".adam_m", ".adam_v"} : std::vector<const char*>{".velocity"})
+      inputs.push_back(composer->add_variable(variable + state, shape, {}));
+    inputs.push_back(numbers);
+    operands.push_back(std::move(inputs));
+  }
+  add_update(composer, OpKind::kCountStep, {numbers});
+  for (std::vector<ValueId>& inputs : operands) {
+    add_update(composer, adam ? OpKind::kAdamUpdate : OpKind::kSgdUpdate, std::move(inputs));
+  }
   for (const RunningStatistics& pair : statistics) {
-    update(OpKind::kMovingAverageUpdate, {pair.running, pair.batch}, static_cast<float>(options.batch_norm_momentum));
+    add_update(composer, OpKind::kMovingAverageUpdate, {pair.running, pair.batch},
+               static_cast<float>(batch_norm_momentum_));
+  }
+  for (const Assignment& vector : composer->take_spectral_vectors()) {
+    add_update(composer, OpKind::kAssignUpdate, {vector.variable, vector.value});
+  }
+  if (ema_decay_ == 0) return;
+  const ValueId decay = composer->add_variable(name_ + ".ema_decay", {1}, {static_cast<float>(ema_decay_)});
+  for (const Network* network : networks_) {
+    for (const Value& value : network->graph.values) {
+      if (!value.is_variable()) continue;
+      const ValueId id = composer->variable(*network, value.name);
+      const ValueId averaged = composer->add_variable(value.name + suffix(), extents_of(value.shape), values_of(value));
+      add_update(composer, OpKind::kAverageUpdate, {averaged, id, decay});
+    }
   }
 }
 

@@ -1,18 +1,47 @@
-// The end of a sub-step: from gradients and batch statistics to changed variables.
+// The end of a sub-step: from a loss to changed variables.
 #pragma once
 
-#include <set>
-
-#include "objectives/network.h"
 #include "objectives/objective.h"
+#include "passes/gradient.h"
 
 namespace figment::converter {
 
-// Appends to the composer's program the gradients of `loss` (one number) with respect to the trained variables of
-// `networks`, and the updates of these by an optimiser whose numbers are the variable NAME.optimizer, and those of the
-// running statistics. The model learns the numbers' names (NAME.learning_rate, ...) and the trained variables.
-void add_updates(const std::string& name, Graph* program, Composer* composer, ValueId loss,
-                 const std::vector<const Network*>& networks, const std::vector<RunningStatistics>& statistics,
-                 const TrainOptions& options, ModelDefinition* model);
+// The optimiser of a sub-step NAME ("d"): its numbers are the variable NAME.optimizer, of which the model learns the
+// names (NAME.learning_rate, ...). The networks' trained variables, their optimiser states and, in the order of use,
+// everything else that a step changes: running statistics, spectral vectors, averages.
+class Updates {
+ public:
+  Updates(std::string name, std::vector<const Network*> networks, const OptimizerOptions& optimizer,
+          const TrainOptions& options, ModelDefinition* model);
+
+  // The trained variables' averages, NAME.ema in the end, follow them; for the generator.
+  void average(double decay);
+
+  // Appends the gradients of `loss`, one number, and the updates.
+  void update(Composer* composer, ValueId loss, const std::vector<RunningStatistics>& statistics);
+  // For a step in parts: adds the part's gradients to sums, and in the end updates by the sums.
+  void accumulate(Composer* composer, ValueId loss);
+  void update_accumulated(Composer* composer);
+
+  // What the averages' names end in; "" without averages.
+  std::string suffix() const { return ema_decay_ > 0 ? ".ema" : ""; }
+  // The name of the number that the optimiser counts its steps in.
+  ValueId hyper(Composer* composer) const;
+
+ private:
+  Gradients gradients(Composer* composer, ValueId loss) const;
+  void apply(Composer* composer, Gradients gradients, const std::vector<RunningStatistics>& statistics);
+  Gradients clipped(Composer* composer, Gradients gradients) const;
+  // All trained variables, by network.
+  std::vector<std::pair<const Network*, std::string>> trained() const;
+
+  std::string name_;
+  std::vector<const Network*> networks_;
+  OptimizerOptions optimizer_;
+  double batch_norm_momentum_;
+  double clip_weights_;
+  double ema_decay_ = 0;
+  ModelDefinition* model_;
+};
 
 }  // namespace figment::converter

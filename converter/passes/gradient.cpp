@@ -414,12 +414,13 @@ const Entry& entry_of(OpKind kind) { return kRules[static_cast<size_t>(kind)]; }
 
 std::string no_gradient_reason(OpKind kind) { return entry_of(kind).reason; }
 
-Gradients differentiate(Graph* graph, const Gradients& seeds, const std::set<ValueId>& wanted) {
+Gradients differentiate(Graph* graph, const Gradients& seeds, const std::set<ValueId>& wanted,
+                        const std::set<ValueId>& fixed) {
   std::vector<bool> needed(graph->values.size());
   for (ValueId id : wanted) needed[id] = true;
   for (const Node& node : graph->nodes) {
     for (ValueId id : node.inputs) {
-      if (needed[id]) needed[node.output] = true;
+      if (needed[id] && !fixed.contains(node.output)) needed[node.output] = true;
     }
   }
   Gradients gradients;

@@ -39,7 +39,8 @@ class Writer {
       std::vector<Offset<schema::Latent>> latents;
       for (const LatentDefinition& drawn : entry.latents) latents.push_back(this->latent(drawn));
       schedule.push_back(schema::CreateScheduleEntry(builder_, builder_.CreateString(entry.program), entry.period,
-                                                     entry.phase, builder_.CreateVector(latents)));
+                                                     entry.phase, builder_.CreateVector(latents), entry.level,
+                                                     entry.part));
     }
     std::vector<Offset<schema::Scalar>> scalars;
     for (const ScalarDefinition& scalar : model.scalars) {
@@ -77,6 +78,7 @@ class Writer {
       root.add_schedule(schedule_vector);
       root.add_scalars(scalars_vector);
       root.add_trained(trained_vector);
+      if (!model.part_weight.empty()) root.add_part_weight(static_cast<int32_t>(variable(model.part_weight)));
     }
     builder_.FinishSizePrefixed(root.Finish(), schema::ModelIdentifier());
     const uint64_t header = aligned(builder_.GetSize());
@@ -108,8 +110,14 @@ class Writer {
   }
 
   Offset<schema::Latent> latent(const LatentDefinition& latent) {
+    std::vector<Offset<schema::Code>> codes;
+    for (const CodeDefinition& code : latent.codes) {
+      codes.push_back(schema::CreateCode(builder_, builder_.CreateString(code.name), code.size,
+                                         static_cast<schema::Prior>(code.prior)));
+    }
     return schema::CreateLatent(builder_, builder_.CreateString(latent.program), builder_.CreateString(latent.input),
-                                latent.size, static_cast<schema::Prior>(latent.prior));
+                                latent.size, static_cast<schema::Prior>(latent.prior), latent.rate, latent.stream,
+                                builder_.CreateVector(codes));
   }
 
   // The index of a variable that a program has.
@@ -119,6 +127,24 @@ class Writer {
     if (value.scales.empty()) return 0;
     return schema::CreateQuantization(builder_, builder_.CreateVector(value.scales),
                                       static_cast<int8_t>(value.zero_point));
+  }
+
+  void parameters(const Origin& origin, uint32_t constant) {
+    const auto add = [&](const std::string& name, const std::vector<uint32_t>& shape,
+                         const std::vector<uint32_t>& split, const std::vector<uint8_t>& permutation, uint32_t offset) {
+      parameters_.push_back(schema::CreateParameter(builder_, builder_.CreateString(name), constant,
+                                                    builder_.CreateVector(shape), builder_.CreateVector(split),
+                                                    builder_.CreateVector(permutation), origin.folded, offset));
+    };
+    if (origin.parts.empty()) return add(origin.name, origin.shape, origin.split, origin.permutation, 0);
+    const std::vector<uint32_t> part(origin.shape.begin() + 1, origin.shape.end());
+    std::vector<uint8_t> order;
+    uint32_t elements = 1;
+    for (uint32_t extent : part) {
+      order.push_back(static_cast<uint8_t>(order.size()));
+      elements *= extent;
+    }
+    for (uint32_t i = 0; i < origin.parts.size(); ++i) add(origin.parts[i], part, part, order, i * elements);
   }
 
   // The index of a constant, writing it if an equal one has not been written.
@@ -138,14 +164,9 @@ class Writer {
     const auto scales = quantization(value);
     const auto index = static_cast<int32_t>(constants_.size());
     constants_.push_back(schema::CreateConstant(builder_, name, static_cast<schema::DataType>(value.type), shape_vector,
-                                                scales, zeros ? nullptr : &blob, value.constant->variable));
-    if (value.constant->origin) {
-      const Origin& origin = *value.constant->origin;
-      parameters_.push_back(schema::CreateParameter(builder_, builder_.CreateString(origin.name),
-                                                    static_cast<uint32_t>(index), builder_.CreateVector(origin.shape),
-                                                    builder_.CreateVector(origin.split),
-                                                    builder_.CreateVector(origin.permutation), origin.folded));
-    }
+                                                scales, zeros ? nullptr : &blob, value.constant->variable,
+                                                value.constant->transient));
+    if (value.constant->origin) parameters(*value.constant->origin, static_cast<uint32_t>(index));
     constant_indices_.emplace(key, index);
     if (value.is_variable()) variable_indices_[value.name] = static_cast<uint32_t>(index);
     return index;

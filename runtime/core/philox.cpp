@@ -83,8 +83,15 @@ PhiloxCounter philox4x32(PhiloxCounter counter, PhiloxKey key) {
   return counter;
 }
 
-void draw_latent(Prior prior, uint64_t seed, uint32_t stream, uint64_t index, size_t size, float* out) {
+void draw_latent(Prior prior, uint64_t seed, uint32_t stream, uint64_t index, size_t size, float* out, float rate) {
   const PhiloxKey key = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)};
+  if (prior == Prior::kCategorical) {
+    const uint32_t word =
+        philox4x32({0, stream, static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32)}, key)[0];
+    for (size_t i = 0; i < size; ++i) out[i] = 0;
+    out[(uint64_t{word} * size) >> 32] = 1;
+    return;
+  }
   for (size_t start = 0; start < size; start += 4) {
     const PhiloxCounter words = philox4x32(
         {static_cast<uint32_t>(start / 4), stream, static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32)},
@@ -92,6 +99,8 @@ void draw_latent(Prior prior, uint64_t seed, uint32_t stream, uint64_t index, si
     std::array<float, 4> values{};
     if (prior == Prior::kUniform) {
       for (size_t i = 0; i < 4; ++i) values[i] = unit_open_one(words[i]) * 2.0F - 1.0F;
+    } else if (prior == Prior::kDropout) {
+      for (size_t i = 0; i < 4; ++i) values[i] = unit_open_one(words[i]) < rate ? 0.0F : 1.0F / (1.0F - rate);
     } else {
       for (size_t i = 0; i < 4; i += 2) {
         const float radius = std::sqrt(-2.0F * log_unit(unit_open_zero(words[i])));

@@ -97,11 +97,33 @@ Shape constant_shape(const schema::Constant* constant) {
   return shape;
 }
 
-LatentView latent_of(const schema::Latent* latent) {
-  return {text(latent->program()), text(latent->input()), latent->size(), static_cast<Prior>(latent->prior())};
+}  // namespace
+
+LatentView::LatentView(const schema::Latent* latent)
+    : program(text(latent->program())),
+      input(text(latent->input())),
+      size(latent->size()),
+      prior(static_cast<Prior>(latent->prior())),
+      rate(latent->rate()),
+      stream(latent->stream()),
+      code_count(length(latent->codes())),
+      latent_(latent) {}
+
+CodeView LatentView::code(size_t i) const {
+  size_t end = size;
+  for (size_t j = code_count; j > i + 1; --j) end -= latent_->codes()->Get(static_cast<uint32_t>(j - 1))->size();
+  const schema::Code* code = latent_->codes()->Get(static_cast<uint32_t>(i));
+  return {text(code->name()), end - code->size(), code->size(), static_cast<Prior>(code->prior())};
 }
 
-}  // namespace
+void LatentView::draw(uint64_t seed, uint64_t index, float* out) const {
+  const size_t noise = code_count == 0 ? size : code(0).start;
+  draw_latent(prior, seed, stream, index, noise, out, rate);
+  for (size_t i = 0; i < code_count; ++i) {
+    const CodeView drawn = code(i);
+    draw_latent(drawn.prior, seed, code_stream(stream, i), index, drawn.size, out + drawn.start);
+  }
+}
 
 const char* ProgramView::name() const { return text(program_->name()); }
 size_t ProgramView::input_count() const { return length(program_->inputs()); }
@@ -164,21 +186,22 @@ ConstantView ModelView::constant(size_t i) const {
           quantization_of(constant->quantization()),
           constant->blob() == nullptr ? nullptr : blobs_ + constant->blob()->offset(),
           static_cast<size_t>(element_count(shape, 1).value()) * element_size(type),
-          constant->variable()};
+          constant->variable(),
+          constant->transient()};
 }
 
 size_t ModelView::parameter_count() const { return length(model_->parameters()); }
 ParameterView ModelView::parameter(size_t i) const {
   const schema::Parameter* parameter = model_->parameters()->Get(static_cast<uint32_t>(i));
-  return {text(parameter->name()),  parameter->constant(),          list(parameter->shape()),
-          list(parameter->split()), list(parameter->permutation()), parameter->folded()};
+  return {text(parameter->name()),        parameter->constant(), list(parameter->shape()), list(parameter->split()),
+          list(parameter->permutation()), parameter->folded(),   parameter->offset()};
 }
 
 size_t ModelView::program_count() const { return length(model_->programs()); }
 ProgramView ModelView::program(size_t i) const { return {model_, model_->programs()->Get(static_cast<uint32_t>(i))}; }
 
 bool ModelView::has_latent() const { return model_->latent() != nullptr; }
-LatentView ModelView::latent() const { return latent_of(model_->latent()); }
+LatentView ModelView::latent() const { return LatentView(model_->latent()); }
 
 bool ModelView::has_output() const { return model_->output() != nullptr; }
 OutputView ModelView::output() const {
@@ -190,10 +213,11 @@ OutputView ModelView::output() const {
 size_t ModelView::schedule_count() const { return length(model_->schedule()); }
 ScheduleView ModelView::schedule(size_t i) const {
   const schema::ScheduleEntry* entry = model_->schedule()->Get(static_cast<uint32_t>(i));
-  return {text(entry->program()), entry->period(), entry->phase(), length(entry->latents())};
+  return {text(entry->program()),   entry->period(), entry->phase(),
+          length(entry->latents()), entry->level(),  entry->part()};
 }
 LatentView ModelView::schedule_latent(size_t i, size_t latent) const {
-  return latent_of(model_->schedule()->Get(static_cast<uint32_t>(i))->latents()->Get(static_cast<uint32_t>(latent)));
+  return LatentView(model_->schedule()->Get(static_cast<uint32_t>(i))->latents()->Get(static_cast<uint32_t>(latent)));
 }
 
 size_t ModelView::scalar_count() const { return length(model_->scalars()); }
@@ -201,6 +225,8 @@ ScalarView ModelView::scalar(size_t i) const {
   const schema::Scalar* scalar = model_->scalars()->Get(static_cast<uint32_t>(i));
   return {text(scalar->name()), scalar->constant(), scalar->index()};
 }
+
+int32_t ModelView::part_weight() const { return model_->part_weight(); }
 
 size_t ModelView::trained_count() const { return length(model_->trained()); }
 TrainedView ModelView::trained(size_t i) const {

@@ -15,6 +15,7 @@
 namespace figment::format {
 
 namespace schema {
+struct Latent;
 struct Model;
 struct Program;
 }  // namespace schema
@@ -29,6 +30,7 @@ struct ConstantView {
   const void* data;  // nullptr for a variable that starts as zeros
   size_t bytes;
   bool variable;
+  bool transient;
 };
 
 // How a constant came from the exporter; see Parameter in model.fbs.
@@ -39,6 +41,13 @@ struct ParameterView {
   Dimensions<uint32_t> split;
   Permutation permutation;
   bool folded;
+  uint32_t offset;  // of its first element in the constant
+
+  size_t elements() const {
+    size_t count = 1;
+    for (uint32_t extent : split) count *= extent;
+    return count;
+  }
 };
 
 struct PortView {
@@ -70,11 +79,36 @@ struct PlanView {
   std::span<const uint64_t> offsets;
 };
 
-struct LatentView {
-  const char* program;
-  const char* input;
+// Values of a latent with a meaning of their own.
+struct CodeView {
+  const char* name;
+  size_t start;  // among the latent's values
   size_t size;
   Prior prior;
+};
+
+// What a session draws for an input of a program; see Latent in model.fbs.
+class LatentView {
+ public:
+  LatentView() = default;
+
+  const char* program = "";
+  const char* input = "";
+  size_t size = 0;
+  Prior prior = Prior::kNormal;
+  float rate = 0;
+  uint32_t stream = 0;
+  size_t code_count = 0;
+  CodeView code(size_t i) const;
+
+  // Writes sample number `index`: `size` values.
+  void draw(uint64_t seed, uint64_t index, float* out) const;
+
+ private:
+  friend class ModelView;
+  explicit LatentView(const schema::Latent* latent);
+
+  const schema::Latent* latent_ = nullptr;
 };
 
 enum class OutputKind : uint8_t { kOther = 0, kImage = 1 };
@@ -87,12 +121,14 @@ struct OutputView {
   float range_max;
 };
 
-// A program of a train step; it runs at steps s with s % period == phase.
+// A program of a train step; see ScheduleEntry in model.fbs.
 struct ScheduleView {
   const char* program;
   uint32_t period;
   uint32_t phase;
   size_t latent_count;
+  uint32_t level;
+  bool part;
 };
 
 // One value of a variable, by name.
@@ -166,6 +202,7 @@ class ModelView {
   LatentView schedule_latent(size_t i, size_t latent) const;
   size_t scalar_count() const;
   ScalarView scalar(size_t i) const;
+  int32_t part_weight() const;  // a variable's constant, or -1
   size_t trained_count() const;
   TrainedView trained(size_t i) const;
 

@@ -20,6 +20,7 @@ constexpr size_t kMaxTensors = 65536;
 constexpr size_t kMaxOps = 65536;
 constexpr size_t kMaxPorts = 256;
 constexpr size_t kMaxOperands = 64;
+constexpr size_t kMaxStreams = 65536;  // of a seed, before those of codes
 
 template <typename T>
 size_t length(const T* vector) {
@@ -218,8 +219,9 @@ class Verifier {
     if (length(entry->permutation()) != rank || seen != (1U << rank) - 1) return bad("its permutation is not one");
     const ConstantView values = view_.constant(entry->constant());
     const uint64_t count = values.bytes / element_size(values.type);
-    if (!elements.valid() || !split.valid() || elements.value() != count || split.value() != count) {
-      return bad("does not have the size of its constant");
+    if (!elements.valid() || !split.valid() || elements.value() != split.value() ||
+        !range_inside(entry->offset(), split.value(), count)) {
+      return bad("does not lie inside its constant");
     }
     return {};
   }
@@ -472,6 +474,19 @@ class Verifier {
     if (port.name == nullptr) return bad("the latent names no input of a program");
     if (latent->prior() > schema::Prior::MAX) return bad("the latent has an unknown prior");
     if (element_count(port.shape, 1).value() != latent->size()) return bad("the latent does not have its input's size");
+    if (latent->prior() == schema::Prior::dropout && !(latent->rate() >= 0 && latent->rate() < 1)) {
+      return bad("a dropout rate must be in [0, 1)");
+    }
+    if (latent->stream() >= kMaxStreams) return bad("the latent's stream is out of range");
+    if (length(latent->codes()) > kMaxPorts) return bad("more than %zu codes", kMaxPorts);
+    CheckedSize codes = 0;
+    for (uint32_t i = 0; i < length(latent->codes()); ++i) {
+      const schema::Code* code = latent->codes()->Get(i);
+      FIGMENT_RETURN_IF_ERROR(check_name(code->name()));
+      if (code->size() < 1 || code->prior() >= schema::Prior::dropout) return bad("a code is empty or has no prior");
+      codes += code->size();
+    }
+    if (!codes.within(latent->size())) return bad("the codes are larger than their latent");
     return {};
   }
 
@@ -501,6 +516,7 @@ class Verifier {
       const schema::ScheduleEntry* entry = root().schedule()->Get(i);
       if (entry->period() < 1 || entry->phase() >= entry->period())
         return bad("schedule entry %u: its period is empty", i);
+      if (entry->part() && root().part_weight() < 0) return bad("schedule entry %u: no weight for its parts", i);
       bool found = false;
       for (size_t p = 0; p < view_.program_count() && entry->program() != nullptr; ++p) {
         found = found || std::strcmp(view_.program(p).name(), entry->program()->c_str()) == 0;
@@ -513,6 +529,9 @@ class Verifier {
           return bad("schedule entry %u draws for another program", i);
         }
       }
+    }
+    if (root().part_weight() >= 0 && !is_variable(static_cast<uint32_t>(root().part_weight()))) {
+      return bad("the weight of the parts is no variable");
     }
     for (uint32_t i = 0; i < length(root().scalars()); ++i) {
       const schema::Scalar* scalar = root().scalars()->Get(i);

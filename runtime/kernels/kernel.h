@@ -48,6 +48,7 @@ struct Step {
   void* scratch = nullptr;  // the kernel's scratch_bytes(), from bind on
   uint32_t program = 0;     // identify the op within its model
   uint32_t index = 0;
+  bool any_batch = false;  // may be resized to fewer samples
 
   bool has_bias() const { return inputs.size() == 3; }
 };
@@ -75,6 +76,9 @@ class Kernel {
   virtual size_t scratch_bytes() const { return 0; }
   // The operands' addresses are final. Called once, after `prepare`; `step` outlives the kernel.
   virtual Status bind(const Step& step) = 0;
+  // The shapes in `step` are those of fewer samples than, or of as many as, it was prepared for; addresses are the
+  // same. Never allocates. Called for steps with any_batch only.
+  virtual Status resize(const Step& /*step*/) { return {}; }
   virtual void run() = 0;
 };
 

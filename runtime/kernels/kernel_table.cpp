@@ -47,6 +47,7 @@ constexpr KernelEntry portable_entry(OpKind kind, InPlace in_place = InPlace::kN
 #if FIGMENT_XNNPACK
 constexpr InPlace kFirst = InPlace::kFirstInput;
 constexpr InPlace kEither = InPlace::kEitherInput;
+// Prepared for one batch.
 constexpr std::array kXnnpackKernels = {
     KernelEntry{OpKind::kFullyConnected, xnnpack::accepts_fully_connected, xnnpack::create_fully_connected,
                 InPlace::kNo},
@@ -62,6 +63,10 @@ constexpr std::array kXnnpackKernels = {
     KernelEntry{OpKind::kConvTranspose2d, xnnpack::accepts_deconvolution_by_columns,
                 xnnpack::create_deconvolution_by_columns, InPlace::kNo},
     KernelEntry{OpKind::kConvTranspose2d, xnnpack::accepts_deconvolution, xnnpack::create_deconvolution, InPlace::kNo},
+    KernelEntry{OpKind::kSoftmax, xnnpack::accepts_softmax, xnnpack::create_softmax, InPlace::kNo},
+};
+// For any batch.
+constexpr std::array kXnnpackElementwise = {
     KernelEntry{OpKind::kClamp, xnnpack::accepts_unary, xnnpack::create_unary, kFirst},
     KernelEntry{OpKind::kLeakyRelu, xnnpack::accepts_unary, xnnpack::create_unary, kFirst},
     KernelEntry{OpKind::kElu, xnnpack::accepts_unary, xnnpack::create_unary, kFirst},
@@ -74,10 +79,10 @@ constexpr std::array kXnnpackKernels = {
     KernelEntry{OpKind::kSubtract, xnnpack::accepts_binary, xnnpack::create_binary, kEither},
     KernelEntry{OpKind::kMultiply, xnnpack::accepts_binary, xnnpack::create_binary, kEither},
     KernelEntry{OpKind::kDivide, xnnpack::accepts_binary, xnnpack::create_binary, kEither},
-    KernelEntry{OpKind::kSoftmax, xnnpack::accepts_softmax, xnnpack::create_softmax, InPlace::kNo},
 };
 #else
 constexpr std::array<KernelEntry, 0> kXnnpackKernels{};
+constexpr std::array<KernelEntry, 0> kXnnpackElementwise{};
 #endif
 
 constexpr std::array kGemmKernels = {
@@ -175,18 +180,18 @@ constexpr std::array<KernelEntry, format::kOpKindCount> kPortableKernels = {
 }  // namespace
 
 const KernelEntry* find_kernel(const Step& step, KernelSet set) {
+  const auto find = [&](std::span<const KernelEntry> entries) -> const KernelEntry* {
+    for (const KernelEntry& entry : entries) {
+      if (entry.kind == step.kind && entry.accepts(step)) return &entry;
+    }
+    return nullptr;
+  };
   if (set == KernelSet::kBest) {
-    for (const KernelEntry& entry : kXnnpackKernels) {
-      if (entry.kind == step.kind && entry.accepts(step)) return &entry;
-    }
-    for (const KernelEntry& entry : kGemmKernels) {
-      if (entry.kind == step.kind && entry.accepts(step)) return &entry;
-    }
+    if (const KernelEntry* entry = step.any_batch ? nullptr : find(kXnnpackKernels)) return entry;
+    if (const KernelEntry* entry = find(kXnnpackElementwise)) return entry;
+    if (const KernelEntry* entry = find(kGemmKernels)) return entry;
   }
-  for (const KernelEntry& entry : kPortableKernels) {
-    if (entry.kind == step.kind) return &entry;
-  }
-  return nullptr;
+  return find(kPortableKernels);
 }
 
 const char* kernel_set_name(KernelSet set) {

@@ -36,7 +36,11 @@ ProgramInstance::~ProgramInstance() {
 
 Status ProgramInstance::resolve(const format::ModelView& model, size_t program, size_t batch, kernels::KernelSet set,
                                 const Variables* variables) {
+  model_ = &model;
+  program_ = program;
+  batch_ = batch;
   const ProgramView view = model.program(program);
+  const bool any_batch = view.updates();
   const size_t tensors = view.tensor_count();
   const size_t ops = view.op_count();
   size_t inputs = 0;
@@ -77,6 +81,7 @@ Status ProgramInstance::resolve(const format::ModelView& model, size_t program, 
     step.attributes = op.attributes;
     step.program = static_cast<uint32_t>(program);
     step.index = static_cast<uint32_t>(i);
+    step.any_batch = any_batch;
     step.inputs = {step_inputs_.data() + next, op.inputs.size()};
     for (uint32_t tensor : op.inputs) {
       step_inputs_[next] = operands_[tensor];
@@ -246,6 +251,21 @@ void ProgramInstance::find_direct_outputs() {
   }
 }
 
+Status ProgramInstance::resize(size_t batch) {
+  if (batch == batch_) return {};
+  const ProgramView view = model_->program(program_);
+  for (size_t i = 0; i < operands_.size(); ++i) operands_[i].shape = resolve_extents(view.tensor(i).type.shape, batch);
+  for (size_t i = 0; i < step_inputs_.size(); ++i) step_inputs_[i].shape = operands_[step_input_tensors_[i]].shape;
+  for (size_t i = 0; i < inputs_.size(); ++i) inputs_[i].exporter = resolve_extents(view.input(i).shape, batch);
+  for (size_t i = 0; i < outputs_.size(); ++i) outputs_[i].exporter = resolve_extents(view.output(i).shape, batch);
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    steps_[i].output.shape = operands_[step_outputs_[i]].shape;
+    if (Status status = kernels_[i]->resize(steps_[i]); !status.ok()) return name_op(status, steps_[i]);
+  }
+  batch_ = batch;
+  return {};
+}
+
 void ProgramInstance::run() {
   skipped_ = 0;
   for (size_t i = 0; i < steps_.size();) {
@@ -257,15 +277,29 @@ void ProgramInstance::run() {
   }
 }
 
+namespace {
+
+// Whether an update is made only if what it reads at index 1 is finite, like all of its sub-step. Averages read
+// variables, which are; sums of gradients are judged when they are used.
+bool is_conditional(OpKind kind) { return kind != OpKind::kAccumulateUpdate && kind != OpKind::kClearUpdate; }
+bool reads_gradient(OpKind kind) {
+  return is_conditional(kind) && kind != OpKind::kCountStep && kind != OpKind::kAverageUpdate;
+}
+
+}  // namespace
+
 size_t ProgramInstance::run_updates(size_t first) {
   size_t end = first;
   bool finite = true;
   for (; end < steps_.size() && format::is_update(steps_[end].kind); ++end) {
-    if (steps_[end].kind != OpKind::kCountStep)
-      finite = finite && format::all_finite(steps_[end].inputs[1].data, steps_[end].inputs[1].elements());
+    if (!reads_gradient(steps_[end].kind)) continue;
+    const Operand& gradient = steps_[end].inputs[1];
+    finite = finite && format::all_finite(gradient.data, gradient.elements());
   }
   if (!finite) ++skipped_;
-  for (size_t i = first; i < end && finite; ++i) kernels_[i]->run();
+  for (size_t i = first; i < end; ++i) {
+    if (finite || !is_conditional(steps_[i].kind)) kernels_[i]->run();
+  }
   return end;
 }
 

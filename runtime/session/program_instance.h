@@ -44,6 +44,9 @@ class ProgramInstance {
   Status prepare(const kernels::Environment& environment);
   // Gives the tensors their addresses in `arena`, of at least arena_bytes().
   Status bind(void* arena);
+  // Computes `batch` samples from now on, at most as many as planned. For programs that change variables; never
+  // allocates, and costs nothing if the batch stays the same.
+  Status resize(size_t batch);
   // Updates of variables that stand together are one sub-step: they are made if what they read (gradients, statistics)
   // is finite, and skipped else.
   void run();
@@ -86,6 +89,9 @@ class ProgramInstance {
 
   static constexpr uint32_t kNoStorage = UINT32_MAX;
 
+  const format::ModelView* model_ = nullptr;
+  size_t program_ = 0;
+  size_t batch_ = 0;                     // of the shapes below
   Array<kernels::Operand> operands_;     // one for each tensor
   Array<kernels::Operand> step_inputs_;  // the steps' inputs, one after another
   Array<uint32_t> step_input_tensors_;   // the tensors of step_inputs_

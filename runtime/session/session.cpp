@@ -56,6 +56,67 @@ Result<MemoryReport> Session::measure(Model* model, const SessionOptions& option
   return report;
 }
 
+uint32_t Session::level_count() const {
+  const format::ModelView& view = model_->view();
+  uint32_t count = 0;
+  for (size_t i = 0; i < view.schedule_count(); ++i) count = std::max(count, view.schedule(i).level + 1);
+  return count;
+}
+
+bool Session::has_parts(uint32_t level) const {
+  const format::ModelView& view = model_->view();
+  for (size_t i = 0; i < view.schedule_count(); ++i) {
+    if (view.schedule(i).level == level && view.schedule(i).part) return true;
+  }
+  return false;
+}
+
+bool Session::next_way(Way* way) const {
+  if (has_parts(way->level) && way->part > 1) {
+    way->part = (way->part + 1) / 2;
+    return true;
+  }
+  if (++way->level >= level_count()) return false;
+  // A batch in one part is computed by the levels before.
+  way->part = has_parts(way->level) ? (batch_ + 1) / 2 : batch_;
+  return true;
+}
+
+bool Session::wants_program(const SessionOptions& options, size_t i, Way way, size_t* batch) const {
+  const format::ModelView& view = model_->view();
+  const format::ProgramView program = view.program(i);
+  *batch = batch_;
+  if (options.program != nullptr) return std::strcmp(options.program, program.name()) == 0;
+  if (!program.updates()) return true;
+  for (size_t j = 0; j < view.schedule_count() && training_; ++j) {
+    const format::ScheduleView entry = view.schedule(j);
+    if (entry.level != way.level || std::strcmp(entry.program, program.name()) != 0) continue;
+    if (entry.part) *batch = way.part;
+    return true;
+  }
+  return false;
+}
+
+// All variables that keep their values, and the transient ones of the programs.
+Status Session::allocate_variables(Way way) {
+  const format::ModelView& view = model_->view();
+  Array<bool> wanted;
+  if (!wanted.allocate(view.constant_count())) return no_memory("the variables");
+  for (size_t i = 0; i < view.constant_count(); ++i) {
+    wanted[i] = view.constant(i).variable && !view.constant(i).transient;
+  }
+  size_t batch = 0;
+  for (size_t i = 0; i < view.program_count(); ++i) {
+    if (!wants_program({}, i, way, &batch)) continue;
+    const format::ProgramView program = view.program(i);
+    for (size_t j = 0; j < program.tensor_count(); ++j) {
+      const format::TensorView tensor = program.tensor(j);
+      if (tensor.type.variable) wanted[static_cast<size_t>(tensor.constant)] = true;
+    }
+  }
+  return variables_.allocate(view, wanted);
+}
+
 Status Session::prepare(const SessionOptions& options) {
   if (options.batch < 1) return wrong("the batch must be at least 1");
   if (options.batch > kMaxExtent) return wrong("the batch %zu is too large", options.batch);
@@ -63,33 +124,57 @@ Status Session::prepare(const SessionOptions& options) {
   batch_ = options.batch;
   seed_ = options.seed;
   memory_limit_ = options.memory_limit;
+  training_ = options.training;
   const format::ModelView& view = model_->view();
-  const bool one = options.program != nullptr;
-  size_t first = 0;
-  if (one) {
+  if (training_ && view.schedule_count() == 0) return wrong("the model does not train: it has no schedule");
+  if (options.program != nullptr) {
     Result<size_t> found = model_->find_program(options.program);
     if (!found.ok()) return found.status();
-    first = *found;
+    if (training_) return wrong("a training session prepares all programs: leave out the program");
+    if (view.program(*found).updates()) {
+      return wrong("program \"%s\" changes variables: create the session for training", options.program);
+    }
   }
-  training_ = options.training;
-  if (training_) {
-    if (view.schedule_count() == 0) return wrong("the model does not train: it has no schedule");
-    if (one) return wrong("a training session prepares all programs: leave out the program");
-    FIGMENT_RETURN_IF_ERROR(variables_.allocate(view));
+#if FIGMENT_XNNPACK
+  if (options.kernels == kernels::KernelSet::kBest) {
+    FIGMENT_RETURN_IF_ERROR(kernels::initialize_xnnpack());
+    threads_ = options.thread_pool;
+    if (threads_ == nullptr && options.threads > 1) {
+      threads_ = pthreadpool_create(options.threads);
+      if (threads_ == nullptr) return no_memory("the session's threads");
+      owns_threads_ = true;
+    }
   }
-  // Without training, only programs that change nothing.
-  const auto wanted = [&](size_t i) { return one ? i == first : training_ || !view.program(i).updates(); };
+#endif
+  Way way{0, training_ && has_parts(0) ? (batch_ + 1) / 2 : batch_};
+  uint64_t least = UINT64_MAX;
+  while (true) {
+    FIGMENT_RETURN_IF_ERROR(prepare_programs(options, way));
+    if (memory().total() <= memory_limit_) return {};
+    least = std::min(least, memory().total());
+    if (!training_ || !next_way(&way)) break;
+  }
+  return Status::error(StatusCode::kMemoryLimit,
+                       "needs %llu bytes for batch %zu, the limit is %llu: raise it or lower the batch",
+                       static_cast<unsigned long long>(least), batch_, static_cast<unsigned long long>(memory_limit_));
+}
+
+Status Session::prepare_programs(const SessionOptions& options, Way way) {
+  const format::ModelView& view = model_->view();
+  way_ = way;
+  programs_.reset();
+  arena_bytes_ = 0;
+  arena_lower_bound_ = 0;
+  if (training_) FIGMENT_RETURN_IF_ERROR(allocate_variables(way));
   size_t count = 0;
-  for (size_t i = 0; i < view.program_count(); ++i) count += wanted(i) ? 1 : 0;
-  if (one && view.program(first).updates()) {
-    return wrong("program \"%s\" changes variables: create the session for training", options.program);
-  }
+  size_t batch = 0;
+  for (size_t i = 0; i < view.program_count(); ++i) count += wants_program(options, i, way, &batch) ? 1 : 0;
   if (count == 0) return wrong("all programs of the model train: create the session for training");
   if (!programs_.allocate(count) || !program_indices_.allocate(count)) return no_memory("the session's programs");
   for (size_t i = 0, next = 0; i < view.program_count(); ++i) {
-    if (!wanted(i)) continue;
+    if (!wants_program(options, i, way, &batch)) continue;
     program_indices_[next] = i;
-    if (Status status = programs_[next].resolve(view, i, batch_, options.kernels, training_ ? &variables_ : nullptr);
+    if (Status status = programs_[next].resolve(view, i, batch, options.kernels, training_ ? &variables_ : nullptr);
         !status.ok()) {
       return status.with_prefix(view.program(i).name());
     }
@@ -99,16 +184,9 @@ Status Session::prepare(const SessionOptions& options) {
   environment.weights = model_->packed_weights();
 #if FIGMENT_XNNPACK
   if (options.kernels == kernels::KernelSet::kBest) {
-    FIGMENT_RETURN_IF_ERROR(kernels::initialize_xnnpack());
     size_t pool_bytes = 0;
     for (const ProgramInstance& program : programs_) pool_bytes += program.pool_bytes();
     FIGMENT_RETURN_IF_ERROR(pool_.reserve(pool_bytes));
-    threads_ = options.thread_pool;
-    if (threads_ == nullptr && options.threads > 1) {
-      threads_ = pthreadpool_create(options.threads);
-      if (threads_ == nullptr) return no_memory("the session's threads");
-      owns_threads_ = true;
-    }
   }
   environment.threads = threads_;
   const kernels::Pool::Scope scope(&pool_);
@@ -121,12 +199,6 @@ Status Session::prepare(const SessionOptions& options) {
       arena_bytes_ = programs_[i].arena_bytes();
       arena_lower_bound_ = programs_[i].arena_lower_bound();
     }
-  }
-  const uint64_t needed = memory().total();
-  if (needed > memory_limit_) {
-    return Status::error(
-        StatusCode::kMemoryLimit, "needs %llu bytes for batch %zu, the limit is %llu: raise it or lower the batch",
-        static_cast<unsigned long long>(needed), batch_, static_cast<unsigned long long>(memory_limit_));
   }
   return {};
 }
@@ -146,6 +218,7 @@ size_t Session::largest_latent() const {
   const format::ModelView& view = model_->view();
   size_t largest = view.has_latent() ? view.latent().size : 0;
   for (size_t i = 0; training_ && i < view.schedule_count(); ++i) {
+    if (view.schedule(i).level != way_.level) continue;
     for (size_t j = 0; j < view.schedule(i).latent_count; ++j) {
       largest = std::max(largest, view.schedule_latent(i, j).size);
     }
@@ -332,8 +405,7 @@ Status Session::generate(size_t count, const GenerateOptions& options, std::span
     const float* latents = options.latents == nullptr ? latent_staging_.data() : options.latents + done * latent.size;
     if (options.latents == nullptr) {
       for (size_t i = 0; i < part; ++i) {
-        draw_latent(latent.prior, seed_, 0, options.first_index + done + i, latent.size,
-                    latent_staging_.data() + i * latent.size);
+        latent.draw(seed_, options.first_index + done + i, latent_staging_.data() + i * latent.size);
       }
     }
     if (options.latents_out != nullptr) {

@@ -56,7 +56,7 @@ struct GenerateOptions {
 
 // One batch for a train step.
 struct TrainBatch {
-  size_t count = 0;
+  size_t count = 0;  // at most the session's batch
   std::span<const NamedTensor> inputs;
   std::span<const NamedTensor> latents;  // to use instead of drawing
 };
@@ -110,7 +110,22 @@ class Session {
  private:
   explicit Session(Model* model);
   ~Session();
+  // Another way to compute a train step: a level of the schedule, with at most `part` samples at a time in its parts.
+  struct Way {
+    uint32_t level = 0;
+    size_t part = 0;
+  };
+
   Status prepare(const SessionOptions& options);
+  // Prepares the programs for one way of training, in the place of what was prepared.
+  Status prepare_programs(const SessionOptions& options, Way way);
+  Status allocate_variables(Way way);
+  // Whether the session prepares program `i`, and for how many samples.
+  bool wants_program(const SessionOptions& options, size_t i, Way way, size_t* batch) const;
+  // The next way, which takes less memory; false behind the last.
+  bool next_way(Way* way) const;
+  uint32_t level_count() const;
+  bool has_parts(uint32_t level) const;
   Status allocate_arena();
   Result<size_t> find_instance(const char* program) const;
   size_t largest_latent() const;
@@ -124,10 +139,12 @@ class Session {
 #if FIGMENT_XNNPACK
   kernels::Pool pool_;  // outlives the operators in programs_
 #endif
-  Status train_program(size_t entry, const TrainBatch& batch, uint32_t first_stream, TrainMetrics* metrics);
+  // Runs a schedule entry's program on samples [first, first + count) of the batch.
+  Status train_program(size_t entry, const TrainBatch& batch, size_t first, size_t count, TrainMetrics* metrics);
   Result<float*> find_parameter(const char* name, size_t elements, format::ParameterView* parameter) const;
 
   bool training_ = false;
+  Way way_;
   uint64_t steps_ = 0;
   Variables variables_;
   Array<ProgramInstance> programs_;

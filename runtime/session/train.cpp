@@ -1,6 +1,7 @@
 // Train steps, and what the caller reads and sets between them.
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "platform/file.h"
 #include "session/ports.h"
@@ -17,58 +18,76 @@ Status needs_training() {
 
 }  // namespace
 
-Status Session::train_program(size_t entry, const TrainBatch& batch, uint32_t first_stream, TrainMetrics* metrics) {
+Status Session::train_program(size_t entry, const TrainBatch& batch, size_t first, size_t count,
+                              TrainMetrics* metrics) {
   const format::ModelView& view = model_->view();
   const format::ScheduleView due = view.schedule(entry);
   Result<size_t> found = find_instance(due.program);
   if (!found.ok()) return found.status();
   ProgramInstance& program = programs_[*found];
+  FIGMENT_RETURN_IF_ERROR(program.resize(count));
   for (const Port& port : program.inputs()) {
-    const format::LatentView* drawn = nullptr;
-    format::LatentView latent{};
-    uint32_t stream = first_stream;
-    for (size_t j = 0; j < due.latent_count && drawn == nullptr; ++j, ++stream) {
-      latent = view.schedule_latent(entry, j);
-      if (std::strcmp(latent.input, port.name) == 0) drawn = &latent;
+    std::optional<format::LatentView> drawn;
+    for (size_t j = 0; j < due.latent_count && !drawn; ++j) {
+      const format::LatentView latent = view.schedule_latent(entry, j);
+      if (std::strcmp(latent.input, port.name) == 0) drawn = latent;
     }
-    const NamedTensor* given = find_tensor(drawn == nullptr ? batch.inputs : batch.latents, port.name);
+    const NamedTensor* given = find_tensor(drawn ? batch.latents : batch.inputs, port.name);
     if (given != nullptr) {
       FIGMENT_RETURN_IF_ERROR(check_tensor(*given, port, batch.count));
-      copy_in(program, port, given->data, 0, batch.count);
-    } else if (drawn != nullptr) {
-      for (size_t i = 0; i < batch.count; ++i) {
-        draw_latent(latent.prior, seed_, stream - 1, steps_ * batch.count + i, latent.size,
-                    latent_staging_.data() + i * latent.size);
+      if (port.per_batch && !port.batch_first && count != batch.count) {
+        return wrong("\"%s\" does not begin with the batch, so that it cannot be computed in parts", port.name);
       }
-      copy_in(program, port, latent_staging_.data(), 0, batch.count);
+      copy_in(program, port, given->data, first, count);
+    } else if (drawn) {
+      for (size_t i = 0; i < count; ++i) {
+        drawn->draw(seed_, steps_ * batch_ + first + i, latent_staging_.data() + i * drawn->size);
+      }
+      copy_in(program, port, latent_staging_.data(), 0, count);
     } else {
       return wrong("the batch has no \"%s\": %zu values a sample", port.name, port.sample_elements);
     }
   }
   program.run();
   metrics->skipped += program.skipped();
+  // Numbers of parts are means over them.
+  const float share = due.part ? static_cast<float>(count) / static_cast<float>(batch.count) : 1;
   for (const Port& port : program.outputs()) {
-    if (port.per_batch || port.exporter.elements() != 1 || metrics->count == TrainMetrics::kMost) continue;
-    metrics->entries[metrics->count++] = {port.name, *static_cast<const float*>(program.memory(port))};
+    if (port.per_batch || port.exporter.elements() != 1) continue;
+    const float value = share * *static_cast<const float*>(program.memory(port));
+    size_t i = 0;
+    while (i < metrics->count && std::strcmp(metrics->entries[i].name, port.name) != 0) ++i;
+    if (i == TrainMetrics::kMost) continue;
+    if (i == metrics->count) {
+      metrics->entries[metrics->count++] = {port.name, value};
+    } else {
+      metrics->entries[i].value = due.part && first > 0 ? metrics->entries[i].value + value : value;
+    }
   }
   return {};
 }
 
 Status Session::train_step(const TrainBatch& batch, TrainMetrics* metrics) {
   if (!training_) return needs_training();
-  if (batch.count != batch_) {
-    return wrong("the batch has %zu samples, the session was created for %zu", batch.count, batch_);
+  if (batch.count < 1 || batch.count > batch_) {
+    return wrong("the batch has %zu samples, the session was created for 1 to %zu", batch.count, batch_);
   }
   const format::ModelView& view = model_->view();
   *metrics = {};
-  uint32_t stream = 1;  // stream 0 is generation's
   for (size_t i = 0; i < view.schedule_count(); ++i) {
     const format::ScheduleView due = view.schedule(i);
-    if (steps_ % due.period == due.phase) {
-      if (Status status = train_program(i, batch, stream, metrics); !status.ok())
+    if (due.level != way_.level || steps_ % due.period != due.phase) continue;
+    const size_t part = due.part ? way_.part : batch.count;
+    for (size_t first = 0; first < batch.count; first += part) {
+      const size_t count = std::min(part, batch.count - first);
+      if (due.part) {
+        *variables_.data(static_cast<size_t>(view.part_weight())) =
+            static_cast<float>(count) / static_cast<float>(batch.count);
+      }
+      if (Status status = train_program(i, batch, first, count, metrics); !status.ok()) {
         return status.with_prefix(due.program);
+      }
     }
-    stream += static_cast<uint32_t>(due.latent_count);
   }
   metrics->step = ++steps_;
   return {};
@@ -93,9 +112,9 @@ Result<float*> Session::find_parameter(const char* name, size_t elements, format
     *parameter = view.parameter(i);
     float* data = variables_.data(parameter->constant);
     if (data == nullptr || std::strcmp(parameter->name, name) != 0) continue;
-    const size_t expected = view.constant(parameter->constant).bytes / sizeof(float);
+    const size_t expected = parameter->elements();
     if (elements != expected) return wrong("parameter \"%s\" has %zu values, not %zu", name, expected, elements);
-    return data;
+    return data + parameter->offset;
   }
   return Status::error(StatusCode::kNotFound, "the model trains no parameter \"%s\"", name);
 }
@@ -108,7 +127,7 @@ Status Session::export_model(const char* path) const {
   FIGMENT_RETURN_IF_ERROR(file.write(0, model_->data(), model_->file_bytes()));
   for (size_t i = 0; i < view.constant_count(); ++i) {
     const format::ConstantView constant = view.constant(i);
-    if (!constant.variable || constant.data == nullptr) continue;
+    if (variables_.data(i) == nullptr || constant.data == nullptr) continue;
     const auto offset =
         static_cast<uint64_t>(static_cast<const char*>(constant.data) - static_cast<const char*>(model_->data()));
     FIGMENT_RETURN_IF_ERROR(file.write(offset, variables_.data(i), constant.bytes));

@@ -11,10 +11,11 @@ namespace figment {
 
 class Variables {
  public:
-  // Takes memory for all variables of the model and sets them to the values that the file starts with. Once.
-  Status allocate(const format::ModelView& model);
+  // Takes memory for the variables for which wanted[i] is true, i being the constant, and sets them to the values that
+  // the file starts with.
+  Status allocate(const format::ModelView& model, const Array<bool>& wanted);
 
-  // The values of the model's constant number `constant`; nullptr if it is no variable.
+  // The values of the model's constant number `constant`; nullptr if it is no variable, or not wanted.
   float* data(size_t constant) const { return constant < data_.size() ? data_[constant] : nullptr; }
   uint64_t bytes() const { return memory_.size(); }
 

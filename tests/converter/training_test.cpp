@@ -22,7 +22,7 @@ ConvertOptions dense_gan() {
   options.objective = Objective::kGan;
   for (const char* role : {"generator", "discriminator"})
     options.networks[role] = (kFolder / "dense_gan" / (std::string(role) + ".onnx")).string();
-  options.train.learning_rate = 2e-3;
+  options.train.optimizer.learning_rate = 2e-3;
   options.train.label_smoothing = 0.1;
   return options;
 }
@@ -33,9 +33,9 @@ ConvertOptions dcgan() {
   for (const char* role : {"generator", "discriminator"})
     options.networks[role] = (kFolder / "dcgan" / (std::string(role) + ".onnx")).string();
   options.train = {};
-  options.train.optimizer = Optimizer::kSgd;
-  options.train.learning_rate = 2e-2;
-  options.train.beta1 = 0.8;
+  options.train.optimizer.optimizer = Optimizer::kSgd;
+  options.train.optimizer.learning_rate = 2e-2;
+  options.train.optimizer.beta1 = 0.8;
   options.train.gan_loss = GanLoss::kHinge;
   return options;
 }
@@ -46,9 +46,9 @@ ConvertOptions conv_vae() {
   options.objective = Objective::kVae;
   for (const char* role : {"encoder", "decoder"})
     options.networks[role] = (kFolder / "conv_vae" / (std::string(role) + ".onnx")).string();
-  options.train.learning_rate = 3e-3;
-  options.train.beta1 = 0.9;
-  options.train.weight_decay = 0.01;
+  options.train.optimizer.learning_rate = 3e-3;
+  options.train.optimizer.beta1 = 0.9;
+  options.train.optimizer.weight_decay = 0.01;
   options.train.beta = 2;
   return options;
 }

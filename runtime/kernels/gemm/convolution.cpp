@@ -78,6 +78,11 @@ class Convolution final : public Kernel {
     return {};
   }
 
+  Status resize(const Step& step) override {
+    batch_ = step.inputs[0].shape[0];
+    return {};
+  }
+
   void run() override {
     if (transposed_ && pass_ != Pass::kBackwardWeights) permute(step_->inputs[1].f32(), permuted(), true);
     for (size_t n = 0; n < batch_; n += part_) run_part(n, std::min(part_, batch_ - n));

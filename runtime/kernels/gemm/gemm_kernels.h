@@ -8,8 +8,10 @@ namespace figment::kernels::gemm {
 bool accepts_matmul(const Step& step);
 Kernel* create_matmul(void* memory);
 
-// Weights that are variables or computed; constants are better packed once.
-inline bool weights_change(const Step& step) { return step.inputs[1].variable || !step.inputs[1].constant; }
+// Weights that are variables or computed, or a batch that changes; else XNNPACK packs the weights once.
+inline bool weights_change(const Step& step) {
+  return step.inputs[1].variable || !step.inputs[1].constant || step.any_batch;
+}
 bool accepts_fully_connected(const Step& step);
 Kernel* create_fully_connected(void* memory);
 

@@ -19,6 +19,7 @@ class Matmul final : public Kernel {
     depth_ = step.inputs[0].shape.from_end(step.attributes.transpose_a ? 1 : 0);
     return {};
   }
+  Status resize(const Step& step) override { return prepare(step, {threads_, nullptr}); }
 
   size_t scratch_bytes() const override { return scratch_floats(depth_, columns_) * sizeof(float); }
 

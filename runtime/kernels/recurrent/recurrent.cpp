@@ -97,6 +97,10 @@ class Recurrent : public Kernel {
     }
     return {};
   }
+  Status resize(const Step& step) final {
+    batch_ = step.inputs[0].shape[backward() ? 2 : 1];
+    return {};
+  }
   size_t scratch_bytes() const final { return (products_scratch() + buffers()) * sizeof(float); }
   Status bind(const Step& step) final {
     step_ = &step;

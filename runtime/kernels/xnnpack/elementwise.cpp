@@ -44,8 +44,7 @@ class Unary final : public ElementwiseKernel {
   const char* name() const override { return "xnnpack unary"; }
 
   Status prepare(const Step& step, const Environment& environment) override {
-    const size_t elements = step.output.elements();
-    threads_ = choose_threads(elements, environment);
+    threads_ = choose_threads(step.output.elements(), environment);
     xnn_unary_params parameters{};
     if (step.kind == OpKind::kClamp) parameters.clamp = {step.attributes.clamp_min, step.attributes.clamp_max};
     if (step.kind == OpKind::kLeakyRelu) parameters.leaky_relu.negative_slope = step.attributes.alpha;
@@ -54,13 +53,24 @@ class Unary final : public ElementwiseKernel {
         xnnpack_status(xnn_create_unary_elementwise_nc(unary_operator(step.kind), xnn_datatype_fp32, xnn_datatype_fp32,
                                                        &parameters, nullptr, nullptr, 0, &operator_),
                        "an elementwise operator"));
-    return xnnpack_status(xnn_reshape_unary_elementwise_nc(operator_, 1, elements, elements, elements, threads_),
-                          "an elementwise operator's shape");
+    return reshape(step);
+  }
+
+  Status resize(const Step& step) override {
+    FIGMENT_RETURN_IF_ERROR(reshape(step));
+    return bind(step);
   }
 
   Status bind(const Step& step) override {
     return xnnpack_status(xnn_setup_unary_elementwise_nc(operator_, step.inputs[0].data, step.output.data),
                           "an elementwise operator's operands");
+  }
+
+ private:
+  Status reshape(const Step& step) {
+    const size_t elements = step.output.elements();
+    return xnnpack_status(xnn_reshape_unary_elementwise_nc(operator_, 1, elements, elements, elements, threads_),
+                          "an elementwise operator's shape");
   }
 };
 
@@ -77,17 +87,27 @@ class Binary final : public ElementwiseKernel {
     FIGMENT_RETURN_IF_ERROR(xnnpack_status(
         xnn_create_binary_elementwise_nd(type, xnn_datatype_fp32, nullptr, nullptr, nullptr, 0, &operator_),
         "a binary operator"));
-    const Extents& a = step.inputs[0].shape;
-    const Extents& b = step.inputs[1].shape;
-    return xnnpack_status(
-        xnn_reshape_binary_elementwise_nd(operator_, a.rank(), a.begin(), b.rank(), b.begin(), threads_),
-        "a binary operator's shape");
+    return reshape(step);
+  }
+
+  Status resize(const Step& step) override {
+    FIGMENT_RETURN_IF_ERROR(reshape(step));
+    return bind(step);
   }
 
   Status bind(const Step& step) override {
     return xnnpack_status(
         xnn_setup_binary_elementwise_nd(operator_, step.inputs[0].data, step.inputs[1].data, step.output.data),
         "a binary operator's operands");
+  }
+
+ private:
+  Status reshape(const Step& step) {
+    const Extents& a = step.inputs[0].shape;
+    const Extents& b = step.inputs[1].shape;
+    return xnnpack_status(
+        xnn_reshape_binary_elementwise_nd(operator_, a.rank(), a.begin(), b.rank(), b.begin(), threads_),
+        "a binary operator's shape");
   }
 };
 

@@ -23,6 +23,8 @@ Header* header_of(void* block) { return reinterpret_cast<Header*>(static_cast<un
 }  // namespace
 
 Status Pool::reserve(size_t bytes) {
+  used_ = 0;
+  overflow_ = 0;
   if (memory_.allocate(bytes)) return {};
   return Status::error(StatusCode::kOutOfMemory, "no memory for %zu bytes of operators", bytes);
 }

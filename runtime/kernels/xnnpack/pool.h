@@ -12,7 +12,7 @@ namespace figment::kernels {
 // A bump allocator. Single-threaded: used by the thread that creates the session.
 class Pool {
  public:
-  // Takes `bytes` from the system. kOutOfMemory.
+  // Takes `bytes` from the system, in the place of what it had, which nothing uses any more. kOutOfMemory.
   Status reserve(size_t bytes);
 
   size_t size() const { return memory_.size(); }

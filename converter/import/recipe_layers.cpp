@@ -1,0 +1,408 @@
+#include "import/recipe_layers.h"
+
+#include <cmath>
+
+#include "core/philox.h"
+
+namespace figment::converter {
+
+namespace {
+
+constexpr int64_t kMostUnits = 1 << 20;
+
+int64_t elements(const std::vector<int64_t>& shape) {
+  int64_t count = 1;
+  for (int64_t extent : shape) {
+    if (__builtin_mul_overflow(count, extent, &count) || count > int64_t{1} << 31) throw Error("a tensor is too large");
+  }
+  return count;
+}
+
+std::string to_text(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+void set_integers(onnx::NodeProto* node, const char* name, const std::vector<int64_t>& values) {
+  onnx::AttributeProto* attribute = node->add_attribute();
+  attribute->set_name(name);
+  attribute->set_type(onnx::AttributeProto::INTS);
+  for (int64_t value : values) attribute->add_ints(value);
+}
+
+void set_integer(onnx::NodeProto* node, const char* name, int64_t value) {
+  onnx::AttributeProto* attribute = node->add_attribute();
+  attribute->set_name(name);
+  attribute->set_type(onnx::AttributeProto::INT);
+  attribute->set_i(value);
+}
+
+void set_real(onnx::NodeProto* node, const char* name, double value) {
+  onnx::AttributeProto* attribute = node->add_attribute();
+  attribute->set_name(name);
+  attribute->set_type(onnx::AttributeProto::FLOAT);
+  attribute->set_f(static_cast<float>(value));
+}
+
+void set_text(onnx::NodeProto* node, const char* name, const std::string& value) {
+  onnx::AttributeProto* attribute = node->add_attribute();
+  attribute->set_name(name);
+  attribute->set_type(onnx::AttributeProto::STRING);
+  attribute->set_s(value);
+}
+
+// Functions of one tensor without numbers of their own, by their names in recipes.
+const char* simple_function(const std::string& type) {
+  for (const auto& [name, op] :
+       {std::pair("relu", "Relu"), {"tanh", "Tanh"}, {"sigmoid", "Sigmoid"}, {"softplus", "Softplus"}}) {
+    if (type == name) return op;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+LayerBuilder::LayerBuilder(Initialization initialization, uint64_t seed, uint32_t stream)
+    : initialization_(initialization), seed_(seed), stream_(stream) {
+  model_.set_ir_version(8);
+  model_.add_opset_import()->set_version(17);
+}
+
+LayerBuilder::Tensor LayerBuilder::input(const std::string& name, const std::vector<int64_t>& shape) {
+  onnx::ValueInfoProto* value = model_.mutable_graph()->add_input();
+  value->set_name(name);
+  onnx::TypeProto_Tensor* type = value->mutable_type()->mutable_tensor_type();
+  type->set_elem_type(onnx::TensorProto::FLOAT);
+  type->mutable_shape()->add_dim()->set_dim_param("batch");
+  for (int64_t extent : shape) type->mutable_shape()->add_dim()->set_dim_value(extent);
+  return {name, shape};
+}
+
+void LayerBuilder::output(const Tensor& tensor, const std::string& name) {
+  node("Identity", {tensor.name}, name);
+  model_.mutable_graph()->add_output()->set_name(name);
+}
+
+std::string LayerBuilder::finish() { return model_.SerializeAsString(); }
+
+onnx::NodeProto* LayerBuilder::node(const std::string& type, const std::vector<std::string>& inputs,
+                                    const std::string& output) {
+  onnx::NodeProto* result = model_.mutable_graph()->add_node();
+  result->set_op_type(type);
+  result->set_name(output);
+  for (const std::string& name : inputs) result->add_input(name);
+  if (!output.empty()) result->add_output(output);
+  return result;
+}
+
+std::string LayerBuilder::fresh(const std::string& what) { return what + "/" + std::to_string(names_++); }
+
+std::string LayerBuilder::integers(const std::vector<int64_t>& values) {
+  const std::string name = fresh("shape");
+  onnx::TensorProto* tensor = model_.mutable_graph()->add_initializer();
+  tensor->set_name(name);
+  tensor->set_data_type(onnx::TensorProto::INT64);
+  tensor->add_dims(static_cast<int64_t>(values.size()));
+  for (int64_t value : values) tensor->add_int64_data(value);
+  return name;
+}
+
+void LayerBuilder::add_tensor(const std::string& name, const std::vector<int64_t>& shape,
+                              const std::vector<float>& values) {
+  onnx::TensorProto* tensor = model_.mutable_graph()->add_initializer();
+  tensor->set_name(name);
+  tensor->set_data_type(onnx::TensorProto::FLOAT);
+  for (int64_t extent : shape) tensor->add_dims(extent);
+  tensor->set_raw_data(values.data(), values.size() * sizeof(float));
+}
+
+void LayerBuilder::weights(const std::string& name, const std::vector<int64_t>& shape, int64_t fan_in,
+                           int64_t fan_out) {
+  std::vector<float> values(static_cast<size_t>(elements(shape)));
+  const bool normal = initialization_ == Initialization::kDcgan || initialization_ == Initialization::kHe;
+  draw_latent(normal ? Prior::kNormal : Prior::kUniform, seed_, stream_, drawn_++, values.size(), values.data());
+  double scale = 0.02;
+  if (initialization_ == Initialization::kPytorch) scale = 1 / std::sqrt(static_cast<double>(fan_in));
+  if (initialization_ == Initialization::kXavier) scale = std::sqrt(6 / static_cast<double>(fan_in + fan_out));
+  if (initialization_ == Initialization::kHe) scale = std::sqrt(2 / static_cast<double>(fan_in));
+  for (float& value : values) value *= static_cast<float>(scale);
+  add_tensor(name, shape, values);
+}
+
+void LayerBuilder::constant(const std::string& name, const std::vector<int64_t>& shape, float value) {
+  add_tensor(name, shape, std::vector<float>(static_cast<size_t>(elements(shape)), value));
+}
+
+void LayerBuilder::bias(const std::string& name, const std::vector<int64_t>& shape, int64_t fan_in) {
+  if (initialization_ == Initialization::kPytorch) {
+    weights(name, shape, fan_in, 0);
+  } else {
+    constant(name, shape, 0);
+  }
+}
+
+LayerBuilder::Tensor LayerBuilder::reshaped(const Tensor& x, const std::vector<int64_t>& shape) {
+  if (x.shape == shape) return x;
+  std::vector<int64_t> with_batch = {-1};
+  with_batch.insert(with_batch.end(), shape.begin(), shape.end());
+  const std::string name = fresh("reshape");
+  node("Reshape", {x.name, integers(with_batch)}, name);
+  return {name, shape};
+}
+
+LayerBuilder::Tensor LayerBuilder::expanded(const Tensor& x, const std::vector<int64_t>& shape) {
+  std::vector<int64_t> with_batch = {1};
+  with_batch.insert(with_batch.end(), shape.begin(), shape.end());
+  const std::string name = fresh("expand");
+  node("Expand", {x.name, integers(with_batch)}, name);
+  return {name, shape};
+}
+
+LayerBuilder::Tensor LayerBuilder::linear(const Tensor& x, int64_t units, bool with_bias, const std::string& name) {
+  const int64_t features = x.shape.back();
+  std::vector<int64_t> shape = x.shape;
+  shape.back() = units;
+  weights(name + ".weight", {units, features}, features, units);
+  if (with_bias) bias(name + ".bias", {units}, features);
+  if (x.shape.size() == 1) {
+    std::vector<std::string> inputs = {x.name, name + ".weight"};
+    if (with_bias) inputs.push_back(name + ".bias");
+    set_integer(node("Gemm", inputs, name), "transB", 1);
+    return {name, shape};
+  }
+  const std::string transposed = fresh("transpose");
+  set_integers(node("Transpose", {name + ".weight"}, transposed), "perm", {1, 0});
+  const std::string product = with_bias ? fresh("product") : name;
+  node("MatMul", {x.name, transposed}, product);
+  if (with_bias) node("Add", {product, name + ".bias"}, name);
+  return {name, shape};
+}
+
+LayerBuilder::Tensor LayerBuilder::head(const Tensor& x, int64_t units, const std::string& name) {
+  return linear(reshaped(x, {elements(x.shape)}), units, true, name);
+}
+
+LayerBuilder::Tensor LayerBuilder::convolution(const Tensor& x, const RecipeValue& value, const std::string& name,
+                                               bool transposed) {
+  std::set<std::string> keys = {"type", "channels", "kernel", "stride", "padding", "dilation", "groups", "bias"};
+  if (transposed) keys.insert("output_padding");
+  value.expect_keys(keys);
+  if (x.shape.size() != 3) value.fail("needs an image [channels, height, width], has " + to_text(x.shape));
+  const int64_t channels = value.integer("channels", 1, kMostUnits);
+  const int64_t kernel = value.integer("kernel", 1, 1024);
+  const int64_t stride = value.integer("stride", 1, 1, 1024);
+  const int64_t padding = value.integer("padding", 0, 0, 1024);
+  const int64_t dilation = value.integer("dilation", 1, 1, 1024);
+  const int64_t groups = value.integer("groups", 1, 1, kMostUnits);
+  const int64_t output_padding = transposed ? value.integer("output_padding", 0, 0, 1023) : 0;
+  if (x.shape[0] % groups != 0 || channels % groups != 0) value.fail("its groups do not divide the channels");
+  const std::vector<int64_t> shape = transposed ? std::vector<int64_t>{x.shape[0], channels / groups, kernel, kernel}
+                                                : std::vector<int64_t>{channels, x.shape[0] / groups, kernel, kernel};
+  // PyTorch takes dimension 1 for the fan in of both.
+  const int64_t fan_in = shape[1] * kernel * kernel;
+  weights(name + ".weight", shape, fan_in, shape[0] * kernel * kernel);
+  std::vector<std::string> inputs = {x.name, name + ".weight"};
+  if (value.flag("bias", true)) {
+    bias(name + ".bias", {channels}, fan_in);
+    inputs.push_back(name + ".bias");
+  }
+  onnx::NodeProto* result = node(transposed ? "ConvTranspose" : "Conv", inputs, name);
+  set_integers(result, "kernel_shape", {kernel, kernel});
+  set_integers(result, "strides", {stride, stride});
+  set_integers(result, "pads", {padding, padding, padding, padding});
+  set_integers(result, "dilations", {dilation, dilation});
+  set_integer(result, "group", groups);
+  if (transposed) set_integers(result, "output_padding", {output_padding, output_padding});
+  std::vector<int64_t> out = {channels, 0, 0};
+  for (size_t i = 1; i < 3; ++i) {
+    const int64_t span = (kernel - 1) * dilation + 1;
+    out[i] = transposed ? (x.shape[i] - 1) * stride - 2 * padding + span + output_padding
+                        : (x.shape[i] + 2 * padding - span >= 0 ? (x.shape[i] + 2 * padding - span) / stride + 1 : 0);
+    if (out[i] < 1) value.fail("its output would be empty: its input is " + to_text(x.shape));
+  }
+  return {name, out};
+}
+
+LayerBuilder::Tensor LayerBuilder::recurrent(const Tensor& x, const RecipeValue& value, const std::string& name,
+                                             bool lstm) {
+  value.expect_keys({"type", "units", "reversed", "return"});
+  if (x.shape.size() != 2) value.fail("needs a sequence [steps, features], has " + to_text(x.shape));
+  const int64_t units = value.integer("units", 1, kMostUnits);
+  const int64_t blocks = (lstm ? 4 : 3) * units;
+  const bool last = value.choice("return", 0, {"sequence", "last"}) == 1;
+  // PyTorch's recurrent layers take the units for the fan in of all.
+  weights(name + ".weight_ih", {1, blocks, x.shape[1]}, units, units);
+  weights(name + ".weight_hh", {1, blocks, units}, units, units);
+  bias(name + ".bias", {1, 2 * blocks}, units);
+  const std::string sequence = fresh("sequence");
+  set_integers(node("Transpose", {x.name}, sequence), "perm", {1, 0, 2});
+  onnx::NodeProto* cell =
+      node(lstm ? "LSTM" : "GRU", {sequence, name + ".weight_ih", name + ".weight_hh", name + ".bias"}, "");
+  cell->set_name(name);
+  const std::string y = fresh("states");
+  const std::string hidden = fresh("last");
+  cell->add_output(last ? "" : y);
+  cell->add_output(last ? hidden : "");
+  set_integer(cell, "hidden_size", units);
+  if (value.flag("reversed", false)) set_text(cell, "direction", "reverse");
+  if (!lstm) set_integer(cell, "linear_before_reset", 1);
+  const std::string squeezed = fresh("squeeze");
+  if (last) {
+    node("Squeeze", {hidden, integers({0})}, squeezed);
+    return {squeezed, {units}};
+  }
+  node("Squeeze", {y, integers({1})}, squeezed);
+  const std::string result = fresh("batch_first");
+  set_integers(node("Transpose", {squeezed}, result), "perm", {1, 0, 2});
+  return {result, {x.shape[0], units}};
+}
+
+LayerBuilder::Tensor LayerBuilder::normalization(const Tensor& x, const RecipeValue& value, const std::string& name,
+                                                 bool batch) {
+  value.expect_keys({"type", "epsilon"});
+  const int64_t channels = batch ? x.shape[0] : x.shape.back();
+  if (batch && x.shape.size() == 2) value.fail("sequences take layer_norm");
+  if (batch && initialization_ == Initialization::kDcgan) {
+    std::vector<float> values(static_cast<size_t>(channels));
+    draw_latent(Prior::kNormal, seed_, stream_, drawn_++, values.size(), values.data());
+    for (float& scale : values) scale = 1 + 0.02F * scale;
+    add_tensor(name + ".weight", {channels}, values);
+  } else {
+    constant(name + ".weight", {channels}, 1);
+  }
+  constant(name + ".bias", {channels}, 0);
+  std::vector<std::string> inputs = {x.name, name + ".weight", name + ".bias"};
+  if (batch) {
+    constant(name + ".running_mean", {channels}, 0);
+    constant(name + ".running_var", {channels}, 1);
+    inputs.push_back(name + ".running_mean");
+    inputs.push_back(name + ".running_var");
+  }
+  set_real(node(batch ? "BatchNormalization" : "LayerNormalization", inputs, name), "epsilon",
+           value.number("epsilon", 1e-5, 1e-12, 1));
+  return {name, x.shape};
+}
+
+LayerBuilder::Tensor LayerBuilder::pool(const Tensor& x, const RecipeValue& value, const std::string& type) {
+  value.expect_keys({"type", "kernel", "stride"});
+  if (x.shape.size() != 3) value.fail("needs an image [channels, height, width], has " + to_text(x.shape));
+  const int64_t kernel = value.integer("kernel", 1, 1024);
+  const int64_t stride = value.integer("stride", kernel, 1, 1024);
+  if (kernel > x.shape[1] || kernel > x.shape[2]) value.fail("its kernel is larger than its input " + to_text(x.shape));
+  const std::string name = fresh(type);
+  onnx::NodeProto* result = node(type == "max_pool" ? "MaxPool" : "AveragePool", {x.name}, name);
+  set_integers(result, "kernel_shape", {kernel, kernel});
+  set_integers(result, "strides", {stride, stride});
+  return {name, {x.shape[0], (x.shape[1] - kernel) / stride + 1, (x.shape[2] - kernel) / stride + 1}};
+}
+
+LayerBuilder::Tensor LayerBuilder::layer(const Tensor& x, const RecipeValue& value, const std::string& name) {
+  const std::string type = value.is_text() ? value.text() : value.at("type").text();
+  if (const char* op = simple_function(type)) {
+    if (!value.is_text()) value.expect_keys({"type"});
+    const std::string output = fresh(type);
+    node(op, {x.name}, output);
+    return {output, x.shape};
+  }
+  if (type == "batch_norm" || type == "layer_norm" || type == "flatten" || type == "reverse" || type == "elu" ||
+      type == "leaky_relu") {
+    static const nlohmann::json kEmpty = nlohmann::json::object();
+    const RecipeValue options = value.is_text() ? RecipeValue(kEmpty, value.place()) : value;
+    if (type == "batch_norm" || type == "layer_norm") return normalization(x, options, name, type == "batch_norm");
+    options.expect_keys(type == "elu"          ? std::set<std::string>{"type", "alpha"}
+                        : type == "leaky_relu" ? std::set<std::string>{"type", "slope"}
+                                               : std::set<std::string>{"type"});
+    if (type == "flatten") return reshaped(x, {elements(x.shape)});
+    const std::string output = fresh(type);
+    if (type == "reverse") {
+      if (x.shape.size() != 2) value.fail("needs a sequence [steps, features], has " + to_text(x.shape));
+      node("Slice", {x.name, integers({-1}), integers({INT64_MIN + 1}), integers({1}), integers({-1})}, output);
+    } else {
+      const bool elu = type == "elu";
+      set_real(node(elu ? "Elu" : "LeakyRelu", {x.name}, output), "alpha",
+               elu ? options.number("alpha", 1, 0, 100) : options.number("slope", 0.2, 0, 1));
+    }
+    return {output, x.shape};
+  }
+  if (value.is_text()) {
+    if (type == "linear" || type == "conv" || type == "conv_transpose" || type == "lstm" || type == "gru")
+      value.fail("\"" + type + "\" needs numbers: write it as an object");
+  } else if (type == "linear") {
+    value.expect_keys({"type", "units", "bias"});
+    if (x.shape.size() == 3) value.fail("needs features: put \"flatten\" before it, its input is " + to_text(x.shape));
+    return linear(x, value.integer("units", 1, kMostUnits), value.flag("bias", true), name);
+  } else if (type == "conv" || type == "conv_transpose") {
+    return convolution(x, value, name, type == "conv_transpose");
+  } else if (type == "lstm" || type == "gru") {
+    return recurrent(x, value, name, type == "lstm");
+  } else if (type == "max_pool" || type == "average_pool") {
+    return pool(x, value, type);
+  } else if (type == "dropout") {
+    value.expect_keys({"type", "rate"});
+    const std::string rate = fresh("rate");
+    add_tensor(rate, {}, {static_cast<float>(value.number("rate", 0.5, 0, 0.99))});
+    const std::string output = name;
+    node("Dropout", {x.name, rate}, output);
+    return {output, x.shape};
+  } else if (type == "reshape") {
+    value.expect_keys({"type", "shape"});
+    const std::vector<int64_t> shape = value.extents("shape");
+    if (elements(shape) != elements(x.shape)) value.fail("cannot make " + to_text(shape) + " of " + to_text(x.shape));
+    return reshaped(x, shape);
+  } else if (type == "repeat") {
+    value.expect_keys({"type", "steps"});
+    if (x.shape.size() != 1) value.fail("needs features [n], has " + to_text(x.shape));
+    const int64_t steps = value.integer("steps", 1, 65536);
+    return expanded(reshaped(x, {1, x.shape[0]}), {steps, x.shape[0]});
+  } else if (type == "upsample") {
+    value.expect_keys({"type", "factor"});
+    if (x.shape.size() != 3) value.fail("needs an image [channels, height, width], has " + to_text(x.shape));
+    const int64_t factor = value.integer("factor", 2, 1, 64);
+    const std::string scales = fresh("scales");
+    const auto scale = static_cast<float>(factor);
+    add_tensor(scales, {4}, {1, 1, scale, scale});
+    const std::string output = fresh("upsample");
+    set_text(node("Resize", {x.name, "", scales}, output), "mode", "nearest");
+    set_text(model_.mutable_graph()->mutable_node(model_.graph().node_size() - 1), "coordinate_transformation_mode",
+             "asymmetric");
+    set_text(model_.mutable_graph()->mutable_node(model_.graph().node_size() - 1), "nearest_mode", "floor");
+    return {output, {x.shape[0], x.shape[1] * factor, x.shape[2] * factor}};
+  }
+  value.fail("does not know the layer \"" + type +
+             "\"; it knows linear, conv, conv_transpose, lstm, gru, batch_norm, layer_norm, dropout, relu, leaky_relu, "
+             "elu, tanh, sigmoid, softplus, flatten, reshape, repeat, reverse, upsample, max_pool, average_pool");
+}
+
+LayerBuilder::Tensor LayerBuilder::layers(Tensor x, const RecipeValue& list, const std::string& prefix) {
+  for (size_t i = 0; i < list.size(); ++i) {
+    try {
+      x = layer(x, list[i], prefix + std::to_string(i));
+    } catch (const nlohmann::json::exception& error) {
+      list[i].fail(error.what());
+    }
+  }
+  return x;
+}
+
+LayerBuilder::Tensor LayerBuilder::with_condition(const Tensor& x, const Tensor& condition) {
+  Tensor fitted = condition;
+  size_t axis = x.shape.size() - 1;
+  if (condition.shape.size() == 1 && x.shape.size() == 2) {
+    fitted = expanded(reshaped(condition, {1, condition.shape[0]}), {x.shape[0], condition.shape[0]});
+  } else if (condition.shape.size() == 1 && x.shape.size() == 3) {
+    fitted = expanded(reshaped(condition, {condition.shape[0], 1, 1}), {condition.shape[0], x.shape[1], x.shape[2]});
+    axis = 0;
+  } else if (condition.shape.size() == 2 && x.shape.size() == 1) {
+    fitted = reshaped(condition, {elements(condition.shape)});
+  } else if (condition.shape.size() != x.shape.size() || (x.shape.size() == 2 && condition.shape[0] != x.shape[0])) {
+    throw Error("a condition " + to_text(condition.shape) + " does not fit " + to_text(x.shape));
+  }
+  const std::string name = fresh("condition");
+  set_integer(node("Concat", {x.name, fitted.name}, name), "axis", static_cast<int64_t>(axis) + 1);
+  std::vector<int64_t> shape = x.shape;
+  shape[axis] += fitted.shape[axis];
+  return {name, shape};
+}
+
+}  // namespace figment::converter
