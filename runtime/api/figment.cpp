@@ -191,7 +191,12 @@ fig_status fig_model_program(const fig_model* model, uint32_t index, fig_program
            static_cast<uint32_t>(view->tensor_count()),
            static_cast<uint32_t>(view->op_count()),
            view->fully_int8(),
-           view->updates()};
+           view->updates(),
+           0};
+  const figment::format::ModelView& all = unwrap(model)->view();
+  for (size_t i = 0; i < all.schedule_count(); ++i) {
+    if (std::strcmp(all.schedule(i).program, info->name) == 0) info->level = all.schedule(i).level;
+  }
   return FIG_OK;
 }
 
@@ -293,6 +298,10 @@ fig_status fig_session_placement(const fig_session* session, uint32_t program, u
   }
   *placement = {found.offset, found.bytes, found.first, found.last};
   return FIG_OK;
+}
+
+bool fig_session_has_program(const fig_session* session, uint32_t program) {
+  return session != nullptr && unwrap(session)->instance(program).ok();
 }
 
 fig_status fig_session_kernel(const fig_session* session, uint32_t program, uint32_t op, const char** name) {

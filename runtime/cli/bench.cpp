@@ -90,7 +90,11 @@ void bench(const Arguments& arguments) {
   check(fig_model_get_info(open.model(), &model));
   std::vector<uint32_t> programs;
   if (arguments.program.empty()) {
-    for (uint32_t i = 0; i < model.programs; ++i) programs.push_back(i);
+    for (uint32_t i = 0; i < model.programs; ++i) {
+      fig_program_info program{};
+      check(fig_model_program(open.model(), i, &program));
+      if (program.level == 0) programs.push_back(i);
+    }
   } else {
     programs.push_back(open.find_program(arguments.program));
   }

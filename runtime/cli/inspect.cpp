@@ -38,6 +38,8 @@ Json program_json(const OpenModel& open, uint32_t p) {
   fig_program_info program{};
   check(fig_model_program(open.model(), p, &program));
   Json result = {{"name", program.name}, {"fully_int8", program.fully_int8}, {"trains", program.trains}};
+  if (program.trains) result["level"] = program.level;
+  const bool prepared = fig_session_has_program(open.session(), p);
   for (uint32_t i = 0; i < program.inputs; ++i) {
     fig_port_info port{};
     check(fig_model_input(open.model(), p, i, &port));
@@ -52,7 +54,7 @@ Json program_json(const OpenModel& open, uint32_t p) {
     fig_op_info op{};
     const char* kernel = "";
     check(fig_model_op(open.model(), p, i, &op));
-    check(fig_session_kernel(open.session(), p, i, &kernel));
+    if (prepared) check(fig_session_kernel(open.session(), p, i, &kernel));
     result["ops"].push_back({{"kind", op.kind},
                              {"name", op.name},
                              {"inputs", std::vector<uint32_t>(op.inputs, op.inputs + op.input_count)},
@@ -71,7 +73,7 @@ Json program_json(const OpenModel& open, uint32_t p) {
       entry["zero_point"] = tensor.zero_point;
     }
     fig_placement placement{};
-    if (!tensor.constant && fig_session_placement(open.session(), p, i, &placement) == FIG_OK) {
+    if (prepared && !tensor.constant && fig_session_placement(open.session(), p, i, &placement) == FIG_OK) {
       entry["memory"] = {{"offset", placement.offset},
                          {"bytes", placement.bytes},
                          {"first_step", placement.first},

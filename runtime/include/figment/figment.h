@@ -109,6 +109,7 @@ typedef struct fig_program_info {
   uint32_t ops;
   bool fully_int8; /* outputs are bit-identical on every target for the same inputs */
   bool trains;     /* changes variables: runs in sessions created for training */
+  uint32_t level;  /* of a program that trains: 0 for the fastest way to compute a step, others take less memory */
 } fig_program_info;
 
 FIG_API fig_status fig_model_program(const fig_model* model, uint32_t index, fig_program_info* info);
@@ -226,6 +227,10 @@ typedef struct fig_placement {
 /* FIG_NOT_FOUND for constants. */
 FIG_API fig_status fig_session_placement(const fig_session* session, uint32_t program, uint32_t tensor,
                                          fig_placement* placement);
+
+/* Whether the session can run a program: the one that it was created for, or all that do not train and, of those that
+ * do, the level that its memory limit allows. */
+FIG_API bool fig_session_has_program(const fig_session* session, uint32_t program);
 
 /* The kernel that runs an op. */
 FIG_API fig_status fig_session_kernel(const fig_session* session, uint32_t program, uint32_t op, const char** name);
