@@ -99,6 +99,7 @@ class GanBuilder {
         d_("d", {&discriminator}, options.discriminator_optimizer.value_or(options.optimizer), options, &model_),
         g_("g", {&generator}, options.optimizer, options, &model_) {
     g_.average(options.ema_decay);
+    g_.advance(&discriminator);
     find_ports();
     for (const CodeOptions& code : options.codes) {
       model_.scalars.push_back({"q." + code.name + ".weight", "q." + code.name + ".weight", 0});

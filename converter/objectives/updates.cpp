@@ -155,7 +155,9 @@ void Updates::update_accumulated(Composer* composer) {
     total = total ? build.add(OpKind::kAdd, {*total, norm}) : norm;
   }
   add_number_output(build, name_ + ".gradient_norm", build.add(OpKind::kSqrt, {*total}));
-  for (const Network* network : networks_) {
+  std::vector<const Network*> networks = networks_;
+  networks.insert(networks.end(), advanced_.begin(), advanced_.end());
+  for (const Network* network : networks) {
     for (const Node& node : network->graph.nodes) {
       const bool linear = network->spectral_norm && format::is_linear(node.kind);
       if (linear && network->graph[node.inputs[1]].is_variable())

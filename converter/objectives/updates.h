@@ -17,6 +17,9 @@ class Updates {
   // The trained variables' averages, NAME.ema in the end, follow them; for the generator.
   void average(double decay);
 
+  // Spectral vectors of another network, which the loss is computed with, advance with the step too.
+  void advance(const Network* network) { advanced_.push_back(network); }
+
   // Appends the gradients of `loss`, one number, and the updates.
   void update(Composer* composer, ValueId loss, const std::vector<RunningStatistics>& statistics);
   // For a step in parts: adds the part's gradients to sums, and in the end updates by the sums.
@@ -37,6 +40,7 @@ class Updates {
 
   std::string name_;
   std::vector<const Network*> networks_;
+  std::vector<const Network*> advanced_;
   OptimizerOptions optimizer_;
   double batch_norm_momentum_;
   double clip_weights_;

@@ -244,7 +244,19 @@ fig_status fig_model_latent(const fig_model* model, fig_latent_info* info) {
   const figment::format::ModelView& view = unwrap(model)->view();
   if (!view.has_latent()) return fail(Status::error(StatusCode::kNotFound, "the model names no latent"));
   const figment::format::LatentView latent = view.latent();
-  *info = {latent.program, latent.input, latent.size, static_cast<fig_prior>(latent.prior)};
+  *info = {latent.program, latent.input, latent.size, static_cast<fig_prior>(latent.prior),
+           static_cast<uint32_t>(latent.code_count)};
+  return FIG_OK;
+}
+
+fig_status fig_model_code(const fig_model* model, uint32_t index, fig_code_info* info) {
+  if (model == nullptr || info == nullptr) return null_argument("fig_model_code");
+  const figment::format::ModelView& view = unwrap(model)->view();
+  if (!view.has_latent() || index >= view.latent().code_count) {
+    return fail(Status::error(StatusCode::kNotFound, "no code %u", index));
+  }
+  const figment::format::CodeView code = view.latent().code(index);
+  *info = {code.name, code.start, code.size, static_cast<fig_prior>(code.prior)};
   return FIG_OK;
 }
 
@@ -355,6 +367,25 @@ fig_status fig_train_step(fig_session* session, const fig_batch* batch, fig_metr
   return FIG_OK;
 }
 
+uint64_t fig_session_steps(const fig_session* session) { return session == nullptr ? 0 : unwrap(session)->steps(); }
+
+fig_status fig_model_drawn(const fig_model* model, uint32_t index, fig_drawn_info* info) {
+  if (model == nullptr || info == nullptr) return null_argument("fig_model_drawn");
+  const figment::format::ModelView& view = unwrap(model)->view();
+  size_t left = index;
+  for (size_t i = 0; i < view.schedule_count(); ++i) {
+    const size_t count = view.schedule(i).latent_count;
+    if (left >= count) {
+      left -= count;
+      continue;
+    }
+    const figment::format::LatentView drawn = view.schedule_latent(i, left);
+    *info = {drawn.program, drawn.input, drawn.size};
+    return FIG_OK;
+  }
+  return fail(Status::error(StatusCode::kNotFound, "nothing number %u is drawn", index));
+}
+
 fig_status fig_model_number(const fig_model* model, uint32_t index, const char** name) {
   if (model == nullptr || name == nullptr) return null_argument("fig_model_number");
   const figment::format::ModelView& view = unwrap(model)->view();
@@ -404,6 +435,23 @@ fig_status fig_parameter_get(const fig_session* session, const char* name, float
 fig_status fig_parameter_set(fig_session* session, const char* name, const float* values, size_t elements) {
   if (session == nullptr || name == nullptr || values == nullptr) return null_argument("fig_parameter_set");
   return done(unwrap(session)->set_parameter(name, {values, elements}));
+}
+
+fig_status fig_checkpoint_save(const fig_session* session, const char* folder, const void* bytes, size_t size) {
+  if (session == nullptr || folder == nullptr || (bytes == nullptr && size != 0)) {
+    return null_argument("fig_checkpoint_save");
+  }
+  return done(unwrap(session)->save_checkpoint(folder, {static_cast<const uint8_t*>(bytes), size}));
+}
+
+fig_status fig_checkpoint_load(fig_session* session, const char* folder, void* bytes, size_t capacity, size_t* size) {
+  if (session == nullptr || folder == nullptr || (bytes == nullptr && capacity != 0)) {
+    return null_argument("fig_checkpoint_load");
+  }
+  size_t loaded = 0;
+  const Status status = unwrap(session)->load_checkpoint(folder, {static_cast<uint8_t*>(bytes), capacity}, &loaded);
+  if (status.ok() && size != nullptr) *size = loaded;
+  return done(status);
 }
 
 fig_status fig_session_export(const fig_session* session, const char* path) {

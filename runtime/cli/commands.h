@@ -70,6 +70,7 @@ void add_bench(CLI::App* app, Commands* commands);
 void add_compare(CLI::App* app, Commands* commands);
 void add_generate(CLI::App* app, Commands* commands);
 void add_inspect(CLI::App* app, Commands* commands);
+void add_parameters(CLI::App* app, Commands* commands);
 void add_run(CLI::App* app, Commands* commands);
 void add_train(CLI::App* app, Commands* commands);
 

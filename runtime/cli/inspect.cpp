@@ -164,6 +164,10 @@ void print(const Json& model) {
                     text_of(port["shape"]).c_str());
       }
     }
+    if (program.contains("level") && program["level"].get<int>() > 0) {
+      std::printf("  %zu ops, for train steps in less memory\n", program["ops"].size());
+      continue;
+    }
     std::vector<std::vector<std::string>> rows = {
         {"  step", "op", "name", "output", "offset", "bytes", "alive", "kernel"}};
     int step = 1;

@@ -135,6 +135,7 @@ int run(int argc, char** argv) {
   add_run(&app, &commands);
   add_train(&app, &commands);
   add_inspect(&app, &commands);
+  add_parameters(&app, &commands);
   add_compare(&app, &commands);
   add_bench(&app, &commands);
   CLI11_PARSE(app, argc, argv);

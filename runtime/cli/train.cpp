@@ -2,13 +2,15 @@
 #include <cmath>
 #include <csignal>
 #include <cstdio>
-#include <numeric>
+#include <cstring>
+#include <fstream>
 #include <optional>
-#include <random>
+#include <sstream>
 
 #include "commands.h"
 #include "io/files.h"
 #include "io/terminal.h"
+#include "samples.h"
 
 namespace figment::cli {
 
@@ -16,11 +18,12 @@ namespace {
 
 struct Arguments {
   std::string model;
-  std::string data;
-  std::string input;
+  std::vector<std::string> data;
   std::string output;
   std::string losses;
-  uint64_t steps = 1000;
+  std::string checkpoint;
+  uint64_t checkpoint_every = 500;
+  uint64_t steps = 0;
   SessionArguments session;
 };
 
@@ -28,140 +31,201 @@ volatile std::sig_atomic_t g_stop = 0;
 
 void stop(int /*signal*/) { g_stop = 1; }
 
-// The samples to train on: bytes (IDX) or floats (NPY).
-class Samples {
- public:
-  // `low` and `high` are the values of black and white.
-  Samples(const std::string& path, float low, float high) : low_(low), high_(high) {
-    if (path.ends_with(".npy")) {
-      floats_ = io::read_npy(path);
-    } else {
-      bytes_ = io::read_idx(path);
-    }
-    const std::vector<size_t>& shape = floats_ ? floats_->shape : bytes_->shape;
-    if (shape.empty() || shape[0] == 0) throw Error(path + ": holds no samples");
-    count_ = shape[0];
-    elements_ = (floats_ ? floats_->values.size() : bytes_->values.size()) / count_;
+// A number of the model's metadata, or `fallback`.
+uint64_t metadata_number(const OpenModel& open, const std::string& key, uint64_t fallback) {
+  fig_model_info info{};
+  check(fig_model_get_info(open.model(), &info));
+  for (uint32_t i = 0; i < info.metadata; ++i) {
+    const char* name = "";
+    const char* value = "";
+    check(fig_model_metadata(open.model(), i, &name, &value));
+    if (name == key) return std::strtoull(value, nullptr, 10);
   }
-
-  size_t count() const { return count_; }
-  size_t elements() const { return elements_; }
-
-  void copy(size_t i, float* out) const {
-    if (floats_) {
-      std::copy_n(floats_->values.begin() + static_cast<std::ptrdiff_t>(i * elements_), elements_, out);
-      return;
-    }
-    const float step = (high_ - low_) / 255;
-    for (size_t j = 0; j < elements_; ++j) out[j] = low_ + step * static_cast<float>(bytes_->values[i * elements_ + j]);
-  }
-
- private:
-  std::optional<io::Array> floats_;
-  std::optional<io::ByteArray> bytes_;
-  size_t count_ = 0;
-  size_t elements_ = 0;
-  float low_;
-  float high_;
-};
-
-// The input of the train program that the session does not draw.
-std::string data_input(const OpenModel& open, const std::string& wanted, size_t* elements) {
-  fig_program_info program{};
-  fig_port_info port{};
-  std::vector<std::string> names;
-  const uint32_t index = open.find_program("train.step");
-  check(fig_model_program(open.model(), index, &program));
-  for (uint32_t i = 0; i < program.inputs; ++i) {
-    check(fig_model_input(open.model(), index, i, &port));
-    const std::string name = port.name;
-    fig_latent_info latent{};
-    const bool generated = fig_model_latent(open.model(), &latent) == FIG_OK && name == latent.input;
-    if (wanted.empty() ? generated || name == "noise" : name != wanted) continue;
-    *elements = sample_elements(port.shape);
-    names.push_back(name);
-  }
-  if (names.size() != 1) throw Error("name the input that takes the data with --input");
-  return names[0];
+  return fallback;
 }
 
-// A permutation of the samples for each pass over them, from the seed alone.
-class Shuffle {
- public:
-  Shuffle(size_t count, uint64_t seed) : order_(count), seed_(seed) {}
+bool is_drawn(const OpenModel& open, const std::string& input) {
+  fig_drawn_info drawn{};
+  for (uint32_t i = 0; fig_model_drawn(open.model(), i, &drawn) == FIG_OK; ++i) {
+    if (input == drawn.input) return true;
+  }
+  return false;
+}
 
-  size_t at(uint64_t position) {
-    const uint64_t pass = position / order_.size();
-    if (pass != pass_) {
-      pass_ = pass;
-      std::iota(order_.begin(), order_.end(), size_t{0});
-      std::mt19937_64 random(seed_ * 0x9E3779B97F4A7C15 + pass);
-      // std::shuffle differs between standard libraries.
-      for (size_t i = order_.size(); i > 1; --i) std::swap(order_[i - 1], order_[random() % i]);
+// An input that the data goes to, with its file and one batch of it.
+struct DataInput {
+  std::string name;
+  size_t elements = 0;
+  std::string path;
+  std::optional<Samples> samples;
+  std::vector<float> values;
+};
+
+// The inputs of the train programs that the session does not draw.
+std::vector<DataInput> data_inputs(const OpenModel& open) {
+  fig_model_info info{};
+  check(fig_model_get_info(open.model(), &info));
+  std::vector<DataInput> result;
+  for (uint32_t p = 0; p < info.programs; ++p) {
+    fig_program_info program{};
+    check(fig_model_program(open.model(), p, &program));
+    for (uint32_t i = 0; program.trains && i < program.inputs; ++i) {
+      fig_port_info port{};
+      check(fig_model_input(open.model(), p, i, &port));
+      const bool known =
+          std::any_of(result.begin(), result.end(), [&](const DataInput& input) { return input.name == port.name; });
+      if (!known && !is_drawn(open, port.name)) result.push_back({port.name, sample_elements(port.shape), "", {}, {}});
     }
-    return order_[position % order_.size()];
+  }
+  if (result.empty()) throw Error("the model does not train");
+  return result;
+}
+
+// Reads the files: "FILE" for the one input that no "INPUT=FILE" names.
+void read_data(const Arguments& arguments, const fig_output_info& output, std::vector<DataInput>* inputs) {
+  for (const bool named : {true, false}) {
+    for (const std::string& text : arguments.data) {
+      auto [name, path] = split_assignment(text);
+      if (name.empty() == named) continue;
+      const auto place = std::find_if(inputs->begin(), inputs->end(), [&, &wanted = name](const DataInput& input) {
+        return named ? input.name == wanted : input.path.empty();
+      });
+      if (place == inputs->end()) throw Error("--data " + text + ": there is no input for it");
+      place->path = path;
+    }
+  }
+  for (DataInput& input : *inputs) {
+    if (input.path.empty()) throw Error("the input " + input.name + " needs data: --data " + input.name + "=FILE");
+    input.samples.emplace(input.path, input.name, input.elements, output.range_min, output.range_max);
+    if (input.samples->count() != (*inputs)[0].samples->count()) {
+      throw Error(input.path + " holds " + std::to_string(input.samples->count()) + " samples, " + (*inputs)[0].path +
+                  " " + std::to_string((*inputs)[0].samples->count()));
+    }
+  }
+}
+
+// What the program itself keeps in a checkpoint: the run that it belongs to.
+struct Run {
+  uint64_t batch = 0;
+  uint64_t samples = 0;
+  uint64_t seed = 0;
+};
+
+// Goes on from a checkpoint, if there is one.
+void resume(const OpenModel& open, const Arguments& arguments, const Run& run) {
+  Run found;
+  size_t size = 0;
+  const fig_status status =
+      fig_checkpoint_load(open.session(), arguments.checkpoint.c_str(), &found, sizeof found, &size);
+  if (status == FIG_NOT_FOUND) return;
+  check(status);
+  if (size != sizeof found || found.batch != run.batch || found.samples != run.samples || found.seed != run.seed) {
+    throw Error("the checkpoint in " + arguments.checkpoint + " is of a run with --batch " +
+                std::to_string(found.batch) + " --seed " + std::to_string(found.seed) + " on " +
+                std::to_string(found.samples) + " samples: give the same, or another folder");
+  }
+}
+
+// The losses of all steps as CSV, those of a run before the checkpoint too.
+class Curve {
+ public:
+  Curve(std::string path, uint64_t resumed) : path_(std::move(path)) {
+    if (path_.empty() || resumed == 0) return;
+    std::ifstream file(path_);
+    std::string line;
+    while (std::getline(file, line)) {
+      if (line.rfind("step", 0) != 0 && std::strtoull(line.c_str(), nullptr, 10) > resumed) break;
+      text_ += line + "\n";
+    }
+  }
+
+  void add(const fig_metrics& metrics) {
+    if (text_.empty()) {
+      text_ = "step";
+      for (uint32_t i = 0; i < metrics.count; ++i) text_ += std::string(",") + metrics.values[i].name;
+      text_ += "\n";
+    }
+    text_ += std::to_string(metrics.step);
+    for (uint32_t i = 0; i < metrics.count; ++i)
+      text_ += "," + io::format_number(static_cast<double>(metrics.values[i].value), 4);
+    text_ += "\n";
+  }
+
+  void write() const {
+    if (!path_.empty()) io::write_file(path_, text_);
   }
 
  private:
-  std::vector<size_t> order_;
-  uint64_t seed_;
-  uint64_t pass_ = UINT64_MAX;
+  std::string path_;
+  std::string text_;
 };
+
+std::string to_text(const fig_metrics& metrics) {
+  std::string text;
+  for (uint32_t i = 0; i < metrics.count; ++i) {
+    text += std::string(i > 0 ? ", " : "") + metrics.values[i].name + " " +
+            io::format_number(static_cast<double>(metrics.values[i].value), 4);
+  }
+  return text;
+}
 
 void train(const Arguments& arguments) {
   OpenModel open(arguments.model);
   fig_output_info output{};
+  std::vector<DataInput> inputs = data_inputs(open);
   check(fig_model_generated(open.model(), &output));
-  size_t elements = 0;
-  const std::string input = data_input(open, arguments.input, &elements);
-  const Samples samples(arguments.data, output.range_min, output.range_max);
-  if (samples.elements() != elements) {
-    throw Error(arguments.data + ": a sample has " + std::to_string(samples.elements()) + " values, input " + input +
-                " takes " + std::to_string(elements));
-  }
+  read_data(arguments, output, &inputs);
+  const size_t samples = inputs[0].samples->count();
   fig_session_options options = arguments.session.options();
   options.training = true;
-  if (options.batch == 0) options.batch = 32;
-  if (options.batch > samples.count()) throw Error("the batch is larger than the data");
+  if (options.batch == 0) options.batch = static_cast<uint32_t>(metadata_number(open, "training.batch", 32));
+  if (options.batch > samples)
+    throw Error("the batch is larger than the data: --batch " + std::to_string(samples) + " at most");
+  const uint64_t steps = arguments.steps != 0 ? arguments.steps : metadata_number(open, "training.steps", 1000);
   open.open_session(options);
-  std::vector<float> values(options.batch * elements);
-  Shuffle shuffle(samples.count(), options.seed);
-  const fig_tensor tensor = {input.c_str(), values.data(), values.size()};
-  const fig_batch batch{sizeof(fig_batch), options.batch, &tensor, 1, nullptr, 0};
-  std::string curve;
+  const Run run{options.batch, samples, options.seed};
+  if (!arguments.checkpoint.empty()) resume(open, arguments, run);
+  const uint64_t start = fig_session_steps(open.session());
+  const auto save = [&] {
+    if (!arguments.checkpoint.empty())
+      check(fig_checkpoint_save(open.session(), arguments.checkpoint.c_str(), &run, sizeof run));
+  };
+  std::vector<fig_tensor> tensors;
+  for (DataInput& input : inputs) {
+    input.values.resize(options.batch * input.elements);
+    tensors.push_back({input.name.c_str(), input.values.data(), input.values.size()});
+  }
+  Shuffle shuffle(samples, options.seed);
+  const fig_batch batch{sizeof(fig_batch), options.batch, tensors.data(), tensors.size(), nullptr, 0};
+  Curve curve(arguments.losses, start);
   fig_metrics metrics{};
+  metrics.step = start;
   uint64_t skipped = 0;
   std::signal(SIGINT, stop);
   std::signal(SIGTERM, stop);
-  io::ProgressLine line("training");
-  for (uint64_t step = 0; step < arguments.steps && g_stop == 0; ++step) {
-    for (size_t i = 0; i < options.batch; ++i) {
-      samples.copy(shuffle.at(step * options.batch + i), values.data() + i * elements);
+  {
+    io::ProgressLine line("training");
+    for (uint64_t step = start; step < steps && g_stop == 0; ++step) {
+      for (size_t i = 0; i < options.batch; ++i) {
+        const size_t sample = shuffle.at(step * options.batch + i);
+        for (DataInput& input : inputs) input.samples->copy(sample, input.values.data() + i * input.elements);
+      }
+      check(fig_train_step(open.session(), &batch, &metrics));
+      skipped += metrics.skipped;
+      curve.add(metrics);
+      line.update(static_cast<double>(step + 1 - start) / static_cast<double>(steps - start), to_text(metrics));
+      if (metrics.step % arguments.checkpoint_every == 0 && metrics.step < steps) save();
     }
-    check(fig_train_step(open.session(), &batch, &metrics));
-    skipped += metrics.skipped;
-    std::string row = std::to_string(metrics.step);
-    std::string text;
-    for (uint32_t i = 0; i < metrics.count; ++i) {
-      const std::string number = io::format_number(static_cast<double>(metrics.values[i].value), 4);
-      row += "," + number;
-      text += std::string(i > 0 ? ", " : "") + metrics.values[i].name + " " + number;
-    }
-    if (curve.empty()) {
-      curve = "step";
-      for (uint32_t i = 0; i < metrics.count; ++i) curve += std::string(",") + metrics.values[i].name;
-      curve += "\n";
-    }
-    curve += row + "\n";
-    line.update(static_cast<double>(step + 1) / static_cast<double>(arguments.steps), text);
   }
+  if (metrics.step > start) save();
   if (!arguments.output.empty()) check(fig_session_export(open.session(), arguments.output.c_str()));
-  if (!arguments.losses.empty()) io::write_file(arguments.losses, curve);
-  std::printf("%llu steps", static_cast<unsigned long long>(metrics.step));
-  for (uint32_t i = 0; i < metrics.count; ++i) {
-    std::printf(", %s %.4f", metrics.values[i].name, static_cast<double>(metrics.values[i].value));
+  curve.write();
+  std::printf("%llu steps%s%s\n", static_cast<unsigned long long>(metrics.step), metrics.count > 0 ? ", " : "",
+              to_text(metrics).c_str());
+  if (metrics.step < steps) {
+    std::fprintf(stderr, "figment: stopped before step %llu%s\n", static_cast<unsigned long long>(steps),
+                 arguments.checkpoint.empty() ? "" : "; the same command goes on from here");
   }
-  std::printf("\n");
   if (skipped > 0) {
     std::fprintf(
         stderr,
@@ -176,10 +240,18 @@ void add_train(CLI::App* app, Commands* commands) {
   CLI::App* command = app->add_subcommand("train", "Train a model that was converted with an objective");
   auto arguments = std::make_shared<Arguments>();
   command->add_option("model", arguments->model, ".figment file")->required();
-  command->add_option("--data", arguments->data, "samples: IDX (also gzipped) or .npy")->required();
-  command->add_option("--input", arguments->input, "the input that takes them (default: the one that is not drawn)");
-  command->add_option("--steps", arguments->steps, "train steps")->check(CLI::PositiveNumber)->capture_default_str();
+  command
+      ->add_option("--data", arguments->data,
+                   "samples: IDX (also gzipped) or .npy; with conditions INPUT=FILE for each, labels as class numbers")
+      ->required();
+  command->add_option("--steps", arguments->steps, "train up to this step (default: the recipe's, or 1000)")
+      ->check(CLI::PositiveNumber);
   command->add_option("--seed", arguments->session.seed, "of the order of the data and of what is drawn")
+      ->capture_default_str();
+  command->add_option("--checkpoint", arguments->checkpoint,
+                      "folder to save to and, if it holds a checkpoint, to go on from; also saved when interrupted");
+  command->add_option("--checkpoint-every", arguments->checkpoint_every, "steps between checkpoints")
+      ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--out", arguments->output, "write the trained model to this file, also when interrupted");
   command->add_option("--losses", arguments->losses, "write the losses of all steps to this .csv file");

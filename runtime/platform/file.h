@@ -27,6 +27,16 @@ class MappedFile {
   size_t size_ = 0;
 };
 
+// Makes a folder, whose parent exists, if it is not there. kIo; the message names the path.
+Status make_folder(const char* path);
+
+// What is done to a file that is written.
+enum class FileOperation : uint8_t { kCreate, kWrite, kSync, kRename, kSyncFolder };
+// Called before every such operation of any thread; returning false makes it fail like a broken disk. For tests.
+// nullptr removes it.
+using FileHook = bool (*)(FileOperation operation);
+void set_file_hook(FileHook hook);
+
 // A file that is written beside `path` and takes its place at once when it is complete and on the disk: until then, and
 // after any failure or crash, `path` is as it was.
 class FileReplacement {

@@ -1,3 +1,4 @@
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -19,7 +20,26 @@ Status failed(const char* path, int error) {
   return Status::error(code, "cannot open %s: %s", path, std::strerror(error));
 }
 
+std::atomic<FileHook> g_hook{nullptr};
+
+bool allowed(FileOperation operation) {
+  const FileHook hook = g_hook.load();
+  if (hook == nullptr || hook(operation)) return true;
+  errno = EIO;
+  return false;
+}
+
 }  // namespace
+
+void set_file_hook(FileHook hook) { g_hook = hook; }
+
+Status make_folder(const char* path) {
+  if (::mkdir(path, 0777) == 0) return {};
+  struct stat info{};
+  if (errno == EEXIST && ::stat(path, &info) == 0 && S_ISDIR(info.st_mode)) return {};
+  return Status::error(StatusCode::kIo, "cannot make the folder %s: %s", path,
+                       std::strerror(errno == EEXIST ? ENOTDIR : errno));
+}
 
 Status MappedFile::open(const char* path) {
   const int file = ::open(path, O_RDONLY | O_CLOEXEC);
@@ -60,7 +80,7 @@ Status FileReplacement::begin(const char* path) {
     return Status::error(StatusCode::kInvalidArgument, "the path %.60s... is too long", path);
   }
   std::snprintf(path_, sizeof path_, "%s", path);
-  file_ = ::mkstemp(temporary_);
+  file_ = allowed(FileOperation::kCreate) ? ::mkstemp(temporary_) : -1;
   if (file_ < 0) {
     temporary_[0] = 0;
     return failed("write");
@@ -73,7 +93,8 @@ Status FileReplacement::begin(const char* path) {
 Status FileReplacement::write(uint64_t offset, const void* data, size_t bytes) {
   const auto* from = static_cast<const char*>(data);
   while (bytes > 0) {
-    const ssize_t count = ::pwrite(file_, from, bytes, static_cast<off_t>(offset));
+    const bool may = allowed(FileOperation::kWrite);
+    const ssize_t count = may ? ::pwrite(file_, from, bytes, static_cast<off_t>(offset)) : -1;
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return failed("write");
     from += count;
@@ -84,10 +105,10 @@ Status FileReplacement::write(uint64_t offset, const void* data, size_t bytes) {
 }
 
 Status FileReplacement::commit() {
-  if (::fsync(file_) != 0) return failed("write");
+  if (!allowed(FileOperation::kSync) || ::fsync(file_) != 0) return failed("write");
   const int closed = ::close(file_);
   file_ = -1;
-  if (closed != 0 || ::rename(temporary_, path_) != 0) return failed("write");
+  if (closed != 0 || !allowed(FileOperation::kRename) || ::rename(temporary_, path_) != 0) return failed("write");
   temporary_[0] = 0;
   // The new name is on the disk once its folder is.
   char* slash = std::strrchr(path_, '/');
@@ -95,7 +116,7 @@ Status FileReplacement::commit() {
   if (slash != nullptr) std::snprintf(folder, sizeof folder, "%.*s", static_cast<int>(slash - path_ + 1), path_);
   const int directory = ::open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0) return failed("write");
-  const int synced = ::fsync(directory);
+  const int synced = allowed(FileOperation::kSyncFolder) ? ::fsync(directory) : -1;
   // Some file systems cannot sync folders, and say so by EINVAL.
   const bool good = synced == 0 || errno == EINVAL;
   const Status status = good ? Status() : failed("write");

@@ -103,6 +103,12 @@ class Session {
   // Writes the model's file with the session's variables.
   Status export_model(const char* path) const;
   Status set_parameter(const char* name, std::span<const float> values);
+  // Everything that a later session needs to go on as if there had been no pause, with `caller`'s own bytes, in the
+  // older of two files in the folder, which is made if it is not there.
+  Status save_checkpoint(const char* folder, std::span<const uint8_t> caller) const;
+  // The newest whole checkpoint of the folder: parameters, optimiser, statistics, steps and seed. kNotFound, kBadFile;
+  // then nothing has changed.
+  Status load_checkpoint(const char* folder, std::span<uint8_t> caller, size_t* caller_bytes);
 
   // The instance of program `i` of the model; kNotFound if the session was created for another program.
   Result<const ProgramInstance*> instance(size_t i) const;
@@ -141,6 +147,7 @@ class Session {
 #endif
   // Runs a schedule entry's program on samples [first, first + count) of the batch.
   Status train_program(size_t entry, const TrainBatch& batch, size_t first, size_t count, TrainMetrics* metrics);
+  uint64_t checkpoint_bytes() const;  // of the variables
   Result<float*> find_parameter(const char* name, size_t elements, format::ParameterView* parameter) const;
 
   bool training_ = false;

@@ -145,18 +145,30 @@ typedef struct fig_op_info {
 
 FIG_API fig_status fig_model_op(const fig_model* model, uint32_t program, uint32_t index, fig_op_info* info);
 
-typedef enum fig_prior { FIG_PRIOR_NORMAL = 0, FIG_PRIOR_UNIFORM = 1 } fig_prior;
+typedef enum fig_prior { FIG_PRIOR_NORMAL = 0, FIG_PRIOR_UNIFORM = 1, FIG_PRIOR_CATEGORICAL = 2 } fig_prior;
 
 /* What generation draws. */
 typedef struct fig_latent_info {
   const char* program;
   const char* input;
-  size_t size;
-  fig_prior prior; /* N(0, 1), or uniform on [-1, 1) */
+  size_t size;     /* its codes included */
+  fig_prior prior; /* N(0, 1), or uniform on [-1, 1); of the values before the codes */
+  uint32_t codes;  /* read with fig_model_code */
 } fig_latent_info;
 
 /* FIG_NOT_FOUND if the model does not generate from a latent. */
 FIG_API fig_status fig_model_latent(const fig_model* model, fig_latent_info* info);
+
+/* Values of the latent with a meaning of their own, as InfoGAN learns them. */
+typedef struct fig_code_info {
+  const char* name;
+  size_t start; /* among the latent's values */
+  size_t size;
+  fig_prior prior; /* categorical: one value is 1, the others 0 */
+} fig_code_info;
+
+/* FIG_NOT_FOUND behind the last. */
+FIG_API fig_status fig_model_code(const fig_model* model, uint32_t index, fig_code_info* info);
 
 /* How the generated output is to be read. */
 typedef struct fig_output_info {
@@ -269,7 +281,7 @@ FIG_API fig_status fig_run(fig_session* session, const char* program, size_t cou
 /* One batch. All memory is the caller's and only read. */
 typedef struct fig_batch {
   size_t struct_size;
-  size_t count;             /* samples: the session's batch */
+  size_t count;             /* samples: at most the session's batch */
   const fig_tensor* inputs; /* the data that the train programs read, by name, each for `count` samples */
   size_t input_count;
   const fig_tensor* latents; /* to use instead of drawing, by name; those that are not given are drawn */
@@ -295,6 +307,19 @@ typedef struct fig_metrics {
  * Latents are drawn from the session's seed and the step. The session must have been created for training. */
 FIG_API fig_status fig_train_step(fig_session* session, const fig_batch* batch, fig_metrics* metrics);
 
+/* Steps done, those before a checkpoint included. */
+FIG_API uint64_t fig_session_steps(const fig_session* session);
+
+/* What a session draws by itself in a train step, unless the batch has it among its latents. */
+typedef struct fig_drawn_info {
+  const char* program;
+  const char* input;
+  size_t size; /* values a sample */
+} fig_drawn_info;
+
+/* FIG_NOT_FOUND behind the last. All other inputs of the train programs come with the batch. */
+FIG_API fig_status fig_model_drawn(const fig_model* model, uint32_t index, fig_drawn_info* info);
+
 /* The names of the numbers that can be read and set between steps ("d.learning_rate"), FIG_NOT_FOUND behind the last.
  */
 FIG_API fig_status fig_model_number(const fig_model* model, uint32_t index, const char** name);
@@ -316,6 +341,19 @@ FIG_API fig_status fig_model_parameter(const fig_model* model, uint32_t index, f
 /* Reads or changes a training session's parameter: `elements` values in the exporter's layout. */
 FIG_API fig_status fig_parameter_get(const fig_session* session, const char* name, float* values, size_t elements);
 FIG_API fig_status fig_parameter_set(fig_session* session, const char* name, const float* values, size_t elements);
+
+/* Saves all that a later session needs to go on as if there had been no pause: parameters, the optimiser, statistics,
+ * averages, the step and the seed, and `size` bytes of the caller's own (NULL with 0). `folder`, which is made if its
+ * parent is there, holds two files of which the older is replaced, so that a crash, a power cut or a full disk at any
+ * moment leaves the checkpoint before or the new one. FIG_IO_ERROR leaves the one before. */
+FIG_API fig_status fig_checkpoint_save(const fig_session* session, const char* folder, const void* bytes, size_t size);
+
+/* Loads the newest checkpoint of `folder` that is whole; the session's seed becomes its. The caller's own bytes go to
+ * `bytes`, which has room for `capacity`, and their number to `size`; both may be NULL where there are none. The model
+ * may be another file, of the same networks and optimisers. FIG_NOT_FOUND: there is none; FIG_BAD_FILE: none is whole;
+ * FIG_INVALID_ARGUMENT: it is of another model, or the buffer is too small. Then nothing has changed. */
+FIG_API fig_status fig_checkpoint_load(fig_session* session, const char* folder, void* bytes, size_t capacity,
+                                       size_t* size);
 
 /* Writes the model's file with the session's parameters and statistics to `path`, whole or not at all: a model for
  * inference, and to train on from (the optimiser starts anew). FIG_IO_ERROR leaves what was at `path`. */

@@ -1,0 +1,87 @@
+#include <cstdio>
+#include <filesystem>
+
+#include "commands.h"
+#include "io/files.h"
+
+namespace figment::cli {
+
+namespace {
+
+struct Arguments {
+  std::string model;
+  std::string checkpoint;
+  std::string output;
+  std::string load;
+  std::string save;
+};
+
+io::Array shaped(const fig_parameter_info& info) {
+  io::Array array;
+  size_t elements = 1;
+  for (uint32_t i = 0; i < info.shape.rank; ++i) {
+    array.shape.push_back(info.shape.extents[i]);
+    elements *= info.shape.extents[i];
+  }
+  array.values.resize(elements);
+  return array;
+}
+
+void parameters(const Arguments& arguments) {
+  OpenModel open(arguments.model);
+  const bool trains = open.trains();
+  if (!trains && (!arguments.checkpoint.empty() || !arguments.load.empty())) {
+    throw Error(arguments.model + " does not train: its parameters are fixed");
+  }
+  fig_session_options options{};
+  options.struct_size = sizeof options;
+  options.training = trains;
+  open.open_session(options);
+  if (!arguments.checkpoint.empty()) {
+    // The caller's own bytes are of no interest.
+    std::vector<uint8_t> ignored(1 << 16);
+    check(fig_checkpoint_load(open.session(), arguments.checkpoint.c_str(), ignored.data(), ignored.size(), nullptr));
+  }
+  fig_parameter_info info{};
+  size_t loaded = 0;
+  for (uint32_t i = 0; !arguments.load.empty() && fig_model_parameter(open.model(), i, &info) == FIG_OK; ++i) {
+    const std::string path = arguments.load + "/" + info.name + ".npy";
+    if (!std::filesystem::exists(path)) continue;
+    const io::Array expected = shaped(info);
+    const io::Array array = io::read_npy(path);
+    if (array.shape != expected.shape) throw Error(path + ": does not have the shape of parameter " + info.name);
+    check(fig_parameter_set(open.session(), info.name, array.values.data(), array.values.size()));
+    ++loaded;
+  }
+  if (!arguments.load.empty() && loaded == 0) throw Error(arguments.load + ": has no file NAME.npy of a parameter");
+  if (!arguments.load.empty()) std::printf("%zu parameters loaded\n", loaded);
+  size_t written = 0;
+  if (!arguments.output.empty()) std::filesystem::create_directories(arguments.output);
+  for (uint32_t i = 0; !arguments.output.empty() && fig_model_parameter(open.model(), i, &info) == FIG_OK; ++i) {
+    io::Array array = shaped(info);
+    check(fig_parameter_get(open.session(), info.name, array.values.data(), array.values.size()));
+    io::write_file(arguments.output + "/" + info.name + ".npy", io::format_npy(array));
+    ++written;
+  }
+  if (!arguments.output.empty()) std::printf("%zu parameters written to %s\n", written, arguments.output.c_str());
+  if (!arguments.save.empty()) check(fig_session_export(open.session(), arguments.save.c_str()));
+}
+
+}  // namespace
+
+void add_parameters(CLI::App* app, Commands* commands) {
+  CLI::App* command = app->add_subcommand(
+      "parameters", "Write parameters and the optimiser's state as .npy files, in the exporter's layout, or load them");
+  auto arguments = std::make_shared<Arguments>();
+  command->add_option("model", arguments->model, ".figment file")->required();
+  command->add_option("--checkpoint", arguments->checkpoint, "take them from this checkpoint of the model");
+  command->add_option("-o,--output", arguments->output, "folder to write NAME.npy to, one for each");
+  CLI::Option* load = command->add_option("--load", arguments->load, "folder to take those NAME.npy from that it has");
+  command->add_option("--out", arguments->save, "write the model with the loaded values to this file")->needs(load);
+  (*commands)[command] = [arguments] {
+    if (arguments->output.empty() && arguments->load.empty()) throw Error("give -o FOLDER to write, or --load FOLDER");
+    parameters(*arguments);
+  };
+}
+
+}  // namespace figment::cli

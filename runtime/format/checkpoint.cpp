@@ -1,0 +1,109 @@
+#include "format/checkpoint.h"
+
+#include <cstring>
+
+#include "core/checked.h"
+
+namespace figment::format {
+
+namespace {
+
+constexpr std::array<uint8_t, 8> kMagic = {'F', 'I', 'G', 'C', 'K', 'P', 'T', '1'};
+constexpr std::array<uint8_t, 8> kCommit = {'F', 'I', 'G', 'C', 'D', 'O', 'N', 'E'};
+constexpr size_t kHeaderCrc = 56;
+constexpr size_t kTrailerCrc = 24;
+
+// Little-endian on every machine.
+void put(uint8_t* out, uint64_t value, size_t bytes) {
+  for (size_t i = 0; i < bytes; ++i) out[i] = static_cast<uint8_t>(value >> (8 * i));
+}
+uint64_t get(const uint8_t* in, size_t bytes) {
+  uint64_t value = 0;
+  for (size_t i = 0; i < bytes; ++i) value |= uint64_t{in[i]} << (8 * i);
+  return value;
+}
+
+constexpr std::array<std::array<uint32_t, 256>, 4> make_tables() {
+  std::array<std::array<uint32_t, 256>, 4> tables{};
+  for (uint32_t i = 0; i < 256; ++i) {
+    uint32_t value = i;
+    for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ ((value & 1) != 0 ? 0xEDB88320U : 0U);
+    tables[0][i] = value;
+  }
+  for (uint32_t i = 0; i < 256; ++i) {
+    for (size_t t = 1; t < 4; ++t) tables[t][i] = (tables[t - 1][i] >> 8) ^ tables[0][tables[t - 1][i] & 0xFF];
+  }
+  return tables;
+}
+
+// Four bytes at a time (Kounavis and Berry 2005, "slicing").
+constexpr std::array<std::array<uint32_t, 256>, 4> kTables = make_tables();
+
+}  // namespace
+
+uint32_t crc32(uint32_t crc, const void* data, size_t size) {
+  const auto* bytes = static_cast<const uint8_t*>(data);
+  crc = ~crc;
+  for (; size >= 4; size -= 4, bytes += 4) {
+    crc ^= static_cast<uint32_t>(get(bytes, 4));
+    crc =
+        kTables[3][crc & 0xFF] ^ kTables[2][(crc >> 8) & 0xFF] ^ kTables[1][(crc >> 16) & 0xFF] ^ kTables[0][crc >> 24];
+  }
+  for (; size > 0; --size) crc = (crc >> 8) ^ kTables[0][(crc ^ *bytes++) & 0xFF];
+  return ~crc;
+}
+
+CheckpointHeaderBytes encode(const CheckpointHeader& header) {
+  CheckpointHeaderBytes out{};
+  std::memcpy(out.data(), kMagic.data(), kMagic.size());
+  const uint64_t fields[] = {header.layout, header.generation,     header.steps,
+                             header.seed,   header.variable_bytes, header.caller_bytes};
+  for (size_t i = 0; i < 6; ++i) put(out.data() + 8 + 8 * i, fields[i], 8);
+  put(out.data() + kHeaderCrc, crc32(0, out.data(), kHeaderCrc), 4);
+  return out;
+}
+
+CheckpointTrailerBytes encode_trailer(const CheckpointHeader& header, uint32_t crc) {
+  CheckpointTrailerBytes out{};
+  std::memcpy(out.data(), kCommit.data(), kCommit.size());
+  put(out.data() + 8, header.generation, 8);
+  put(out.data() + 16, crc, 4);
+  put(out.data() + kTrailerCrc, crc32(0, out.data(), kTrailerCrc), 4);
+  return out;
+}
+
+bool decode_checkpoint(const uint8_t* data, size_t size, CheckpointHeader* header, uint32_t* crc) {
+  if (size < kCheckpointHeaderBytes + kCheckpointTrailerBytes) return false;
+  if (std::memcmp(data, kMagic.data(), kMagic.size()) != 0) return false;
+  if (get(data + kHeaderCrc, 4) != crc32(0, data, kHeaderCrc)) return false;
+  uint64_t* fields[] = {&header->layout, &header->generation,     &header->steps,
+                        &header->seed,   &header->variable_bytes, &header->caller_bytes};
+  for (size_t i = 0; i < 6; ++i) *fields[i] = get(data + 8 + 8 * i, 8);
+  const CheckedSize total =
+      CheckedSize(header->variable_bytes) + header->caller_bytes + kCheckpointHeaderBytes + kCheckpointTrailerBytes;
+  if (!total.valid() || total.value() != size) return false;
+  const uint8_t* trailer = data + size - kCheckpointTrailerBytes;
+  if (std::memcmp(trailer, kCommit.data(), kCommit.size()) != 0) return false;
+  if (get(trailer + kTrailerCrc, 4) != crc32(0, trailer, kTrailerCrc)) return false;
+  *crc = static_cast<uint32_t>(get(trailer + 16, 4));
+  return get(trailer + 8, 8) == header->generation;
+}
+
+// FNV-1a.
+uint64_t layout_hash(const ModelView& model) {
+  uint64_t hash = 0xCBF29CE484222325;
+  const auto add = [&hash](uint64_t value, size_t bytes) {
+    for (size_t i = 0; i < bytes; ++i) hash = (hash ^ ((value >> (8 * i)) & 0xFF)) * 0x100000001B3;
+  };
+  for (size_t i = 0; i < model.constant_count(); ++i) {
+    const ConstantView constant = model.constant(i);
+    if (!constant.variable || constant.transient) continue;
+    for (const char* c = constant.name; *c != 0; ++c) add(static_cast<uint8_t>(*c), 1);
+    add(0, 1);
+    for (const Dimension& dimension : constant.shape) add(dimension.extent, 4);
+    add(0, 4);
+  }
+  return hash;
+}
+
+}  // namespace figment::format
