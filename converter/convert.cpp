@@ -6,8 +6,11 @@
 #include <limits>
 #include <sstream>
 
+#include "import/import_figment.h"
 #include "import/import_onnx.h"
+#include "io/files.h"
 #include "ir/runner.h"
+#include "passes/fold.h"
 #include "passes/layout.h"
 #include "passes/simplify.h"
 #include "write/write_model.h"
@@ -147,13 +150,25 @@ void describe_ops(const std::vector<uint8_t>& file, bool training, ConvertReport
 
 }  // namespace
 
-std::vector<std::string> optimize(Graph* graph) {
-  std::vector<std::string> notes = assign_layouts(graph);
-  remove_dead(graph);
+namespace {
+
+// Folding and fusing, of a program in our layouts.
+std::vector<std::string> simplify(Graph* graph) {
+  std::vector<std::string> notes = fold_constants(graph);
   for (std::vector<std::string> more : {fold_affine(graph), fuse_clamps(graph)}) {
     notes.insert(notes.end(), more.begin(), more.end());
   }
   remove_dead(graph);
+  return notes;
+}
+
+}  // namespace
+
+std::vector<std::string> optimize(Graph* graph) {
+  std::vector<std::string> notes = assign_layouts(graph);
+  remove_dead(graph);
+  const std::vector<std::string> more = simplify(graph);
+  notes.insert(notes.end(), more.begin(), more.end());
   return notes;
 }
 
@@ -207,8 +222,64 @@ Converted convert_training(ConvertOptions options) {
 
 }  // namespace
 
+namespace {
+
+// Quantises, if asked for, writes and describes a model whose programs only run.
+Converted finish(const ConvertOptions& options, ModelDefinition model, Converted result, const Progress& progress) {
+  ConvertReport& report = result.report;
+  if (options.int8) {
+    const auto count = static_cast<double>(model.programs.size());
+    for (size_t i = 0; i < model.programs.size(); ++i) {
+      const Progress part = [&](double fraction) {
+        if (progress) progress((static_cast<double>(i) + fraction) / count);
+      };
+      report.programs[i].int8 = quantize_program(options, model, &model.programs[i], part);
+      remove_dead(&model.programs[i]);
+    }
+  }
+  result.file = write_model(model);
+  report.file_bytes = result.file.size();
+  describe_ops(result.file, false, &report);
+  return result;
+}
+
+// A model of ours for inference: what generates, and with calibration data the others.
+Converted convert_model(const ConvertOptions& options, const Progress& progress) {
+  std::vector<uint8_t> file = io::read_file(options.model);
+  Converted result;
+  result.report.source_bytes = file.size();
+  if (!options.checkpoint.empty()) file = with_checkpoint(file, options.checkpoint);
+  ModelDefinition model = import_figment(file, options.model);
+  if (!options.name.empty()) model.name = options.name;
+  if (options.int8) {
+    // Programs that int8 has no examples for are left out, and the report says so.
+    std::erase_if(model.programs, [&](const Graph& graph) {
+      const bool generates = model.latent && model.latent->program == graph.name;
+      const bool all = std::all_of(graph.inputs.begin(), graph.inputs.end(), [&](const PortDefinition& port) {
+        return (generates && port.name == model.latent->input) || options.calibration_data.contains(port.name);
+      });
+      if (!all && !generates) {
+        result.report.notes.push_back("program " + graph.name + " is left out: int8 needs examples of its inputs, " +
+                                      "--calibration-data " + graph.inputs[0].name + "=x.npy");
+      }
+      return !all && !generates;
+    });
+  }
+  for (Graph& graph : model.programs) {
+    ProgramReport program;
+    program.name = graph.name;
+    lower_batch_norms(&graph);
+    program.notes = simplify(&graph);
+    result.report.programs.push_back(std::move(program));
+  }
+  return finish(options, std::move(model), std::move(result), progress);
+}
+
+}  // namespace
+
 Converted convert(const ConvertOptions& options, const Progress& progress) {
   if (options.objective != Objective::kNone || !options.recipe.empty()) return convert_training(options);
+  if (!options.model.empty()) return convert_model(options, progress);
   if (options.sources.empty()) throw Error("no model given");
   ModelDefinition model;
   model.name = options.name;
@@ -242,20 +313,7 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
   }
   if (!options.latent.empty() && !latent_found)
     throw Error("--latent " + options.latent + ": no model has an input of that name");
-  if (options.int8) {
-    const auto count = static_cast<double>(model.programs.size());
-    for (size_t i = 0; i < model.programs.size(); ++i) {
-      const Progress part = [&](double fraction) {
-        if (progress) progress((static_cast<double>(i) + fraction) / count);
-      };
-      report.programs[i].int8 = quantize_program(options, model, &model.programs[i], part);
-      remove_dead(&model.programs[i]);
-    }
-  }
-  result.file = write_model(model);
-  report.file_bytes = result.file.size();
-  describe_ops(result.file, false, &report);
-  return result;
+  return finish(options, std::move(model), std::move(result), progress);
 }
 
 }  // namespace figment::converter

@@ -60,6 +60,7 @@ struct ProgramReport {
 
 struct ConvertReport {
   std::vector<ProgramReport> programs;
+  std::vector<std::string> notes;  // of the whole model
   uint64_t source_bytes = 0;
   uint64_t file_bytes = 0;
 };

@@ -41,6 +41,7 @@ std::string to_text(const ConvertReport& report) {
     out << io::format_table(rows);
     if (program.int8) append_int8(*program.int8, &out);
   }
+  for (const std::string& note : report.notes) out << note << "\n";
   out << "size: " << io::format_bytes(static_cast<double>(report.source_bytes)) << " before, "
       << io::format_bytes(static_cast<double>(report.file_bytes)) << " after\n";
   return out.str();

@@ -250,7 +250,7 @@ void OnnxImporter::bind_initializers(const onnx::GraphProto& graph) {
     if (!fresh) throw Error("initializer " + tensor.name() + " is defined twice");
     if (const ValueId* id = std::get_if<ValueId>(&entry->second)) {
       const std::vector<uint32_t> shape = extents_of(graph_[*id].shape);
-      Origin origin{tensor.name(), shape, shape, {}, false, {}};
+      Origin origin{tensor.name(), shape, shape, {}, false, false, {}};
       for (size_t i = 0; i < shape.size(); ++i) origin.permutation.push_back(static_cast<uint8_t>(i));
       graph_[*id].constant->origin = std::move(origin);
     }

@@ -153,6 +153,7 @@ void trainable_batch_norm(const OnnxNode& node, const std::vector<std::vector<fl
              {2, channels},
              {0, 1},
              false,
+             false,
              {node.graph[node.constant(3, "mean")].name, node.graph[node.constant(4, "variance")].name}};
   Permutation last = {0};
   Permutation back = {0, rank - 1};

@@ -34,6 +34,7 @@ struct Origin {
   std::vector<uint32_t> split;
   std::vector<uint8_t> permutation;
   bool folded = false;
+  bool derived = false;            // an average, a sum of gradients or an optimiser's state of another parameter
   std::vector<std::string> parts;  // if not empty, dimension 0 is equal parts that are parameters of these names
 };
 

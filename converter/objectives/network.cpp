@@ -71,7 +71,7 @@ void make_variable(Network* network, const Parameter& parameter) {
     for (std::string& part : origin->parts) part = network->name + "." + part;
   } else {
     const std::vector<uint32_t> shape = extents_of(value.shape);
-    origin = Origin{value.name, shape, shape, {}, false, {}};
+    origin = Origin{value.name, shape, shape, {}, false, false, {}};
     for (size_t i = 0; i < shape.size(); ++i) origin->permutation.push_back(static_cast<uint8_t>(i));
   }
   if (parameter.gradient) network->trained.push_back(value.name);
@@ -188,6 +188,7 @@ ValueId Composer::copy_constant(const Value& value, const std::string& suffix) {
   copy.name += suffix;
   if (!suffix.empty()) {
     copy.constant->origin->name += suffix;
+    copy.constant->origin->derived = true;
     for (std::string& part : copy.constant->origin->parts) part += suffix;
   }
   const ValueId id = program_.add_value(copy);

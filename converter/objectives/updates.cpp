@@ -24,6 +24,19 @@ void add_update(Composer* composer, OpKind kind, std::vector<ValueId> inputs, fl
   program.nodes.push_back(std::move(node));
 }
 
+// A variable that belongs to a parameter, of its shape and layout: zeros if `values` is empty.
+ValueId add_derived(Composer* composer, ValueId parameter, const std::string& suffix, const std::vector<float>& values,
+                    bool transient = false) {
+  const Value of = composer->program()[parameter];
+  const ValueId id = composer->add_variable(of.name + suffix, extents_of(of.shape), values, transient);
+  std::optional<Origin>& origin = composer->program()[id].constant->origin;
+  origin = of.constant->origin;
+  origin->derived = true;
+  origin->name += suffix;
+  for (std::string& part : origin->parts) part += suffix;
+  return id;
+}
+
 std::vector<float> values_of(const Value& value) { return {value.f32().begin(), value.f32().end()}; }
 
 }  // namespace
@@ -137,8 +150,7 @@ void Updates::accumulate(Composer* composer, ValueId loss) {
   model_->part_weight = kPartWeight;
   for (const auto& [network, variable] : trained()) {
     const ValueId id = composer->variable(*network, variable);
-    const ValueId sum =
-        composer->add_variable(variable + ".gradient", extents_of(composer->program()[id].shape), {}, true);
+    const ValueId sum = add_derived(composer, id, ".gradient", {}, true);
     add_update(composer, OpKind::kAccumulateUpdate, {sum, found.at(id), weight});
   }
   composer->take_spectral_vectors();
@@ -150,7 +162,7 @@ void Updates::update_accumulated(Composer* composer) {
   std::optional<ValueId> total;
   for (const auto& [network, variable] : trained()) {
     const ValueId id = composer->variable(*network, variable);
-    sums[id] = composer->add_variable(variable + ".gradient", extents_of(composer->program()[id].shape), {}, true);
+    sums[id] = add_derived(composer, id, ".gradient", {}, true);
     const ValueId norm = build.add(OpKind::kSquaredNorm, {sums[id]});
     total = total ? build.add(OpKind::kAdd, {*total, norm}) : norm;
   }
@@ -169,7 +181,6 @@ void Updates::update_accumulated(Composer* composer) {
 }
 
 void Updates::apply(Composer* composer, Gradients gradients, const std::vector<RunningStatistics>& statistics) {
-  Graph& program = composer->program();
   const ValueId numbers = hyper(composer);
   gradients = clipped(composer, std::move(gradients));
   const bool adam = optimizer_.optimizer == Optimizer::kAdam;
@@ -178,10 +189,9 @@ void Updates::apply(Composer* composer, Gradients gradients, const std::vector<R
   for (const auto& [network, variable] : trained()) {
     const ValueId id = composer->variable(*network, variable);
     std::vector<ValueId> inputs = {id, gradients.at(id)};
-    const std::vector<uint32_t> shape = extents_of(program[id].shape);
     for (const char* state :
          adam ? std::vector<const char*>{".adam_m", ".adam_v"} : std::vector<const char*>{".velocity"})
-      inputs.push_back(composer->add_variable(variable + state, shape, {}));
+      inputs.push_back(add_derived(composer, id, state, {}));
     inputs.push_back(numbers);
     operands.push_back(std::move(inputs));
   }
@@ -202,7 +212,7 @@ void Updates::apply(Composer* composer, Gradients gradients, const std::vector<R
     for (const Value& value : network->graph.values) {
       if (!value.is_variable()) continue;
       const ValueId id = composer->variable(*network, value.name);
-      const ValueId averaged = composer->add_variable(value.name + suffix(), extents_of(value.shape), values_of(value));
+      const ValueId averaged = add_derived(composer, id, suffix(), values_of(value));
       add_update(composer, OpKind::kAverageUpdate, {averaged, id, decay});
     }
   }

@@ -98,6 +98,8 @@ std::vector<std::string> fold_affine(Graph* graph) {
       if (linear->kind != OpKind::kFullyConnected) linear = nullptr;
     }
     if (linear == nullptr || !format::is_linear(linear->kind) || linear->attributes.clamps() ||
+        !(*graph)[linear->inputs[1]].is_constant() ||
+        (linear->inputs.size() == 3 && !(*graph)[linear->inputs[2]].is_constant()) ||
         (*graph)[linear->inputs[1]].shape[0].extent % channels != 0) {
       skip();
       continue;

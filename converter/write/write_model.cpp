@@ -132,9 +132,9 @@ class Writer {
   void parameters(const Origin& origin, uint32_t constant) {
     const auto add = [&](const std::string& name, const std::vector<uint32_t>& shape,
                          const std::vector<uint32_t>& split, const std::vector<uint8_t>& permutation, uint32_t offset) {
-      parameters_.push_back(schema::CreateParameter(builder_, builder_.CreateString(name), constant,
-                                                    builder_.CreateVector(shape), builder_.CreateVector(split),
-                                                    builder_.CreateVector(permutation), origin.folded, offset));
+      parameters_.push_back(schema::CreateParameter(
+          builder_, builder_.CreateString(name), constant, builder_.CreateVector(shape), builder_.CreateVector(split),
+          builder_.CreateVector(permutation), origin.folded, offset, origin.derived));
     };
     if (origin.parts.empty()) return add(origin.name, origin.shape, origin.split, origin.permutation, 0);
     const std::vector<uint32_t> part(origin.shape.begin() + 1, origin.shape.end());

@@ -162,9 +162,7 @@ fig_status fig_model_get_info(const fig_model* model, fig_model_info* info) {
   info->schema_version = figment::format::kSchemaVersion;
   info->file_bytes = unwrap(model)->file_bytes();
   for (size_t i = 0; i < view.parameter_count(); ++i) {
-    uint64_t elements = 1;
-    for (uint32_t extent : view.parameter(i).shape) elements *= extent;
-    info->parameter_elements += elements;
+    if (!view.parameter(i).derived) info->parameter_elements += view.parameter(i).elements();
   }
   info->programs = static_cast<uint32_t>(view.program_count());
   info->constants = static_cast<uint32_t>(view.constant_count());
@@ -419,6 +417,7 @@ fig_status fig_model_parameter(const fig_model* model, uint32_t index, fig_param
   const figment::format::ParameterView parameter = view.parameter(index);
   *info = {};
   info->name = parameter.name;
+  info->derived = parameter.derived;
   info->shape.rank = static_cast<uint32_t>(parameter.shape.rank());
   for (size_t i = 0; i < parameter.shape.rank(); ++i) info->shape.extents[i] = parameter.shape[i];
   for (size_t i = 0; i < view.trained_count(); ++i) {

@@ -59,7 +59,9 @@ void parameters(const Arguments& arguments) {
   if (!arguments.output.empty()) std::filesystem::create_directories(arguments.output);
   for (uint32_t i = 0; !arguments.output.empty() && fig_model_parameter(open.model(), i, &info) == FIG_OK; ++i) {
     io::Array array = shaped(info);
-    check(fig_parameter_get(open.session(), info.name, array.values.data(), array.values.size()));
+    const fig_status status = fig_parameter_get(open.session(), info.name, array.values.data(), array.values.size());
+    if (status == FIG_NOT_FOUND) continue;
+    check(status);
     io::write_file(arguments.output + "/" + info.name + ".npy", io::format_npy(array));
     ++written;
   }

@@ -194,7 +194,7 @@ size_t ModelView::parameter_count() const { return length(model_->parameters());
 ParameterView ModelView::parameter(size_t i) const {
   const schema::Parameter* parameter = model_->parameters()->Get(static_cast<uint32_t>(i));
   return {text(parameter->name()),        parameter->constant(), list(parameter->shape()), list(parameter->split()),
-          list(parameter->permutation()), parameter->folded(),   parameter->offset()};
+          list(parameter->permutation()), parameter->folded(),   parameter->offset(),      parameter->derived()};
 }
 
 size_t ModelView::program_count() const { return length(model_->programs()); }

@@ -42,6 +42,7 @@ struct ParameterView {
   Permutation permutation;
   bool folded;
   uint32_t offset;  // of its first element in the constant
+  bool derived;
 
   size_t elements() const {
     size_t count = 1;

@@ -53,6 +53,24 @@ ConvertOptions conv_vae() {
   return options;
 }
 
+// Like the dense one, with Adam at another rate.
+ConvertOptions other_gan(const std::string& name, double learning_rate, double label_smoothing) {
+  ConvertOptions options;
+  options.name = name;
+  options.objective = Objective::kGan;
+  for (const char* role : {"generator", "discriminator"})
+    options.networks[role] = (kFolder / name / (std::string(role) + ".onnx")).string();
+  options.train.optimizer.learning_rate = learning_rate;
+  options.train.label_smoothing = label_smoothing;
+  return options;
+}
+
+ConvertOptions info_gan(const std::string& name) {
+  ConvertOptions options = other_gan(name, 1e-3, 0);
+  options.train.codes = {{"category", 3, figment::Prior::kCategorical, 1}, {"style", 2, figment::Prior::kUniform, 0.5}};
+  return options;
+}
+
 // A tensor recorded for all steps, [steps, batch, ...], and one step's part of it.
 struct Recorded {
   Recorded(const std::string& model, const std::string& tensor)
@@ -69,6 +87,33 @@ struct Recorded {
   figment::io::Array array;
 };
 
+// The gradient that a first step saw, in the exporter's layout: from the optimiser's state after it.
+std::vector<float> first_gradient(const ConvertOptions& options, Runner* runner, const std::string& name,
+                                  size_t elements) {
+  const bool adam = options.train.optimizer.optimizer == Optimizer::kAdam;
+  std::vector<float> state(elements);
+  REQUIRE_MESSAGE(fig_parameter_get(runner->session(), (name + (adam ? ".adam_m" : ".velocity")).c_str(), state.data(),
+                                    elements) == FIG_OK,
+                  fig_error_message());
+  for (float& value : state) value /= adam ? static_cast<float>(1 - options.train.optimizer.beta1) : 1;
+  return state;
+}
+
+// Returns how many parameters were compared.
+size_t check_gradients(const ConvertOptions& options, Runner* runner) {
+  size_t compared = 0;
+  fig_parameter_info info{};
+  for (uint32_t i = 0; fig_model_parameter(runner->model(), i, &info) == FIG_OK; ++i) {
+    if (!info.trained) continue;
+    const figment::io::Array expected =
+        figment::io::read_npy((kFolder / options.name / (std::string(info.name) + ".gradient.npy")).string());
+    const std::vector<float> actual = first_gradient(options, runner, info.name, expected.values.size());
+    CHECK_MESSAGE(figment::test::relative_error(actual, expected.values) <= 1e-3, info.name);
+    ++compared;
+  }
+  return compared;
+}
+
 void check_against_pytorch(const ConvertOptions& options, const std::string& latent, fig_kernels kernels) {
   INFO(options.name);
   const Converted converted = convert(options, {});
@@ -76,6 +121,7 @@ void check_against_pytorch(const ConvertOptions& options, const std::string& lat
   Recorded images(options.name, "image");
   const figment::io::Array losses = figment::io::read_npy((kFolder / options.name / "losses.npy").string());
   Runner runner(converted.file, static_cast<uint32_t>(images.batch()), kernels, true);
+  size_t compared = 0;
   for (size_t i = 0; i < images.steps(); ++i) {
     const fig_tensor image = images.step(i);
     const fig_tensor drawn = latents.step(i);
@@ -90,8 +136,10 @@ void check_against_pytorch(const ConvertOptions& options, const std::string& lat
       CHECK_MESSAGE(std::fabs(metrics.values[j].value - expected) <= 1e-3 * std::max(0.1F, std::fabs(expected)),
                     "step ", i, " ", metrics.values[j].name, " ", metrics.values[j].value, " not ", expected);
     }
+    if (i == 0) compared = check_gradients(options, &runner);
   }
-  size_t compared = 0;
+  CHECK(compared >= 8);
+  compared = 0;
   fig_parameter_info parameter{};
   for (uint32_t i = 0; fig_model_parameter(runner.model(), i, &parameter) == FIG_OK; ++i) {
     if (!parameter.trained) continue;
@@ -108,11 +156,15 @@ void check_against_pytorch(const ConvertOptions& options, const std::string& lat
 
 }  // namespace
 
-TEST_CASE("twenty train steps give PyTorch's losses and parameters") {
+TEST_CASE("twenty train steps of seven models give PyTorch's losses, gradients and parameters") {
   for (fig_kernels kernels : {FIG_KERNELS_BEST, FIG_KERNELS_PORTABLE}) {
     check_against_pytorch(dense_gan(), "latent", kernels);
     check_against_pytorch(dcgan(), "latent", kernels);
     check_against_pytorch(conv_vae(), "noise", kernels);
+    check_against_pytorch(other_gan("crgan", 2e-3, 0), "latent", kernels);
+    check_against_pytorch(other_gan("dgan", 1e-3, 0.1), "latent", kernels);
+    check_against_pytorch(info_gan("infogan"), "latent", kernels);
+    check_against_pytorch(info_gan("deep_infogan"), "latent", kernels);
   }
 }
 

@@ -55,6 +55,7 @@ class Trainer {
     std::map<std::string, std::vector<float>> result;
     fig_parameter_info info{};
     for (uint32_t i = 0; fig_model_parameter(model, i, &info) == FIG_OK; ++i) {
+      if (std::string(info.name).ends_with(".gradient")) continue;  // without a value between steps
       size_t elements = 1;
       for (uint32_t d = 0; d < info.shape.rank; ++d) elements *= info.shape.extents[d];
       std::vector<float> values(elements);

@@ -333,12 +333,15 @@ typedef struct fig_parameter_info {
   const char* name;
   fig_shape shape;
   bool trained; /* by gradients; else it is a statistic or fixed */
+  bool derived; /* the optimiser's state of a parameter (NAME.adam_m, ...), its average (NAME.ema), or the sum of its
+                   gradients where a step is computed in parts (NAME.gradient) */
 } fig_parameter_info;
 
 /* FIG_NOT_FOUND behind the last. */
 FIG_API fig_status fig_model_parameter(const fig_model* model, uint32_t index, fig_parameter_info* info);
 
-/* Reads or changes a training session's parameter: `elements` values in the exporter's layout. */
+/* Reads or changes a training session's parameter: `elements` values in the exporter's layout. FIG_NOT_FOUND if the
+ * session does not hold it: it is fixed, or a sum of gradients that the session does not need. */
 FIG_API fig_status fig_parameter_get(const fig_session* session, const char* name, float* values, size_t elements);
 FIG_API fig_status fig_parameter_set(fig_session* session, const char* name, const float* values, size_t elements);
 

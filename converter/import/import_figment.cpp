@@ -1,0 +1,117 @@
+#include "import/import_figment.h"
+
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <memory>
+
+#include "core/memory.h"
+#include "format/model_view.h"
+#include "io/files.h"
+#include "ir/runner.h"
+
+namespace figment::converter {
+
+namespace {
+
+std::vector<uint32_t> list(const Dimensions<uint32_t>& from) { return {from.begin(), from.end()}; }
+
+Value import_value(const format::ModelView& model, const format::TensorView& tensor) {
+  Value value;
+  value.name = tensor.name;
+  value.type = tensor.type.type;
+  value.shape = tensor.type.shape;
+  value.scales.assign(tensor.type.quantization.scales.begin(), tensor.type.quantization.scales.end());
+  value.zero_point = tensor.type.quantization.zero_point;
+  if (tensor.constant < 0) return value;
+  const format::ConstantView constant = model.constant(static_cast<size_t>(tensor.constant));
+  value.name = constant.name;
+  value.constant = Constant{};
+  value.constant->bytes.resize(constant.bytes);
+  if (constant.data != nullptr) std::memcpy(value.constant->bytes.data(), constant.data, constant.bytes);
+  for (size_t i = 0; i < model.parameter_count(); ++i) {
+    const format::ParameterView parameter = model.parameter(i);
+    const bool whole = parameter.elements() * sizeof(float) == constant.bytes;
+    if (parameter.constant != static_cast<uint32_t>(tensor.constant) || !whole) continue;
+    Origin origin{
+        parameter.name, list(parameter.shape), list(parameter.split), {}, parameter.folded, parameter.derived, {}};
+    origin.permutation.assign(parameter.permutation.begin(), parameter.permutation.end());
+    value.constant->origin = std::move(origin);
+  }
+  return value;
+}
+
+PortDefinition import_port(const format::PortView& port) {
+  return {port.name, port.tensor, port.shape, port.permutation, 0};
+}
+
+Graph import_program(const format::ModelView& model, const format::ProgramView& program) {
+  Graph graph;
+  graph.name = program.name();
+  for (size_t i = 0; i < program.tensor_count(); ++i) {
+    const format::TensorView tensor = program.tensor(i);
+    if (tensor.type.type == DataType::kI8) {
+      throw Error("program " + graph.name + " is int8 already: convert the f32 model");
+    }
+    graph.add_value(import_value(model, tensor));
+  }
+  for (size_t i = 0; i < program.op_count(); ++i) {
+    const format::OpView op = program.op(i);
+    graph.nodes.push_back({op.kind, op.name, op.attributes, {op.inputs.begin(), op.inputs.end()}, op.outputs[0]});
+  }
+  for (size_t i = 0; i < program.input_count(); ++i) graph.inputs.push_back(import_port(program.input(i)));
+  for (size_t i = 0; i < program.output_count(); ++i) graph.outputs.push_back(import_port(program.output(i)));
+  return graph;
+}
+
+}  // namespace
+
+ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::string& origin) {
+  // Models lie at multiples of 64.
+  std::vector<uint8_t> memory(file.size() + kTensorAlignment);
+  void* start = memory.data();
+  size_t space = memory.size();
+  std::align(kTensorAlignment, file.size(), start, space);
+  std::memcpy(start, file.data(), file.size());
+  const Result<format::ModelView> opened = format::ModelView::open(start, file.size());
+  if (!opened.ok()) throw Error(origin + ": " + opened.status().message());
+  const format::ModelView& view = *opened;
+  ModelDefinition model;
+  model.name = view.name();
+  for (size_t i = 0; i < view.metadata_count(); ++i)
+    model.metadata.emplace_back(view.metadata(i).key, view.metadata(i).value);
+  for (size_t i = 0; i < view.program_count(); ++i) {
+    if (!view.program(i).updates()) model.programs.push_back(import_program(view, view.program(i)));
+  }
+  if (view.has_latent()) {
+    const format::LatentView latent = view.latent();
+    model.latent = LatentDefinition{
+        latent.program, latent.input, static_cast<uint32_t>(latent.size), latent.prior, latent.rate, latent.stream, {}};
+    for (size_t i = 0; i < latent.code_count; ++i) {
+      model.latent->codes.push_back(
+          {latent.code(i).name, static_cast<uint32_t>(latent.code(i).size), latent.code(i).prior});
+    }
+  }
+  if (view.has_output()) {
+    const format::OutputView output = view.output();
+    model.output = OutputDefinition{output.program, output.port, output.kind, output.range_min, output.range_max};
+  }
+  return model;
+}
+
+std::vector<uint8_t> with_checkpoint(const std::vector<uint8_t>& file, const std::string& checkpoint) {
+  Runner runner(file, 1, FIG_KERNELS_BEST, true);
+  std::vector<uint8_t> ignored(1 << 16);
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("figment-convert-" + std::to_string(getpid()))).string();
+  if (fig_checkpoint_load(runner.session(), checkpoint.c_str(), ignored.data(), ignored.size(), nullptr) != FIG_OK ||
+      fig_session_export(runner.session(), path.c_str()) != FIG_OK) {
+    throw Error(fig_error_message());
+  }
+  std::vector<uint8_t> result = io::read_file(path);
+  std::filesystem::remove(path);
+  return result;
+}
+
+}  // namespace figment::converter

@@ -1,0 +1,19 @@
+// Model files of ours, trained ones among them, back as programs of the IR: to quantise or to re-target them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ir/graph.h"
+
+namespace figment::converter {
+
+// The programs of a model that do not train, with the values of its variables as constants, its latent and its output.
+// Throws Error.
+ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::string& origin);
+
+// The model file with the parameters of a checkpoint of it. Throws Error.
+std::vector<uint8_t> with_checkpoint(const std::vector<uint8_t>& file, const std::string& checkpoint);
+
+}  // namespace figment::converter

@@ -1,0 +1,129 @@
+#include "passes/fold.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "ir/runner.h"
+#include "write/write_model.h"
+
+namespace figment::converter {
+
+namespace {
+
+bool is_fixed(const Value& value) { return value.is_constant() && !value.is_variable(); }
+
+// The nodes that depend on constants alone, in order.
+std::vector<size_t> fixed_nodes(const Graph& graph) {
+  std::vector<bool> fixed(graph.values.size());
+  for (ValueId id = 0; id < graph.values.size(); ++id) fixed[id] = is_fixed(graph[id]);
+  std::vector<size_t> result;
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    const Node& node = graph.nodes[i];
+    const Value& output = graph[node.output];
+    const bool batch =
+        std::any_of(output.shape.begin(), output.shape.end(), [](const Dimension& d) { return d.per_batch; });
+    if (batch || output.type != DataType::kF32 || format::is_update(node.kind)) continue;
+    if (!std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return fixed[id]; })) continue;
+    fixed[node.output] = true;
+    result.push_back(i);
+  }
+  return result;
+}
+
+}  // namespace
+
+std::vector<std::string> fold_constants(Graph* graph) {
+  const std::vector<size_t> fixed = fixed_nodes(*graph);
+  if (fixed.empty()) return {};
+  Graph program;
+  program.name = "fold";
+  std::map<ValueId, ValueId> copies;
+  const auto copy = [&](ValueId id) {
+    const auto [entry, fresh] = copies.emplace(id, 0);
+    if (fresh) entry->second = program.add_value((*graph)[id]);
+    return entry->second;
+  };
+  // What others read of the results.
+  std::vector<uint32_t> uses = graph->use_counts();
+  for (size_t i : fixed) {
+    Node node = graph->nodes[i];
+    for (ValueId& id : node.inputs) {
+      --uses[id];
+      id = copy(id);
+    }
+    node.output = copy(node.output);
+    program.nodes.push_back(std::move(node));
+  }
+  std::map<std::string, ValueId> wanted;
+  for (size_t i : fixed) {
+    const ValueId id = graph->nodes[i].output;
+    if (uses[id] == 0) continue;
+    const std::string name = std::to_string(id);
+    PortDefinition port{name, copies.at(id), (*graph)[id].shape, {}, 0};
+    for (uint32_t d = 0; d < port.shape.rank(); ++d) port.permutation.push_back(d);
+    program.outputs.push_back(port);
+    wanted[name] = id;
+  }
+  std::vector<std::string> notes;
+  if (!wanted.empty()) {
+    ModelDefinition model;
+    model.name = "fold";
+    model.programs.push_back(std::move(program));
+    Runner runner(write_model(model), 1);
+    for (const auto& [name, values] : runner.run("fold", {}, 1)) {
+      Value& value = (*graph)[wanted.at(name)];
+      const auto* bytes = reinterpret_cast<const uint8_t*>(values.data());
+      value.constant = Constant{};
+      value.constant->bytes.assign(bytes, bytes + values.size() * sizeof(float));
+    }
+    notes.push_back(std::to_string(fixed.size()) + " ops on constants computed while converting");
+  }
+  for (size_t i = fixed.size(); i > 0; --i) {
+    const ValueId id = graph->nodes[fixed[i - 1]].output;
+    graph->nodes.erase(graph->nodes.begin() + static_cast<std::ptrdiff_t>(fixed[i - 1]));
+    // An output of the program stays computed: by a reshape of the constant.
+    for (PortDefinition& port : graph->outputs) {
+      if (port.value != id) continue;
+      const Value declared = (*graph)[id];
+      Value computed = declared;
+      computed.constant.reset();
+      port.value = graph->add_node(OpKind::kReshape, declared.name, {}, {id}, &computed);
+    }
+  }
+  return notes;
+}
+
+void lower_batch_norms(Graph* graph) {
+  for (size_t i = 0; i < graph->nodes.size(); ++i) {
+    const Node node = graph->nodes[i];
+    if (node.kind != OpKind::kBatchNorm) continue;
+    for (size_t j = 1; j < 4; ++j) {
+      if (!is_fixed((*graph)[node.inputs[j]])) throw Error("node " + node.name + ": its parameters are computed");
+    }
+    const std::span<const float> statistics = (*graph)[node.inputs[1]].f32();
+    const std::span<const float> gamma = (*graph)[node.inputs[2]].f32();
+    const std::span<const float> beta = (*graph)[node.inputs[3]].f32();
+    const size_t channels = gamma.size();
+    std::vector<float> scale(channels);
+    std::vector<float> shift(channels);
+    for (size_t c = 0; c < channels; ++c) {
+      const double factor = gamma[c] / std::sqrt(static_cast<double>(statistics[channels + c]) +
+                                                 static_cast<double>(node.attributes.alpha));
+      scale[c] = static_cast<float>(factor);
+      shift[c] = static_cast<float>(beta[c] - statistics[c] * factor);
+    }
+    std::vector<uint32_t> shape((*graph)[node.output].shape.rank(), 1);
+    shape.back() = static_cast<uint32_t>(channels);
+    Value middle = (*graph)[node.output];
+    middle.name = node.name + ".scaled";
+    const ValueId scaled = graph->add_value(middle);
+    const ValueId factors = graph->add_constant(node.name + ".scale", shape, scale);
+    const ValueId shifts = graph->add_constant(node.name + ".shift", shape, shift);
+    graph->nodes[i] = {OpKind::kMultiply, node.name, {}, {node.inputs[0], factors}, scaled};
+    graph->nodes.insert(graph->nodes.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                        Node{OpKind::kAdd, node.name, {}, {scaled, shifts}, node.output});
+  }
+}
+
+}  // namespace figment::converter
