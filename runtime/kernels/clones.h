@@ -8,3 +8,11 @@
 #else
 #define FIGMENT_CLONES
 #endif
+
+// Before a loop whose iterations are independent even where an output is an input's memory, which compilers cannot
+// know.
+#if defined(__clang__)
+#define FIGMENT_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define FIGMENT_INDEPENDENT _Pragma("GCC ivdep")
+#endif

@@ -100,8 +100,14 @@ template <size_t kRows, size_t kVectors>
   const float* from = product.b.data + first * product.b.column;
   if (count < kPanel) std::memset(out, 0, product.depth * kPanel * sizeof(float));
   if (product.b.column == 1) {
+    // A whole panel by vectors: a call for each row would cost as much as the copy.
     for (size_t k = 0; k < product.depth; ++k) {
-      std::memcpy(out + k * kPanel, from + k * product.b.row, count * sizeof(float));
+      const float* row = from + k * product.b.row;
+      if (count == kPanel) {
+        std::memcpy(out + k * kPanel, row, kPanel * sizeof(float));
+      } else {
+        std::memcpy(out + k * kPanel, row, count * sizeof(float));
+      }
     }
     return;
   }

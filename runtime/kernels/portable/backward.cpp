@@ -1,9 +1,11 @@
-// Gradients of the ops: of windows (convolution, pooling), of functions, and of what moves elements. Sums run in a
+// Gradients of the ops: of windows (convolution, pooling), and of what moves elements. Sums run in a
 // fixed order.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
+#include "kernels/clones.h"
+#include "kernels/portable/axes.h"
 #include "kernels/portable/portable.h"
 
 namespace figment::kernels::portable {
@@ -158,33 +160,6 @@ void max_pool2d_backward(const Step& step) {
   }
 }
 
-void unary_backward(const Step& step) {
-  const float* v = step.inputs[0].f32();
-  const float* g = step.inputs[1].f32();
-  float* out = output_of(step);
-  const size_t count = step.output.elements();
-  const float alpha = step.attributes.alpha;
-  const float min = step.attributes.clamp_min;
-  const float max = step.attributes.clamp_max;
-  // The derivative in terms of the function's output (of its input for log and abs).
-  const auto map = [&](auto derivative) {
-    for (size_t i = 0; i < count; ++i) out[i] = g[i] * derivative(v[i]);
-  };
-  switch (step.attributes.function) {
-    case OpKind::kClamp: return map([=](float y) { return y > min && y < max ? 1.0F : 0.0F; });
-    case OpKind::kLeakyRelu: return map([=](float y) { return y < 0 ? alpha : 1.0F; });
-    case OpKind::kElu: return map([=](float y) { return y < 0 ? y + alpha : 1.0F; });
-    case OpKind::kSigmoid: return map([](float y) { return y * (1 - y); });
-    case OpKind::kTanh: return map([](float y) { return 1 - y * y; });
-    case OpKind::kExp: return map([](float y) { return y; });
-    case OpKind::kLog: return map([](float x) { return 1 / x; });
-    case OpKind::kSqrt: return map([](float y) { return 0.5F / y; });
-    case OpKind::kAbs: return map([](float x) { return x > 0 ? 1.0F : x < 0 ? -1.0F : 0.0F; });
-    case OpKind::kNegate: return map([](float /*y*/) { return -1.0F; });
-    default: return map([](float y) { return -std::expm1(-y); });  // softplus: sigmoid(x) = 1 - exp(-y)
-  }
-}
-
 void softmax_backward(const Step& step) {
   const float* y = step.inputs[0].f32();
   const float* g = step.inputs[1].f32();
@@ -279,17 +254,41 @@ void resize_nearest_backward(const Step& step) {
   }
 }
 
+namespace {
+
+// out[i] = x[i] / divisor
+FIGMENT_CLONES void copy_divided(const float* x, float* out, size_t count, float divisor) {
+  for (size_t i = 0; i < count; ++i) out[i] = x[i] / divisor;
+}
+
+}  // namespace
+
 void broadcast(const Step& step) {
-  const Extents& in = step.inputs[0].shape;
-  const float* x = step.inputs[0].f32();
+  const Operand& in = step.inputs[0];
+  const float* x = in.f32();
   float* out = output_of(step);
   const float copies = static_cast<float>(step.output.elements()) / static_cast<float>(in.elements());
   const float divisor = step.kind == OpKind::kMeanBackward ? copies : 1.0F;
-  for_each_element(step.output.shape, [&](size_t index, const std::array<size_t, kMaxRank>& position) {
-    size_t offset = 0;
-    for (size_t i = 0; i < in.rank(); ++i) offset = offset * in[i] + (in[i] == 1 ? 0 : position[i]);
-    out[index] = x[offset] / divisor;
-  });
+  const AxisRange range = grown_axes(in.shape, step.output.shape);
+  if (!range.contiguous) {
+    for_each_element(step.output.shape, [&](size_t index, const std::array<size_t, kMaxRank>& position) {
+      size_t offset = 0;
+      for (size_t i = 0; i < in.shape.rank(); ++i) {
+        offset = offset * in.shape[i] + (in.shape[i] == 1 ? 0 : position[i]);
+      }
+      out[index] = x[offset] / divisor;
+    });
+    return;
+  }
+  for (size_t o = 0; o < range.outer; ++o) {
+    if (range.inner == 1) {
+      std::fill_n(out + o * range.middle, range.middle, x[o] / divisor);
+      continue;
+    }
+    for (size_t m = 0; m < range.middle; ++m) {
+      copy_divided(x + o * range.inner, out + (o * range.middle + m) * range.inner, range.inner, divisor);
+    }
+  }
 }
 
 }  // namespace figment::kernels::portable

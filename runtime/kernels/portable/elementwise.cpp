@@ -1,4 +1,4 @@
-// Ops on single elements: real functions, broadcasting arithmetic, tables, and conversions between f32 and i8.
+// Ops on single elements: broadcasting arithmetic, tables, and conversions between f32 and i8.
 #include <cmath>
 
 #include "format/quantized.h"
@@ -7,14 +7,6 @@
 namespace figment::kernels::portable {
 
 namespace {
-
-template <typename Function>
-void map(const Step& step, Function function) {
-  const float* x = step.inputs[0].f32();
-  auto* out = static_cast<float*>(step.output.data);
-  const size_t count = step.output.elements();
-  for (size_t i = 0; i < count; ++i) out[i] = function(x[i]);
-}
 
 // Calls row(a, b, out, count, a_step, b_step) for every innermost row of a broadcast; the steps are 0 or 1.
 template <typename T, typename Row>
@@ -105,30 +97,6 @@ void binary_i8(const Step& step) {
 }
 
 }  // namespace
-
-void unary_function(const Step& step) {
-  const Attributes& attributes = step.attributes;
-  switch (step.kind) {
-    case OpKind::kClamp:
-      return map(step, [min = attributes.clamp_min, max = attributes.clamp_max](float x) {
-        x = x < min ? min : x;
-        return x > max ? max : x;
-      });
-    case OpKind::kLeakyRelu: return map(step, [alpha = attributes.alpha](float x) { return x < 0 ? alpha * x : x; });
-    case OpKind::kElu:
-      return map(step, [alpha = attributes.alpha](float x) { return x < 0 ? alpha * std::expm1(x) : x; });
-    case OpKind::kSigmoid: return map(step, [](float x) { return 1.0F / (1.0F + std::exp(-x)); });
-    case OpKind::kTanh: return map(step, [](float x) { return std::tanh(x); });
-    case OpKind::kExp: return map(step, [](float x) { return std::exp(x); });
-    case OpKind::kLog: return map(step, [](float x) { return std::log(x); });
-    case OpKind::kSqrt: return map(step, [](float x) { return std::sqrt(x); });
-    case OpKind::kAbs: return map(step, [](float x) { return std::fabs(x); });
-    case OpKind::kNegate: return map(step, [](float x) { return -x; });
-    case OpKind::kSoftplus:
-      return map(step, [](float x) { return (x > 0 ? x : 0) + std::log1p(std::exp(-std::fabs(x))); });
-    default: return;
-  }
-}
 
 void binary(const Step& step) {
   if (step.inputs[0].type == DataType::kI8) return binary_i8(step);

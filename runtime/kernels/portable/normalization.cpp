@@ -64,6 +64,7 @@ Doubles sum_chunks(size_t rows, size_t channels, Add add) {
 FIGMENT_CLONES void scale_rows(const float* x, float* out, size_t stride, size_t rows, size_t channels,
                                const float* center, const float* scale, const float* shift) {
   for (size_t r = 0; r < rows; ++r) {
+    FIGMENT_INDEPENDENT
     for (size_t c = 0; c < channels; ++c) {
       out[r * stride + c] = (x[r * stride + c] - center[c]) * scale[c] + shift[c];
     }
@@ -75,6 +76,7 @@ FIGMENT_CLONES void backward_rows(const float* x, const float* g, float* out, si
                                   size_t channels, const float* center, const float* scale, const float* mean_g,
                                   const float* slope) {
   for (size_t r = 0; r < rows; ++r) {
+    FIGMENT_INDEPENDENT
     for (size_t c = 0; c < channels; ++c) {
       const size_t i = r * stride + c;
       out[i] = scale[c] * (g[i] - mean_g[c] - (x[i] - center[c]) * slope[c]);

@@ -4,6 +4,8 @@
 #include <limits>
 
 #include "format/quantized.h"
+#include "kernels/clones.h"
+#include "kernels/portable/axes.h"
 #include "kernels/portable/portable.h"
 
 namespace figment::kernels::portable {
@@ -179,35 +181,86 @@ void max_pool2d(const Step& step) {
   step.output.type == DataType::kI8 ? max_pool_as<int8_t>(step) : max_pool_as<float>(step);
 }
 
-void sum(const Step& step) {
-  auto* out = static_cast<float*>(step.output.data);
-  reduce<float, float>(
-      step, [](float x) { return x; }, [&](size_t i, float total, size_t /*count*/) { out[i] = total; });
+namespace {
+
+constexpr size_t kLanes = 16;
+
+FIGMENT_CLONES void add_lanes(const float* x, size_t count, float* lanes) {
+  for (size_t i = 0; i + kLanes <= count; i += kLanes) {
+    for (size_t j = 0; j < kLanes; ++j) lanes[j] += x[i + j];
+  }
+  for (size_t i = count / kLanes * kLanes; i < count; ++i) lanes[i % kLanes] += x[i];
 }
 
-// In chunks of f32 sums, which are added up in double.
-void squared_norm(const Step& step) {
-  constexpr size_t kLanes = 16;
+FIGMENT_CLONES void add_square_lanes(const float* x, size_t count, float* lanes) {
+  for (size_t i = 0; i + kLanes <= count; i += kLanes) {
+    for (size_t j = 0; j < kLanes; ++j) lanes[j] += x[i + j] * x[i + j];
+  }
+  for (size_t i = count / kLanes * kLanes; i < count; ++i) lanes[i % kLanes] += x[i] * x[i];
+}
+
+FIGMENT_CLONES void add_rows(const float* x, size_t stride, size_t rows, size_t columns, float* sums) {
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t c = 0; c < columns; ++c) sums[c] += x[r * stride + c];
+  }
+}
+
+// The sum of `count` values: of chunks in f32, and of these in double.
+template <typename Add>
+double chunked_sum(const float* x, size_t count, Add add) {
   constexpr size_t kChunk = 4096;
-  const float* x = step.inputs[0].f32();
-  const size_t count = step.inputs[0].elements();
   double total = 0;
   for (size_t start = 0; start < count; start += kChunk) {
-    const size_t end = std::min(count, start + kChunk);
     float lanes[kLanes] = {};
-    for (size_t i = start; i < end; ++i) lanes[(i - start) % kLanes] += x[i] * x[i];
+    add(x + start, std::min(kChunk, count - start), lanes);
     for (float lane : lanes) total += static_cast<double>(lane);
   }
+  return total;
+}
+
+// Sums, each times `factor`, over the axes.
+void sum_f32(const Step& step, double factor) {
+  const float* x = step.inputs[0].f32();
+  auto* out = static_cast<float*>(step.output.data);
+  const AxisRange range = grown_axes(step.output.shape, step.inputs[0].shape);
+  if (!range.contiguous) {
+    reduce<float, double>(
+        step, [](float value) { return static_cast<double>(value); },
+        [&](size_t i, double total, size_t /*count*/) { out[i] = static_cast<float>(total * factor); });
+    return;
+  }
+  constexpr size_t kBlock = 64;
+  constexpr size_t kRows = 64;
+  for (size_t o = 0; o < range.outer; ++o, x += range.middle * range.inner, out += range.inner) {
+    if (range.inner == 1) {
+      *out = static_cast<float>(chunked_sum(x, range.middle, add_lanes) * factor);
+      continue;
+    }
+    for (size_t first = 0; first < range.inner; first += kBlock) {
+      const size_t block = std::min(kBlock, range.inner - first);
+      double totals[kBlock] = {};
+      for (size_t r = 0; r < range.middle; r += kRows) {
+        float sums[kBlock] = {};
+        add_rows(x + r * range.inner + first, range.inner, std::min(kRows, range.middle - r), block, sums);
+        for (size_t c = 0; c < block; ++c) totals[c] += static_cast<double>(sums[c]);
+      }
+      for (size_t c = 0; c < block; ++c) out[first + c] = static_cast<float>(totals[c] * factor);
+    }
+  }
+}
+
+}  // namespace
+
+void sum(const Step& step) { sum_f32(step, 1); }
+
+void squared_norm(const Step& step) {
+  const double total = chunked_sum(step.inputs[0].f32(), step.inputs[0].elements(), add_square_lanes);
   *static_cast<float*>(step.output.data) = static_cast<float>(total);
 }
 
 void mean(const Step& step) {
   if (step.output.type == DataType::kF32) {
-    auto* out = static_cast<float*>(step.output.data);
-    reduce<float, float>(
-        step, [](float x) { return x; },
-        [&](size_t i, float sum, size_t count) { out[i] = sum / static_cast<float>(count); });
-    return;
+    return sum_f32(step, static_cast<double>(step.output.elements()) / static_cast<double>(step.inputs[0].elements()));
   }
   auto* out = static_cast<int8_t*>(step.output.data);
   const Quantization& from = step.inputs[0].quantization;

@@ -53,6 +53,7 @@ struct SgdNumbers {
 };
 
 FIGMENT_CLONES void sgd_loop(float* p, const float* g, float* velocity, size_t count, SgdNumbers n) {
+  FIGMENT_INDEPENDENT
   for (size_t i = 0; i < count; ++i) {
     velocity[i] = n.momentum * velocity[i] + clipped(g[i], n.bounds.gradient) + n.decay * p[i];
     p[i] = clipped(p[i] - n.rate * velocity[i], n.bounds.weight);
@@ -70,6 +71,7 @@ struct AdamNumbers {
 };
 
 FIGMENT_CLONES void adam_loop(float* p, const float* g, float* m, float* v, size_t count, AdamNumbers n) {
+  FIGMENT_INDEPENDENT
   for (size_t i = 0; i < count; ++i) {
     const float gradient = clipped(g[i], n.bounds.gradient);
     m[i] += (1 - n.beta1) * (gradient - m[i]);

@@ -1,12 +1,13 @@
 #include "kernels/recurrent/gates.h"
 
 #include "kernels/clones.h"
-#include "kernels/recurrent/functions.h"
+#include "kernels/functions.h"
 
 namespace figment::kernels::recurrent {
 
 FIGMENT_CLONES void lstm_forward(const float* gates, const float* recurrent, const float* previous_cell, LstmRow row,
                                  size_t hidden) {
+  FIGMENT_INDEPENDENT
   for (size_t j = 0; j < hidden; ++j) {
     const float i = sigmoid(gates[j] + recurrent[j]);
     const float o = sigmoid(gates[hidden + j] + recurrent[hidden + j]);
@@ -24,6 +25,7 @@ FIGMENT_CLONES void lstm_forward(const float* gates, const float* recurrent, con
 
 FIGMENT_CLONES void lstm_backward(LstmRow row, const float* previous_cell, const float* hidden_gradient, float* cell,
                                   float* gates, size_t hidden) {
+  FIGMENT_INDEPENDENT
   for (size_t j = 0; j < hidden; ++j) {
     const float i = row.input[j];
     const float o = row.output[j];
@@ -42,6 +44,7 @@ FIGMENT_CLONES void lstm_backward(LstmRow row, const float* previous_cell, const
 
 FIGMENT_CLONES void gru_gates(const float* gates, const float* recurrent, const float* bias, GruRow row,
                               size_t hidden) {
+  FIGMENT_INDEPENDENT
   for (size_t j = 0; j < hidden; ++j) {
     row.update[j] = sigmoid(gates[j] + recurrent[j] + bias[j]);
     row.reset[j] = sigmoid(gates[hidden + j] + recurrent[hidden + j] + bias[hidden + j]);
@@ -50,6 +53,7 @@ FIGMENT_CLONES void gru_gates(const float* gates, const float* recurrent, const 
 
 FIGMENT_CLONES void gru_forward_linear_first(const float* gates, const float* recurrent, const float* bias,
                                              const float* previous, GruRow row, size_t hidden) {
+  FIGMENT_INDEPENDENT
   for (size_t j = 0; j < hidden; ++j) {
     const float q = recurrent[j] + bias[2 * hidden + j];
     const float candidate = hyperbolic_tangent(gates[2 * hidden + j] + row.reset[j] * q);
@@ -65,6 +69,7 @@ FIGMENT_CLONES void gru_reset(const float* previous, GruRow row, size_t hidden) 
 
 FIGMENT_CLONES void gru_forward_reset_first(const float* gates, const float* recurrent, const float* bias,
                                             const float* previous, GruRow row, size_t hidden) {
+  FIGMENT_INDEPENDENT
   for (size_t j = 0; j < hidden; ++j) {
     const float candidate = hyperbolic_tangent(gates[2 * hidden + j] + recurrent[j] + bias[2 * hidden + j]);
     row.candidate[j] = candidate;
@@ -74,6 +79,7 @@ FIGMENT_CLONES void gru_forward_reset_first(const float* gates, const float* rec
 
 FIGMENT_CLONES void gru_backward(GruRow row, const float* previous, const float* hidden_gradient, float* gates,
                                  float* carry, size_t hidden) {
+  FIGMENT_INDEPENDENT
   for (size_t j = 0; j < hidden; ++j) {
     const float z = row.update[j];
     const float candidate = row.candidate[j];
@@ -85,6 +91,7 @@ FIGMENT_CLONES void gru_backward(GruRow row, const float* previous, const float*
 }
 
 FIGMENT_CLONES void gru_backward_linear_first(GruRow row, float* gates, size_t hidden) {
+  FIGMENT_INDEPENDENT
   for (size_t j = 0; j < hidden; ++j) {
     const float r = row.reset[j];
     const float candidate = gates[2 * hidden + j];
@@ -95,6 +102,7 @@ FIGMENT_CLONES void gru_backward_linear_first(GruRow row, float* gates, size_t h
 
 FIGMENT_CLONES void gru_backward_reset_first(GruRow row, const float* previous, const float* recurrent_gradient,
                                              float* gates, float* carry, size_t hidden) {
+  FIGMENT_INDEPENDENT
   for (size_t j = 0; j < hidden; ++j) {
     const float r = row.reset[j];
     const float dq = recurrent_gradient[j];

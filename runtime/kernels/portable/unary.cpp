@@ -1,0 +1,110 @@
+// Real functions of one value and their derivatives.
+#include <cmath>
+
+#include "kernels/clones.h"
+#include "kernels/functions.h"
+#include "kernels/portable/portable.h"
+
+namespace figment::kernels::portable {
+
+namespace {
+
+// A loop over the elements. EXPRESSION is of x, and of alpha, low and high.
+#define FIGMENT_UNARY_LOOP(NAME, EXPRESSION)                                                                         \
+  FIGMENT_CLONES void NAME([[maybe_unused]] const float* in, float* out, size_t count, [[maybe_unused]] float alpha, \
+                           [[maybe_unused]] float low, [[maybe_unused]] float high) {                                \
+    FIGMENT_INDEPENDENT                                                                                              \
+    for (size_t i = 0; i < count; ++i) {                                                                             \
+      const float x = in[i];                                                                                         \
+      out[i] = EXPRESSION;                                                                                           \
+    }                                                                                                                \
+  }
+
+FIGMENT_UNARY_LOOP(clamp_loop, (x < low ? low : x) > high ? high : (x < low ? low : x))
+FIGMENT_UNARY_LOOP(leaky_relu_loop, x < 0 ? alpha * x : x)
+FIGMENT_UNARY_LOOP(exp_loop, exponential(x))
+FIGMENT_UNARY_LOOP(sqrt_loop, std::sqrt(x))
+FIGMENT_UNARY_LOOP(abs_loop, x < 0 ? -x : x)
+FIGMENT_UNARY_LOOP(negate_loop, -x)
+FIGMENT_UNARY_LOOP(softplus_loop, softplus(x))
+
+// The same for gradients: g of the output, v the function's output (its input for log and abs).
+#define FIGMENT_BACKWARD_LOOP(NAME, EXPRESSION)                                                                     \
+  FIGMENT_CLONES void NAME(const float* values, const float* gradients, float* out, size_t count,                   \
+                           [[maybe_unused]] float alpha, [[maybe_unused]] float low, [[maybe_unused]] float high) { \
+    FIGMENT_INDEPENDENT                                                                                             \
+    for (size_t i = 0; i < count; ++i) {                                                                            \
+      [[maybe_unused]] const float v = values[i];                                                                   \
+      const float g = gradients[i];                                                                                 \
+      out[i] = EXPRESSION;                                                                                          \
+    }                                                                                                               \
+  }
+
+FIGMENT_BACKWARD_LOOP(clamp_backward, v > low && v < high ? g : 0.0F)
+FIGMENT_BACKWARD_LOOP(leaky_relu_backward, v < 0 ? alpha * g : g)
+FIGMENT_BACKWARD_LOOP(elu_backward, v < 0 ? (v + alpha) * g : g)
+FIGMENT_BACKWARD_LOOP(sigmoid_backward, g*(v * (1.0F - v)))
+FIGMENT_BACKWARD_LOOP(tanh_backward, g * (1.0F - v * v))
+FIGMENT_BACKWARD_LOOP(exp_backward, g* v)
+FIGMENT_BACKWARD_LOOP(log_backward, g / v)
+FIGMENT_BACKWARD_LOOP(sqrt_backward, g * 0.5F / v)
+FIGMENT_BACKWARD_LOOP(abs_backward, v > 0 ? g : v < 0 ? -g : 0.0F)
+FIGMENT_BACKWARD_LOOP(negate_backward, -g)
+FIGMENT_BACKWARD_LOOP(softplus_backward, g* one_minus_exponential(v))
+
+#undef FIGMENT_UNARY_LOOP
+#undef FIGMENT_BACKWARD_LOOP
+
+template <typename Function>
+void map(const Step& step, Function function) {
+  const float* x = step.inputs[0].f32();
+  auto* out = static_cast<float*>(step.output.data);
+  const size_t count = step.output.elements();
+  for (size_t i = 0; i < count; ++i) out[i] = function(x[i]);
+}
+
+}  // namespace
+
+void unary_function(const Step& step) {
+  const Attributes& a = step.attributes;
+  const auto loop = [&](auto function) {
+    function(step.inputs[0].f32(), static_cast<float*>(step.output.data), step.output.elements(), a.alpha, a.clamp_min,
+             a.clamp_max);
+  };
+  switch (step.kind) {
+    case OpKind::kClamp: return loop(clamp_loop);
+    case OpKind::kLeakyRelu: return loop(leaky_relu_loop);
+    case OpKind::kElu: return map(step, [alpha = a.alpha](float x) { return x < 0 ? alpha * std::expm1(x) : x; });
+    case OpKind::kSigmoid: return map(step, [](float x) { return 1.0F / (1.0F + std::exp(-x)); });
+    case OpKind::kTanh: return map(step, [](float x) { return std::tanh(x); });
+    case OpKind::kExp: return loop(exp_loop);
+    case OpKind::kLog: return map(step, [](float x) { return std::log(x); });
+    case OpKind::kSqrt: return loop(sqrt_loop);
+    case OpKind::kAbs: return loop(abs_loop);
+    case OpKind::kNegate: return loop(negate_loop);
+    default: return loop(softplus_loop);
+  }
+}
+
+void unary_backward(const Step& step) {
+  const Attributes& a = step.attributes;
+  const auto loop = [&](auto function) {
+    function(step.inputs[0].f32(), step.inputs[1].f32(), static_cast<float*>(step.output.data), step.output.elements(),
+             a.alpha, a.clamp_min, a.clamp_max);
+  };
+  switch (a.function) {
+    case OpKind::kClamp: return loop(clamp_backward);
+    case OpKind::kLeakyRelu: return loop(leaky_relu_backward);
+    case OpKind::kElu: return loop(elu_backward);
+    case OpKind::kSigmoid: return loop(sigmoid_backward);
+    case OpKind::kTanh: return loop(tanh_backward);
+    case OpKind::kExp: return loop(exp_backward);
+    case OpKind::kLog: return loop(log_backward);
+    case OpKind::kSqrt: return loop(sqrt_backward);
+    case OpKind::kAbs: return loop(abs_backward);
+    case OpKind::kNegate: return loop(negate_backward);
+    default: return loop(softplus_backward);
+  }
+}
+
+}  // namespace figment::kernels::portable
