@@ -116,6 +116,7 @@ class GanBuilder {
       for (uint32_t phase = 0; phase + 1 < period; ++phase) critic_program(period, phase);
     }
     step_program(period, period - 1);
+    add_recomputing_level(&model_);
     if (!generator_.couples_batch() && !discriminator_.couples_batch()) parts_programs(period);
   }
 
@@ -289,7 +290,7 @@ class GanBuilder {
 
   // The step in parts of the batch: sums of gradients, and updates from them.
   void parts_programs(uint32_t period) {
-    const uint32_t level = static_cast<uint32_t>(1);
+    const uint32_t level = next_level(model_);
     Pass d("train.d.part");
     d_.accumulate(&d.composer, discriminator_objective(d, make(d)));
     finish(d, {"", 1, 0, {}, level, true}, true);

@@ -1,7 +1,9 @@
 #include "objectives/programs.h"
 
 #include <algorithm>
+#include <map>
 
+#include "passes/recompute.h"
 #include "passes/simplify.h"
 
 namespace figment::converter {
@@ -57,6 +59,35 @@ uint32_t Streams::of(const std::string& input) {
   return static_cast<uint32_t>(names_.size());
 }
 
+uint32_t next_level(const ModelDefinition& model) {
+  uint32_t next = 0;
+  for (const ScheduleDefinition& entry : model.schedule) next = std::max(next, entry.level + 1);
+  return next;
+}
+
+void add_recomputing_level(ModelDefinition* model) {
+  std::vector<ScheduleDefinition> entries = model->schedule;
+  const uint32_t level = next_level(*model);
+  std::map<std::string, std::string> names;
+  for (size_t i = 0, count = model->programs.size(); i < count; ++i) {
+    const Graph& program = model->programs[i];
+    const bool trains = std::any_of(entries.begin(), entries.end(),
+                                    [&](const ScheduleDefinition& entry) { return entry.program == program.name; });
+    std::optional<Graph> lean = trains ? with_recomputation(program) : std::nullopt;
+    if (!lean) continue;
+    names[program.name] = program.name + ".recomputing";
+    lean->name += ".recomputing";
+    model->programs.push_back(std::move(*lean));
+  }
+  if (names.empty()) return;
+  for (ScheduleDefinition& entry : entries) {
+    entry.level = level;
+    if (names.contains(entry.program)) entry.program = names[entry.program];
+    for (LatentDefinition& latent : entry.latents) latent.program = entry.program;
+    model->schedule.push_back(entry);
+  }
+}
+
 void add_train_program(Composer* composer, ScheduleDefinition entry, Streams* streams, ModelDefinition* model) {
   Graph program = composer->program();
   entry.program = program.name;
@@ -68,7 +99,7 @@ void add_train_program(Composer* composer, ScheduleDefinition entry, Streams* st
     latent.stream = streams->of(latent.input);
   }
   remove_dead(&program);
-  model->programs.push_back(std::move(program));
+  model->programs.push_back(ordered_for_memory(program));
   model->schedule.push_back(std::move(entry));
 }
 

@@ -33,14 +33,16 @@ class VaeBuilder {
       vae_.update(&pass.composer, objective(pass), pass.statistics);
       add_train_program(&pass.composer, {"", 1, 0, {noise()}}, &streams_, &model_);
     }
+    add_recomputing_level(&model_);
     // Free bits are of means over the whole batch.
     if (encoder_.couples_batch() || logits_.couples_batch() || options_.free_bits > 0) return;
+    const uint32_t level = next_level(model_);
     Pass part("train.vae.part");
     vae_.accumulate(&part.composer, objective(part));
-    add_train_program(&part.composer, {"", 1, 0, {noise()}, 1, true}, &streams_, &model_);
+    add_train_program(&part.composer, {"", 1, 0, {noise()}, level, true}, &streams_, &model_);
     Pass update("train.vae.update");
     vae_.update_accumulated(&update.composer);
-    add_train_program(&update.composer, {"", 1, 0, {}, 1, false}, &streams_, &model_);
+    add_train_program(&update.composer, {"", 1, 0, {}, level, false}, &streams_, &model_);
   }
 
  private:

@@ -26,9 +26,10 @@ class Planner {
     Arena arena;
     arena.lower_bound = lower_bound();
     uint64_t best = UINT64_MAX;
-    const auto keep_if_better = [&](const Array<uint32_t>& order) {
-      const uint64_t size = place(order);
-      if (size >= best) return false;
+    const auto keep_if_as_good = [&](const Array<uint32_t>& order) {
+      const uint64_t size = place(order, best);
+      // An order that is as good is kept too: the walk crosses plateaus.
+      if (size > best) return false;
       best = size;
       std::copy(order.begin(), order.end(), best_.begin());
       std::copy(offsets_.begin(), offsets_.end(), result.begin());
@@ -41,11 +42,11 @@ class Planner {
         const uint64_t key_b = key(criterion, tensors_[b]);
         return key_a != key_b ? key_a > key_b : a < b;
       });
-      keep_if_better(order_);
+      keep_if_as_good(order_);
     }
     // Reinsertion: a fixed pseudo-random walk, bounded in moves and in work.
     const size_t count = tensors_.size();
-    const size_t moves = count < 3 ? 0 : std::min<size_t>(3000, size_t{20000000} / (count * count));
+    const size_t moves = count < 3 ? 0 : std::min<size_t>(10000, size_t{400000000} / (count * count));
     uint32_t random = 12345;
     const auto draw = [&random](size_t below) {
       random = random * 1664525U + 1013904223U;
@@ -56,7 +57,7 @@ class Planner {
       const size_t to = draw(from);
       std::copy(best_.begin(), best_.end(), trial_.begin());
       std::rotate(trial_.begin() + to, trial_.begin() + from, trial_.begin() + from + 1);
-      keep_if_better(trial_);
+      keep_if_as_good(trial_);
     }
     arena.size = count == 0 ? 0 : best;
     return arena;
@@ -85,8 +86,8 @@ class Planner {
     return bound;
   }
 
-  // Places in the given order; returns the arena's size.
-  uint64_t place(const Array<uint32_t>& order) {
+  // Places in the given order; returns the arena's size, or something above `limit` as soon as that is sure.
+  uint64_t place(const Array<uint32_t>& order, uint64_t limit) {
     uint64_t size = 0;
     for (size_t i = 0; i < order.size(); ++i) {
       const Lifetime& tensor = tensors_[order[i]];
@@ -110,6 +111,7 @@ class Planner {
       }
       offsets_[order[i]] = offset == UINT64_MAX ? end : offset;
       size = std::max(size, offsets_[order[i]] + bytes);
+      if (size > limit) return size;
     }
     return size;
   }
