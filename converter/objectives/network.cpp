@@ -84,16 +84,19 @@ std::string scope_for(const std::string& network, const std::string& text) {
   return text.substr(0, colon) == network ? text.substr(colon + 1) : "";
 }
 
-// The layers of the last `count` that have matrices, with all that follows them.
+// The last `count` layers that have matrices, with all that follows them.
 std::set<std::string> last_layers(const Graph& graph, const std::vector<Parameter>& parameters, size_t count) {
-  std::set<std::string> result;
   std::set<std::string> matrices;
+  size_t first = parameters.size();
   for (size_t i = parameters.size(); i > 0; --i) {
     const Parameter& parameter = parameters[i - 1];
-    if (parameter.gradient && graph[parameter.id].shape.rank() >= 2) matrices.insert(parameter.layer);
-    if (matrices.size() > count) break;
-    result.insert(parameter.layer);
+    if (!parameter.gradient || graph[parameter.id].shape.rank() < 2) continue;
+    if (matrices.size() == count && !matrices.contains(parameter.layer)) break;
+    matrices.insert(parameter.layer);
+    first = i - 1;
   }
+  std::set<std::string> result;
+  for (size_t i = first; i < parameters.size(); ++i) result.insert(parameters[i].layer);
   return result;
 }
 

@@ -98,5 +98,45 @@ if [ -n "$convert" ]; then
   check "data that is none" 1 "truncated\|no IDX" $figment train "$work/gan.figment" --data "$work/broken"
   check "an unwritable result" 1 "cannot write" $figment train "$work/gan.figment" --data "$work/samples.npy" --steps 1 --batch 8 --out /no/such/x.figment
 fi
+if [ -n "$convert" ]; then
+  recipes=$onnx/../tests/data/recipes
+  check "convert a recipe" 0 "train.step" "$convert" "$recipes/tiny_vae.json" -o "$work/vae.figment"
+  printf '{ "objective": "vae" }' > "$work/bad.json"
+  check "a recipe with a mistake" 1 "bad.json: needs" "$convert" "$work/bad.json" -o "$work/x.figment"
+  check "unknown codes" 1 "write NAME=CATEGORIES" "$convert" --objective infogan --codes category --generator x --discriminator y -o "$work/x.figment"
+  check "infogan without codes" 1 "go together" "$convert" --objective infogan --generator x --discriminator y -o "$work/x.figment"
+fi
+# Training from the models that the x86-64 build converts, on every target.
+$figment generate "$models/tiny_vae.figment" --seed 1 -n 40 -o "$work/vae.npy"
+train="$figment train $models/tiny_vae.figment --data $work/vae.npy --batch 8 --seed 3"
+check "train in one go" 0 "^12 steps" $train --steps 12 --out "$work/straight.figment" --losses "$work/straight.csv"
+check "train with checkpoints" 0 "^5 steps" $train --steps 5 --checkpoint "$work/run" --checkpoint-every 2 --losses "$work/resumed.csv"
+check "go on from the checkpoint" 0 "^12 steps" $train --steps 12 --checkpoint "$work/run" --out "$work/resumed.figment" --losses "$work/resumed.csv"
+expect "a resumed run gives the same model" 'cmp -s "$work/straight.figment" "$work/resumed.figment"'
+expect "and the same losses" 'cmp -s "$work/straight.csv" "$work/resumed.csv"'
+check "a run that is over" 0 "^12 steps" $train --steps 12 --checkpoint "$work/run"
+check "a checkpoint of another run" 1 "give the same, or another folder" $figment train "$models/tiny_vae.figment" --data "$work/vae.npy" --batch 4 --steps 12 --checkpoint "$work/run"
+check "a checkpoint of another model" 1 "another model" $figment parameters "$models/tiny_infogan.figment" --checkpoint "$work/run" -o "$work/p"
+check "parameters" 0 "parameters written" $figment parameters "$models/tiny_vae.figment" --checkpoint "$work/run" -o "$work/p"
+expect "with the optimiser's state" '[ -e "$work/p/encoder.0.weight.adam_m.npy" ]'
+check "load parameters" 0 "parameters loaded" $figment parameters "$models/tiny_vae.figment" --load "$work/p" --out "$work/loaded.figment"
+check "write them again" 0 "" $figment parameters "$work/loaded.figment" -o "$work/p2"
+expect "they are the same" 'cmp -s "$work/p/encoder.0.weight.npy" "$work/p2/encoder.0.weight.npy"'
+total=$($figment inspect "$models/tiny_crgan.figment" --batch 64 --json | sed -n 's/.*"total": \([0-9]*\).*/\1/p')
+$figment generate "$models/tiny_crgan.figment" --seed 1 -n 64 -o "$work/sequences.npy"
+check "train in less memory" 0 "^3 steps" $figment train "$models/tiny_crgan.figment" --data "$work/sequences.npy" --batch 64 --steps 3 --memory-limit $((total - 1))
+check "train in too little" 1 "needs [0-9]* bytes" $train --steps 3 --memory-limit 10K
+( $train --steps 1000000 --checkpoint "$work/signal" > "$work/signal.out" 2>&1; echo $? > "$work/signal.status" ) &
+sleep 1
+pkill -TERM -f "$work/signal" && wait
+expect "a signal ends a run in order" '[ "$(cat "$work/signal.status")" = 0 ] && grep -q "goes on from here" "$work/signal.out" && ls "$work/signal/" | grep -q checkpoint'
+$figment generate "$models/tiny_vae.figment" --seed 9 -n 6 --batch 6 -o "$work/x.npy"
+$figment run "$models/tiny_vae.figment" --program encode --batch 6 --input sample="$work/x.npy" --output latent_mean="$work/noise.npy"
+check "run a train program" 0 "" $figment run "$models/tiny_vae.figment" --program train.step --batch 6 --input sample="$work/x.npy" --input noise="$work/noise.npy" --output vae.loss="$work/loss.npy"
+if [ -n "$convert" ]; then
+  check "quantise a trained model" 0 "PSNR" "$convert" "$work/straight.figment" --int8 -o "$work/q.figment"
+  check "quantise a checkpoint" 0 "PSNR" "$convert" "$models/tiny_vae.figment" --checkpoint "$work/run" --int8 -o "$work/q2.figment" --name tiny_vae
+  check "a checkpoint of no model" 1 "takes the .figment model" "$convert" "$onnx/dcgan/generator.onnx" --checkpoint "$work/run" -o "$work/x.figment"
+fi
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

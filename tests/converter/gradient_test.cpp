@@ -5,8 +5,11 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
 
 #include "double_reference.h"
+#include "io/files.h"
 #include "ir/builder.h"
 #include "ir/runner.h"
 #include "support.h"
@@ -19,6 +22,30 @@ using figment::test::Doubles;
 namespace {
 
 constexpr size_t kBatch = 3;
+
+// A case as files, for the targets that the converter does not run on (session/gradients_test.cpp): written where
+// $FIGMENT_GRADIENT_CASES says, by the build.
+class GradientCase {
+ public:
+  GradientCase(const std::vector<uint8_t>& file, const TensorMap& inputs) {
+    static int count = 0;
+    const char* folder = std::getenv("FIGMENT_GRADIENT_CASES");
+    if (folder == nullptr) return;
+    std::filesystem::create_directories(folder);
+    prefix_ = std::string(folder) + "/case" + std::to_string(count++);
+    io::write_file(prefix_ + ".figment", file);
+    for (const auto& [name, values] : inputs) write("input." + name, values);
+  }
+  void add(const std::string& name, const Doubles& expected) const {
+    if (!prefix_.empty()) write("output." + name, {expected.begin(), expected.end()});
+  }
+
+ private:
+  void write(const std::string& name, const std::vector<float>& values) const {
+    io::write_file(prefix_ + "." + name + ".npy", io::format_npy({{values.size()}, values}));
+  }
+  std::string prefix_;
+};
 
 // A program under construction whose tensors hold random values.
 class Case {
@@ -99,6 +126,7 @@ class Case {
       }
       return sum;
     };
+    const GradientCase recorded(file, inputs);
     for (ValueId operand : operands) {
       std::map<ValueId, Doubles> moved = values;
       if (forward[operand].is_constant())
@@ -119,6 +147,7 @@ class Case {
         expected[i] = (above - below) / (2 * kStep);
         largest = std::max(largest, std::fabs(expected[i]));
       }
+      recorded.add("g" + std::to_string(operand), expected);
       for (const TensorMap& result : results) {
         const std::vector<float>& actual = result.at("g" + std::to_string(operand));
         REQUIRE(actual.size() == expected.size());
@@ -400,6 +429,52 @@ TEST_CASE("gradients: reversed and masked sequences") {
     if (form < 2) attributes.axes = {0};
     const OpKind kind = form < 2 ? OpKind::kReverse : OpKind::kMaskSequence;
     c.check({c.graph.add_node(kind, "node", attributes, inputs)}, format::name_of(kind));
+  }
+}
+
+TEST_CASE("gradients: random graphs") {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    test::Random random(seed);
+    Case c(2000 + seed);
+    Builder build(&c.graph, "node");
+    const uint32_t features = random.integer(2, 5);
+    std::vector<ValueId> values = {c.input(batched({3, features})), c.input(batched({3, features}))};
+    const auto pick = [&] { return values[random.integer(0, static_cast<uint32_t>(values.size()) - 1)]; };
+    for (int i = 0; i < 7; ++i) {
+      switch (random.integer(0, 8)) {
+        case 0: values.push_back(build.add(OpKind::kAdd, {pick(), pick()})); break;
+        case 1: values.push_back(build.add(OpKind::kMultiply, {pick(), pick()})); break;
+        case 2: values.push_back(build.add(OpKind::kTanh, {pick()})); break;
+        case 3: values.push_back(build.add(OpKind::kSigmoid, {build.add(OpKind::kSubtract, {pick(), pick()})})); break;
+        case 4:
+          values.push_back(
+              build.add(OpKind::kFullyConnected, {pick(), c.weights({features, features}), c.weights({features})}));
+          break;
+        case 5: values.push_back(build.add(OpKind::kSoftplus, {pick()})); break;
+        case 6: {
+          const ValueId x = pick();
+          Attributes last;
+          last.axes = {2};
+          values.push_back(build.add(OpKind::kSoftmax, {x}, last));
+          break;
+        }
+        case 7: {
+          Attributes epsilon;
+          epsilon.alpha = 0.1F;
+          values.push_back(
+              build.add(OpKind::kLayerNorm, {pick(), c.weights({features}), c.weights({features})}, epsilon));
+          break;
+        }
+        default: {
+          const ValueId x = pick();
+          values.push_back(build.add_shaped(OpKind::kBroadcast, {build.mean(x, {1})}, c.graph[x].shape));
+        }
+      }
+    }
+    // Everything counts, so that every operand has a gradient.
+    ValueId total = values[0];
+    for (size_t i = 1; i < values.size(); ++i) total = build.add(OpKind::kAdd, {total, values[i]});
+    c.check({total}, "random graph " + std::to_string(seed));
   }
 }
 

@@ -1,0 +1,195 @@
+// Recipes: those that are shipped convert, and mistakes are named with their place.
+#include "import/recipe.h"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "convert.h"
+#include "io/files.h"
+#include "ir/runner.h"
+#include "support.h"
+
+using namespace figment::converter;
+
+namespace {
+
+const char* const kFamilies[] = {"gan", "vae", "crgan", "infogan", "dgan", "deep_infogan"};
+
+std::string recipe_path(const std::string& family) {
+  return std::string(FIGMENT_MODELS) + "/" + family + "/recipe.json";
+}
+
+nlohmann::json small_recipe() {
+  return nlohmann::json::parse(R"({
+    "objective": "gan", "latent": {"size": 4}, "sample": {"shape": [6]},
+    "generator": {"layers": [{"type": "linear", "units": 8}, "relu", {"type": "linear", "units": 6}]},
+    "discriminator": {"layers": [{"type": "linear", "units": 1}]}})");
+}
+
+std::string error_of(const nlohmann::json& recipe) {
+  try {
+    parse_recipe(recipe.dump(), "r.json");
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+// Writes a recipe, converts it, and removes it.
+Converted convert_recipe(const nlohmann::json& recipe, const ConvertOptions& base = {}) {
+  const std::filesystem::path path = std::filesystem::temp_directory_path() / "figment_recipe_test.json";
+  figment::io::write_file(path.string(), recipe.dump());
+  ConvertOptions options = base;
+  options.name = "recipe";
+  options.recipe = path.string();
+  const Converted result = convert(options, {});
+  std::filesystem::remove(path);
+  return result;
+}
+
+size_t program_ops(const Converted& converted, const std::string& name) {
+  for (const ProgramReport& program : converted.report.programs) {
+    if (program.name == name) return program.ops.size();
+  }
+  return 0;
+}
+
+}  // namespace
+
+TEST_CASE("the six families' recipes convert, the same from the same seed") {
+  for (const char* family : kFamilies) {
+    INFO(std::string(family));
+    ConvertOptions options;
+    options.recipe = recipe_path(family);
+    options.name = family;
+    const Converted converted = convert(options, {});
+    CHECK(converted.file == convert(options, {}).file);
+    Runner runner(converted.file, 2, FIG_KERNELS_BEST, true);
+    fig_latent_info latent{};
+    REQUIRE(fig_model_latent(runner.model(), &latent) == FIG_OK);
+    fig_code_info code{};
+    const bool codes = std::string(family).find("infogan") != std::string::npos;
+    CHECK(latent.codes == (codes ? 2 : 0));
+    CHECK((fig_model_code(runner.model(), 0, &code) == FIG_OK) == codes);
+    if (codes) {
+      CHECK(std::string(code.name) == "category");
+      CHECK(code.start == 62);
+      CHECK(code.size == 10);
+      CHECK(code.prior == FIG_PRIOR_CATEGORICAL);
+    }
+  }
+}
+
+TEST_CASE("a mistake in a recipe is named with its place") {
+  struct Mistake {
+    const char* pointer;
+    nlohmann::json value;
+    const char* part;
+  };
+  const Mistake mistakes[] = {
+      {"/objective", "gam", "r.json.objective: is \"gam\", must be one of gan, infogan, vae"},
+      {"/generator/layers/0/units", -3, "r.json.generator.layers[0].units: is -3"},
+      {"/generator/layers/0/units", 2.5, "r.json.generator.layers[0].units: must be a whole number"},
+      {"/generator/layers/0/unit", 3, "r.json.generator.layers[0]: does not know \"unit\""},
+      {"/generator/layers/0", "linear", "r.json.generator.layers[0]: \"linear\" needs numbers"},
+      {"/generator/layers/1", "rellu", "r.json.generator.layers[1]: does not know the layer \"rellu\""},
+      {"/generator/layers/2/units", 7, "r.json.generator: ends in [7], the sample is [6]"},
+      {"/generator/layers/1", {{"type", "conv"}, {"channels", 3}, {"kernel", 3}}, "needs an image"},
+      {"/generator/layers/1", {{"type", "lstm"}, {"units", 3}}, "needs a sequence"},
+      {"/discriminator/layers/0/units", 2, "r.json.discriminator: must end in one number, ends in [2]"},
+      {"/latent", {{"prior", "normal"}}, "r.json.latent: needs either \"size\" or \"shape\""},
+      {"/latent/codes", nlohmann::json::array(), "go together"},
+      {"/sample/shape", "large", "r.json.sample.shape: must be a list"},
+      {"/optimizer", {{"learning_rate", "fast"}}, "r.json.optimizer.learning_rate: must be a number"},
+      {"/loss", {{"beta", 1}}, "r.json.loss: does not know \"beta\""},
+      {"/encoder", {{"layers", nlohmann::json::array()}}, "r.json.encoder: does not go with"},
+      {"/training", {{"steps", 0}}, "r.json.training.steps"},
+      {"/colour", "blue", "r.json: does not know \"colour\""},
+  };
+  CHECK(error_of(small_recipe()).empty());
+  for (const Mistake& mistake : mistakes) {
+    nlohmann::json recipe = small_recipe();
+    recipe[nlohmann::json::json_pointer(mistake.pointer)] = mistake.value;
+    const std::string error = error_of(recipe);
+    CHECK_MESSAGE(error.find(mistake.part) != std::string::npos, error, " should say ", mistake.part);
+  }
+  for (const char* key : {"objective", "latent", "sample", "generator", "discriminator"}) {
+    nlohmann::json recipe = small_recipe();
+    recipe.erase(key);
+    CHECK_MESSAGE(error_of(recipe).find(std::string("needs \"") + key) != std::string::npos, key);
+  }
+  CHECK_THROWS_WITH_AS(parse_recipe("{", "r.json"), doctest::Contains("r.json: is not JSON"), Error);
+  CHECK_THROWS_WITH_AS(parse_recipe("[1]", "r.json"), doctest::Contains("must be an object"), Error);
+}
+
+TEST_CASE("what is frozen costs nothing and stays as it is") {
+  nlohmann::json recipe = small_recipe();
+  recipe["discriminator"]["layers"] = {{{"type", "linear"}, {"units", 12}}, "relu", {{"type", "linear"}, {"units", 1}}};
+  const Converted all = convert_recipe(recipe);
+  const auto trained = [](const Converted& converted) {
+    Runner runner(converted.file, 2, FIG_KERNELS_BEST, true);
+    std::set<std::string> names;
+    fig_parameter_info info{};
+    for (uint32_t i = 0; fig_model_parameter(runner.model(), i, &info) == FIG_OK; ++i) {
+      if (info.trained) names.insert(info.name);
+    }
+    return names;
+  };
+  CHECK(trained(all).size() == 8);
+  struct Scope {
+    TrainingScope scope;
+    std::set<std::string> names;
+  };
+  const Scope scopes[] = {
+      {{{"discriminator.0.*"}, {}},
+       {"discriminator.2.weight", "discriminator.2.bias", "generator.0.weight", "generator.0.bias",
+        "generator.2.weight", "generator.2.bias"}},
+      {{{}, {"bias"}}, {"discriminator.0.bias", "discriminator.2.bias", "generator.0.bias", "generator.2.bias"}},
+      {{{}, {"last:1"}}, {"discriminator.2.weight", "discriminator.2.bias", "generator.2.weight", "generator.2.bias"}},
+      {{{}, {"discriminator:last:1"}},
+       {"discriminator.2.weight", "discriminator.2.bias", "generator.0.weight", "generator.0.bias",
+        "generator.2.weight", "generator.2.bias"}},
+  };
+  for (const Scope& entry : scopes) {
+    ConvertOptions options;
+    options.scope = entry.scope;
+    const Converted some = convert_recipe(recipe, options);
+    CHECK(trained(some) == entry.names);
+    CHECK(program_ops(some, "train.step") < program_ops(all, "train.step"));
+  }
+  ConvertOptions options;
+  options.scope.freeze = {"generator.*"};
+  CHECK_THROWS_WITH_AS(convert_recipe(recipe, options), doctest::Contains("generator: nothing is left to train"),
+                       Error);
+  options.scope = {{}, {"last:none"}};
+  CHECK_THROWS_WITH_AS(convert_recipe(recipe, options), doctest::Contains("give a number of layers"), Error);
+}
+
+TEST_CASE("a trained model comes back for int8, with its averages folded in") {
+  ConvertOptions options;
+  options.recipe = recipe_path("deep_infogan");
+  options.name = "deep_infogan";
+  const Converted trainable = convert(options, {});
+  const std::filesystem::path path = std::filesystem::temp_directory_path() / "figment_recipe_test.figment";
+  figment::io::write_file(path.string(), trainable.file);
+  ConvertOptions back;
+  back.model = path.string();
+  const Converted f32 = convert(back, {});
+  back.int8 = true;
+  back.calibration_samples = 64;
+  const Converted int8 = convert(back, {});
+  std::filesystem::remove(path);
+  Runner before(trainable.file, 2);
+  Runner after(f32.file, 2);
+  std::vector<float> a(2 * 784);
+  std::vector<float> b(2 * 784);
+  REQUIRE(fig_generate(before.session(), 2, nullptr, a.data(), a.size()) == FIG_OK);
+  REQUIRE(fig_generate(after.session(), 2, nullptr, b.data(), b.size()) == FIG_OK);
+  CHECK(figment::test::relative_error(b, a) < 1e-4);
+  REQUIRE(int8.report.programs.size() == 1);
+  CHECK(int8.report.programs[0].int8->fully_int8);
+  CHECK(int8.report.programs[0].int8->psnr_db > 35);
+  CHECK(int8.report.notes.size() == 1);
+}
