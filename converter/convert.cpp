@@ -181,16 +181,35 @@ Network load_network(const ConvertOptions& options, const std::string& role) {
   return network;
 }
 
+// What an exporter folded away, told by the names that it gives to what it computes.
+void note_folded(const Network& network, std::vector<std::string>* notes) {
+  for (const std::string& name : network.trained) {
+    if (name.find(".onnx::") == std::string::npos) continue;
+    notes->push_back(network.name + ": its exporter computed " + name.substr(network.name.size() + 1) +
+                     " from parameters, and batch normalisations may be folded into it: to train these, export with "
+                     "do_constant_folding=False and training=torch.onnx.TrainingMode.PRESERVE");
+    return;
+  }
+}
+
 // Networks and how to train them, from ONNX files and the command line or from a recipe.
 TrainedModel train_model(const ConvertOptions& options, const Recipe& recipe) {
   const bool from_recipe = !options.recipe.empty();
+  std::vector<std::string> notes;
   const auto network = [&](const std::string& role) {
-    return from_recipe ? make_network(role, recipe.networks.at(role), options.scope) : load_network(options, role);
+    Network made =
+        from_recipe ? make_network(role, recipe.networks.at(role), options.scope) : load_network(options, role);
+    note_folded(made, &notes);
+    return made;
   };
   const TrainOptions& train = from_recipe ? recipe.train : options.train;
   const Objective objective = from_recipe ? recipe.objective : options.objective;
-  if (objective == Objective::kGan) return gan_model(network("generator"), network("discriminator"), train);
-  return vae_model(network("encoder"), network("decoder"), train);
+  const bool gan = objective == Objective::kGan;
+  const Network first = network(gan ? "generator" : "encoder");
+  const Network second = network(gan ? "discriminator" : "decoder");
+  TrainedModel trained = gan ? gan_model(first, second, train) : vae_model(first, second, train);
+  trained.notes.insert(trained.notes.begin(), notes.begin(), notes.end());
+  return trained;
 }
 
 Converted convert_training(ConvertOptions options) {

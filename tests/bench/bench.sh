@@ -1,7 +1,7 @@
 #!/bin/sh
 # Times the shipped and synthetic models on one thread, beside bare XNNPACK and, if the Python environment in
 # $FIGMENT_PEER_PYTHON (default: build/peers/bin/python) has onnxruntime, beside ONNX Runtime, alternating. To make it:
-#   python3 -m venv build/peers && build/peers/bin/pip install onnxruntime numpy
+#   python3 -m venv build/peers && build/peers/bin/pip install onnxruntime numpy torch
 set -eu
 cd "$(dirname "$0")/../.."
 target=x86_64
@@ -22,7 +22,10 @@ cp models/dcgan/generator.onnx "$work/dcgan.onnx"
 cp models/conv_vae/decoder.onnx "$work/conv_vae.onnx"
 python=${FIGMENT_PEER_PYTHON:-build/peers/bin/python}
 if "$python" -c 'import onnxruntime, numpy' 2> /dev/null; then
-  exec "$python" tests/bench/compare_peers.py "$bin" "$work" "$@"
+  "$python" tests/bench/compare_peers.py "$bin" "$work" "$@"
+  if "$python" -c 'import torch' 2> /dev/null; then exec "$python" tests/bench/train_peers.py "$bin" "$work"; fi
+  echo "no torch at $python: train steps are not timed beside it"
+  exit 0
 fi
 echo "no ONNX Runtime at $python: Figment alone (tests/bench/bench.sh says how to install it)"
 "$bin/figment_bare_bench" "$work/dgan.figment"
