@@ -342,9 +342,8 @@ LayerBuilder::Tensor LayerBuilder::layer(const Tensor& x, const RecipeValue& val
     value.expect_keys({"type", "rate"});
     const std::string rate = fresh("rate");
     add_tensor(rate, {}, {static_cast<float>(value.number("rate", 0.5, 0, 0.99))});
-    const std::string output = name;
-    node("Dropout", {x.name, rate}, output);
-    return {output, x.shape};
+    node("Dropout", {x.name, rate}, name);
+    return {name, x.shape};
   } else if (type == "reshape") {
     value.expect_keys({"type", "shape"});
     const std::vector<int64_t> shape = value.extents("shape");
