@@ -192,6 +192,24 @@ void note_folded(const Network& network, std::vector<std::string>* notes) {
   }
 }
 
+// A scope that fits nothing is a mistake.
+void check_scope(const TrainingScope& scope, const std::vector<const Network*>& networks) {
+  for (const std::string& pattern : scope.freeze) {
+    if (std::none_of(networks.begin(), networks.end(),
+                     [&](const Network* network) { return network->matched.contains(pattern); })) {
+      throw Error("--freeze " + pattern + ": no parameter has such a name");
+    }
+  }
+  for (const std::string& text : scope.train_only) {
+    const size_t colon = text.find(':');
+    if (colon == std::string::npos || text.rfind("last:", 0) == 0) continue;
+    if (std::none_of(networks.begin(), networks.end(),
+                     [&](const Network* network) { return network->name == text.substr(0, colon); })) {
+      throw Error("--train-only " + text + ": there is no network " + text.substr(0, colon));
+    }
+  }
+}
+
 // Networks and how to train them, from ONNX files and the command line or from a recipe.
 TrainedModel train_model(const ConvertOptions& options, const Recipe& recipe) {
   const bool from_recipe = !options.recipe.empty();
@@ -207,6 +225,10 @@ TrainedModel train_model(const ConvertOptions& options, const Recipe& recipe) {
   const bool gan = objective == Objective::kGan;
   const Network first = network(gan ? "generator" : "encoder");
   const Network second = network(gan ? "discriminator" : "decoder");
+  check_scope(options.scope, {&first, &second});
+  for (const auto& [role, path] : options.networks) {
+    if (role != first.name && role != second.name) throw Error("--" + role + " does not go with this objective");
+  }
   TrainedModel trained = gan ? gan_model(first, second, train) : vae_model(first, second, train);
   trained.notes.insert(trained.notes.begin(), notes.begin(), notes.end());
   return trained;
@@ -222,11 +244,11 @@ Converted convert_training(ConvertOptions options) {
       options.range_min = options.range_min.value_or(recipe.range->first);
       options.range_max = options.range_max.value_or(recipe.range->second);
     }
-    if (!recipe.name.empty()) options.name = recipe.name;
+    if (options.name.empty()) options.name = recipe.name;
   }
   TrainedModel trained = train_model(options, recipe);
   ModelDefinition& model = trained.model;
-  model.name = options.name;
+  model.name = options.name.empty() ? options.fallback_name : options.name;
   model.metadata = recipe.metadata;
   describe_output(options, model.programs[0], &model);
   for (const Graph& graph : model.programs) result.report.programs.push_back({graph.name, {}, {}, {}});
@@ -301,7 +323,7 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
   if (!options.model.empty()) return convert_model(options, progress);
   if (options.sources.empty()) throw Error("no model given");
   ModelDefinition model;
-  model.name = options.name;
+  model.name = options.name.empty() ? options.fallback_name : options.name;
   Converted result;
   ConvertReport& report = result.report;
   bool latent_found = false;

@@ -26,11 +26,12 @@ struct ConvertOptions {
   std::map<std::string, std::string> networks;  // role -> ONNX file
   TrainOptions train;
   TrainingScope scope;
-  std::string recipe;      // a JSON file
-  std::string model;       // a .figment file
-  std::string checkpoint;  // a folder, whose parameters take the place of the model's
-  std::string name;
-  std::string latent;  // the latent input's name; "" to find it
+  std::string recipe;         // a JSON file
+  std::string model;          // a .figment file
+  std::string checkpoint;     // a folder, whose parameters take the place of the model's
+  std::string name;           // of the model; "": the recipe's or the model's own, or
+  std::string fallback_name;  // this
+  std::string latent;         // the latent input's name; "" to find it
   Prior prior = Prior::kNormal;
   bool int8 = false;
   size_t calibration_samples = 512;

@@ -90,8 +90,9 @@ void add_train_options(CLI::App* app, const std::string& group, ConvertOptions* 
   app->add_option("--d-learning-rate", *discriminator_rate, "of the discriminator's, if it is another")
       ->check(CLI::PositiveNumber)
       ->group(group);
-  number("--beta1", &optimizer->beta1, "of Adam; the momentum of SGD", fraction);
-  number("--beta2", &optimizer->beta2, "of Adam", fraction);
+  const CLI::Range decay(0.0, 0.999999);
+  number("--beta1", &optimizer->beta1, "of Adam; the momentum of SGD", decay);
+  number("--beta2", &optimizer->beta2, "of Adam", decay);
   number("--weight-decay", &optimizer->weight_decay, "decoupled with Adam, added to gradients with SGD",
          CLI::NonNegativeNumber);
   number("--clip-value", &optimizer->clip_value, "bound of every gradient's magnitude; 0: none",
@@ -166,7 +167,7 @@ int convert(int argc, char** argv) {
                  "ONNX file, or PROGRAM=FILE; several make one file of several programs. Or one recipe (.json), or one "
                  "model of ours (.figment) to quantise");
   app.add_option("-o,--output", output, "the .figment file to write")->required();
-  app.add_option("--name", options.name, "name of the model (default: the output file's)");
+  app.add_option("--name", options.name, "name of the model (default: the recipe's, or the output file's)");
   app.add_option("--latent", options.latent, "the input that generation draws (default: found by its name or shape)");
   app.add_option("--prior", prior, "its distribution: normal, or uniform on [-1, 1)")
       ->check(CLI::IsMember({"normal", "uniform"}));
@@ -219,6 +220,15 @@ int convert(int argc, char** argv) {
       options.sources.push_back({std::move(program), std::move(path)});
     }
   }
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_name();
+    const bool scope = name == "--freeze" || name == "--train-only";
+    if (option->count() == 0 || !objective.empty()) continue;
+    if (option->get_group() == training && !(scope && !options.recipe.empty()))
+      throw Error(name + (options.recipe.empty() ? " needs --objective" : " is for the recipe to say"));
+    if (!options.recipe.empty() && (name == "--prior" || name == "--latent"))
+      throw Error(name + " is for the recipe to say");
+  }
   if (!options.checkpoint.empty() && options.model.empty())
     throw Error("--checkpoint takes the .figment model that was trained");
   options.train.latent = options.latent;
@@ -226,7 +236,7 @@ int convert(int argc, char** argv) {
     options.train.discriminator_optimizer = options.train.optimizer;
     options.train.discriminator_optimizer->learning_rate = *discriminator_rate;
   }
-  if (options.name.empty()) options.name = std::filesystem::path(output).stem().string();
+  options.fallback_name = std::filesystem::path(output).stem().string();
   options.prior = prior == "uniform" ? figment::Prior::kUniform : figment::Prior::kNormal;
   options.train.prior = options.prior;
   if (!range.empty()) {

@@ -1,7 +1,6 @@
 #include "import/import_figment.h"
 
-#include <unistd.h>
-
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -103,15 +102,21 @@ ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::stri
 std::vector<uint8_t> with_checkpoint(const std::vector<uint8_t>& file, const std::string& checkpoint) {
   Runner runner(file, 1, FIG_KERNELS_BEST, true);
   std::vector<uint8_t> ignored(1 << 16);
-  const std::string path =
-      (std::filesystem::temp_directory_path() / ("figment-convert-" + std::to_string(getpid()))).string();
+  std::string folder = (std::filesystem::temp_directory_path() / "figment-convert.XXXXXX").string();
+  if (mkdtemp(folder.data()) == nullptr) throw Error("cannot make a folder " + folder);
+  struct Remove {
+    std::string path;
+    ~Remove() {
+      std::error_code ignored_error;
+      std::filesystem::remove_all(path, ignored_error);
+    }
+  } const remove{folder};
+  const std::string path = folder + "/model";
   if (fig_checkpoint_load(runner.session(), checkpoint.c_str(), ignored.data(), ignored.size(), nullptr) != FIG_OK ||
       fig_session_export(runner.session(), path.c_str()) != FIG_OK) {
     throw Error(fig_error_message());
   }
-  std::vector<uint8_t> result = io::read_file(path);
-  std::filesystem::remove(path);
-  return result;
+  return io::read_file(path);
 }
 
 }  // namespace figment::converter

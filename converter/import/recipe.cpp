@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <sstream>
+#include <iterator>
 
 #include "import/import_onnx.h"
 #include "import/recipe_layers.h"
@@ -13,15 +13,17 @@ namespace figment::converter {
 namespace {
 
 constexpr double kMost = 1e12;
+constexpr double kMostDecay = 0.999999;
 
 OptimizerOptions read_optimizer(const RecipeValue& value, OptimizerOptions options) {
   value.expect_keys({"kind", "learning_rate", "beta1", "beta2", "epsilon", "weight_decay", "clip_value", "clip_norm",
                      "warm_up_steps", "schedule"});
-  options.optimizer = static_cast<Optimizer>(value.choice("kind", 0, {"adam", "sgd"}));
+  options.optimizer =
+      static_cast<Optimizer>(value.choice("kind", static_cast<size_t>(options.optimizer), {"adam", "sgd"}));
   options.learning_rate = value.number("learning_rate", options.learning_rate, 0, kMost);
-  options.beta1 = value.number("beta1", options.beta1, 0, 1);
-  options.beta2 = value.number("beta2", options.beta2, 0, 1);
-  options.epsilon = value.number("epsilon", options.epsilon, 0, 1);
+  options.beta1 = value.number("beta1", options.beta1, 0, kMostDecay);
+  options.beta2 = value.number("beta2", options.beta2, 0, kMostDecay);
+  options.epsilon = value.number("epsilon", options.epsilon, 1e-30, 1);
   options.weight_decay = value.number("weight_decay", options.weight_decay, 0, kMost);
   options.clip_value = value.number("clip_value", options.clip_value, 0, kMost);
   options.clip_norm = value.number("clip_norm", options.clip_norm, 0, kMost);
@@ -29,7 +31,8 @@ OptimizerOptions read_optimizer(const RecipeValue& value, OptimizerOptions optio
   if (value.has("schedule")) {
     const RecipeValue schedule = value.at("schedule");
     schedule.expect_keys({"kind", "period", "factor"});
-    options.schedule = static_cast<RateSchedule>(schedule.choice("kind", 0, {"constant", "step", "cosine"}));
+    options.schedule = static_cast<RateSchedule>(
+        schedule.choice("kind", static_cast<size_t>(options.schedule), {"constant", "step", "cosine"}));
     options.rate_period = schedule.number("period", options.rate_period, 1, kMost);
     options.rate_factor = schedule.number("factor", options.rate_factor, 0, 1);
   }
@@ -142,7 +145,7 @@ class RecipeReader {
     if (root_.has("discriminator_optimizer")) {
       train.discriminator_optimizer = read_optimizer(root_.at("discriminator_optimizer"), train.optimizer);
     }
-    train.ema_decay = root_.number("ema", 0, 0, 0.999999);
+    train.ema_decay = root_.number("ema", 0, 0, kMostDecay);
     train.batch_norm_momentum = root_.number("batch_norm_momentum", 0.1, 0, 1);
     if (root_.has("loss")) {
       const RecipeValue loss = root_.at("loss");
@@ -265,9 +268,9 @@ Recipe parse_recipe(const std::string& text, const std::string& origin) {
 Recipe read_recipe(const std::string& path) {
   std::ifstream file(path);
   if (!file) throw Error("cannot open " + path + ": " + std::strerror(errno));
-  std::ostringstream text;
-  if (!(text << file.rdbuf()) || file.bad()) throw Error("cannot read " + path);
-  return parse_recipe(text.str(), path);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (file.bad()) throw Error("cannot read " + path);
+  return parse_recipe(text, path);
 }
 
 }  // namespace figment::converter

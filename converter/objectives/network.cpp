@@ -102,13 +102,15 @@ std::set<std::string> last_layers(const Graph& graph, const std::vector<Paramete
 
 // The parameters that are not to be trained.
 std::set<ValueId> frozen_parameters(const std::string& network, const Graph& graph,
-                                    const std::vector<Parameter>& parameters, const TrainingScope& scope) {
+                                    const std::vector<Parameter>& parameters, const TrainingScope& scope,
+                                    std::set<std::string>* matched) {
   std::set<ValueId> frozen;
   for (const std::string& pattern : scope.freeze) {
     for (const Parameter& parameter : parameters) {
       if (fnmatch(pattern.c_str(), parameter.name.c_str(), 0) == 0 ||
           fnmatch(pattern.c_str(), (network + "." + parameter.name).c_str(), 0) == 0) {
         frozen.insert(parameter.id);
+        matched->insert(pattern);
       }
     }
   }
@@ -151,12 +153,12 @@ bool Network::couples_batch() const {
 }
 
 Network make_network(const std::string& name, Graph graph, const TrainingScope& scope) {
-  Network network{name, std::move(graph), {}};
+  Network network{name, std::move(graph), {}, {}};
   assign_layouts(&network.graph);
   remove_dead(&network.graph);
   const std::vector<Parameter> parameters = find_parameters(network.graph);
   if (parameters.empty()) throw Error(name + ": has no parameters to train");
-  std::set<ValueId> frozen = frozen_parameters(name, network.graph, parameters, scope);
+  std::set<ValueId> frozen = frozen_parameters(name, network.graph, parameters, scope, &network.matched);
   for (const Node& node : network.graph.nodes) {
     if (node.kind != OpKind::kBatchNorm) continue;
     if (frozen.contains(node.inputs[2]) && frozen.contains(node.inputs[3])) {

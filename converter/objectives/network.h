@@ -21,6 +21,7 @@ struct Network {
   std::string name;
   Graph graph;
   std::vector<std::string> trained;  // variables that gradients train, in the order of their use
+  std::set<std::string> matched;     // the scope's patterns of what to freeze that fit a parameter
   bool spectral_norm = false;        // of the weights of linear layers, in every copy
 
   // Whether a training copy computes statistics over the batch, so that samples depend on each other.

@@ -39,6 +39,7 @@ Json program_json(const OpenModel& open, uint32_t p) {
   check(fig_model_program(open.model(), p, &program));
   Json result = {{"name", program.name}, {"fully_int8", program.fully_int8}, {"trains", program.trains}};
   if (program.trains) result["level"] = program.level;
+  for (const char* list : {"inputs", "outputs", "ops", "tensors"}) result[list] = Json::array();
   const bool prepared = fig_session_has_program(open.session(), p);
   for (uint32_t i = 0; i < program.inputs; ++i) {
     fig_port_info port{};

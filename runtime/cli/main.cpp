@@ -57,7 +57,10 @@ uint32_t OpenModel::find_program(const std::string& name) const {
 
 void SessionArguments::add_to(CLI::App* command, bool with_batch) {
   if (with_batch)
-    command->add_option("--batch", batch, "samples computed at a time (default: as many as fit the task, 64 at most)")
+    command
+        ->add_option(
+            "--batch", batch,
+            "samples computed at a time (default: as many as fit the task, 64 at most; to train, the recipe's, or 32)")
         ->check(CLI::Range(1, 1 << 20));
   command->add_option("--threads", threads, "threads to compute on")->check(CLI::Range(1, 256))->capture_default_str();
   command->add_option("--memory-limit", memory_limit, "refuse to use more, such as 64M");

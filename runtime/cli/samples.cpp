@@ -19,6 +19,8 @@ Samples::Samples(const std::string& path, const std::string& input, size_t eleme
   const size_t values = floats_ ? floats_->values.size() : bytes_->values.size();
   if (shape.empty() || shape[0] == 0) throw Error(path + ": holds no samples");
   count_ = shape[0];
+  if (floats_ && !std::all_of(floats_->values.begin(), floats_->values.end(), [](float x) { return x - x == 0; }))
+    throw Error(path + ": has NaN or infinite values");
   labels_ = values == count_ && elements > 1;
   if (labels_) {
     check_labels(path);

@@ -1,8 +1,12 @@
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <sstream>
@@ -160,6 +164,14 @@ class Curve {
   std::string text_;
 };
 
+// Whether a file can be written in the folder of `path`.
+void check_writable(const std::string& path) {
+  if (path.empty()) return;
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  if (::access(folder.empty() ? "." : folder.c_str(), W_OK) != 0)
+    throw Error("cannot write " + path + ": " + std::strerror(errno));
+}
+
 std::string to_text(const fig_metrics& metrics) {
   std::string text;
   for (uint32_t i = 0; i < metrics.count; ++i) {
@@ -182,6 +194,8 @@ void train(const Arguments& arguments) {
   if (options.batch > samples)
     throw Error("the batch is larger than the data: --batch " + std::to_string(samples) + " at most");
   const uint64_t steps = arguments.steps != 0 ? arguments.steps : metadata_number(open, "training.steps", 1000);
+  // Not found out only when hours of work are to be written.
+  for (const std::string& path : {arguments.output, arguments.losses}) check_writable(path);
   open.open_session(options);
   const Run run{options.batch, samples, options.seed};
   if (!arguments.checkpoint.empty()) resume(open, arguments, run);

@@ -198,7 +198,7 @@ enum HyperParameter : uint32_t {
   kWeightDecay,
   kSteps,         // updates made
   kClipValue,     // bound of a gradient's magnitude; 0: none
-  kClipNorm,      // bound of the norm of all gradients together, applied by the program's own ops
+  kClipNorm,      // bound of the norm of all gradients together, positive; applied by the program's own ops
   kClipWeights,   // bound of a parameter's magnitude (Wasserstein; Arjovsky et al. 2017); 0: none
   kWarmUpSteps,   // over which the rate grows linearly to its value
   kRateSchedule,  // 0: constant, 1: a factor every period, 2: half a cosine over the period
@@ -242,7 +242,8 @@ enum HyperParameter : uint32_t {
 //   conv2d_backward_input              g, weights;  conv2d_backward_weights  x, g; without bias; so transposed ones
 //   layer_norm_backward_sums           x, g -> [2, C]: gradients of beta and gamma
 //   layer_norm_backward                x, gamma, g
-//   lstm_backward   states, R, c0, gradients of h [T, N, H] and of c (the same, or [1, 1, 1]: none), maybe lengths
+//   lstm_backward   states, R, c0, gradients of h [T, N, H] and of c (the same, or a constant [1, 1, 1]: none), maybe
+//   lengths
 //                   -> gradient of g [T, N, 4 H], or of an initial state [N, H]
 //   gru_backward    states, R, h0, gradient of h [T, N, H], maybe lengths -> [T, N, 4 H], blocks z, r, h of the
 //                   gradient of g and that of R h(t-1) + Rb in q's place (unused unless the linear map comes before

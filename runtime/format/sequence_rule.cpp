@@ -76,7 +76,7 @@ Result<TensorType> recurrent_backward(OpKind kind, const Attributes& attributes,
   FIGMENT_RETURN_IF_ERROR(expect_initial(inputs[2], batch, hidden));
   const Shape gradient = {states[1], batch, hidden};
   if (inputs[3].shape != gradient) return bad("the gradient of the hidden states does not have their shape");
-  if (lstm && inputs[4].shape != gradient && inputs[4].shape != Shape{{}, {}, {}}) {
+  if (lstm && (inputs[4].constant ? inputs[4].shape != Shape{{}, {}, {}} : inputs[4].shape != gradient)) {
     return bad("the gradient of the cell states does not have their shape");
   }
   if (inputs.size() == least + 1) FIGMENT_RETURN_IF_ERROR(expect_lengths(inputs[least], batch));

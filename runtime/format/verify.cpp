@@ -20,6 +20,7 @@ constexpr size_t kMaxTensors = 65536;
 constexpr size_t kMaxOps = 65536;
 constexpr size_t kMaxPorts = 256;
 constexpr size_t kMaxOperands = 64;
+constexpr size_t kMaxLevels = 16;
 constexpr size_t kMaxStreams = 65536;  // of a seed, before those of codes
 
 template <typename T>
@@ -211,12 +212,11 @@ class Verifier {
     FIGMENT_RETURN_IF_ERROR(check_dimensions(entry->permutation()));
     CheckedSize elements = 1;
     CheckedSize split = 1;
-    uint32_t seen = 0;
+    Permutation permutation;
+    for (uint32_t i = 0; i < length(entry->permutation()); ++i) permutation.push_back(entry->permutation()->Get(i));
     for (uint32_t i = 0; i < length(entry->shape()); ++i) elements *= entry->shape()->Get(i);
     for (uint32_t i = 0; i < length(entry->split()); ++i) split *= entry->split()->Get(i);
-    for (uint32_t i = 0; i < length(entry->permutation()); ++i) seen |= 1U << (entry->permutation()->Get(i) & 31U);
-    const size_t rank = length(entry->split());
-    if (length(entry->permutation()) != rank || seen != (1U << rank) - 1) return bad("its permutation is not one");
+    if (!is_permutation(permutation, length(entry->split()))) return bad("its permutation is not one");
     const ConstantView values = view_.constant(entry->constant());
     const uint64_t count = values.bytes / element_size(values.type);
     if (!elements.valid() || !split.valid() || elements.value() != split.value() ||
@@ -509,6 +509,11 @@ class Verifier {
     return constant < length(root().constants()) && root().constants()->Get(constant)->variable();
   }
 
+  // That every training session holds.
+  bool is_kept_variable(uint32_t constant) const {
+    return is_variable(constant) && !root().constants()->Get(constant)->transient();
+  }
+
   // The schedule, the scalars and the trained parameters.
   Status training() const {
     if (length(root().schedule()) > kMaxPrograms) return bad("more than %zu entries in the schedule", kMaxPrograms);
@@ -517,11 +522,21 @@ class Verifier {
       if (entry->period() < 1 || entry->phase() >= entry->period())
         return bad("schedule entry %u: its period is empty", i);
       if (entry->part() && root().part_weight() < 0) return bad("schedule entry %u: no weight for its parts", i);
+      if (entry->level() >= kMaxLevels) return bad("schedule entry %u: its level is out of range", i);
       bool found = false;
       for (size_t p = 0; p < view_.program_count() && entry->program() != nullptr; ++p) {
-        found = found || std::strcmp(view_.program(p).name(), entry->program()->c_str()) == 0;
+        const bool named = std::strcmp(view_.program(p).name(), entry->program()->c_str()) == 0;
+        if (named && !view_.program(p).updates()) return bad("schedule entry %u: its program changes nothing", i);
+        found = found || named;
       }
       if (!found) return bad("schedule entry %u names no program", i);
+      for (uint32_t j = 0; j < i; ++j) {
+        const schema::ScheduleEntry* other = root().schedule()->Get(j);
+        const bool same =
+            other->level() == entry->level() && std::strcmp(other->program()->c_str(), entry->program()->c_str()) == 0;
+        if (same && other->part() != entry->part())
+          return bad("schedule entry %u: its program runs in parts and whole", i);
+      }
       for (uint32_t j = 0; j < length(entry->latents()); ++j) {
         const schema::Latent* drawn = entry->latents()->Get(j);
         FIGMENT_RETURN_IF_ERROR(latent(drawn));
@@ -536,17 +551,17 @@ class Verifier {
     for (uint32_t i = 0; i < length(root().scalars()); ++i) {
       const schema::Scalar* scalar = root().scalars()->Get(i);
       FIGMENT_RETURN_IF_ERROR(check_name(scalar->name()));
-      if (!is_variable(scalar->constant()) ||
+      if (!is_kept_variable(scalar->constant()) ||
           scalar->index() >= view_.constant(scalar->constant()).bytes / sizeof(float)) {
         return bad("scalar %s is no value of a variable", scalar->name()->c_str());
       }
     }
     for (uint32_t i = 0; i < length(root().trained()); ++i) {
       const schema::Trained* trained = root().trained()->Get(i);
-      if (!is_variable(trained->constant())) return bad("trained parameter %u is no variable", i);
+      if (!is_kept_variable(trained->constant())) return bad("trained parameter %u is no variable", i);
       for (uint32_t j = 0; j < length(trained->state()); ++j) {
         const uint32_t state = trained->state()->Get(j);
-        if (!is_variable(state) || view_.constant(state).shape != view_.constant(trained->constant()).shape) {
+        if (!is_kept_variable(state) || view_.constant(state).shape != view_.constant(trained->constant()).shape) {
           return bad("trained parameter %u: its state is no variable of its shape", i);
         }
       }

@@ -11,7 +11,9 @@
 
 // Before a loop whose iterations are independent even where an output is an input's memory, which compilers cannot
 // know.
-#if defined(__clang__)
+#if defined(FIGMENT_SANITIZED)
+#define FIGMENT_INDEPENDENT
+#elif defined(__clang__)
 #define FIGMENT_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #else
 #define FIGMENT_INDEPENDENT _Pragma("GCC ivdep")

@@ -68,6 +68,7 @@ uint64_t Session::checkpoint_bytes() const {
 
 Status Session::save_checkpoint(const char* folder, std::span<const uint8_t> caller) const {
   if (!training_) return wrong("the session was not created for training: there is nothing to save");
+  FIGMENT_RETURN_IF_ERROR(check_variables());
   const format::ModelView& view = model_->view();
   CheckpointHeader header{format::layout_hash(view), 1, steps_, seed_, checkpoint_bytes(), caller.size()};
   FIGMENT_RETURN_IF_ERROR(platform::make_folder(folder));

@@ -39,8 +39,9 @@ Status ProgramInstance::resolve(const format::ModelView& model, size_t program, 
   model_ = &model;
   program_ = program;
   batch_ = batch;
+  planned_batch_ = batch;
   const ProgramView view = model.program(program);
-  const bool any_batch = view.updates();
+  any_batch_ = view.updates();
   const size_t tensors = view.tensor_count();
   const size_t ops = view.op_count();
   size_t inputs = 0;
@@ -81,7 +82,7 @@ Status ProgramInstance::resolve(const format::ModelView& model, size_t program, 
     step.attributes = op.attributes;
     step.program = static_cast<uint32_t>(program);
     step.index = static_cast<uint32_t>(i);
-    step.any_batch = any_batch;
+    step.any_batch = any_batch_;
     step.inputs = {step_inputs_.data() + next, op.inputs.size()};
     for (uint32_t tensor : op.inputs) {
       step_inputs_[next] = operands_[tensor];
@@ -253,6 +254,10 @@ void ProgramInstance::find_direct_outputs() {
 
 Status ProgramInstance::resize(size_t batch) {
   if (batch == batch_) return {};
+  if (!any_batch_ || batch < 1 || batch > planned_batch_) {
+    return Status::error(StatusCode::kInternal, "a program planned for %zu samples was asked for %zu", planned_batch_,
+                         batch);
+  }
   const ProgramView view = model_->program(program_);
   for (size_t i = 0; i < operands_.size(); ++i) operands_[i].shape = resolve_extents(view.tensor(i).type.shape, batch);
   for (size_t i = 0; i < step_inputs_.size(); ++i) step_inputs_[i].shape = operands_[step_input_tensors_[i]].shape;

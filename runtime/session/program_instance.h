@@ -44,9 +44,12 @@ class ProgramInstance {
   Status prepare(const kernels::Environment& environment);
   // Gives the tensors their addresses in `arena`, of at least arena_bytes().
   Status bind(void* arena);
-  // Computes `batch` samples from now on, at most as many as planned. For programs that change variables; never
-  // allocates, and costs nothing if the batch stays the same.
+  // Computes `batch` samples from now on, 1 to planned_batch(). For programs that change variables; never allocates,
+  // and costs nothing if the batch stays the same.
   Status resize(size_t batch);
+  size_t planned_batch() const { return planned_batch_; }
+  // Whether it changes variables, and so can be resized.
+  bool any_batch() const { return any_batch_; }
   // Updates of variables that stand together are one sub-step: they are made if what they read (gradients, statistics)
   // is finite, and skipped else.
   void run();
@@ -91,6 +94,8 @@ class ProgramInstance {
 
   const format::ModelView* model_ = nullptr;
   size_t program_ = 0;
+  size_t planned_batch_ = 0;
+  bool any_batch_ = false;
   size_t batch_ = 0;                     // of the shapes below
   Array<kernels::Operand> operands_;     // one for each tensor
   Array<kernels::Operand> step_inputs_;  // the steps' inputs, one after another

@@ -114,6 +114,7 @@ Status Session::allocate_variables(Way way) {
       if (tensor.type.variable) wanted[static_cast<size_t>(tensor.constant)] = true;
     }
   }
+  if (view.part_weight() >= 0) wanted[static_cast<size_t>(view.part_weight())] = true;
   return variables_.allocate(view, wanted);
 }
 
@@ -286,7 +287,7 @@ Status Session::run(const char* name, size_t count, std::span<const NamedTensor>
   Result<size_t> found = find_instance(name);
   if (!found.ok()) return found.status();
   ProgramInstance& program = programs_[*found];
-  FIGMENT_RETURN_IF_ERROR(check_count(program, count, batch_));
+  FIGMENT_RETURN_IF_ERROR(check_count(program, count, program.planned_batch()));
   for (const NamedTensor& tensor : inputs) {
     const Port* port = find_port(program.inputs(), tensor.name);
     if (port == nullptr) {
@@ -307,21 +308,24 @@ Status Session::run(const char* name, size_t count, std::span<const NamedTensor>
     }
     FIGMENT_RETURN_IF_ERROR(check_tensor(tensor, *port, count));
   }
-  for (size_t done = 0; done < count; done += batch_) {
-    const size_t part = std::min(batch_, count - done);
+  const size_t planned = program.planned_batch();
+  for (size_t done = 0; done < count; done += planned) {
+    const size_t part = std::min(planned, count - done);
+    if (program.any_batch()) FIGMENT_RETURN_IF_ERROR(program.resize(part));
+    const size_t batch = program.any_batch() ? part : planned;
     for (const Port& port : program.inputs()) copy_in(program, port, find_tensor(inputs, port.name)->data, done, part);
     for (const Port& port : program.outputs()) {
       // An output that is not wanted goes to the arena.
       const NamedTensor* tensor = find_tensor(outputs, port.name);
       if (tensor == nullptr && port.direct_step >= 0) FIGMENT_RETURN_IF_ERROR(program.redirect(port, nullptr));
       if (tensor == nullptr) continue;
-      Result<bool> direct = redirect_output(program, port, tensor->data, done, part, batch_);
+      Result<bool> direct = redirect_output(program, port, tensor->data, done, part, batch);
       if (!direct.ok()) return direct.status();
     }
     program.run();
     for (const NamedTensor& tensor : outputs) {
       const Port& port = *find_port(program.outputs(), tensor.name);
-      const bool direct = port.direct_step >= 0 && (part == batch_ || !port.per_batch);
+      const bool direct = port.direct_step >= 0 && (part == batch || !port.per_batch);
       if (!direct) copy_out(program, port, tensor.data, done, part);
     }
   }

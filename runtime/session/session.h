@@ -148,6 +148,8 @@ class Session {
   // Runs a schedule entry's program on samples [first, first + count) of the batch.
   Status train_program(size_t entry, const TrainBatch& batch, size_t first, size_t count, TrainMetrics* metrics);
   uint64_t checkpoint_bytes() const;  // of the variables
+  // Whether all that is kept is finite: what is not could not be loaded again. kInvalidArgument.
+  Status check_variables() const;
   Result<float*> find_parameter(const char* name, size_t elements, format::ParameterView* parameter) const;
 
   bool training_ = false;

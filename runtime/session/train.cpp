@@ -3,6 +3,7 @@
 #include <cstring>
 #include <optional>
 
+#include "format/finite.h"
 #include "platform/file.h"
 #include "session/ports.h"
 #include "session/session.h"
@@ -47,6 +48,10 @@ Status Session::train_program(size_t entry, const TrainBatch& batch, size_t firs
     } else {
       return wrong("the batch has no \"%s\": %zu values a sample", port.name, port.sample_elements);
     }
+  }
+  // A run by name may have left an output at the caller's.
+  for (const Port& port : program.outputs()) {
+    if (port.direct_step >= 0) FIGMENT_RETURN_IF_ERROR(program.redirect(port, nullptr));
   }
   program.run();
   metrics->skipped += program.skipped();
@@ -119,8 +124,22 @@ Result<float*> Session::find_parameter(const char* name, size_t elements, format
   return Status::error(StatusCode::kNotFound, "the model trains no parameter \"%s\"", name);
 }
 
+Status Session::check_variables() const {
+  const format::ModelView& view = model_->view();
+  for (size_t i = 0; i < view.constant_count(); ++i) {
+    const format::ConstantView constant = view.constant(i);
+    if (constant.transient || variables_.data(i) == nullptr) continue;
+    if (!format::all_finite(variables_.data(i), constant.bytes / sizeof(float))) {
+      return wrong("\"%s\" has become NaN or infinite: go back to an earlier checkpoint with a lower learning rate",
+                   constant.name);
+    }
+  }
+  return {};
+}
+
 Status Session::export_model(const char* path) const {
   if (!training_) return needs_training();
+  FIGMENT_RETURN_IF_ERROR(check_variables());
   const format::ModelView& view = model_->view();
   platform::FileReplacement file;
   FIGMENT_RETURN_IF_ERROR(file.begin(path));

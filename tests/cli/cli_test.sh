@@ -103,6 +103,12 @@ if [ -n "$convert" ]; then
   check "convert a recipe" 0 "train.step" "$convert" "$recipes/tiny_vae.json" -o "$work/vae.figment"
   printf '{ "objective": "vae" }' > "$work/bad.json"
   check "a recipe with a mistake" 1 "bad.json: needs" "$convert" "$work/bad.json" -o "$work/x.figment"
+  check "an option that the recipe decides" 1 "is for the recipe to say" "$convert" "$recipes/tiny_vae.json" --learning-rate 5 -o "$work/x.figment"
+  check "a training option without an objective" 1 "needs --objective" "$convert" "$onnx/dcgan/generator.onnx" --ema 0.9 -o "$work/x.figment"
+  check "freezing what is not there" 1 "no parameter has such a name" "$convert" "$recipes/tiny_vae.json" --freeze nothing -o "$work/x.figment"
+  check "training a network that is not there" 1 "there is no network" "$convert" "$recipes/tiny_vae.json" --train-only foo:bias -o "$work/x.figment"
+  : > "$work/empty.json"
+  check "an empty recipe" 1 "is not JSON" "$convert" "$work/empty.json" -o "$work/x.figment"
   check "unknown codes" 1 "write NAME=CATEGORIES" "$convert" --objective infogan --codes category --generator x --discriminator y -o "$work/x.figment"
   check "infogan without codes" 1 "go together" "$convert" --objective infogan --generator x --discriminator y -o "$work/x.figment"
 fi

@@ -139,3 +139,39 @@ TEST_CASE("a memory limit below the fastest plan costs time, not accuracy, and i
     CHECK(largest_difference(fast.parameters(), slow.parameters()) < 2e-3);
   }
 }
+
+TEST_CASE("train programs run by name between steps, on any number of samples") {
+  Trainer trainer("tiny_vae");
+  trainer.step(2);
+  // A program that was resized by a smaller batch computes all samples of a larger one.
+  const auto run = [&](size_t count, float last) {
+    std::vector<float> sample(count * 30, 0.5F);
+    std::vector<float> noise(count * 4, 0.1F);
+    sample.back() = last;
+    std::vector<float> loss(1);
+    const fig_tensor inputs[] = {{"sample", sample.data(), sample.size()}, {"noise", noise.data(), noise.size()}};
+    const fig_tensor output = {"vae.loss", loss.data(), 1};
+    REQUIRE_MESSAGE(fig_run(trainer.session, "train.step", count, inputs, 2, &output, 1) == FIG_OK,
+                    fig_error_message());
+    return loss[0];
+  };
+  const float plain = run(6, 0.5F);
+  CHECK(std::fabs(run(6, 1000.0F) - plain) > 1);
+  // The losses of a step are the session's again, not in the memory of a run that is over.
+  const fig_metrics metrics = trainer.step();
+  CHECK(std::isfinite(metrics.values[0].value));
+}
+
+TEST_CASE("what has become infinite is neither saved nor exported") {
+  Trainer trainer("tiny_crgan");
+  trainer.step();
+  REQUIRE(fig_session_set_number(trainer.session, "g.learning_rate", 1e38) == FIG_OK);
+  // Momentum that is none.
+  REQUIRE(fig_session_set_number(trainer.session, "g.beta1", 1e38) == FIG_OK);
+  for (int i = 0; i < 4; ++i) trainer.step();
+  const std::string path =
+      std::string("/tmp/figment_infinite_") + std::to_string(reinterpret_cast<uintptr_t>(&trainer));
+  CHECK(fig_session_export(trainer.session, path.c_str()) == FIG_INVALID_ARGUMENT);
+  CHECK(fig_checkpoint_save(trainer.session, path.c_str(), nullptr, 0) == FIG_INVALID_ARGUMENT);
+  CHECK(std::string(fig_error_message()).find("infinite") != std::string::npos);
+}

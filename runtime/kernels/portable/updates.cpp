@@ -103,12 +103,14 @@ void adam_update(const Step& step) {
   const float beta2 = hyper[format::kBeta2];
   const double steps = hyper[format::kSteps];
   const float rate = format::learning_rate(hyper);
-  const auto corrected = static_cast<float>(rate / (1 - std::pow(static_cast<double>(beta1), steps)));
-  const auto correction = static_cast<float>(1 / std::sqrt(1 - std::pow(static_cast<double>(beta2), steps)));
+  // Callers may set the numbers to what has no sense: nothing divides by zero.
+  const auto bias = [steps](float beta) { return std::max(1 - std::pow(static_cast<double>(beta), steps), 1e-12); };
+  const auto corrected = static_cast<float>(rate / bias(beta1));
+  const auto correction = static_cast<float>(1 / std::sqrt(bias(beta2)));
+  const float epsilon = std::max(hyper[format::kEpsilon], 1e-30F);
   adam_loop(target_of(step), step.inputs[1].f32(), static_cast<float*>(step.inputs[2].data),
             static_cast<float*>(step.inputs[3].data), step.output.elements(),
-            {beta1, beta2, hyper[format::kEpsilon], corrected, correction, 1 - rate * hyper[format::kWeightDecay],
-             bounds_of(hyper)});
+            {beta1, beta2, epsilon, corrected, correction, 1 - rate * hyper[format::kWeightDecay], bounds_of(hyper)});
 }
 
 void count_step(const Step& step) { target_of(step)[format::kSteps] += 1; }

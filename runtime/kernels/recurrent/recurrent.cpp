@@ -268,7 +268,7 @@ class Backward final : public Recurrent {
   void run_lstm(size_t t, float* gates) {
     begin_step(t, 5);
     const State cells = previous(t, format::lstm_plane::kCell, step_->inputs[2]);
-    const bool given = step_->inputs[4].elements() != 1;
+    const bool given = !step_->inputs[4].constant;  // else the zero that stands for none
     const float* cell_gradient = given ? step_->inputs[4].f32() + t * batch_ * hidden_ : nullptr;
     for (size_t n = 0; n < batch_; ++n) {
       float* cell = cell_ + n * hidden_;
