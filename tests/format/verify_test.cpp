@@ -30,6 +30,33 @@ void open_and_run(const uint8_t* data, size_t size) {
   fig_model_close(model);
 }
 
+// The same with a training session and a step of it.
+void open_and_train(const uint8_t* data, size_t size) {
+  fig_model* model = nullptr;
+  if (fig_model_open_memory(data, size, &model) != FIG_OK) return;
+  fig_session_options options{};
+  options.struct_size = sizeof options;
+  options.memory_limit = 16 << 20;
+  options.batch = 3;
+  options.training = true;
+  options.kernels = FIG_KERNELS_PORTABLE;
+  fig_session* session = nullptr;
+  if (fig_session_create(model, &options, &session) == FIG_OK) {
+    std::vector<float> sample(3 * 7 * 2, 0.5F);
+    const fig_tensor input = {"sample", sample.data(), sample.size()};
+    const fig_batch batch{sizeof(fig_batch), 3, &input, 1, nullptr, 0};
+    fig_metrics metrics{};
+    (void)fig_train_step(session, &batch, &metrics);
+    std::vector<float> values(36 * 9);
+    (void)fig_parameter_get(session, "generator.0.weight_hh", values.data(), values.size());
+    const char* number = "";
+    for (uint32_t i = 0; fig_model_number(model, i, &number) == FIG_OK; ++i)
+      (void)fig_session_set_number(session, number, 0.1);
+  }
+  fig_session_destroy(session);
+  fig_model_close(model);
+}
+
 std::vector<uint8_t> model_bytes() { return test::read_bytes(test::model_path("dcgan_int8")); }
 
 uint32_t header_size(const std::vector<uint8_t>& bytes) {
@@ -78,6 +105,48 @@ TEST_CASE("flipping any byte of the header never crashes") {
   // Names and scales may change and still be valid; structure may not.
   CHECK(refused > accepted);
   CHECK(accepted > 0);
+}
+
+TEST_CASE("flipping bytes in the header of a model that trains never crashes") {
+  const std::vector<uint8_t> bytes = test::read_bytes(test::model_path("tiny_crgan"));
+  test::AlignedBytes copy(bytes);
+  open_and_train(copy.data(), copy.size());
+  constexpr uint8_t kFlips[] = {0x01, 0x80, 0xFF, 0x10};
+  int accepted = 0;
+  for (uint32_t i = 0; i < header_size(bytes); i += 5) {
+    const uint8_t flip = kFlips[i % 4];
+    copy.data()[i] ^= flip;
+    fig_model* model = nullptr;
+    if (fig_model_open_memory(copy.data(), copy.size(), &model) == FIG_OK && ++accepted % 8 == 0) {
+      open_and_train(copy.data(), copy.size());
+    }
+    fig_model_close(model);
+    copy.data()[i] ^= flip;
+  }
+  CHECK(accepted > 0);
+}
+
+TEST_CASE("schedules and parameters that do not fit are refused") {
+  const std::vector<uint8_t> bytes = test::read_bytes(test::model_path("tiny_crgan"));
+  const auto refused = [&](auto change, const char* part) {
+    test::AlignedBytes copy(bytes);
+    change(flatbuffers::GetMutableRoot<schema::Model>(copy.data() + 4));
+    fig_model* opened = nullptr;
+    CHECK(fig_model_open_memory(copy.data(), copy.size(), &opened) == FIG_BAD_FILE);
+    CHECK_MESSAGE(std::string(fig_error_message()).find(part) != std::string::npos, fig_error_message());
+  };
+  const auto table = [](const void* view) { return reinterpret_cast<flatbuffers::Table*>(const_cast<void*>(view)); };
+  // The last entry is of a level of parts.
+  const auto last = [&](schema::Model* model) { return table(model->schedule()->Get(model->schedule()->size() - 1)); };
+  refused(
+      [&](schema::Model* model) { last(model)->SetField<uint32_t>(schema::ScheduleEntry::VT_LEVEL, 3000000000, 0); },
+      "level is out of range");
+  refused(
+      [&](schema::Model* model) {
+        auto* vector = const_cast<flatbuffers::Vector<uint8_t>*>(model->parameters()->Get(0)->permutation());
+        vector->Mutate(0, 192);
+      },
+      "permutation");
 }
 
 TEST_CASE("another schema version is named in the message") {

@@ -13,6 +13,9 @@ struct AxisRange {
   size_t inner = 1;
 };
 
+// sums[c] += x[r][c] over `rows` rows, `stride` apart, of `columns` values. In the order of the rows.
+void add_rows(const float* x, size_t stride, size_t rows, size_t columns, float* sums);
+
 // Of `small`, which is `large` with some dimensions of 1.
 inline AxisRange grown_axes(const Extents& small, const Extents& large) {
   size_t first = large.rank();

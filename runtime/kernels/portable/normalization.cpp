@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/clones.h"
+#include "kernels/portable/axes.h"
 #include "kernels/portable/portable.h"
 
 namespace figment::kernels::portable {
@@ -25,12 +26,8 @@ struct Channels {
 
 float inverse_deviation(float variance, float epsilon) { return 1.0F / std::sqrt(variance + epsilon); }
 
-// sums[c] += x[r][c], or the squares of their distances from center[c], over `rows` rows `stride` apart.
-FIGMENT_CLONES void add_rows(const float* x, size_t stride, size_t rows, size_t channels, float* sums) {
-  for (size_t r = 0; r < rows; ++r) {
-    for (size_t c = 0; c < channels; ++c) sums[c] += x[r * stride + c];
-  }
-}
+// sums[c] += the squares of the distances of x[r][c] from center[c], over `rows` rows `stride` apart.
+
 FIGMENT_CLONES void add_squares(const float* x, const float* center, size_t stride, size_t rows, size_t channels,
                                 float* sums) {
   for (size_t r = 0; r < rows; ++r) {

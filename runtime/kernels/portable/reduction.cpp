@@ -199,12 +199,6 @@ FIGMENT_CLONES void add_square_lanes(const float* x, size_t count, float* lanes)
   for (size_t i = count / kLanes * kLanes; i < count; ++i) lanes[i % kLanes] += x[i] * x[i];
 }
 
-FIGMENT_CLONES void add_rows(const float* x, size_t stride, size_t rows, size_t columns, float* sums) {
-  for (size_t r = 0; r < rows; ++r) {
-    for (size_t c = 0; c < columns; ++c) sums[c] += x[r * stride + c];
-  }
-}
-
 // The sum of `count` values: of chunks in f32, and of these in double.
 template <typename Add>
 double chunked_sum(const float* x, size_t count, Add add) {
