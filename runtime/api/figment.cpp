@@ -70,6 +70,7 @@ Result<figment::SessionOptions> session_options(const fig_session_options* given
   if (options.memory_limit != 0) result.memory_limit = options.memory_limit;
   result.seed = options.seed;
   result.training = options.training;
+  result.part = options.part;
   if (options.kernels == FIG_KERNELS_PORTABLE) {
     result.kernels = figment::kernels::KernelSet::kPortable;
   } else if (options.kernels != FIG_KERNELS_BEST) {

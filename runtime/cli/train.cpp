@@ -28,6 +28,7 @@ struct Arguments {
   std::string checkpoint;
   uint64_t checkpoint_every = 500;
   uint64_t steps = 0;
+  uint32_t part = 0;
   SessionArguments session;
 };
 
@@ -190,6 +191,7 @@ void train(const Arguments& arguments) {
   const size_t samples = inputs[0].samples->count();
   fig_session_options options = arguments.session.options();
   options.training = true;
+  options.part = arguments.part;
   if (options.batch == 0) options.batch = static_cast<uint32_t>(metadata_number(open, "training.batch", 32));
   if (options.batch > samples)
     throw Error("the batch is larger than the data: --batch " + std::to_string(samples) + " at most");
@@ -259,6 +261,11 @@ void add_train(CLI::App* app, Commands* commands) {
                    "samples: IDX (also gzipped) or .npy; with conditions INPUT=FILE for each, labels as class numbers")
       ->required();
   command->add_option("--steps", arguments->steps, "train up to this step (default: the recipe's, or 1000)")
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option(
+          "--part", arguments->part,
+          "samples of a batch computed at a time, their gradients summed up (default: as --memory-limit demands)")
       ->check(CLI::PositiveNumber);
   command->add_option("--seed", arguments->session.seed, "of the order of the data and of what is drawn")
       ->capture_default_str();

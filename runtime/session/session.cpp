@@ -71,6 +71,15 @@ bool Session::has_parts(uint32_t level) const {
   return false;
 }
 
+Result<Session::Way> Session::first_way(const SessionOptions& options) const {
+  if (options.part == 0 || options.part >= batch_) return Way{0, training_ && has_parts(0) ? (batch_ + 1) / 2 : batch_};
+  if (!training_) return wrong("parts of a batch are for training sessions");
+  for (uint32_t level = 0; level < level_count(); ++level) {
+    if (has_parts(level)) return Way{level, options.part};
+  }
+  return wrong("the model trains on whole batches only: its batch normalisation couples the samples of a batch");
+}
+
 bool Session::next_way(Way* way) const {
   if (has_parts(way->level) && way->part > 1) {
     way->part = (way->part + 1) / 2;
@@ -147,7 +156,9 @@ Status Session::prepare(const SessionOptions& options) {
     }
   }
 #endif
-  Way way{0, training_ && has_parts(0) ? (batch_ + 1) / 2 : batch_};
+  Result<Way> first = first_way(options);
+  if (!first.ok()) return first.status();
+  Way way = *first;
   uint64_t least = UINT64_MAX;
   while (true) {
     FIGMENT_RETURN_IF_ERROR(prepare_programs(options, way));

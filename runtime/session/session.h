@@ -26,6 +26,7 @@ struct SessionOptions {
   uint64_t seed = 0;
   kernels::KernelSet kernels = kernels::KernelSet::kBest;
   bool training = false;
+  size_t part = 0;  // samples of a train step computed at a time; 0: as the memory limit demands
 };
 
 struct MemoryReport {
@@ -128,6 +129,8 @@ class Session {
   Status allocate_variables(Way way);
   // Whether the session prepares program `i`, and for how many samples.
   bool wants_program(const SessionOptions& options, size_t i, Way way, size_t* batch) const;
+  // The first way to try: the fastest, or the first in parts of the size asked for.
+  Result<Way> first_way(const SessionOptions& options) const;
   // The next way, which takes less memory; false behind the last.
   bool next_way(Way* way) const;
   uint32_t level_count() const;

@@ -140,6 +140,31 @@ TEST_CASE("a memory limit below the fastest plan costs time, not accuracy, and i
   }
 }
 
+TEST_CASE("gradients of parts of a batch add up to the batch's") {
+  for (const char* name : kTrainable) {
+    INFO(std::string(name));
+    fig_session_options options{};
+    options.struct_size = sizeof options;
+    options.batch = 10;
+    Trainer whole(name, options);
+    options.part = 4;  // 4, 4 and 2
+    options.training = true;
+    fig_session* refused = nullptr;
+    if (std::string(name) == "tiny_dcgan") {
+      CHECK(fig_session_create(whole.model, &options, &refused) == FIG_INVALID_ARGUMENT);
+      CHECK(std::string(fig_error_message()).find("couples") != std::string::npos);
+      continue;
+    }
+    Trainer parts(name, options);
+    for (int i = 0; i < 3; ++i) {
+      const fig_metrics a = whole.step();
+      const fig_metrics b = parts.step();
+      CHECK(std::fabs(a.values[0].value - b.values[0].value) < 1e-3 * std::max(1.0F, std::fabs(a.values[0].value)));
+    }
+    CHECK(largest_difference(whole.parameters(), parts.parameters()) < 2e-3);
+  }
+}
+
 TEST_CASE("train programs run by name between steps, on any number of samples") {
   Trainer trainer("tiny_vae");
   trainer.step(2);

@@ -201,6 +201,8 @@ typedef struct fig_session_options {
   uint64_t seed;         /* of the latents */
   fig_kernels kernels;
   bool training; /* prepare the train programs too, on the session's own copy of the variables; `program` is NULL */
+  uint32_t part; /* train on so many samples of a batch at a time and sum up their gradients (gradient accumulation);
+                    not for models whose batch normalisation couples the batch; 0: as the memory limit demands */
 } fig_session_options;
 
 /* Plans the memory and prepares the kernels; afterwards nothing allocates. The first session of a model packs its
