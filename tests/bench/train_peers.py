@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Times one train step of four models beside PyTorch's, on one thread, alternating.
+"""Times one train step of four models beside PyTorch's, on one thread, alternating, and compares memory beyond parameters
+and optimiser state.
 
 Usage: train_peers.py BIN WORK [ROUNDS]   (needs torch; tests/bench/bench.sh runs it if it is there)
 
@@ -121,21 +122,49 @@ def torch_time(step, batch, seconds):
     return statistics.median(times) * 1e3
 
 
+def torch_memory(name, batch):
+    """Peak resident bytes of a step beyond what is resident between steps (parameters, gradients, optimiser state)."""
+    code = (f"import runpy, sys; sys.argv = ['', '{BIN}', '{WORK}', '0']\n"
+            f"m = runpy.run_path({__file__!r}, run_name='child')\n"
+            f"step = m['MODELS'][{name!r}]()\n"
+            "step(1)\n"
+            "read = lambda key: int(next(l for l in open('/proc/self/status') if l.startswith(key)).split()[1]) * 1024\n"
+            "before = read('VmRSS')\n"
+            "open('/proc/self/clear_refs', 'w').write('5')\n"
+            f"[step({batch}) for _ in range(3)]\n"
+            "print(read('VmHWM') - before)")
+    return int(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()[-1])
+
+
+def figment_memory(path, batch):
+    """The arena and the operators; the gradients of a sub-step lie in the arena and are counted, other than PyTorch's."""
+    out = subprocess.run([BIN / "figment", "inspect", path, "--batch", str(batch), "--json"], check=True,
+                         capture_output=True, text=True).stdout
+    model = json.loads(out)
+    return model["memory"]["arena"] + model["memory"]["operators"]
+
+
 def figment_time(path, batch, seconds):
     out = subprocess.run([BIN / "figment", "bench", path, "--program", "train.step", "--batch", str(batch), "--seconds",
                           str(seconds), "--json"], check=True, capture_output=True, text=True).stdout
     return json.loads(out)[0]["median_us"] / 1e3
 
 
-print(f"torch {torch.__version__}, one thread, median of {ROUNDS} rounds, ms a step")
-print(f"{'model':<10}{'batch':>6}{'figment':>10}{'torch':>10}{'ratio':>8}")
-for name, make in MODELS.items():
-    path = WORK / f"train_{name}.figment"
-    subprocess.run([BIN / "figment-convert", RECIPES / f"{name}.json", "-o", path, "-q"], check=True)
-    for batch in (8, 32, 64):
-        step, ours, theirs = make(), [], []
-        for _ in range(ROUNDS):
-            ours.append(figment_time(path, batch, 0.5))
-            theirs.append(torch_time(step, batch, 0.5))
-        ratio = statistics.median(t / o for t, o in zip(theirs, ours))
-        print(f"{name:<10}{batch:>6}{statistics.median(ours):>10.2f}{statistics.median(theirs):>10.2f}{ratio:>8.2f}", flush=True)
+def main():
+    print(f"torch {torch.__version__}, one thread, median of {ROUNDS} rounds, ms a step")
+    print(f"{'model':<10}{'batch':>6}{'figment':>10}{'torch':>10}{'ratio':>8}{'figment MB':>12}{'torch MB':>10}")
+    for name, make in MODELS.items():
+        path = WORK / f"train_{name}.figment"
+        subprocess.run([BIN / "figment-convert", RECIPES / f"{name}.json", "-o", path, "-q"], check=True)
+        for batch in (8, 32, 64):
+            step, ours, theirs = make(), [], []
+            for _ in range(ROUNDS):
+                ours.append(figment_time(path, batch, 0.5))
+                theirs.append(torch_time(step, batch, 0.5))
+            ratio = statistics.median(t / o for t, o in zip(theirs, ours))
+            print(f"{name:<10}{batch:>6}{statistics.median(ours):>10.2f}{statistics.median(theirs):>10.2f}{ratio:>8.2f}"
+                  f"{figment_memory(path, batch) / 1e6:>12.1f}{torch_memory(name, batch) / 1e6:>10.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
