@@ -14,6 +14,7 @@ set -eu
 
 cache=${FIGMENT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/figment}
 suite=trixie
+suite_alias=stable  # as long as it is the same release
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 target_packages="libc6-dev libstdc++-14-dev libxnnpack-dev libpthreadpool-dev libcpuinfo-dev libflatbuffers-dev flatbuffers-compiler libpng-dev
@@ -72,9 +73,15 @@ fetch() {
   [ -f $keyring ] || fail "$keyring is missing; install debian-archive-keyring"
   echo "fetching $name (Debian 13, $arch) ..." >&2
   mkdir -p "$cache/apt-$arch"
-  echo "deb [signed-by=$keyring] $uri $suite main" > "$cache/apt-$arch/sources.list"
   log=$cache/apt-$arch/log
-  private_apt "$arch" apt-get -q update > "$log" 2>&1 || { cat "$log" >&2; fail "apt-get update failed"; }
+  : > "$log"
+  # A mirror in the middle of its synchronisation may have one name of the release whole and the other not.
+  for name_of_suite in $suite $suite_alias none; do
+    [ "$name_of_suite" != none ] || { cat "$log" >&2; fail "apt-get update failed"; }
+    echo "deb [signed-by=$keyring] $uri $name_of_suite main" > "$cache/apt-$arch/sources.list"
+    private_apt "$arch" apt-get -q update -o APT::Update::Error-Mode=any >> "$log" 2>&1 || continue
+    grep -qs "^Codename: $suite$" "$cache/apt-$arch/lists/"*_dists_"$name_of_suite"_InRelease && break
+  done
   if [ "$how" = closure ]; then
     list=$(private_apt "$arch" apt-get -q install -y --print-uris "$@" 2>> "$log" | awk '/^'\''/ { print $2 }')
   else
