@@ -141,7 +141,7 @@ TEST_CASE("a corrupt checkpoint is passed over for the one before") {
     save(trainer, folder);
   }
   const fs::path newer = folder.path / "b.checkpoint";
-  const size_t size = fs::file_size(newer);
+  const auto size = static_cast<size_t>(fs::file_size(newer));
   size_t tried = 0;
   for (size_t at = 0; at < size; at += at < 60 || at + 32 >= size ? 1 : 97) {
     // Zeros that nothing reads.
