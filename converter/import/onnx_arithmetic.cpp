@@ -135,7 +135,7 @@ void import_pow(const OnnxNode& node) {
   node.fail("only the exponents 0.5, 1 and 2 are supported, not " + std::to_string(exponent));
 }
 
-// y = x ⊙ scale + shift per channel (dimension 1), which passes/fuse.h folds into a neighbouring linear op.
+// y = x ⊙ scale + shift per channel (dimension 1), which passes/simplify.h folds into a neighbouring linear op.
 // As the op, with the running statistics in one constant [2, C]; channels are moved last and back.
 void trainable_batch_norm(const OnnxNode& node, const std::vector<std::vector<float>>& parameters, float epsilon) {
   const ValueId x = node.tensor(0);

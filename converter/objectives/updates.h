@@ -28,7 +28,7 @@ class Updates {
 
   // What the averages' names end in; "" without averages.
   std::string suffix() const { return ema_decay_ > 0 ? ".ema" : ""; }
-  // The name of the number that the optimiser counts its steps in.
+  // The variable that holds the optimiser's numbers (HyperParameter), in the program.
   ValueId hyper(Composer* composer) const;
 
  private:

@@ -233,7 +233,7 @@ std::optional<ValueId> plane_gradient(Builder& build, ValueId g, uint32_t plane)
   return build.reshape(build.slice(g, 0, plane, 1), rest);
 }
 
-// What the backward ops of lstm and gru share. `weights`: R, or the rows of R that the products with `previous` use.
+// What the gradients of lstm and gru share.
 struct RecurrentBackward {
   const Backward& b;
   uint32_t steps;
