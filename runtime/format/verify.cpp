@@ -4,8 +4,8 @@
 #include <cstring>
 
 #include "core/checked.h"
+#include "core/finite.h"
 #include "core/memory.h"
-#include "format/finite.h"
 #include "format/model_view.h"
 #include "format/quantized.h"
 #include "model_generated.h"

@@ -2,8 +2,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "core/finite.h"
 #include "format/checkpoint.h"
-#include "format/finite.h"
 #include "platform/file.h"
 #include "session/ports.h"
 #include "session/session.h"
@@ -126,7 +126,7 @@ Status Session::load_checkpoint(const char* folder, std::span<uint8_t> caller, s
   if (header.layout != format::layout_hash(view) || header.variable_bytes != checkpoint_bytes()) {
     return wrong("the checkpoint in %s is of another model", folder);
   }
-  if (!format::all_finite(found->payload(), header.variable_bytes / sizeof(float))) {
+  if (!all_finite(found->payload(), header.variable_bytes / sizeof(float))) {
     return Status::error(StatusCode::kBadFile, "the checkpoint in %s has NaN or infinite values", folder);
   }
   if (header.caller_bytes > caller.size()) {

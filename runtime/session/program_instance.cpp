@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "core/checked.h"
-#include "format/finite.h"
+#include "core/finite.h"
 
 namespace figment {
 
@@ -299,7 +299,7 @@ size_t ProgramInstance::run_updates(size_t first) {
   for (; end < steps_.size() && format::is_update(steps_[end].kind); ++end) {
     if (!reads_gradient(steps_[end].kind)) continue;
     const Operand& gradient = steps_[end].inputs[1];
-    finite = finite && format::all_finite(gradient.data, gradient.elements());
+    finite = finite && all_finite(gradient.data, gradient.elements());
   }
   if (!finite) ++skipped_;
   for (size_t i = first; i < end; ++i) {

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <optional>
 
-#include "format/finite.h"
+#include "core/finite.h"
 #include "platform/file.h"
 #include "session/ports.h"
 #include "session/session.h"
@@ -129,7 +129,7 @@ Status Session::check_variables() const {
   for (size_t i = 0; i < view.constant_count(); ++i) {
     const format::ConstantView constant = view.constant(i);
     if (constant.transient || variables_.data(i) == nullptr) continue;
-    if (!format::all_finite(variables_.data(i), constant.bytes / sizeof(float))) {
+    if (!all_finite(variables_.data(i), constant.bytes / sizeof(float))) {
       return wrong("\"%s\" has become NaN or infinite: go back to an earlier checkpoint with a lower learning rate",
                    constant.name);
     }

@@ -1,6 +1,6 @@
 #include "kernels/portable/axes.h"
 
-#include "kernels/clones.h"
+#include "core/clones.h"
 
 namespace figment::kernels::portable {
 

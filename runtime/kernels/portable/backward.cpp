@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "kernels/clones.h"
+#include "core/clones.h"
 #include "kernels/portable/axes.h"
 #include "kernels/portable/portable.h"
 

@@ -3,7 +3,7 @@
 #include <array>
 #include <cmath>
 
-#include "kernels/clones.h"
+#include "core/clones.h"
 #include "kernels/portable/axes.h"
 #include "kernels/portable/portable.h"
 

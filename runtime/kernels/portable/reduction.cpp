@@ -3,8 +3,8 @@
 #include <cmath>
 #include <limits>
 
+#include "core/clones.h"
 #include "format/quantized.h"
-#include "kernels/clones.h"
 #include "kernels/portable/axes.h"
 #include "kernels/portable/portable.h"
 

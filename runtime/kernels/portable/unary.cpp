@@ -1,7 +1,7 @@
 // Real functions of one value and their derivatives.
 #include <cmath>
 
-#include "kernels/clones.h"
+#include "core/clones.h"
 #include "kernels/functions.h"
 #include "kernels/portable/portable.h"
 

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <limits>
 
+#include "core/clones.h"
 #include "format/learning_rate.h"
-#include "kernels/clones.h"
 #include "kernels/portable/portable.h"
 
 namespace figment::kernels::portable {

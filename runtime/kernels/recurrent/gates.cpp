@@ -1,6 +1,6 @@
 #include "kernels/recurrent/gates.h"
 
-#include "kernels/clones.h"
+#include "core/clones.h"
 #include "kernels/functions.h"
 
 namespace figment::kernels::recurrent {
