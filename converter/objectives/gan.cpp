@@ -116,7 +116,7 @@ class GanBuilder {
       for (uint32_t phase = 0; phase + 1 < period; ++phase) critic_program(period, phase);
     }
     step_program(period, period - 1);
-    add_recomputing_level(&model_);
+    add_recomputing_levels(&model_);
     if (!generator_.couples_batch() && !discriminator_.couples_batch()) parts_programs(period);
   }
 

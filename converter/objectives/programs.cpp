@@ -65,27 +65,38 @@ uint32_t next_level(const ModelDefinition& model) {
   return next;
 }
 
-void add_recomputing_level(ModelDefinition* model) {
-  std::vector<ScheduleDefinition> entries = model->schedule;
+namespace {
+
+// One level more: the train programs of `entries` with recomputation, where that takes less memory.
+void add_recomputing_level(const std::vector<ScheduleDefinition>& entries, Recompute what, const std::string& suffix,
+                           ModelDefinition* model) {
   const uint32_t level = next_level(*model);
   std::map<std::string, std::string> names;
   for (size_t i = 0, count = model->programs.size(); i < count; ++i) {
     const Graph& program = model->programs[i];
     const bool trains = std::any_of(entries.begin(), entries.end(),
                                     [&](const ScheduleDefinition& entry) { return entry.program == program.name; });
-    std::optional<Graph> lean = trains ? with_recomputation(program) : std::nullopt;
+    std::optional<Graph> lean = trains ? with_recomputation(program, what) : std::nullopt;
     if (!lean) continue;
-    names[program.name] = program.name + ".recomputing";
-    lean->name += ".recomputing";
+    names[program.name] = program.name + suffix;
+    lean->name += suffix;
     model->programs.push_back(std::move(*lean));
   }
   if (names.empty()) return;
-  for (ScheduleDefinition& entry : entries) {
+  for (ScheduleDefinition entry : entries) {
     entry.level = level;
     if (names.contains(entry.program)) entry.program = names[entry.program];
     for (LatentDefinition& latent : entry.latents) latent.program = entry.program;
-    model->schedule.push_back(entry);
+    model->schedule.push_back(std::move(entry));
   }
+}
+
+}  // namespace
+
+void add_recomputing_levels(ModelDefinition* model) {
+  const std::vector<ScheduleDefinition> fastest = model->schedule;
+  add_recomputing_level(fastest, Recompute::kCheap, ".recomputing", model);
+  add_recomputing_level(fastest, Recompute::kAny, ".recomputing_more", model);
 }
 
 void add_train_program(Composer* composer, ScheduleDefinition entry, Streams* streams, ModelDefinition* model) {

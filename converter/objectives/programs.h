@@ -33,9 +33,9 @@ class Streams {
 // has everything but the program's name and the dropout masks that it draws.
 void add_train_program(Composer* composer, ScheduleDefinition entry, Streams* streams, ModelDefinition* model);
 
-// Adds a level to the schedule whose programs keep less from the forward to the backward pass, if there is much to
-// gain.
-void add_recomputing_level(ModelDefinition* model);
+// Adds levels to the schedule whose programs keep less from the forward to the backward pass, if there is much to gain:
+// one that computes cheap values again, and one that computes anything again.
+void add_recomputing_levels(ModelDefinition* model);
 
 // The level behind the schedule's last.
 uint32_t next_level(const ModelDefinition& model);

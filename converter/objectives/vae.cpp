@@ -33,7 +33,7 @@ class VaeBuilder {
       vae_.update(&pass.composer, objective(pass), pass.statistics);
       add_train_program(&pass.composer, {"", 1, 0, {noise()}}, &streams_, &model_);
     }
-    add_recomputing_level(&model_);
+    add_recomputing_levels(&model_);
     // Free bits are of means over the whole batch.
     if (encoder_.couples_batch() || logits_.couples_batch() || options_.free_bits > 0) return;
     const uint32_t level = next_level(model_);

@@ -9,8 +9,9 @@ namespace figment::converter {
 namespace {
 
 constexpr size_t kBatch = 64;  // at which bytes are weighed
-constexpr size_t kLongestChain = 3;
 constexpr double kWorth = 0.97;
+
+size_t longest_chain(Recompute what) { return what == Recompute::kCheap ? 3 : 16; }
 
 bool is_cheap(OpKind kind) {
   return format::is_unary_function(kind) || format::is_binary(kind) || kind == OpKind::kBatchNorm ||
@@ -74,17 +75,18 @@ class Liveness {
 };
 
 // The nodes, in order, that make `id` again at position `at` from what is alive there; false if that cannot be.
-bool chain_to(const Graph& graph, const Liveness& live, ValueId id, size_t at, std::set<size_t>* chain) {
+bool chain_to(const Graph& graph, const Liveness& live, ValueId id, size_t at, Recompute what,
+              std::set<size_t>* chain) {
   const int32_t producer = live.producer(id);
   if (producer < 0) return false;
   const auto position = static_cast<size_t>(producer);
   const Node& node = graph.nodes[position];
-  if (!is_cheap(node.kind) || chain->size() >= kLongestChain) return false;
+  if ((what == Recompute::kCheap && !is_cheap(node.kind)) || chain->size() >= longest_chain(what)) return false;
   chain->insert(position);
   return std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId input) {
     if (graph[input].is_constant()) return !live.updated_between(input, position, at);
     if (live.last(input) >= at) return true;
-    return chain_to(graph, live, input, at, chain);
+    return chain_to(graph, live, input, at, what, chain);
   });
 }
 
@@ -211,7 +213,7 @@ Graph ordered_for_memory(const Graph& program) {
   return Liveness(result).weight() < Liveness(program).weight() ? result : program;
 }
 
-std::optional<Graph> with_recomputation(const Graph& program) {
+std::optional<Graph> with_recomputation(const Graph& program, Recompute what) {
   Graph best = program;
   const uint64_t before = Liveness(program).weight().first;
   std::set<ValueId> tried;
@@ -228,7 +230,7 @@ std::optional<Graph> with_recomputation(const Graph& program) {
       const size_t read = longest_rest(live, id);
       const uint64_t rest = live.bytes(id) * (read - static_cast<size_t>(live.producer(id)));
       std::set<size_t> nodes;
-      if (read >= best.nodes.size() || rest <= gain || !chain_to(best, live, id, read, &nodes)) continue;
+      if (read >= best.nodes.size() || rest <= gain || !chain_to(best, live, id, read, what, &nodes)) continue;
       choice = id;
       chain = std::move(nodes);
       at = read;

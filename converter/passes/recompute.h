@@ -11,9 +11,13 @@ namespace figment::converter {
 // the one that frees most or takes least. What a discriminator keeps of real samples is gone before it sees made ones.
 Graph ordered_for_memory(const Graph& program);
 
-// The program with cheap values (functions, batch normalisation, arithmetic) computed again where they are read long
-// after they were made, if that lowers the most bytes that are alive at once by at least 3 %; the results are the same
-// bits (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost").
-std::optional<Graph> with_recomputation(const Graph& program);
+// Which values may be computed again: functions, batch normalisation and arithmetic; or what products and convolutions
+// give, too.
+enum class Recompute { kCheap, kAny };
+
+// The program with values computed again where they are read long after they were made, if that lowers the most bytes
+// that are alive at once by at least 3 %; the results are the same bits (Chen et al. 2016, "Training Deep Nets with
+// Sublinear Memory Cost").
+std::optional<Graph> with_recomputation(const Graph& program, Recompute what);
 
 }  // namespace figment::converter

@@ -110,6 +110,7 @@ TEST_CASE("a batch that is smaller than planned trains as in a session planned f
 }
 
 TEST_CASE("a memory limit below the fastest plan costs time, not accuracy, and is kept") {
+  size_t most_ways = 0;
   for (const char* name : kTrainable) {
     INFO(std::string(name));
     fig_session_options options{};
@@ -118,26 +119,30 @@ TEST_CASE("a memory limit below the fastest plan costs time, not accuracy, and i
     const fig_memory_report most = memory_of(fast);
     // Tensors of a few hundred bytes do not always fit to the byte.
     CHECK(static_cast<double>(most.arena) <= 1.02 * static_cast<double>(most.arena_lower_bound) + 2048);
-    options.memory_limit = most.total - 1;
-    fig_session* refused = nullptr;
-    fig_session_options limited = options;
-    limited.struct_size = sizeof limited;
-    limited.training = true;
-    if (fig_session_create(fast.model, &limited, &refused) != FIG_OK) {
-      CHECK(std::string(fig_error_message()).find("needs") != std::string::npos);
-      continue;
+    for (int i = 0; i < 3; ++i) fast.step();
+    // Every way to compute a step in turn, until none is left.
+    size_t ways = 1;
+    for (size_t before = most.total;; ++ways) {
+      options.memory_limit = before - 1;
+      fig_session* session = nullptr;
+      fig_session_options limited = options;
+      limited.struct_size = sizeof limited;
+      limited.training = true;
+      if (fig_session_create(fast.model, &limited, &session) != FIG_OK) {
+        CHECK(std::string(fig_error_message()).find("needs") != std::string::npos);
+        break;
+      }
+      fig_session_destroy(session);
+      Trainer slow(name, options);
+      const fig_memory_report less = memory_of(slow);
+      CHECK(less.total < before);
+      before = less.total;
+      for (int i = 0; i < 3; ++i) slow.step();
+      CHECK(largest_difference(fast.parameters(), slow.parameters()) < 2e-3);
     }
-    fig_session_destroy(refused);
-    Trainer slow(name, options);
-    const fig_memory_report less = memory_of(slow);
-    CHECK(less.total < most.total);
-    for (int i = 0; i < 3; ++i) {
-      const fig_metrics a = fast.step();
-      const fig_metrics b = slow.step();
-      CHECK(std::fabs(a.values[0].value - b.values[0].value) < 1e-3 * std::max(1.0F, std::fabs(a.values[0].value)));
-    }
-    CHECK(largest_difference(fast.parameters(), slow.parameters()) < 2e-3);
+    most_ways = std::max(most_ways, ways);
   }
+  CHECK(most_ways > 1);
 }
 
 TEST_CASE("gradients of parts of a batch add up to the batch's") {

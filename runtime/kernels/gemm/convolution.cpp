@@ -17,7 +17,8 @@ namespace figment::kernels::gemm {
 
 namespace {
 
-constexpr size_t kColumnsBytes = 512 << 10;
+constexpr size_t kColumnsBytes = 384 << 10;
+constexpr size_t kManyOutputs = 32;  // from which a product for each tap is as fast as one for all
 
 enum class Pass : uint8_t { kForward, kBackwardInput, kBackwardWeights };
 
@@ -84,9 +85,9 @@ class Convolution final : public Kernel {
   }
 
   void run() override {
-    if (transposed_ && pass_ != Pass::kBackwardWeights) permute(step_->inputs[1].f32(), permuted(), true);
+    if (permutes() && pass_ != Pass::kBackwardWeights) permute(step_->inputs[1].f32(), permuted(), true);
     for (size_t n = 0; n < batch_; n += part_) run_part(n, std::min(part_, batch_ - n));
-    if (transposed_ && pass_ == Pass::kBackwardWeights) {
+    if (permutes() && pass_ == Pass::kBackwardWeights) {
       permute(permuted(), static_cast<float*>(step_->output.data), false);
     }
     if (transposed_ && pass_ == Pass::kForward) {
@@ -97,13 +98,17 @@ class Convolution final : public Kernel {
  private:
   size_t row() const { return taps_ * large_channels_; }  // of columns
   size_t columns_floats() const { return part_ * small_[0] * small_[1] * row(); }
-  size_t permuted_floats() const { return transposed_ ? taps_ * outputs_ * inputs_ : 0; }
+  // A transposed convolution's products take a tap at a time, or all from a copy of the weights as V.
+  bool by_taps() const { return transposed_ && pass_ != Pass::kBackwardInput && outputs_ >= kManyOutputs; }
+  bool permutes() const { return transposed_ && !by_taps(); }
+  size_t permuted_floats() const { return permutes() ? taps_ * outputs_ * inputs_ : 0; }
   size_t product_floats() const {
-    // b is the weights, or with their gradients the columns or x: [depth, columns].
     const size_t pixels = part_ * small_[0] * small_[1];
-    if (pass_ == Pass::kBackwardWeights) return scratch_floats(pixels, transposed_ ? inputs_ : row());
-    const bool over_columns = transposed_ == (pass_ == Pass::kBackwardInput);
-    return over_columns ? scratch_floats(row(), small_channels_) : scratch_floats(small_channels_, row());
+    if (pass_ == Pass::kBackwardWeights) {
+      return by_taps() ? packed_floats(pixels, inputs_) : scratch_floats(pixels, threads_);
+    }
+    const bool from_columns = transposed_ == (pass_ == Pass::kBackwardInput);
+    return scratch_floats(from_columns ? row() : small_channels_, threads_);
   }
   float* columns() const { return static_cast<float*>(step_->scratch); }
   float* permuted() const { return columns() + columns_floats(); }
@@ -125,7 +130,7 @@ class Convolution final : public Kernel {
     const size_t pixels = count * small_[0] * small_[1];
     const size_t small_offset = n * small_[0] * small_[1] * small_channels_;
     const size_t large_offset = n * large_[0] * large_[1] * large_channels_;
-    const float* weights = transposed_ ? permuted() : step_->inputs[1].f32();
+    const float* weights = permutes() ? permuted() : step_->inputs[1].f32();
     Product product{};
     product.rows = pixels;
     if (pass_ == Pass::kBackwardWeights) {
@@ -140,7 +145,18 @@ class Convolution final : public Kernel {
       product.c = transposed_ ? permuted() : static_cast<float*>(step_->output.data);
       product.c_row = product.columns;
       product.accumulate = n > 0;
-      multiply(product, product_scratch(), threads_);
+      if (!by_taps()) {
+        multiply(product, product_scratch(), threads_);
+        return;
+      }
+      pack(product, product_scratch());
+      product.rows = outputs_;
+      product.c_row = taps_ * inputs_;
+      for (size_t t = 0; t < taps_; ++t) {
+        product.a.data = columns() + t * outputs_;
+        product.c = static_cast<float*>(step_->output.data) + t * inputs_;
+        multiply_packed(product, product_scratch(), threads_);
+      }
       return;
     }
     const bool from_columns = transposed_ == (pass_ == Pass::kBackwardInput);
@@ -165,7 +181,17 @@ class Convolution final : public Kernel {
     product.columns = row();
     product.c = columns();
     product.c_row = row();
-    multiply(product, product_scratch(), threads_);
+    if (by_taps()) {
+      product.b.column = taps_ * inputs_;
+      product.columns = outputs_;
+      for (size_t t = 0; t < taps_; ++t) {
+        product.b.data = weights + t * inputs_;
+        product.c = columns() + t * outputs_;
+        multiply(product, product_scratch(), threads_);
+      }
+    } else {
+      multiply(product, product_scratch(), threads_);
+    }
     scatter(static_cast<float*>(step_->output.data) + large_offset, count);
   }
 

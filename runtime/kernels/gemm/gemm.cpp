@@ -179,18 +179,20 @@ Tiles tiles() {
 
 struct Task {
   const Product* product;
-  float* scratch;       // where panels are packed first, or nullptr
-  const float* packed;  // all panels
+  float* scratch;       // a panel for each thread to pack to, or nullptr
+  const float* packed;  // all panels, or nullptr
   Tiles tiles;
 };
 
 size_t panel_count(size_t columns) { return (columns + kPanel - 1) / kPanel; }
 
-void run_panel(void* context, size_t panel) {
+void run_panel(void* context, size_t thread, size_t panel) {
   const auto& [given, scratch, packed, tiles] = *static_cast<const Task*>(context);
   const Product& product = *given;
-  const size_t offset = panel * product.depth * kPanel;
-  if (scratch != nullptr) tiles.pack(product, panel, scratch + offset);
+  const size_t panel_floats = product.depth * kPanel;
+  float* own = scratch + thread * panel_floats;
+  if (packed == nullptr) tiles.pack(product, panel, own);
+  const float* weights = packed == nullptr ? own : packed + panel * panel_floats;
   const size_t first = panel * kPanel;
   size_t row = 0;
   for (size_t left = (product.rows + tiles.most_rows - 1) / tiles.most_rows; left > 0; --left) {
@@ -198,7 +200,7 @@ void run_panel(void* context, size_t panel) {
     const Tile tile{product.a.data + row * product.a.row,
                     product.a.row,
                     product.a.column,
-                    packed + offset,
+                    weights,
                     product.c + row * product.c_row + first,
                     product.c_row,
                     product.depth,
@@ -213,23 +215,32 @@ void run(Task task, pthreadpool* threads) {
   const Product& product = *task.product;
 #if FIGMENT_XNNPACK
   if (threads != nullptr && product.rows * product.depth * product.columns >= kWorth) {
-    pthreadpool_parallelize_1d(threads, run_panel, &task, panel_count(product.columns),
-                               PTHREADPOOL_FLAG_DISABLE_DENORMALS);
+    pthreadpool_parallelize_1d_with_thread(threads, run_panel, &task, panel_count(product.columns),
+                                           PTHREADPOOL_FLAG_DISABLE_DENORMALS);
     return;
   }
 #else
   (void)threads;
 #endif
-  for (size_t panel = 0; panel < panel_count(product.columns); ++panel) run_panel(&task, panel);
+  for (size_t panel = 0; panel < panel_count(product.columns); ++panel) run_panel(&task, 0, panel);
 }
 
 }  // namespace
 
-size_t scratch_floats(size_t depth, size_t columns) { return panel_count(columns) * kPanel * depth; }
+size_t scratch_floats(size_t depth, pthreadpool* threads) {
+#if FIGMENT_XNNPACK
+  return kPanel * depth * (threads == nullptr ? 1 : pthreadpool_get_threads_count(threads));
+#else
+  (void)threads;
+  return kPanel * depth;
+#endif
+}
 
 void multiply(const Product& product, float* scratch, pthreadpool* threads) {
-  run({&product, scratch, scratch, tiles()}, threads);
+  run({&product, scratch, nullptr, tiles()}, threads);
 }
+
+size_t packed_floats(size_t depth, size_t columns) { return panel_count(columns) * kPanel * depth; }
 
 void pack(const Product& product, float* packed) {
   for (size_t panel = 0; panel < panel_count(product.columns); ++panel) {

@@ -14,9 +14,8 @@ struct Matrix {
   size_t column;
 };
 
-// c = a b, or c += a b: a [rows, depth], b [depth, columns], c [rows, columns] with rows c_row apart. One stride of b
-// is
-// 1. Every sum runs over the depth in order: results do not depend on the number of threads.
+// c = a b, or c += a b: a [rows, depth], b [depth, columns], c [rows, columns] with rows c_row apart. One
+// stride of b is 1. Every sum runs over the depth in order: results do not depend on the number of threads.
 struct Product {
   Matrix a;
   Matrix b;
@@ -28,13 +27,14 @@ struct Product {
   bool accumulate = false;
 };
 
-// Floats of scratch that a product needs: b is rearranged into panels of columns, which then stay in the cache while
-// the rows of a pass over them.
-size_t scratch_floats(size_t depth, size_t columns);
+// Floats of scratch that a product needs: each thread rearranges a panel of b's columns, which stays in the cache while
+// the rows of a pass over it.
+size_t scratch_floats(size_t depth, pthreadpool* threads);
 
 void multiply(const Product& product, float* scratch, pthreadpool* threads);
 
-// The same in two parts, for a b that is used several times: `packed` has the room of the scratch.
+// The same in two parts, for a b that is used several times: `packed` holds all its panels.
+size_t packed_floats(size_t depth, size_t columns);
 void pack(const Product& product, float* packed);
 void multiply_packed(const Product& product, const float* packed, pthreadpool* threads);
 

@@ -21,7 +21,7 @@ class Matmul final : public Kernel {
   }
   Status resize(const Step& step) override { return prepare(step, {threads_, nullptr}); }
 
-  size_t scratch_bytes() const override { return scratch_floats(depth_, columns_) * sizeof(float); }
+  size_t scratch_bytes() const override { return scratch_floats(depth_, threads_) * sizeof(float); }
 
   Status bind(const Step& step) override {
     step_ = &step;
@@ -64,7 +64,7 @@ class FullyConnected final : public Kernel {
     return {};
   }
 
-  size_t scratch_bytes() const override { return scratch_floats(inputs_, outputs_) * sizeof(float); }
+  size_t scratch_bytes() const override { return scratch_floats(inputs_, threads_) * sizeof(float); }
 
   Status bind(const Step& step) override {
     step_ = &step;

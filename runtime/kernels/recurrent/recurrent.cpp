@@ -23,7 +23,7 @@ class StepProduct {
     columns_ = columns;
     packs_ = packs;
   }
-  size_t scratch() const { return packs_ ? gemm::scratch_floats(depth_, columns_) : 0; }
+  size_t scratch() const { return packs_ ? gemm::packed_floats(depth_, columns_) : 0; }
 
   // Once a run, when b has its values; `packed` holds scratch() floats.
   void begin(const float* data, float* packed) {
