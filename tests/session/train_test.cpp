@@ -122,7 +122,7 @@ TEST_CASE("a memory limit below the fastest plan costs time, not accuracy, and i
     for (int i = 0; i < 3; ++i) fast.step();
     // Every way to compute a step in turn, until none is left.
     size_t ways = 1;
-    for (size_t before = most.total;; ++ways) {
+    for (uint64_t before = most.total;; ++ways) {
       options.memory_limit = before - 1;
       fig_session* session = nullptr;
       fig_session_options limited = options;
