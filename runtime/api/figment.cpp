@@ -259,6 +259,20 @@ fig_status fig_model_code(const fig_model* model, uint32_t index, fig_code_info*
   return FIG_OK;
 }
 
+fig_status fig_model_draw_latent(const fig_model* model, uint64_t seed, uint64_t index, float* latent,
+                                 size_t elements) {
+  if (model == nullptr || latent == nullptr) return null_argument("fig_model_draw_latent");
+  const figment::format::ModelView& view = unwrap(model)->view();
+  if (!view.has_latent()) return fail(Status::error(StatusCode::kNotFound, "the model names no latent"));
+  const figment::format::LatentView drawn = view.latent();
+  if (elements != drawn.size) {
+    return fail(Status::error(StatusCode::kInvalidArgument, "a latent has %zu values, not %zu",
+                              static_cast<size_t>(drawn.size), elements));
+  }
+  drawn.draw(seed, index, latent);
+  return FIG_OK;
+}
+
 fig_status fig_model_generated(const fig_model* model, fig_output_info* info) {
   if (model == nullptr || info == nullptr) return null_argument("fig_model_generated");
   const figment::format::ModelView& view = unwrap(model)->view();

@@ -7,13 +7,11 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <optional>
-#include <sstream>
 
 #include "commands.h"
-#include "io/files.h"
 #include "io/terminal.h"
+#include "report.h"
 #include "samples.h"
 
 namespace figment::cli {
@@ -24,7 +22,8 @@ struct Arguments {
   std::string model;
   std::vector<std::string> data;
   std::string output;
-  std::string losses;
+  std::string report;
+  uint64_t pictures_every = 0;
   std::string checkpoint;
   uint64_t checkpoint_every = 500;
   uint64_t steps = 0;
@@ -131,40 +130,6 @@ void resume(const OpenModel& open, const Arguments& arguments, const Run& run) {
   }
 }
 
-// The losses of all steps as CSV, those of a run before the checkpoint too.
-class Curve {
- public:
-  Curve(std::string path, uint64_t resumed) : path_(std::move(path)) {
-    if (path_.empty() || resumed == 0) return;
-    std::ifstream file(path_);
-    std::string line;
-    while (std::getline(file, line)) {
-      if (line.rfind("step", 0) != 0 && std::strtoull(line.c_str(), nullptr, 10) > resumed) break;
-      text_ += line + "\n";
-    }
-  }
-
-  void add(const fig_metrics& metrics) {
-    if (text_.empty()) {
-      text_ = "step";
-      for (uint32_t i = 0; i < metrics.count; ++i) text_ += std::string(",") + metrics.values[i].name;
-      text_ += "\n";
-    }
-    text_ += std::to_string(metrics.step);
-    for (uint32_t i = 0; i < metrics.count; ++i)
-      text_ += "," + io::format_number(static_cast<double>(metrics.values[i].value), 4);
-    text_ += "\n";
-  }
-
-  void write() const {
-    if (!path_.empty()) io::write_file(path_, text_);
-  }
-
- private:
-  std::string path_;
-  std::string text_;
-};
-
 // Whether a file can be written in the folder of `path`.
 void check_writable(const std::string& path) {
   if (path.empty()) return;
@@ -197,7 +162,7 @@ void train(const Arguments& arguments) {
     throw Error("the batch is larger than the data: --batch " + std::to_string(samples) + " at most");
   const uint64_t steps = arguments.steps != 0 ? arguments.steps : metadata_number(open, "training.steps", 1000);
   // Not found out only when hours of work are to be written.
-  for (const std::string& path : {arguments.output, arguments.losses}) check_writable(path);
+  check_writable(arguments.output);
   open.open_session(options);
   const Run run{options.batch, samples, options.seed};
   if (!arguments.checkpoint.empty()) resume(open, arguments, run);
@@ -213,7 +178,13 @@ void train(const Arguments& arguments) {
   }
   Shuffle shuffle(samples, options.seed);
   const fig_batch batch{sizeof(fig_batch), options.batch, tensors.data(), tensors.size(), nullptr, 0};
-  Curve curve(arguments.losses, start);
+  std::optional<Report> report;
+  if (!arguments.report.empty()) {
+    report.emplace(arguments.report, open, start);
+    for (const DataInput& input : inputs) report->set_condition(input.name, input.elements, *input.samples);
+  }
+  const uint64_t pictures_every =
+      arguments.pictures_every != 0 ? arguments.pictures_every : std::max<uint64_t>(steps / 10, 1);
   fig_metrics metrics{};
   metrics.step = start;
   uint64_t skipped = 0;
@@ -228,14 +199,15 @@ void train(const Arguments& arguments) {
       }
       check(fig_train_step(open.session(), &batch, &metrics));
       skipped += metrics.skipped;
-      curve.add(metrics);
       line.update(static_cast<double>(step + 1 - start) / static_cast<double>(steps - start), to_text(metrics));
+      if (report) report->add(metrics);
+      if (report && metrics.step % pictures_every == 0) report->add_picture(metrics.step);
       if (metrics.step % arguments.checkpoint_every == 0 && metrics.step < steps) save();
     }
   }
   if (metrics.step > start) save();
   if (!arguments.output.empty()) check(fig_session_export(open.session(), arguments.output.c_str()));
-  curve.write();
+  if (report) report->write();
   std::printf("%llu steps%s%s\n", static_cast<unsigned long long>(metrics.step), metrics.count > 0 ? ", " : "",
               to_text(metrics).c_str());
   if (metrics.step < steps) {
@@ -275,7 +247,11 @@ void add_train(CLI::App* app, Commands* commands) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--out", arguments->output, "write the trained model to this file, also when interrupted");
-  command->add_option("--losses", arguments->losses, "write the losses of all steps to this .csv file");
+  command->add_option(
+      "--report", arguments->report,
+      "folder for pictures of samples as training goes on, and for the losses (losses.csv, losses.svg)");
+  command->add_option("--pictures-every", arguments->pictures_every, "steps between pictures (default: a tenth of all)")
+      ->check(CLI::PositiveNumber);
   arguments->session.add_to(command, true);
   (*commands)[command] = [arguments] { train(*arguments); };
 }

@@ -43,8 +43,29 @@ check "zero samples" 105 "" $figment generate "$models/dcgan.figment" -n 0 -o "$
 check "a memory limit too small" 1 "needs [0-9]* bytes" $figment generate "$models/dcgan.figment" -n 1 --memory-limit 1M -o "$work/c.npy"
 check "a memory limit that is none" 1 "is no size" $figment generate "$models/dcgan.figment" -n 1 --memory-limit lots -o "$work/c.npy"
 check "an unwritable output" 1 "cannot write" $figment generate "$models/dcgan.figment" -n 1 -o /no/such/place.npy
-check "an output of no kind" 1 "png or .npy" $figment generate "$models/dcgan.figment" -n 1 -o "$work/c.jpg"
+check "an output of no kind" 1 "png, .svg, .csv or .npy" $figment generate "$models/dcgan.figment" -n 1 -o "$work/c.jpg"
 expect "nothing is left behind" '[ ! -e "$work/c.npy" ] && [ ! -e "$work/c.jpg" ]'
+check "a plot of images" 1 "does not generate sequences" $figment generate "$models/dcgan.figment" -n 1 -o "$work/c.svg"
+check "a picture of sequences" 1 "write .svg" $figment generate "$models/tiny_crgan.figment" -n 1 -o "$work/c.png"
+check "sequences" 0 "" $figment generate "$models/tiny_crgan.figment" -n 3 -o "$work/s.svg" -o "$work/s.csv" -o "$work/s.npy"
+expect "plots and a table" 'grep -q "</svg>" "$work/s.svg" && head -1 "$work/s.csv" | grep -q "^sample,step,v0"'
+info=$models/tiny_infogan.figment
+check "a sweep" 0 "" $figment generate "$info" --sweep category -n 3 -o "$work/sweep.csv"
+expect "has a row for each value" '[ "$(wc -l < "$work/sweep.csv")" = 13 ]'
+check "a class" 0 "" $figment generate "$info" --class 1 -n 3 -o "$work/class.csv"
+expect "a class is a row of the sweep" '[ "$(cut -d, -f2- "$work/class.csv" | tail -3)" = "$(cut -d, -f2- "$work/sweep.csv" | sed -n 5,7p)" ]'
+check "a code by number" 0 "" $figment generate "$info" --code 0=1 -n 3 -o "$work/code.csv"
+expect "is the class" 'cmp -s "$work/code.csv" "$work/class.csv"'
+check "a code that is not there" 1 "the codes are 0=category" $figment generate "$info" --code colour=1 -n 3 -o "$work/x.csv"
+check "a class that is not there" 1 "has the values 0 to" $figment generate "$info" --class 99 -n 3 -o "$work/x.csv"
+check "a sweep of a component" 0 "" $figment generate "$info" --sweep style:0 --sweep-steps 3 --sweep-range -1 1 -n 2 -o "$work/x.csv"
+check "classes where there are none" 1 "has no classes" $figment generate "$models/dcgan.figment" --class 1 -o "$work/x.png"
+check "an interpolation" 0 "" $figment generate "$models/tiny_vae.figment" --interpolate 3 5 -n 4 -o "$work/between.csv"
+$figment generate "$models/tiny_vae.figment" --first 3 -n 3 -o "$work/ends.csv"
+expect "goes from one latent to the other" '[ "$(sed -n "2p;5p" "$work/between.csv" | cut -d, -f2-)" = "$(sed -n "2p;4p" "$work/ends.csv" | cut -d, -f2-)" ]'
+check "truncation" 0 "" $figment generate "$models/tiny_vae.figment" --truncation 0.5 -n 3 -o "$work/x.csv"
+check "a class as condition" 0 "" $figment generate "$models/tiny_gan.figment" --class 1 -n 3 -o "$work/x.csv"
+check "a missing condition" 1 "condition label is missing" $figment generate "$models/tiny_gan.figment" -o "$work/x.csv"
 check "run with a wrong shape" 1 "expected \[N, 100, 1, 1\]" $figment run "$models/dcgan.figment" --input latent="$work/a.npy" --output "$work/y.npy"
 check "run with a wrong name" 1 "it has latent" $figment run "$models/dcgan.figment" --input noise="$work/a.npy" --output "$work/y.npy"
 check "run without input" 1 "latent" $figment run "$models/dcgan.figment" --output "$work/y.npy"
@@ -86,8 +107,8 @@ if [ -n "$convert" ]; then
   check "bench a model that trains" 0 "train.step" $figment bench "$work/gan.figment" --batch 4 --seconds 0.01
   $figment generate "$work/gan.figment" --seed 1 -n 40 -o "$work/samples.npy"
   check "train" 0 "^12 steps, d.loss" $figment train "$work/gan.figment" --data "$work/samples.npy" --steps 12 --batch 8 \
-    --out "$work/trained.figment" --losses "$work/losses.csv"
-  expect "the losses of all steps are written" '[ "$(wc -l < "$work/losses.csv")" = 13 ]'
+    --out "$work/trained.figment" --report "$work/report" --pictures-every 5
+  expect "the losses of all steps are written" '[ "$(wc -l < "$work/report/losses.csv")" = 13 ] && grep -q "</svg>" "$work/report/losses.svg"'
   check "train again" 0 "" $figment train "$work/gan.figment" --data "$work/samples.npy" --steps 12 --batch 8 --threads 2 \
     --out "$work/again.figment"
   expect "the same seed gives the same model, on any number of threads" 'cmp -s "$work/trained.figment" "$work/again.figment"'
@@ -115,11 +136,11 @@ fi
 # Training from the models that the x86-64 build converts, on every target.
 $figment generate "$models/tiny_vae.figment" --seed 1 -n 40 -o "$work/vae.npy"
 train="$figment train $models/tiny_vae.figment --data $work/vae.npy --batch 8 --seed 3"
-check "train in one go" 0 "^12 steps" $train --steps 12 --out "$work/straight.figment" --losses "$work/straight.csv"
-check "train with checkpoints" 0 "^5 steps" $train --steps 5 --checkpoint "$work/run" --checkpoint-every 2 --losses "$work/resumed.csv"
-check "go on from the checkpoint" 0 "^12 steps" $train --steps 12 --checkpoint "$work/run" --out "$work/resumed.figment" --losses "$work/resumed.csv"
+check "train in one go" 0 "^12 steps" $train --steps 12 --out "$work/straight.figment" --report "$work/straight"
+check "train with checkpoints" 0 "^5 steps" $train --steps 5 --checkpoint "$work/run" --checkpoint-every 2 --report "$work/resumed"
+check "go on from the checkpoint" 0 "^12 steps" $train --steps 12 --checkpoint "$work/run" --out "$work/resumed.figment" --report "$work/resumed"
 expect "a resumed run gives the same model" 'cmp -s "$work/straight.figment" "$work/resumed.figment"'
-expect "and the same losses" 'cmp -s "$work/straight.csv" "$work/resumed.csv"'
+expect "and the same losses" 'cmp -s "$work/straight/losses.csv" "$work/resumed/losses.csv"'
 check "a run that is over" 0 "^12 steps" $train --steps 12 --checkpoint "$work/run"
 check "a checkpoint of another run" 1 "give the same, or another folder" $figment train "$models/tiny_vae.figment" --data "$work/vae.npy" --batch 4 --steps 12 --checkpoint "$work/run"
 check "a checkpoint of another model" 1 "another model" $figment parameters "$models/tiny_infogan.figment" --checkpoint "$work/run" -o "$work/p"

@@ -170,6 +170,11 @@ typedef struct fig_code_info {
 /* FIG_NOT_FOUND behind the last. */
 FIG_API fig_status fig_model_code(const fig_model* model, uint32_t index, fig_code_info* info);
 
+/* The latent number `index` that sessions of `seed` draw, the same on every target: `elements` is its size. To look at
+ * it or to change it before it goes to fig_decode or fig_generate. */
+FIG_API fig_status fig_model_draw_latent(const fig_model* model, uint64_t seed, uint64_t index, float* latent,
+                                         size_t elements);
+
 /* How the generated output is to be read. */
 typedef struct fig_output_info {
   const char* program;

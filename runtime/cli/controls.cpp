@@ -1,0 +1,331 @@
+#include "controls.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <optional>
+
+#include "samples.h"
+
+namespace figment::cli {
+
+namespace {
+
+constexpr size_t kMostValues = size_t{1} << 31;
+
+// The distribution function of N(0, 1).
+double normal_cdf(double x) { return 0.5 * std::erfc(-x * M_SQRT1_2); }
+
+// Its inverse, by bisection to the last bit of a float.
+double normal_quantile(double p) {
+  double low = -40;
+  double high = 40;
+  for (int i = 0; i < 60; ++i) {
+    const double middle = (low + high) / 2;
+    (normal_cdf(middle) < p ? low : high) = middle;
+  }
+  return (low + high) / 2;
+}
+
+// The value of N(0, 1) cut at +-bound that lies where `x` lies in N(0, 1): the truncation of Brock et al. 2019, without
+// drawing again.
+float truncated(float x, float bound) {
+  const double below = normal_cdf(-static_cast<double>(bound));
+  const double part = normal_cdf(static_cast<double>(x));
+  return static_cast<float>(normal_quantile(below + part * (1 - 2 * below)));
+}
+
+std::vector<fig_code_info> codes_of(const OpenModel& open) {
+  std::vector<fig_code_info> codes;
+  fig_code_info code{};
+  while (fig_model_code(open.model(), static_cast<uint32_t>(codes.size()), &code) == FIG_OK) codes.push_back(code);
+  return codes;
+}
+
+fig_code_info find_code(const std::vector<fig_code_info>& codes, const std::string& name) {
+  std::string names;
+  for (size_t i = 0; i < codes.size(); ++i) {
+    if (name == codes[i].name || name == std::to_string(i)) return codes[i];
+    names += std::string(i > 0 ? ", " : "") + std::to_string(i) + "=" + codes[i].name;
+  }
+  throw Error("there is no code " + name + (names.empty() ? "; the model has none" : "; the codes are " + names));
+}
+
+std::vector<float> parse_numbers(const std::string& text) {
+  std::vector<float> numbers;
+  for (size_t start = 0; start <= text.size();) {
+    const size_t comma = std::min(text.find(',', start), text.size());
+    float number = 0;
+    const auto [end, error] = std::from_chars(text.data() + start, text.data() + comma, number);
+    if (error != std::errc() || end != text.data() + comma || !std::isfinite(number))
+      throw Error("\"" + text + "\" is no list of numbers");
+    numbers.push_back(number);
+    start = comma + 1;
+  }
+  return numbers;
+}
+
+void set_category(float* values, size_t size, size_t category) {
+  std::fill_n(values, size, 0.0F);
+  values[category] = 1;
+}
+
+size_t checked_category(double number, size_t size, const std::string& what) {
+  if (number < 0 || number >= static_cast<double>(size) || number != std::floor(number))
+    throw Error(what + " has the values 0 to " + std::to_string(size - 1));
+  return static_cast<size_t>(number);
+}
+
+// Writes a code of all latents.
+void set_code(Steered* steered, const fig_code_info& code, const std::vector<float>& numbers) {
+  const bool category = code.prior == FIG_PRIOR_CATEGORICAL;
+  if (numbers.size() != (category ? 1 : code.size)) {
+    throw Error("the code " + std::string(code.name) + " takes " + std::to_string(category ? 1 : code.size) +
+                " numbers, not " + std::to_string(numbers.size()));
+  }
+  for (size_t i = 0; i < steered->count; ++i) {
+    float* values = steered->latents.data() + i * steered->latent_size + code.start;
+    if (category)
+      set_category(values, code.size, checked_category(numbers[0], code.size, "the code " + std::string(code.name)));
+    else
+      std::copy(numbers.begin(), numbers.end(), values);
+  }
+}
+
+// Where a class goes: a code of the latent, or a condition.
+struct ClassPlace {
+  size_t size = 0;
+  std::optional<fig_code_info> code;
+  size_t condition = 0;
+
+  void set(Steered* steered, size_t sample, size_t category) const {
+    if (code) {
+      set_category(steered->latents.data() + sample * steered->latent_size + code->start, size, category);
+    } else {
+      set_category(steered->conditions[condition].values.data() + sample * size, size, category);
+    }
+  }
+};
+
+ClassPlace class_place(const Steered& steered, const std::vector<fig_code_info>& codes) {
+  for (size_t i = 0; i < steered.conditions.size(); ++i) {
+    if (steered.conditions[i].elements > 1) return {steered.conditions[i].elements, {}, i};
+  }
+  for (const fig_code_info& code : codes) {
+    if (code.prior == FIG_PRIOR_CATEGORICAL) return {code.size, code, 0};
+  }
+  throw Error("the model has no classes: neither a condition nor a categorical code");
+}
+
+// The rows of a sweep and how row `row` changes a sample.
+class Sweep {
+ public:
+  Sweep(const OpenModel& open, const ControlArguments& arguments, const Steered& empty) {
+    const std::vector<fig_code_info> codes = codes_of(open);
+    if (arguments.sweep == "class") {
+      place_ = class_place(empty, codes);
+      rows_ = place_->size;
+      return;
+    }
+    const size_t colon = arguments.sweep.find(':');
+    const fig_code_info code = find_code(codes, arguments.sweep.substr(0, colon));
+    if (code.prior == FIG_PRIOR_CATEGORICAL) {
+      place_ = ClassPlace{code.size, code, 0};
+      rows_ = code.size;
+      return;
+    }
+    size_t component = 0;
+    if (colon != std::string::npos) {
+      component = checked_category(parse_numbers(arguments.sweep.substr(colon + 1)).at(0), code.size,
+                                   "the number of a component of " + std::string(code.name));
+    } else if (code.size > 1) {
+      throw Error("the code " + std::string(code.name) + " has " + std::to_string(code.size) + " components: --sweep " +
+                  code.name + ":0");
+    }
+    value_ = code.start + component;
+    rows_ = arguments.sweep_steps;
+    low_ = code.prior == FIG_PRIOR_NORMAL ? -2 : -1;
+    high_ = -low_;
+    if (arguments.sweep_range.size() == 2) {
+      low_ = arguments.sweep_range[0];
+      high_ = arguments.sweep_range[1];
+    }
+  }
+
+  size_t rows() const { return rows_; }
+  void set(Steered* steered, size_t sample, size_t row) const {
+    if (place_) {
+      place_->set(steered, sample, row);
+    } else {
+      const float part = rows_ > 1 ? static_cast<float>(row) / static_cast<float>(rows_ - 1) : 0;
+      steered->latents[sample * steered->latent_size + value_] = low_ + part * (high_ - low_);
+    }
+  }
+
+ private:
+  std::optional<ClassPlace> place_;
+  size_t value_ = 0;
+  size_t rows_ = 0;
+  float low_ = 0;
+  float high_ = 0;
+};
+
+// The generator's inputs other than the latent, without values.
+std::vector<Steered::Condition> conditions_of(const OpenModel& open, const fig_latent_info& latent) {
+  const uint32_t program = open.find_program(latent.program);
+  fig_program_info info{};
+  check(fig_model_program(open.model(), program, &info));
+  std::vector<Steered::Condition> result;
+  for (uint32_t i = 0; i < info.inputs; ++i) {
+    fig_port_info port{};
+    check(fig_model_input(open.model(), program, i, &port));
+    if (std::string(port.name) != latent.input) result.push_back({port.name, sample_elements(port.shape), {}});
+  }
+  return result;
+}
+
+void read_conditions(const ControlArguments& arguments, float low, float high, Steered* steered) {
+  for (const std::string& text : arguments.conditions) {
+    const auto [name, path] = split_assignment(text);
+    const auto place =
+        std::find_if(steered->conditions.begin(), steered->conditions.end(), [&](const Steered::Condition& condition) {
+          return name.empty() ? condition.values.empty() : condition.name == name;
+        });
+    if (place == steered->conditions.end())
+      throw Error("--condition " + text + ": the generator has no such condition");
+    const Samples samples(path, place->name, place->elements, low, high);
+    if (samples.count() < steered->count) {
+      throw Error(path + ": has " + std::to_string(samples.count()) + " rows for " + std::to_string(steered->count) +
+                  " samples");
+    }
+    place->values.resize(steered->count * place->elements);
+    for (size_t i = 0; i < steered->count; ++i) samples.copy(i, place->values.data() + i * place->elements);
+  }
+}
+
+// From latent a to b. Normal values go along the arc between them (White 2016, "Sampling Generative Networks"), since
+// nothing is trained near the origin; others along the line; categories change half way.
+std::vector<float> between(const std::vector<float>& a, const std::vector<float>& b, double part,
+                           const fig_latent_info& latent, const std::vector<fig_code_info>& codes) {
+  const size_t noise = codes.empty() ? a.size() : codes[0].start;
+  double dot = 0;
+  double norm_a = 0;
+  double norm_b = 0;
+  for (size_t i = 0; i < noise; ++i) {
+    dot += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+    norm_a += static_cast<double>(a[i]) * static_cast<double>(a[i]);
+    norm_b += static_cast<double>(b[i]) * static_cast<double>(b[i]);
+  }
+  const double cosine = norm_a > 0 && norm_b > 0 ? dot / std::sqrt(norm_a * norm_b) : 1;
+  const double angle = std::acos(std::clamp(cosine, -1.0, 1.0));
+  const bool arc = latent.prior == FIG_PRIOR_NORMAL && std::sin(angle) > 1e-6;
+  const double weight_a = arc ? std::sin((1 - part) * angle) / std::sin(angle) : 1 - part;
+  const double weight_b = arc ? std::sin(part * angle) / std::sin(angle) : part;
+  std::vector<float> result(a.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    const bool is_code = i >= noise;
+    result[i] = static_cast<float>((is_code ? 1 - part : weight_a) * static_cast<double>(a[i]) +
+                                   (is_code ? part : weight_b) * static_cast<double>(b[i]));
+  }
+  for (const fig_code_info& code : codes) {
+    if (code.prior != FIG_PRIOR_CATEGORICAL) continue;
+    const std::vector<float>& from = part < 0.5 ? a : b;
+    std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(code.start), code.size,
+                result.begin() + static_cast<std::ptrdiff_t>(code.start));
+  }
+  return result;
+}
+
+}  // namespace
+
+void ControlArguments::add_to(CLI::App* command) {
+  command->add_option("--class", class_number, "make samples of this class alone (a condition or a categorical code)")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--code", codes,
+                      "CODE=VALUE[,VALUE...]: fix a code of the latent, named or numbered; may be repeated");
+  command->add_option("--sweep", sweep, "a row of samples for each value of \"class\", CODE or CODE:COMPONENT");
+  command
+      ->add_option("--sweep-range", sweep_range,
+                   "first and last value of a continuous code (default: its prior's range)")
+      ->expected(2);
+  command->add_option("--sweep-steps", sweep_steps, "values of a continuous code")
+      ->check(CLI::Range(2, 1000))
+      ->capture_default_str();
+  command->add_option("--interpolate", interpolate, "A B: go from latent number A to latent number B")->expected(2);
+  command->add_option("--condition", conditions,
+                      "[INPUT=]FILE: a condition for each sample (IDX, .npy); may be repeated");
+  command
+      ->add_option("--truncation", truncation,
+                   "cut the normal prior at plus and minus this: fewer odd samples, less variety")
+      ->check(CLI::PositiveNumber);
+}
+
+std::vector<fig_tensor> Steered::condition_tensors(size_t first, size_t part) {
+  std::vector<fig_tensor> tensors;
+  for (Condition& condition : conditions) {
+    tensors.push_back(
+        {condition.name.c_str(), condition.values.data() + first * condition.elements, part * condition.elements});
+  }
+  return tensors;
+}
+
+Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t seed, uint64_t first, size_t count) {
+  fig_latent_info latent{};
+  fig_output_info output{};
+  check(fig_model_latent(open.model(), &latent));
+  check(fig_model_generated(open.model(), &output));
+  if (!arguments.sweep.empty() && !arguments.interpolate.empty())
+    throw Error("--sweep and --interpolate do not go together");
+  const std::vector<fig_code_info> codes = codes_of(open);
+  Steered steered;
+  steered.latent_size = latent.size;
+  steered.conditions = conditions_of(open, latent);
+  std::optional<Sweep> sweep;
+  if (!arguments.sweep.empty()) sweep.emplace(open, arguments, steered);
+  steered.count = count * (sweep ? sweep->rows() : 1);
+  if (steered.count > kMostValues / std::max<size_t>(latent.size, 1))
+    throw Error("that many samples do not fit in memory; make fewer at a time, with --first");
+  if (sweep) steered.columns = static_cast<uint32_t>(count);
+  const auto draw = [&](uint64_t index) {
+    std::vector<float> values(latent.size);
+    check(fig_model_draw_latent(open.model(), seed, index, values.data(), values.size()));
+    const size_t noise = codes.empty() ? values.size() : codes[0].start;
+    for (size_t i = 0; arguments.truncation > 0 && latent.prior == FIG_PRIOR_NORMAL && i < noise; ++i)
+      values[i] = truncated(values[i], arguments.truncation);
+    return values;
+  };
+  steered.latents.reserve(steered.count * latent.size);
+  for (size_t i = 0; i < steered.count; ++i) {
+    std::vector<float> values;
+    if (arguments.interpolate.size() == 2) {
+      const double part = count > 1 ? static_cast<double>(i) / static_cast<double>(count - 1) : 0;
+      values = between(draw(arguments.interpolate[0]), draw(arguments.interpolate[1]), part, latent, codes);
+    } else {
+      values = draw(first + (sweep ? i % count : i));
+    }
+    steered.latents.insert(steered.latents.end(), values.begin(), values.end());
+  }
+  for (const std::string& text : arguments.codes) {
+    const auto [name, values] = split_assignment(text);
+    if (name.empty()) throw Error("--code " + text + ": give CODE=VALUE");
+    set_code(&steered, find_code(codes, name), parse_numbers(values));
+  }
+  read_conditions(arguments, output.range_min, output.range_max, &steered);
+  const bool classes = arguments.class_number >= 0 || arguments.sweep == "class";
+  if (classes) {
+    const ClassPlace place = class_place(steered, codes);
+    if (!place.code) steered.conditions[place.condition].values.resize(steered.count * place.size);
+    for (size_t i = 0; i < steered.count && arguments.class_number >= 0; ++i)
+      place.set(&steered, i, checked_category(static_cast<double>(arguments.class_number), place.size, "--class"));
+  }
+  for (size_t i = 0; sweep && i < steered.count; ++i) sweep->set(&steered, i, i / count);
+  for (const Steered::Condition& condition : steered.conditions) {
+    if (condition.values.empty()) {
+      throw Error("the generator's condition " + condition.name + " is missing: --condition " + condition.name +
+                  "=FILE" + (condition.elements > 1 ? ", --class N or --sweep class" : ""));
+    }
+  }
+  return steered;
+}
+
+}  // namespace figment::cli

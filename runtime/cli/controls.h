@@ -1,0 +1,44 @@
+// What a person steers in the samples of a generator: its latents, codes, classes and conditions.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "commands.h"
+
+namespace figment::cli {
+
+struct ControlArguments {
+  std::vector<std::string> conditions;  // "[INPUT=]FILE"
+  std::vector<std::string> codes;       // "CODE=VALUE[,VALUE]"; CODE is a name or a number
+  std::vector<uint64_t> interpolate;    // two indices of latents
+  std::string sweep;                    // "class", or "CODE[:COMPONENT]"
+  std::vector<float> sweep_range;       // of a continuous code; empty: -1 to 1, or -2 to 2 for a normal prior
+  uint32_t sweep_steps = 9;
+  int64_t class_number = -1;
+  float truncation = 0;
+
+  void add_to(CLI::App* command);
+};
+
+// All that fig_generate reads for some samples.
+struct Steered {
+  size_t count = 0;
+  uint32_t columns = 0;  // of a picture, 0: as it fits
+  size_t latent_size = 0;
+  std::vector<float> latents;  // [count, latent size]
+  struct Condition {
+    std::string name;
+    size_t elements = 0;
+    std::vector<float> values;  // [count, elements]
+  };
+  std::vector<Condition> conditions;
+
+  // The conditions of the samples from `first` on.
+  std::vector<fig_tensor> condition_tensors(size_t first, size_t part);
+};
+
+// `count` samples from the latents of `seed`, `first` on; with a sweep, `count` for each of its values, a row each.
+Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t seed, uint64_t first, size_t count);
+
+}  // namespace figment::cli

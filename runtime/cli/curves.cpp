@@ -1,0 +1,65 @@
+#include "curves.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "io/plot.h"
+#include "io/terminal.h"
+
+namespace figment::cli {
+
+Curves::Curves(const std::string& csv, uint64_t resumed) {
+  std::ifstream file;
+  if (!csv.empty() && resumed > 0) file.open(csv);
+  std::string line;
+  while (file.is_open() && std::getline(file, line)) {
+    std::istringstream cells(line);
+    std::string cell;
+    std::getline(cells, cell, ',');
+    if (names_.empty()) {
+      if (cell != "step") return;
+      while (std::getline(cells, cell, ',')) names_.push_back(cell);
+      values_.resize(names_.size());
+      continue;
+    }
+    const uint64_t step = std::strtoull(cell.c_str(), nullptr, 10);
+    if (step > resumed) return;
+    steps_.push_back(step);
+    for (std::vector<double>& values : values_) {
+      values.push_back(std::getline(cells, cell, ',') ? std::strtod(cell.c_str(), nullptr) : std::nan(""));
+    }
+  }
+}
+
+void Curves::add(const fig_metrics& metrics) {
+  if (names_.empty()) {
+    for (uint32_t i = 0; i < metrics.count; ++i) names_.emplace_back(metrics.values[i].name);
+    values_.resize(names_.size());
+  }
+  steps_.push_back(metrics.step);
+  for (size_t i = 0; i < values_.size(); ++i) {
+    values_[i].push_back(i < metrics.count ? static_cast<double>(metrics.values[i].value) : std::nan(""));
+  }
+}
+
+std::string Curves::to_csv() const {
+  std::string text = "step";
+  for (const std::string& name : names_) text += "," + name;
+  text += "\n";
+  for (size_t row = 0; row < steps_.size(); ++row) {
+    text += std::to_string(steps_[row]);
+    for (const std::vector<double>& values : values_) text += "," + io::format_number(values[row], 4);
+    text += "\n";
+  }
+  return text;
+}
+
+std::string Curves::to_svg(const std::string& title) const {
+  std::vector<io::Line> lines;
+  for (size_t i = 0; i < names_.size(); ++i) lines.push_back({names_[i], values_[i]});
+  return io::plot_lines(title, "step", lines);
+}
+
+}  // namespace figment::cli

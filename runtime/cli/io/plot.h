@@ -1,0 +1,24 @@
+// Plots as SVG: they scale, need no library, and every browser shows them.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace figment::io {
+
+// Values at the steps 1, 2, 3 ...; those that are not finite are left out.
+struct Line {
+  std::string name;
+  std::vector<double> values;
+};
+
+// Lines over one horizontal axis, with a legend. Where there are more values than can be seen, a line shows the mean of
+// neighbours and a band their range.
+std::string plot_lines(const std::string& title, const std::string& horizontal, const std::vector<Line>& lines);
+
+// Sequences [N, steps, channels] as small plots, `columns` a row, one line a channel, from `low` to `high`.
+std::string plot_sequences(std::span<const float> samples, size_t steps, size_t channels, float low, float high,
+                           size_t columns);
+
+}  // namespace figment::io

@@ -1,0 +1,87 @@
+#include "output.h"
+
+#include <cmath>
+
+#include "io/files.h"
+#include "io/plot.h"
+#include "io/terminal.h"
+
+namespace figment::cli {
+
+namespace {
+
+std::string to_csv(std::span<const float> samples, const Generated& generated) {
+  const fig_shape& shape = generated.port.shape;
+  const size_t steps = generated.sequence() ? shape.extents[1] : 1;
+  const size_t values = generated.sample / steps;
+  std::string text = generated.sequence() ? "sample,step" : "sample";
+  for (size_t i = 0; i < values; ++i) text += ",v" + std::to_string(i);
+  text += "\n";
+  for (size_t row = 0; row * values < samples.size(); ++row) {
+    text += std::to_string(row / steps);
+    if (generated.sequence()) text += "," + std::to_string(row % steps);
+    for (size_t i = 0; i < values; ++i)
+      text += "," + io::format_number(static_cast<double>(samples[row * values + i]), 6);
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+Generated generated_of(const OpenModel& open) {
+  Generated result;
+  check(fig_model_generated(open.model(), &result.output));
+  result.program = result.output.program;
+  const uint32_t program = open.find_program(result.program);
+  fig_program_info info{};
+  check(fig_model_program(open.model(), program, &info));
+  for (uint32_t i = info.outputs; i > 0; --i) {
+    check(fig_model_output(open.model(), program, i - 1, &result.port));
+    if (std::string(result.output.port) == result.port.name) break;
+  }
+  result.sample = sample_elements(result.port.shape);
+  return result;
+}
+
+void check_kind(const std::string& path, const Generated& generated) {
+  if (path.ends_with(".npy") || path.ends_with(".csv")) return;
+  if (path.ends_with(".png")) {
+    if (generated.output.image) return;
+    throw Error(path + ": the model does not generate images; write " +
+                (generated.sequence() ? ".svg, .csv or .npy" : ".csv or .npy"));
+  }
+  if (path.ends_with(".svg")) {
+    if (generated.sequence()) return;
+    throw Error(path + ": the model does not generate sequences; write " +
+                (generated.output.image ? ".png or .npy" : ".csv or .npy"));
+  }
+  throw Error(path + ": the output must be a .png, .svg, .csv or .npy file");
+}
+
+void write_samples(const std::string& path, std::span<const float> samples, const Generated& generated,
+                   const Layout& layout) {
+  check_kind(path, generated);
+  const fig_shape& shape = generated.port.shape;
+  const fig_output_info& output = generated.output;
+  const size_t count = samples.size() / generated.sample;
+  const uint32_t columns =
+      layout.columns != 0 ? layout.columns : static_cast<uint32_t>(std::ceil(std::sqrt(static_cast<double>(count))));
+  if (path.ends_with(".npy")) {
+    io::Array array{{}, {samples.begin(), samples.end()}};
+    for (uint32_t i = 0; i < shape.rank; ++i)
+      array.shape.push_back(shape.extents[i] * (shape.per_batch[i] ? count : 1));
+    io::write_file(path, io::format_npy(array));
+  } else if (path.ends_with(".csv")) {
+    io::write_file(path, to_csv(samples, generated));
+  } else if (path.ends_with(".svg")) {
+    io::write_file(path, io::plot_sequences(samples, shape.extents[1], shape.extents[2], output.range_min,
+                                            output.range_max, columns));
+  } else {
+    const io::Picture picture = io::make_grid(samples, shape.extents[1], shape.extents[2], shape.extents[3],
+                                              output.range_min, output.range_max, columns, layout.scale);
+    io::write_file(path, io::encode_png(picture.pixels, picture.width, picture.height, picture.channels));
+  }
+}
+
+}  // namespace figment::cli

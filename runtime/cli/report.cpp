@@ -1,0 +1,67 @@
+#include "report.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "io/files.h"
+
+namespace figment::cli {
+
+namespace {
+
+constexpr size_t kPictureSamples = 64;
+constexpr size_t kPlots = 16;
+
+}  // namespace
+
+Report::Report(const std::string& folder, const OpenModel& open, uint64_t resumed)
+    : open_(open), folder_(folder), generated_(generated_of(open)), curves_(folder + "/losses.csv", resumed) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw Error("cannot make the folder " + folder + ": " + error.message());
+  const uint32_t program = open.find_program(generated_.program);
+  fig_program_info info{};
+  check(fig_model_program(open.model(), program, &info));
+  for (uint32_t i = 0; i < info.inputs; ++i) {
+    fig_port_info port{};
+    check(fig_model_input(open.model(), program, i, &port));
+    inputs_.emplace_back(port.name);
+  }
+}
+
+void Report::set_condition(const std::string& input, size_t elements, const Samples& samples) {
+  if (std::find(inputs_.begin(), inputs_.end(), input) == inputs_.end()) return;
+  Condition condition{input, std::vector<float>(kPictureSamples * elements)};
+  for (size_t i = 0; i < kPictureSamples; ++i)
+    samples.copy(i % samples.count(), condition.values.data() + i * elements);
+  conditions_.push_back(std::move(condition));
+}
+
+void Report::add_picture(uint64_t step) {
+  if (!generated_.output.image && !generated_.sequence()) return;
+  const size_t count = generated_.output.image ? kPictureSamples : kPlots;
+  std::vector<fig_tensor> inputs;
+  for (Condition& condition : conditions_) {
+    inputs.push_back(
+        {condition.name.c_str(), condition.values.data(), condition.values.size() / kPictureSamples * count});
+  }
+  fig_generate_options options{};
+  options.struct_size = sizeof options;
+  options.inputs = inputs.data();
+  options.input_count = inputs.size();
+  std::vector<float> samples(count * generated_.sample);
+  check(fig_generate(open_.session(), count, &options, samples.data(), samples.size()));
+  std::string number = std::to_string(step);
+  number.insert(0, number.size() < 6 ? 6 - number.size() : 0, '0');
+  const char* ending = generated_.output.image ? ".png" : ".svg";
+  write_samples(folder_ + "/samples_" + number + ending, samples, generated_, {});
+}
+
+void Report::write() const {
+  io::write_file(folder_ + "/losses.csv", curves_.to_csv());
+  fig_model_info info{};
+  check(fig_model_get_info(open_.model(), &info));
+  io::write_file(folder_ + "/losses.svg", curves_.to_svg(std::string("Losses of ") + info.name));
+}
+
+}  // namespace figment::cli

@@ -1,0 +1,44 @@
+// A folder that shows how training went.
+#pragma once
+
+#include <string>
+
+#include "commands.h"
+#include "curves.h"
+#include "output.h"
+#include "samples.h"
+
+namespace figment::cli {
+
+// Writes losses.csv, losses.svg and pictures of samples (samples_000500.png, or .svg of sequences), always from the
+// same latents.
+class Report {
+ public:
+  // Makes the folder. `resumed`: the steps that a run before this one has done; its losses are read from the folder.
+  Report(const std::string& folder, const OpenModel& open, uint64_t resumed);
+
+  // The conditions of the samples in the pictures, if the generator has an input of that name: those of the first
+  // samples of the data.
+  void set_condition(const std::string& input, size_t elements, const Samples& samples);
+
+  void add(const fig_metrics& metrics) { curves_.add(metrics); }
+  // Generates in the open session. Models that generate neither images nor sequences have no pictures.
+  void add_picture(uint64_t step);
+  // The losses.
+  void write() const;
+
+ private:
+  struct Condition {
+    std::string name;
+    std::vector<float> values;
+  };
+
+  const OpenModel& open_;
+  std::string folder_;
+  Generated generated_;
+  Curves curves_;
+  std::vector<std::string> inputs_;  // of the generator
+  std::vector<Condition> conditions_;
+};
+
+}  // namespace figment::cli
