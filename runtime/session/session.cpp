@@ -280,8 +280,7 @@ Status check_count(const ProgramInstance& program, size_t count, size_t batch) {
   for (std::span<const Port> ports : {program.inputs(), program.outputs()}) {
     for (const Port& port : ports) {
       batched = batched || port.per_batch;
-      // A permuted port can be cut along the batch only if the batch leads on both sides.
-      if (port.per_batch) divisible = divisible && port.batch_first && (port.same_layout || port.to_ours[0] == 0);
+      if (port.per_batch) divisible = divisible && port.batch_first;
     }
   }
   if (!batched && count != 1) return wrong("the program has no batch dimension: it takes 1 sample, not %zu", count);

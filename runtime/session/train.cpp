@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/finite.h"
+#include "kernels/portable/portable.h"
 #include "platform/file.h"
 #include "session/ports.h"
 #include "session/session.h"

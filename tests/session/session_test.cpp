@@ -32,9 +32,10 @@ struct Opened {
 
 constexpr size_t kPixels = 28 * 28;
 
-std::vector<float> generate(const std::string& name, size_t count, fig_session_options options) {
+std::vector<float> generate(const std::string& name, size_t count, fig_session_options options,
+                            size_t sample = kPixels) {
   const Opened opened(name, options);
-  std::vector<float> pixels(count * kPixels);
+  std::vector<float> pixels(count * sample);
   REQUIRE_MESSAGE(fig_generate(opened.session, count, nullptr, pixels.data(), pixels.size()) == FIG_OK,
                   fig_error_message());
   return pixels;
@@ -63,6 +64,14 @@ TEST_CASE("samples do not depend on the batch, the number of threads, or the ker
     CHECK(figment::test::relative_error(generate(name, 5, options_of(1, 7, 1, FIG_KERNELS_PORTABLE)), one) < 1e-5);
     CHECK(generate(name, 5, options_of(5, 7, 2)) == generate(name, 5, options_of(5, 7, 1)));
     CHECK(generate(name, 5, options_of(1, 8)) != one);
+  }
+}
+
+TEST_CASE("sequences, which lie by time steps on the device, come in any number") {
+  constexpr size_t kSequence = 14;
+  const std::vector<float> one = generate("tiny_crgan", 5, options_of(1), kSequence);
+  for (uint32_t batch : {2U, 5U, 16U}) {
+    CHECK(figment::test::relative_error(generate("tiny_crgan", 5, options_of(batch), kSequence), one) < 1e-5);
   }
 }
 
