@@ -249,7 +249,7 @@ Converted convert_training(ConvertOptions options) {
   TrainedModel trained = train_model(options, recipe);
   ModelDefinition& model = trained.model;
   model.name = options.name.empty() ? options.fallback_name : options.name;
-  model.metadata = recipe.metadata;
+  model.metadata.insert(model.metadata.end(), recipe.metadata.begin(), recipe.metadata.end());
   describe_output(options, model.programs[0], &model);
   for (const Graph& graph : model.programs) result.report.programs.push_back({graph.name, {}, {}, {}});
   result.report.programs[0].notes = trained.notes;

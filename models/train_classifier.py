@@ -27,9 +27,9 @@ class Classifier(nn.Module):
     def __init__(self):
         super().__init__()
         self.trunk = nn.Sequential(
-            nn.Conv2d(1, 16, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(16, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-            nn.Dropout(0.25), nn.Linear(1568, 64), nn.ReLU())
+            nn.Conv2d(1, 16, 5, padding=2), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(16, 32, 5, padding=2), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+            nn.Dropout(0.3), nn.Linear(1568, 64), nn.ReLU())
         self.head = nn.Linear(64, 10)
 
     def forward(self, x):
@@ -52,7 +52,7 @@ def accuracy(model, images, labels):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", required=True)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.manual_seed(SEED)
@@ -62,15 +62,12 @@ def main():
     test_images = read_images(args.data, "t10k-images-idx3-ubyte.gz") * 2 - 1
     test_labels = read_labels(args.data, "t10k-labels-idx1-ubyte.gz")
     model = Classifier()
-    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), 2e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, args.epochs * (len(images) // 128))
     for epoch in range(args.epochs):
         model.train()
         for index in batches(torch.arange(len(images)), 128):
-            x = images[index]
-            flipped = torch.rand(len(x)) < 0.5
-            x = torch.where(flipped[:, None, None, None], x.flip(3), x)
-            loss = F.cross_entropy(model(x)[1], labels[index])
+            loss = F.cross_entropy(model(images[index])[1], labels[index])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

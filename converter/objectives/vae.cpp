@@ -152,6 +152,10 @@ TrainedModel vae_model(const Network& encoder, const Network& decoder, const Tra
     result.notes.emplace_back("decoder: has no final sigmoid, its output is taken for logits");
   }
   VaeBuilder(encoder, decoder, logits, options, &result.model).build();
+  // What the decoder's output means, for whoever evaluates the model.
+  result.model.metadata.emplace_back("training.likelihood", options.likelihood == Likelihood::kGaussian ? "gaussian"
+                                                            : result.notes.empty()                      ? "bernoulli"
+                                                                                   : "bernoulli-logits");
   return result;
 }
 

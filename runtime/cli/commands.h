@@ -68,6 +68,7 @@ std::string to_string(const fig_shape& shape);
 using Commands = std::map<CLI::App*, std::function<void()>>;
 void add_bench(CLI::App* app, Commands* commands);
 void add_compare(CLI::App* app, Commands* commands);
+void add_evaluate(CLI::App* app, Commands* commands);
 void add_generate(CLI::App* app, Commands* commands);
 void add_inspect(CLI::App* app, Commands* commands);
 void add_parameters(CLI::App* app, Commands* commands);

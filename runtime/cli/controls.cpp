@@ -179,7 +179,8 @@ std::vector<Steered::Condition> conditions_of(const OpenModel& open, const fig_l
   for (uint32_t i = 0; i < info.inputs; ++i) {
     fig_port_info port{};
     check(fig_model_input(open.model(), program, i, &port));
-    if (std::string(port.name) != latent.input) result.push_back({port.name, sample_elements(port.shape), {}});
+    if (std::string(port.name) != latent.input)
+      result.push_back({port.name, form_of(port, {}, false).shape, sample_elements(port.shape), {}});
   }
   return result;
 }
@@ -193,7 +194,7 @@ void read_conditions(const ControlArguments& arguments, float low, float high, S
         });
     if (place == steered->conditions.end())
       throw Error("--condition " + text + ": the generator has no such condition");
-    const Samples samples(path, place->name, place->elements, low, high);
+    const Samples samples(path, {place->name, place->shape, low, high});
     if (samples.count() < steered->count) {
       throw Error(path + ": has " + std::to_string(samples.count()) + " rows for " + std::to_string(steered->count) +
                   " samples");
@@ -269,7 +270,8 @@ std::vector<fig_tensor> Steered::condition_tensors(size_t first, size_t part) {
   return tensors;
 }
 
-Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t seed, uint64_t first, size_t count) {
+Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t seed, uint64_t first, size_t count,
+              Steered::Missing missing) {
   fig_latent_info latent{};
   fig_output_info output{};
   check(fig_model_latent(open.model(), &latent));
@@ -319,8 +321,12 @@ Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t
       place.set(&steered, i, checked_category(static_cast<double>(arguments.class_number), place.size, "--class"));
   }
   for (size_t i = 0; sweep && i < steered.count; ++i) sweep->set(&steered, i, i / count);
-  for (const Steered::Condition& condition : steered.conditions) {
-    if (condition.values.empty()) {
+  for (Steered::Condition& condition : steered.conditions) {
+    if (!condition.values.empty()) continue;
+    if (missing == Steered::Missing::kClassesInTurn && condition.elements > 1) {
+      condition.values.resize(steered.count * condition.elements);
+      for (size_t i = 0; i < steered.count; ++i) condition.values[i * condition.elements + i % condition.elements] = 1;
+    } else {
       throw Error("the generator's condition " + condition.name + " is missing: --condition " + condition.name +
                   "=FILE" + (condition.elements > 1 ? ", --class N or --sweep class" : ""));
     }

@@ -23,12 +23,15 @@ struct ControlArguments {
 
 // All that fig_generate reads for some samples.
 struct Steered {
+  enum class Missing { kError, kClassesInTurn };
+
   size_t count = 0;
   uint32_t columns = 0;  // of a picture, 0: as it fits
   size_t latent_size = 0;
   std::vector<float> latents;  // [count, latent size]
   struct Condition {
     std::string name;
+    std::vector<size_t> shape;  // without the batch
     size_t elements = 0;
     std::vector<float> values;  // [count, elements]
   };
@@ -38,7 +41,9 @@ struct Steered {
   std::vector<fig_tensor> condition_tensors(size_t first, size_t part);
 };
 
-// `count` samples from the latents of `seed`, `first` on; with a sweep, `count` for each of its values, a row each.
-Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t seed, uint64_t first, size_t count);
+// `count` samples from the latents of `seed`, `first` on; with a sweep, `count` for each of its values, a row each. A
+// condition without a file is an error, or takes the classes 0, 1, 2, ... in turn.
+Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t seed, uint64_t first, size_t count,
+              Steered::Missing missing = Steered::Missing::kError);
 
 }  // namespace figment::cli

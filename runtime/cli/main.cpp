@@ -137,6 +137,7 @@ int run(int argc, char** argv) {
   add_generate(&app, &commands);
   add_run(&app, &commands);
   add_train(&app, &commands);
+  add_evaluate(&app, &commands);
   add_inspect(&app, &commands);
   add_parameters(&app, &commands);
   add_compare(&app, &commands);

@@ -1,59 +1,188 @@
 #include "samples.h"
 
 #include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <limits>
 #include <numeric>
 #include <random>
 
 #include "commands.h"
+#include "io/files.h"
 
 namespace figment::cli {
 
-Samples::Samples(const std::string& path, const std::string& input, size_t elements, float low, float high)
-    : elements_(elements), low_(low), high_(high) {
-  if (path.ends_with(".npy")) {
-    floats_ = io::read_npy(path);
-  } else {
-    bytes_ = io::read_idx(path);
-  }
-  const std::vector<size_t>& shape = floats_ ? floats_->shape : bytes_->shape;
-  const size_t values = floats_ ? floats_->values.size() : bytes_->values.size();
-  if (shape.empty() || shape[0] == 0) throw Error(path + ": holds no samples");
-  count_ = shape[0];
-  if (floats_ && !std::all_of(floats_->values.begin(), floats_->values.end(), [](float x) { return x - x == 0; }))
-    throw Error(path + ": has NaN or infinite values");
-  labels_ = values == count_ && elements > 1;
-  if (labels_) {
-    check_labels(path);
-  } else if (values != count_ * elements) {
-    throw Error(path + ": a sample has " + std::to_string(values / count_) + " values, input " + input + " takes " +
-                std::to_string(elements));
-  }
-}
+namespace {
 
-float Samples::value(size_t i) const { return floats_ ? floats_->values[i] : static_cast<float>(bytes_->values[i]); }
+class Bytes final : public SampleSource {
+ public:
+  Bytes(io::ByteArray array, const SampleForm& form)
+      : array_(std::move(array)), elements_(form.elements()), low_(form.low), step_((form.high - form.low) / 255) {}
 
-void Samples::check_labels(const std::string& path) const {
-  for (size_t i = 0; i < count_; ++i) {
-    const float label = value(i);
-    if (!(label >= 0) || label >= static_cast<float>(elements_) ||
-        label != static_cast<float>(static_cast<size_t>(label))) {
-      throw Error(path + ": label " + std::to_string(i) + " is " + std::to_string(label) + ", there are only " +
-                  std::to_string(elements_) + " classes, from 0 on");
+  size_t count() const override { return array_.shape[0]; }
+  void copy(size_t i, float* out) const override {
+    for (size_t j = 0; j < elements_; ++j) out[j] = low_ + step_ * static_cast<float>(array_.values[i * elements_ + j]);
+  }
+
+ private:
+  io::ByteArray array_;
+  size_t elements_;
+  float low_;
+  float step_;
+};
+
+// Samples of `elements` values that begin `stride` values apart: less than a sample where they are windows.
+class Floats final : public SampleSource {
+ public:
+  Floats(std::vector<float> values, size_t count, size_t stride, size_t elements)
+      : values_(std::move(values)), count_(count), stride_(stride), elements_(elements) {}
+
+  size_t count() const override { return count_; }
+  void copy(size_t i, float* out) const override {
+    std::copy_n(values_.begin() + static_cast<std::ptrdiff_t>(i * stride_), elements_, out);
+  }
+
+ private:
+  std::vector<float> values_;
+  size_t count_;
+  size_t stride_;
+  size_t elements_;
+};
+
+class Labels final : public SampleSource {
+ public:
+  Labels(std::vector<float> values, size_t classes, const std::string& path)
+      : values_(std::move(values)), classes_(classes) {
+    for (size_t i = 0; i < values_.size(); ++i) {
+      const float label = values_[i];
+      if (!(label >= 0) || label >= static_cast<float>(classes) || label != std::floor(label)) {
+        throw Error(path + ": label " + std::to_string(i) + " is " + std::to_string(label) + ", there are only " +
+                    std::to_string(classes) + " classes, from 0 on");
+      }
     }
   }
-}
 
-void Samples::copy(size_t i, float* out) const {
-  if (labels_) {
-    std::fill_n(out, elements_, 0.0F);
-    out[static_cast<size_t>(value(i))] = 1;
-  } else if (floats_) {
-    std::copy_n(floats_->values.begin() + static_cast<std::ptrdiff_t>(i * elements_), elements_, out);
-  } else {
-    const float step = (high_ - low_) / 255;
-    for (size_t j = 0; j < elements_; ++j) out[j] = low_ + step * value(i * elements_ + j);
+  size_t count() const override { return values_.size(); }
+  void copy(size_t i, float* out) const override {
+    std::fill_n(out, classes_, 0.0F);
+    out[static_cast<size_t>(values_[i])] = 1;
+  }
+
+ private:
+  std::vector<float> values_;
+  size_t classes_;
+};
+
+class Folder final : public SampleSource {
+ public:
+  Folder(const std::string& path, const SampleForm& form) : low_(form.low), high_(form.high) {
+    if (form.shape.size() != 3 || (form.shape[0] != 1 && form.shape[0] != 3))
+      throw Error(path + " is a folder of images, and " + form.input + " is no image of 1 or 3 channels");
+    channels_ = static_cast<uint32_t>(form.shape[0]);
+    height_ = static_cast<uint32_t>(form.shape[1]);
+    width_ = static_cast<uint32_t>(form.shape[2]);
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
+      if (entry.is_regular_file() && io::is_picture(entry.path().string())) files_.push_back(entry.path().string());
+    }
+    std::sort(files_.begin(), files_.end());
+    if (files_.empty()) throw Error(path + ": holds no .png, .jpg or .jpeg files");
+  }
+
+  size_t count() const override { return files_.size(); }
+  void copy(size_t i, float* out) const override {
+    const io::Picture picture = io::resized(io::read_picture(files_[i], channels_), width_, height_);
+    const size_t pixels = size_t{width_} * height_;
+    for (size_t p = 0; p < pixels; ++p) {
+      for (size_t c = 0; c < channels_; ++c)
+        out[c * pixels + p] = low_ + (high_ - low_) / 255 * static_cast<float>(picture.pixels[p * channels_ + c]);
+    }
+  }
+
+ private:
+  std::vector<std::string> files_;
+  uint32_t channels_ = 0;
+  uint32_t height_ = 0;
+  uint32_t width_ = 0;
+  float low_;
+  float high_;
+};
+
+// Scales each column of rows of `columns` values to [low, high].
+void normalize(std::vector<float>* values, size_t columns, const SampleForm& form) {
+  for (size_t c = 0; c < columns; ++c) {
+    float least = std::numeric_limits<float>::infinity();
+    float most = -least;
+    for (size_t i = c; i < values->size(); i += columns) {
+      least = std::min(least, (*values)[i]);
+      most = std::max(most, (*values)[i]);
+    }
+    const float scale = most > least ? (form.high - form.low) / (most - least) : 0;
+    for (size_t i = c; i < values->size(); i += columns) (*values)[i] = form.low + scale * ((*values)[i] - least);
   }
 }
+
+std::unique_ptr<SampleSource> from_floats(io::Array array, const std::string& path, const SampleForm& form) {
+  const size_t elements = form.elements();
+  if (array.shape.empty() || array.shape[0] == 0) throw Error(path + ": holds no samples");
+  if (!std::all_of(array.values.begin(), array.values.end(), [](float x) { return std::isfinite(x); }))
+    throw Error(path + ": has NaN or infinite values");
+  const size_t rows = array.shape[0];
+  const size_t columns = array.values.size() / rows;
+  if (columns == 1 && elements > 1 && form.shape.back() != 1)
+    return std::make_unique<Labels>(std::move(array.values), elements, path);
+  const bool sequence = form.shape.size() == 2;
+  const size_t features = form.shape.back();
+  const bool table = sequence && array.shape.size() <= 2 && columns == features && columns != elements;
+  if (!table && columns != elements) {
+    throw Error(path + ": a sample has " + std::to_string(columns) + " values, input " + form.input + " takes " +
+                std::to_string(elements));
+  }
+  if (form.normalize) normalize(&array.values, sequence || form.shape.size() == 1 ? features : 1, form);
+  if (!table) return std::make_unique<Floats>(std::move(array.values), rows, elements, elements);
+  const size_t steps = form.shape[0];
+  if (rows < steps) {
+    throw Error(path + ": has " + std::to_string(rows) + " rows, a sequence has " + std::to_string(steps) + " steps");
+  }
+  return std::make_unique<Floats>(std::move(array.values), rows - steps + 1, columns, elements);
+}
+
+std::unique_ptr<SampleSource> from_bytes(io::ByteArray array, const std::string& path, const SampleForm& form) {
+  const size_t count = array.shape[0];
+  const size_t elements = form.elements();
+  if (array.values.size() == count && elements > 1)
+    return std::make_unique<Labels>(std::vector<float>(array.values.begin(), array.values.end()), elements, path);
+  if (array.values.size() != count * elements) {
+    throw Error(path + ": a sample has " + std::to_string(array.values.size() / count) + " values, input " +
+                form.input + " takes " + std::to_string(elements));
+  }
+  return std::make_unique<Bytes>(std::move(array), form);
+}
+
+std::unique_ptr<SampleSource> open_source(const std::string& path, const SampleForm& form) {
+  std::error_code none;
+  if (std::filesystem::is_directory(path, none)) return std::make_unique<Folder>(path, form);
+  if (path.ends_with(".npy")) return from_floats(io::read_npy(path), path, form);
+  if (path.ends_with(".csv")) return from_floats(io::read_csv(path), path, form);
+  return from_bytes(io::read_idx(path), path, form);
+}
+
+}  // namespace
+
+size_t SampleForm::elements() const {
+  return std::accumulate(shape.begin(), shape.end(), size_t{1}, std::multiplies<>());
+}
+
+SampleForm form_of(const fig_port_info& port, const fig_output_info& output, bool normalize) {
+  SampleForm form{port.name, {}, output.range_min, output.range_max, normalize};
+  for (uint32_t i = 0; i < port.shape.rank; ++i) {
+    // The batch is a dimension of its own, or a factor of one.
+    if (!port.shape.per_batch[i] || port.shape.extents[i] != 1) form.shape.push_back(port.shape.extents[i]);
+  }
+  if (form.shape.empty()) form.shape.push_back(1);
+  return form;
+}
+
+Samples::Samples(const std::string& path, const SampleForm& form) : source_(open_source(path, form)) {}
 
 size_t Shuffle::at(uint64_t position) {
   const uint64_t pass = position / order_.size();

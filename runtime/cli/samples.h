@@ -1,36 +1,58 @@
-// Data to train on.
+// Data to train on and to compare with.
 #pragma once
 
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "io/files.h"
+#include "figment/figment.h"
 
 namespace figment::cli {
 
-// The samples of a file, for one input of a train program: bytes (IDX, also gzipped) or floats (.npy).
+// Where samples come from.
+class SampleSource {
+ public:
+  virtual ~SampleSource() = default;
+  virtual size_t count() const = 0;
+  virtual void copy(size_t i, float* out) const = 0;
+};
+
+// How a sample is to look: the shape of the input that it goes to, without the batch, and its values' range.
+struct SampleForm {
+  std::string input;
+  std::vector<size_t> shape;
+  float low = 0;   // black
+  float high = 1;  // white
+  bool normalize = false;
+
+  size_t elements() const;
+};
+SampleForm form_of(const fig_port_info& port, const fig_output_info& output, bool normalize);
+
+// The samples of a file or a folder.
+//  - IDX (also gzipped): bytes, scaled to the range.
+//  - .npy and .csv: values as they are. A table of as many columns as a sequence has features is read as one long
+//    sequence: the samples are all its windows. `normalize` scales them to the range, from the least to the greatest
+//    value of each column (of a table or of sequences) or of all (images).
+//  - a folder: its PNG and JPEG files in the order of their names, or of its subfolders, resized to the input's shape
+//  and
+//    scaled to the range; read when they are needed.
+//  - labels: IDX, .npy or .csv of single numbers for an input of several, which become one 1 among zeros.
 class Samples {
  public:
-  // `low` and `high` are the values of black and white, for bytes. `elements` is the size of a sample of the input: a
-  // file of single numbers for a larger input holds labels, which become one 1 among zeros. Throws.
-  Samples(const std::string& path, const std::string& input, size_t elements, float low, float high);
+  // Throws an error that names the path and what to do.
+  Samples(const std::string& path, const SampleForm& form);
 
-  size_t count() const { return count_; }
-  void copy(size_t i, float* out) const;
+  size_t count() const { return source_->count(); }
+  void copy(size_t i, float* out) const { source_->copy(i, out); }
 
  private:
-  void check_labels(const std::string& path) const;
-  float value(size_t i) const;
-
-  std::optional<io::Array> floats_;
-  std::optional<io::ByteArray> bytes_;
-  size_t count_ = 0;
-  size_t elements_ = 0;
-  bool labels_ = false;
-  float low_;
-  float high_;
+  std::unique_ptr<SampleSource> source_;
 };
+
+constexpr const char* kDataHelp =
+    "samples: IDX (also gzipped), .npy, .csv (rows of samples, or a long sequence), a folder of PNG and JPEG files";
+constexpr const char* kNormalizeHelp = "scale the values of .npy and .csv files to the model's range";
 
 // A permutation of `count` samples for each pass over them, from the seed alone.
 class Shuffle {

@@ -24,6 +24,7 @@ struct Arguments {
   std::string output;
   std::string report;
   uint64_t pictures_every = 0;
+  bool normalize = false;
   std::string checkpoint;
   uint64_t checkpoint_every = 500;
   uint64_t steps = 0;
@@ -59,6 +60,7 @@ bool is_drawn(const OpenModel& open, const std::string& input) {
 // An input that the data goes to, with its file and one batch of it.
 struct DataInput {
   std::string name;
+  fig_port_info port{};
   size_t elements = 0;
   std::string path;
   std::optional<Samples> samples;
@@ -78,7 +80,8 @@ std::vector<DataInput> data_inputs(const OpenModel& open) {
       check(fig_model_input(open.model(), p, i, &port));
       const bool known =
           std::any_of(result.begin(), result.end(), [&](const DataInput& input) { return input.name == port.name; });
-      if (!known && !is_drawn(open, port.name)) result.push_back({port.name, sample_elements(port.shape), "", {}, {}});
+      if (!known && !is_drawn(open, port.name))
+        result.push_back({port.name, port, sample_elements(port.shape), "", {}, {}});
     }
   }
   if (result.empty()) throw Error("the model does not train");
@@ -100,7 +103,7 @@ void read_data(const Arguments& arguments, const fig_output_info& output, std::v
   }
   for (DataInput& input : *inputs) {
     if (input.path.empty()) throw Error("the input " + input.name + " needs data: --data " + input.name + "=FILE");
-    input.samples.emplace(input.path, input.name, input.elements, output.range_min, output.range_max);
+    input.samples.emplace(input.path, form_of(input.port, output, arguments.normalize));
     if (input.samples->count() != (*inputs)[0].samples->count()) {
       throw Error(input.path + " holds " + std::to_string(input.samples->count()) + " samples, " + (*inputs)[0].path +
                   " " + std::to_string((*inputs)[0].samples->count()));
@@ -230,8 +233,9 @@ void add_train(CLI::App* app, Commands* commands) {
   command->add_option("model", arguments->model, ".figment file")->required();
   command
       ->add_option("--data", arguments->data,
-                   "samples: IDX (also gzipped) or .npy; with conditions INPUT=FILE for each, labels as class numbers")
+                   std::string(kDataHelp) + "; with conditions INPUT=FILE for each, labels as class numbers")
       ->required();
+  command->add_flag("--normalize", arguments->normalize, kNormalizeHelp);
   command->add_option("--steps", arguments->steps, "train up to this step (default: the recipe's, or 1000)")
       ->check(CLI::PositiveNumber);
   command

@@ -133,6 +133,19 @@ if [ -n "$convert" ]; then
   check "unknown codes" 1 "write NAME=CATEGORIES" "$convert" --objective infogan --codes category --generator x --discriminator y -o "$work/x.figment"
   check "infogan without codes" 1 "go together" "$convert" --objective infogan --generator x --discriminator y -o "$work/x.figment"
 fi
+# Data and scores.
+pictures=$(dirname "$0")/../data/pictures
+check "train on a folder of pictures" 0 "^3 steps" $figment train "$models/tiny_infogan.figment" --data "$pictures" --batch 2 --steps 3
+check "a folder without pictures" 1 "holds no .png" $figment train "$models/tiny_infogan.figment" --data "$(dirname "$0")" --batch 2 --steps 3
+i=0; while [ $i -lt 60 ]; do echo "$i,$((i * i % 17))"; i=$((i + 1)); done > "$work/series.csv"
+check "train on the windows of a series" 0 "^3 steps" $figment train "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --batch 8 --steps 3
+check "a series that is too short" 1 "a sequence has 7 steps" $figment train "$models/tiny_crgan.figment" --data "$(head -3 "$work/series.csv" > "$work/short.csv"; echo "$work/short.csv")" --batch 8 --steps 3
+check "evaluate sequences" 0 "difference of power spectra" $figment evaluate "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --seeds 2
+check "evaluate --json" 0 '"frechet_distance": {"mean"' $figment evaluate "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --seeds 2 --json
+$figment generate "$models/tiny_vae.figment" --seed 5 -n 64 -o "$work/real.npy"
+check "evaluate a VAE" 0 "ELBO in nats" $figment evaluate "$models/tiny_vae.figment" --data "$work/real.npy" --seeds 2
+$figment generate "$models/tiny_infogan.figment" -n 40 -o "$work/images.npy"
+check "evaluate images without a classifier" 1 "give a --classifier" $figment evaluate "$models/tiny_infogan.figment" --data "$work/images.npy"
 # Training from the models that the x86-64 build converts, on every target.
 $figment generate "$models/tiny_vae.figment" --seed 1 -n 40 -o "$work/vae.npy"
 train="$figment train $models/tiny_vae.figment --data $work/vae.npy --batch 8 --seed 3"

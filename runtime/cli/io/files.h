@@ -39,6 +39,10 @@ struct ByteArray {
 };
 ByteArray read_idx(const std::string& path);
 
+// A table of numbers separated by commas, semicolons or tabs; a first line that is no numbers is taken for a header.
+// [rows, columns].
+Array read_csv(const std::string& path);
+
 // Encodes 8-bit pixels, row by row, of 1 (grey) or 3 (RGB) channels.
 std::vector<uint8_t> encode_png(std::span<const uint8_t> pixels, uint32_t width, uint32_t height, uint32_t channels);
 
@@ -52,6 +56,12 @@ struct Picture {
 };
 Picture make_grid(std::span<const float> samples, uint32_t channels, uint32_t height, uint32_t width, float low,
                   float high, uint32_t columns, uint32_t scale);
+// Whether the name of a file ends like a picture's that read_picture reads.
+bool is_picture(const std::string& path);
+// A PNG or JPEG file as grey (1 channel) or RGB (3).
+Picture read_picture(const std::string& path, uint32_t channels);
+// The mean over the pixels that lie under each new one, or their nearest where the picture grows.
+Picture resized(const Picture& picture, uint32_t width, uint32_t height);
 // Pictures of one height and channel count side by side.
 Picture beside(const Picture& left, const Picture& right, uint32_t gap);
 

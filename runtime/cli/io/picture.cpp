@@ -1,7 +1,11 @@
+#include <cstdio>
+
+#include <jpeglib.h>
 #include <png.h>
 
 #include <algorithm>
 #include <cmath>
+#include <csetjmp>
 #include <cstring>
 
 #include "io/files.h"
@@ -9,7 +13,119 @@
 namespace figment::io {
 
 namespace {
+
 constexpr uint8_t kGapGrey = 40;
+constexpr uint64_t kMostPixels = uint64_t{1} << 28;
+
+void check_size(uint64_t width, uint64_t height, const std::string& path) {
+  if (width * height > kMostPixels) throw Error(path + ": is too large a picture");
+}
+
+Picture read_png(const std::string& path, uint32_t channels) {
+  const std::vector<uint8_t> bytes = read_file(path);
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  if (png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()) == 0)
+    throw Error(path + ": " + image.message);
+  image.format = channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
+  Picture picture{{}, image.width, image.height, channels};
+  if (uint64_t{image.width} * image.height > kMostPixels) png_image_free(&image);
+  check_size(picture.width, picture.height, path);
+  picture.pixels.resize(PNG_IMAGE_SIZE(image));
+  const png_color black{0, 0, 0};
+  if (png_image_finish_read(&image, &black, picture.pixels.data(), 0, nullptr) == 0)
+    throw Error(path + ": " + image.message);
+  return picture;
+}
+
+// libjpeg ends in error_exit, which must not return.
+struct JpegError {
+  jpeg_error_mgr manager;
+  std::jmp_buf back;
+  char message[JMSG_LENGTH_MAX];
+};
+
+// Only what setjmp allows: no C++ object is made or destroyed between it and longjmp.
+bool decode_jpeg(const std::vector<uint8_t>& bytes, uint32_t channels, Picture* picture, JpegError* error) {
+  jpeg_decompress_struct info{};
+  info.err = jpeg_std_error(&error->manager);
+  error->manager.error_exit = [](j_common_ptr common) {
+    auto* failed = reinterpret_cast<JpegError*>(common->err);
+    common->err->format_message(common, failed->message);
+    std::longjmp(failed->back, 1);
+  };
+  error->manager.output_message = [](j_common_ptr) {};
+  if (setjmp(error->back) != 0) {  // NOLINT(cert-err52-cpp): the library offers nothing else
+    jpeg_destroy_decompress(&info);
+    return false;
+  }
+  jpeg_create_decompress(&info);
+  jpeg_mem_src(&info, bytes.data(), bytes.size());
+  jpeg_read_header(&info, TRUE);
+  info.out_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+  jpeg_start_decompress(&info);
+  picture->width = info.output_width;
+  picture->height = info.output_height;
+  picture->channels = channels;
+  if (uint64_t{info.output_width} * info.output_height <= kMostPixels) {
+    picture->pixels.resize(size_t{picture->width} * picture->height * channels);
+    while (info.output_scanline < info.output_height) {
+      JSAMPROW row = picture->pixels.data() + size_t{info.output_scanline} * picture->width * channels;
+      jpeg_read_scanlines(&info, &row, 1);
+    }
+  }
+  jpeg_destroy_decompress(&info);
+  return true;
+}
+
+bool ends_in(const std::string& path, const std::string& ending) {
+  return path.size() >= ending.size() &&
+         std::equal(ending.begin(), ending.end(), path.end() - static_cast<std::ptrdiff_t>(ending.size()),
+                    [](char a, char b) { return a == std::tolower(static_cast<unsigned char>(b)); });
+}
+
+}  // namespace
+
+bool is_picture(const std::string& path) {
+  return ends_in(path, ".png") || ends_in(path, ".jpg") || ends_in(path, ".jpeg");
+}
+
+Picture read_picture(const std::string& path, uint32_t channels) {
+  if (ends_in(path, ".png")) return read_png(path, channels);
+  Picture picture;
+  JpegError error{};
+  const std::vector<uint8_t> bytes = read_file(path);
+  if (!decode_jpeg(bytes, channels, &picture, &error)) throw Error(path + ": " + error.message);
+  check_size(picture.width, picture.height, path);
+  return picture;
+}
+
+Picture resized(const Picture& picture, uint32_t width, uint32_t height) {
+  if (picture.width == width && picture.height == height) return picture;
+  Picture result{{}, width, height, picture.channels};
+  result.pixels.resize(size_t{width} * height * picture.channels);
+  // The pixels [first, end) of the picture that a new one covers along one axis.
+  const auto covered = [](uint32_t place, uint32_t count, uint32_t from) {
+    const auto first = static_cast<uint32_t>(uint64_t{place} * from / count);
+    const auto end = static_cast<uint32_t>((uint64_t{place} + 1) * from / count);
+    return std::pair{first, std::max(end, first + 1)};
+  };
+  for (uint32_t y = 0; y < height; ++y) {
+    const auto [top, bottom] = covered(y, height, picture.height);
+    for (uint32_t x = 0; x < width; ++x) {
+      const auto [left, right] = covered(x, width, picture.width);
+      for (uint32_t c = 0; c < picture.channels; ++c) {
+        uint64_t sum = 0;
+        for (uint32_t v = top; v < bottom; ++v) {
+          for (uint32_t u = left; u < right; ++u)
+            sum += picture.pixels[(size_t{v} * picture.width + u) * picture.channels + c];
+        }
+        const uint64_t area = uint64_t{bottom - top} * (right - left);
+        result.pixels[(size_t{y} * width + x) * picture.channels + c] = static_cast<uint8_t>((sum + area / 2) / area);
+      }
+    }
+  }
+  return result;
 }
 
 std::vector<uint8_t> encode_png(std::span<const uint8_t> pixels, uint32_t width, uint32_t height, uint32_t channels) {

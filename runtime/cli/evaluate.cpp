@@ -1,0 +1,371 @@
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <functional>
+
+#include "commands.h"
+#include "evaluation/judge.h"
+#include "io/files.h"
+#include "io/terminal.h"
+
+namespace figment::cli {
+
+namespace {
+
+using evaluation::Features;
+
+struct Arguments {
+  std::string model;
+  std::string data;
+  std::string labels;
+  std::string classifier;
+  std::string neighbours;  // a picture to write
+  uint32_t samples = 10000;
+  uint32_t seeds = 3;
+  bool normalize = false;
+  bool json = false;
+  SessionArguments session;
+};
+
+constexpr size_t kCloseSamples = 3000;  // for what compares all pairs
+constexpr size_t kKernelSamples = 1000;
+constexpr size_t kPermutations = 200;
+constexpr size_t kNeighbours = 3;
+constexpr size_t kPictureRows = 12;
+
+// One line of the table.
+struct Score {
+  std::string key;
+  std::string name;
+  std::vector<double> values;  // one for each seed
+  std::optional<double> real;  // the same between two sets of real samples
+  int decimals = 3;
+};
+
+Features top(const Features& rows, size_t count) {
+  return rows.topRows(std::min(rows.rows(), static_cast<Eigen::Index>(count)));
+}
+
+// All scores of one model on one data set.
+class Evaluation {
+ public:
+  Evaluation(const Arguments& arguments, OpenModel* open) : arguments_(arguments), open_(*open) {
+    generated_ = generated_of(open_);
+    const fig_output_info& output = generated_.output;
+    samples_.emplace(arguments.data, form_of(generated_.port, output, arguments.normalize));
+    count_ = std::min<size_t>(arguments.samples, samples_->count() / 2);
+    if (count_ < 8) throw Error(arguments.data + ": has too few samples to compare with");
+    if (!arguments.classifier.empty()) classifier_.emplace(arguments.classifier, arguments.session.threads);
+    if (output.image && !classifier_) throw Error("to judge images, give a --classifier");
+    Shuffle shuffle(samples_->count(), arguments.session.seed + 1);
+    real_ = real_samples(*samples_, &shuffle, 0, count_, generated_.sample);
+    other_ = real_samples(*samples_, &shuffle, count_, count_, generated_.sample);
+    fig_session_options options = arguments.session.options();
+    if (options.batch == 0) options.batch = 64;
+    open_.open_session(options);
+  }
+
+  void run() {
+    io::ProgressLine line("evaluating");
+    const double parts = arguments_.seeds + 1;
+    const Seen real = look(real_);
+    const Seen other = look(other_);
+    real_classes_ = real.classes;
+    compare(real, other, 0, true);
+    line.update(1 / parts);
+    for (uint32_t i = 0; i < arguments_.seeds; ++i) {
+      const uint64_t seed = arguments_.session.seed + i;
+      const Made made = make_samples(open_, generated_, seed, count_);
+      const Seen seen = look(made.samples);
+      compare(real, seen, seed, false);
+      if (has_bound(open_)) bound(seed);
+      codes(made, seen);
+      if (i == 0) first_ = made.samples;
+      line.update((i + 2) / parts);
+    }
+    if (!arguments_.labels.empty()) real_codes();
+    if (!arguments_.neighbours.empty()) picture();
+  }
+
+  void print() const {
+    std::vector<std::vector<std::string>> rows = {{"score", "value", "+-", "real against real"}};
+    for (const Score& score : scores_) {
+      const evaluation::Mean mean = evaluation::mean_of(score.values);
+      rows.push_back({score.name, io::format_number(mean.mean, score.decimals),
+                      score.values.size() > 1 ? io::format_number(mean.deviation, score.decimals) : "",
+                      score.real ? io::format_number(*score.real, score.decimals) : ""});
+    }
+    std::printf("%zu samples for each of %u seeds\n\n%s", count_, arguments_.seeds, io::format_table(rows).c_str());
+    if (!real_classes_.empty()) print_histogram();
+  }
+
+  void print_json() const {
+    std::printf("{\"samples\": %zu, \"seeds\": %u, \"scores\": {", count_, arguments_.seeds);
+    for (size_t i = 0; i < scores_.size(); ++i) {
+      const Score& score = scores_[i];
+      const evaluation::Mean mean = evaluation::mean_of(score.values);
+      std::printf("%s\"%s\": {\"mean\": %.6g, \"deviation\": %.6g, \"values\": [", i > 0 ? ", " : "", score.key.c_str(),
+                  mean.mean, mean.deviation);
+      for (size_t j = 0; j < score.values.size(); ++j) std::printf("%s%.6g", j > 0 ? ", " : "", score.values[j]);
+      std::printf("]");
+      if (score.real) std::printf(", \"real\": %.6g", *score.real);
+      std::printf("}");
+    }
+    std::printf("}");
+    if (!real_classes_.empty()) {
+      for (const auto& [key, classes] : {std::pair{"classes", &made_classes_}, {"real_classes", &real_classes_}}) {
+        std::printf(", \"%s\": [", key);
+        const std::vector<double> shares = histogram(*classes);
+        for (size_t i = 0; i < shares.size(); ++i) std::printf("%s%.4f", i > 0 ? ", " : "", shares[i]);
+        std::printf("]");
+      }
+    }
+    std::printf("}\n");
+  }
+
+ private:
+  // Samples, what the classifier makes of them, or the values themselves.
+  struct Seen {
+    const Features& samples;
+    Features features;
+    std::vector<size_t> classes;
+  };
+
+  Seen look(const Features& samples) const {
+    if (!classifier_) return {samples, samples, {}};
+    const auto& output = generated_.output;
+    Classifier::Result result = classifier_->classify(samples, output.range_min, output.range_max);
+    return {samples, std::move(result.features), std::move(result.classes)};
+  }
+
+  void add(const std::string& key, const std::string& name, int decimals, double value, bool real) {
+    auto found = std::find_if(scores_.begin(), scores_.end(), [&](const Score& score) { return score.key == key; });
+    if (found == scores_.end()) found = scores_.insert(scores_.end(), {key, name, {}, {}, decimals});
+    if (real)
+      found->real = value;
+    else
+      found->values.push_back(value);
+  }
+
+  // Scores of `seen` beside the real samples; as the measure of how small they can be, if `seen` is real, too.
+  void compare(const Seen& real, const Seen& seen, uint64_t seed, bool is_real) {
+    add("frechet_distance", classifier_ ? "Fréchet distance of features" : "Fréchet distance of values", 3,
+        evaluation::frechet_distance(real.features, seen.features), is_real);
+    const evaluation::Discrepancy discrepancy = evaluation::kernel_discrepancy(
+        top(real.features, kKernelSamples), top(seen.features, kKernelSamples), kPermutations, seed);
+    add("kernel_mmd", "kernel MMD squared", 4, discrepancy.squared, is_real);
+    add("kernel_mmd_p", "  p-value", 3, discrepancy.p_value, is_real);
+    const evaluation::PrecisionRecall both =
+        evaluation::precision_recall(top(real.features, kCloseSamples), top(seen.features, kCloseSamples), kNeighbours);
+    add("precision", "precision", 3, both.precision, is_real);
+    add("recall", "recall", 3, both.recall, is_real);
+    add("neighbour_distance", "distance to the nearest real sample", 3,
+        median_distance(top(seen.samples, kKernelSamples), real.samples), is_real);
+    if (generated_.sequence()) {
+      const fig_shape& shape = generated_.port.shape;
+      const auto a = evaluation::power_spectrum(real.samples, shape.extents[1], shape.extents[2]);
+      const auto b = evaluation::power_spectrum(seen.samples, shape.extents[1], shape.extents[2]);
+      double difference = 0;
+      double sum = 0;
+      for (size_t i = 0; i < a.size(); ++i) {
+        difference += std::fabs(a[i] - b[i]);
+        sum += a[i];
+      }
+      add("spectrum", "difference of power spectra", 3, sum > 0 ? difference / sum : 0, is_real);
+    }
+    if (is_real) return;
+    made_classes_.insert(made_classes_.end(), seen.classes.begin(), seen.classes.end());
+    if (classifier_) {
+      const std::vector<double> made = histogram(seen.classes);
+      const std::vector<double> wanted = histogram(real.classes);
+      size_t present = 0;
+      for (size_t i = 0; i < made.size(); ++i) present += made[i] >= wanted[i] / 5 ? 1 : 0;
+      add("classes_present", "classes made (a fifth of their share)", 1, static_cast<double>(present), false);
+    }
+  }
+
+  static double median_distance(const Features& from, const Features& to) {
+    std::vector<double> distances;
+    for (const evaluation::Neighbour& found : evaluation::nearest(from, to)) distances.push_back(found.distance);
+    std::nth_element(distances.begin(), distances.begin() + static_cast<std::ptrdiff_t>(distances.size() / 2),
+                     distances.end());
+    return distances[distances.size() / 2];
+  }
+
+  void bound(uint64_t seed) {
+    const Bound found = evidence_lower_bound(open_, generated_, real_, seed);
+    add("elbo", "ELBO in nats", 2, found.bound(), false);
+    add("reconstruction", "  reconstruction", 2, found.reconstruction, false);
+    add("kl", "  divergence", 2, found.divergence, false);
+  }
+
+  // How well the codes of made samples are recognised: the category by the classifier, continuous ones by the model's
+  // own Q.
+  void codes(const Made& made, const Seen& seen) {
+    fig_latent_info latent{};
+    check(fig_model_latent(open_.model(), &latent));
+    fig_code_info code{};
+    for (uint32_t i = 0; fig_model_code(open_.model(), i, &code) == FIG_OK; ++i) {
+      if (code.prior == FIG_PRIOR_CATEGORICAL) {
+        if (!classifier_) continue;
+        std::vector<std::vector<size_t>> counts(code.size, std::vector<size_t>(classifier_->classes()));
+        for (size_t n = 0; n < count_; ++n) {
+          const float* values = made.latents.data() + n * latent.size + code.start;
+          ++counts[static_cast<size_t>(std::max_element(values, values + code.size) - values)][seen.classes[n]];
+        }
+        add("code_accuracy." + std::string(code.name),
+            "made samples of one " + std::string(code.name) + " in one class", 3, evaluation::best_map_accuracy(counts),
+            false);
+        continue;
+      }
+      const Features q = judged(made.samples, code.name);
+      if (q.size() == 0) continue;
+      double sum = 0;
+      for (size_t j = 0; j < code.size; ++j) {
+        std::vector<double> given;
+        std::vector<double> found;
+        for (size_t n = 0; n < count_; ++n) {
+          given.push_back(static_cast<double>(made.latents[n * latent.size + code.start + j]));
+          found.push_back(static_cast<double>(q(static_cast<Eigen::Index>(n), static_cast<Eigen::Index>(j))));
+        }
+        sum += std::fabs(evaluation::correlation(given, found));
+      }
+      add("code_correlation." + std::string(code.name), "correlation of " + std::string(code.name) + " and Q's mean", 3,
+          sum / static_cast<double>(code.size), false);
+    }
+  }
+
+  // An output of "discriminate" for samples; empty if there is none of that name.
+  Features judged(const Features& samples, const std::string& output) const {
+    if (!has_program(open_, "discriminate")) return {};
+    const uint32_t program = open_.find_program("discriminate");
+    fig_program_info info{};
+    check(fig_model_program(open_.model(), program, &info));
+    fig_port_info input{};
+    check(fig_model_input(open_.model(), program, 0, &input));
+    if (info.inputs != 1) return {};
+    for (uint32_t i = 0; i < info.outputs; ++i) {
+      fig_port_info port{};
+      check(fig_model_output(open_.model(), program, i, &port));
+      if (output != port.name) continue;
+      const auto count = static_cast<size_t>(samples.rows());
+      Features result(samples.rows(), static_cast<Eigen::Index>(sample_elements(port.shape)));
+      // Inputs are only read.
+      const fig_tensor given{input.name, const_cast<float*>(samples.data()), static_cast<size_t>(samples.size())};
+      const fig_tensor wanted{port.name, result.data(), static_cast<size_t>(result.size())};
+      check(fig_run(open_.session(), "discriminate", count, &given, 1, &wanted, 1));
+      return result;
+    }
+    return {};
+  }
+
+  // How well Q's category of real samples is their class.
+  void real_codes() {
+    const Samples labels(arguments_.labels, {"labels", {1}, 0, 255});
+    if (labels.count() != samples_->count()) {
+      throw Error(arguments_.labels + " holds " + std::to_string(labels.count()) + " labels for " +
+                  std::to_string(samples_->count()) + " samples");
+    }
+    Shuffle shuffle(samples_->count(), arguments_.session.seed + 1);
+    fig_code_info code{};
+    for (uint32_t i = 0; fig_model_code(open_.model(), i, &code) == FIG_OK; ++i) {
+      if (code.prior != FIG_PRIOR_CATEGORICAL) continue;
+      const Features q = judged(real_, code.name);
+      if (q.size() == 0) continue;
+      constexpr size_t kMostClasses = 20;
+      std::vector<std::vector<size_t>> counts(code.size, std::vector<size_t>(kMostClasses));
+      for (size_t n = 0; n < count_; ++n) {
+        Eigen::Index best = 0;
+        q.row(static_cast<Eigen::Index>(n)).maxCoeff(&best);
+        float label = 0;
+        labels.copy(shuffle.at(n), &label);
+        if (!(label >= 0 && label < kMostClasses)) throw Error(arguments_.labels + ": labels must be 0 to 19");
+        ++counts[static_cast<size_t>(best)][static_cast<size_t>(label)];
+      }
+      add("cluster_accuracy." + std::string(code.name),
+          "real samples whose " + std::string(code.name) + " is their class", 3, evaluation::best_map_accuracy(counts),
+          false);
+    }
+  }
+
+  std::vector<double> histogram(const std::vector<size_t>& classes) const {
+    std::vector<double> shares(classifier_->classes());
+    for (size_t c : classes) shares[c] += 1 / static_cast<double>(classes.size());
+    return shares;
+  }
+
+  void print_histogram() const {
+    const std::vector<double> made = histogram(made_classes_);
+    const std::vector<double> real = histogram(real_classes_);
+    std::printf("\nclass   made   real\n");
+    for (size_t i = 0; i < made.size(); ++i) {
+      std::string bar;
+      for (double share = 0; share < made[i] - 0.0025; share += 0.005) bar += "#";
+      std::printf("%5zu %5.1f%% %5.1f%%  %s\n", i, made[i] * 100, real[i] * 100, bar.c_str());
+    }
+  }
+
+  // Samples, each left of the real one nearest to it, so that a copy would be seen.
+  void picture() const {
+    const Features made = top(first_, kPictureRows * kPictureRows / 2);
+    const std::vector<evaluation::Neighbour> found = evaluation::nearest(made, real_);
+    std::vector<float> both;
+    for (Eigen::Index i = 0; i < made.rows(); ++i) {
+      both.insert(both.end(), made.row(i).data(), made.row(i).data() + made.cols());
+      const auto row = real_.row(static_cast<Eigen::Index>(found[static_cast<size_t>(i)].index));
+      both.insert(both.end(), row.data(), row.data() + row.size());
+    }
+    write_samples(arguments_.neighbours, both, generated_, {kPictureRows, 2});
+  }
+
+  const Arguments& arguments_;
+  OpenModel& open_;
+  Generated generated_;
+  std::optional<Samples> samples_;
+  std::optional<Classifier> classifier_;
+  size_t count_ = 0;
+  Features real_;
+  Features other_;  // real ones, too
+  Features first_;  // made from the first seed
+  std::vector<size_t> real_classes_;
+  std::vector<size_t> made_classes_;
+  std::vector<Score> scores_;
+};
+
+void evaluate(const Arguments& arguments) {
+  OpenModel open(arguments.model);
+  if (!arguments.neighbours.empty()) check_kind(arguments.neighbours, generated_of(open));
+  Evaluation evaluation(arguments, &open);
+  evaluation.run();
+  if (arguments.json)
+    evaluation.print_json();
+  else
+    evaluation.print();
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App* app, Commands* commands) {
+  CLI::App* command = app->add_subcommand("evaluate", "Score what a model generates beside real samples");
+  auto arguments = std::make_shared<Arguments>();
+  command->add_option("model", arguments->model, ".figment file")->required();
+  command->add_option("--data", arguments->data, kDataHelp)->required();
+  command->add_flag("--normalize", arguments->normalize, kNormalizeHelp);
+  command->add_option("--labels", arguments->labels, "their classes: how well a categorical code finds them");
+  command->add_option("--classifier", arguments->classifier,
+                      "model with the outputs features and logits that judges images (models/classifier)");
+  command->add_option("--samples", arguments->samples, "samples to compare (at most half of the data)")
+      ->check(CLI::Range(8, 1000000))
+      ->capture_default_str();
+  command->add_option("--seeds", arguments->seeds, "sets of samples: scores are means, +- is their standard deviation")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_option("--seed", arguments->session.seed, "the first seed")->capture_default_str();
+  command->add_option("--neighbours", arguments->neighbours,
+                      "picture to write: samples, each beside the real one nearest to it");
+  command->add_flag("--json", arguments->json, "machine-readable");
+  arguments->session.add_to(command, true);
+  (*commands)[command] = [arguments] { evaluate(*arguments); };
+}
+
+}  // namespace figment::cli

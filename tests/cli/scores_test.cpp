@@ -1,0 +1,110 @@
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <random>
+
+#include "evaluation/scores.h"
+
+using namespace figment::evaluation;
+
+namespace {
+
+// Normal values of another seed than anything else uses, by Box and Muller.
+Features normal(Eigen::Index rows, Eigen::Index columns, uint64_t seed, double mean = 0, double deviation = 1) {
+  std::mt19937_64 random(seed);
+  const auto uniform = [&] { return (static_cast<double>(random() >> 11) + 0.5) / 9007199254740992.0; };
+  Features result(rows, columns);
+  for (Eigen::Index i = 0; i < result.size(); ++i) {
+    result.data()[i] =
+        static_cast<float>(mean + deviation * std::sqrt(-2 * std::log(uniform())) * std::cos(2 * M_PI * uniform()));
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("the Fréchet distance of two normal distributions is what the formula says") {
+  // |m1 - m2|^2 + (s1 - s2)^2 in each of the dimensions.
+  const Features a = normal(20000, 4, 1);
+  const Features b = normal(20000, 4, 2, 3, 2);
+  CHECK(frechet_distance(a, b) == doctest::Approx(4 * (9 + 1)).epsilon(0.02));
+  CHECK(std::fabs(frechet_distance(a, a)) < 1e-6);
+  CHECK(frechet_distance(a, normal(20000, 4, 3)) < 0.01);
+}
+
+TEST_CASE("the Fréchet distance sees correlations, and sets may differ in size") {
+  Features a = normal(5000, 2, 1);
+  Features b = normal(8000, 2, 2);
+  b.col(1) = b.col(0);
+  // Covariances I and [[1, 1], [1, 1]]: tr = 2 + 2 - 2 sqrt(2).
+  CHECK(frechet_distance(a, b) == doctest::Approx(4 - 2 * std::sqrt(2.0)).epsilon(0.05));
+}
+
+TEST_CASE("the kernel discrepancy tells sets apart, and does not where they are alike") {
+  const Features a = normal(300, 5, 1);
+  const Discrepancy alike = kernel_discrepancy(a, normal(300, 5, 2), 100, 7);
+  const Discrepancy apart = kernel_discrepancy(a, normal(200, 5, 3, 1), 100, 7);
+  CHECK(alike.p_value > 0.02);
+  CHECK(apart.p_value == doctest::Approx(1.0 / 101));
+  CHECK(apart.squared > 10 * std::fabs(alike.squared));
+}
+
+TEST_CASE("the kernel discrepancy is the sum that its definition says") {
+  const Features a = normal(6, 3, 1);
+  const Features b = normal(5, 3, 2, 0.5);
+  const auto k = [](const auto& x, const auto& y) { return std::pow(static_cast<double>(x.dot(y)) / 3 + 1, 3); };
+  double expected = 0;
+  for (int i = 0; i < 6; ++i) {
+    for (int j = 0; j < 6; ++j) expected += i == j ? 0 : k(a.row(i), a.row(j)) / 30;
+    for (int j = 0; j < 5; ++j) expected -= 2 * k(a.row(i), b.row(j)) / 30;
+  }
+  for (int i = 0; i < 5; ++i) {
+    for (int j = 0; j < 5; ++j) expected += i == j ? 0 : k(b.row(i), b.row(j)) / 20;
+  }
+  CHECK(kernel_discrepancy(a, b, 1, 1).squared == doctest::Approx(expected).epsilon(1e-4));
+}
+
+TEST_CASE("precision falls with odd samples, recall with missing ones") {
+  Features real(400, 2);
+  real << normal(200, 2, 1), normal(200, 2, 2, 20);
+  Features odd = normal(400, 2, 3);
+  odd.bottomRows(200).array() += 200;
+  const PrecisionRecall good =
+      precision_recall(real, (Features(400, 2) << normal(200, 2, 4), normal(200, 2, 5, 20)).finished(), 3);
+  const PrecisionRecall half = precision_recall(real, odd, 3);
+  CHECK(good.precision > 0.8);
+  CHECK(good.recall > 0.8);
+  CHECK(half.precision < 0.55);
+  CHECK(half.recall < 0.55);
+}
+
+TEST_CASE("the nearest row is found, in blocks of any number") {
+  Features to = normal(5000, 3, 1);
+  Features from = to.middleRows(4990, 4);
+  from.row(2).array() += 1e-3F;
+  const std::vector<Neighbour> found = nearest(from, to);
+  for (size_t i = 0; i < 4; ++i) CHECK(found[i].index == 4990 + i);
+  CHECK(found[2].distance == doctest::Approx(std::sqrt(3) * 1e-3).epsilon(0.2));
+}
+
+TEST_CASE("clusters get the classes that suit all of them best") {
+  // The first cluster has most of class 0, but so has the second, which has nothing else.
+  CHECK(best_map_accuracy({{6, 5}, {9, 0}}) == doctest::Approx(14.0 / 20));
+  CHECK(best_map_accuracy({{5, 0, 0}, {5, 0, 0}}) == doctest::Approx(0.5));
+  CHECK(best_map_accuracy({}) == 0);
+}
+
+TEST_CASE("correlation and spectrum") {
+  CHECK(correlation({1, 2, 3}, {-2, -4, -6}) == doctest::Approx(-1));
+  CHECK(correlation({1, 1, 1}, {1, 2, 3}) == 0);
+  Features wave(2, 16);
+  for (int t = 0; t < 8; ++t) {
+    wave(0, 2 * t) = wave(1, 2 * t) = static_cast<float>(std::cos(2 * M_PI * 2 * t / 8));
+    wave(0, 2 * t + 1) = wave(1, 2 * t + 1) = 5;
+  }
+  const std::vector<double> power = power_spectrum(wave, 8, 2);
+  for (size_t k = 0; k < 5; ++k) {
+    CHECK(power[k] == doctest::Approx(k == 2 ? 2 : 0));
+    CHECK(power[5 + k] == doctest::Approx(0));
+  }
+}
