@@ -10,9 +10,11 @@
 #include <optional>
 
 #include "commands.h"
+#include "evaluation/judge.h"
 #include "io/terminal.h"
 #include "report.h"
 #include "samples.h"
+#include "watch.h"
 
 namespace figment::cli {
 
@@ -25,6 +27,9 @@ struct Arguments {
   std::string report;
   uint64_t pictures_every = 0;
   bool normalize = false;
+  std::string best;
+  std::string classifier;
+  uint64_t score_every = 0;
   std::string checkpoint;
   uint64_t checkpoint_every = 500;
   uint64_t steps = 0;
@@ -38,15 +43,8 @@ void stop(int /*signal*/) { g_stop = 1; }
 
 // A number of the model's metadata, or `fallback`.
 uint64_t metadata_number(const OpenModel& open, const std::string& key, uint64_t fallback) {
-  fig_model_info info{};
-  check(fig_model_get_info(open.model(), &info));
-  for (uint32_t i = 0; i < info.metadata; ++i) {
-    const char* name = "";
-    const char* value = "";
-    check(fig_model_metadata(open.model(), i, &name, &value));
-    if (name == key) return std::strtoull(value, nullptr, 10);
-  }
-  return fallback;
+  const std::string text = metadata_of(open, key);
+  return text.empty() ? fallback : std::strtoull(text.c_str(), nullptr, 10);
 }
 
 bool is_drawn(const OpenModel& open, const std::string& input) {
@@ -116,21 +114,23 @@ struct Run {
   uint64_t batch = 0;
   uint64_t samples = 0;
   uint64_t seed = 0;
+  Best best;
 };
 
 // Goes on from a checkpoint, if there is one.
-void resume(const OpenModel& open, const Arguments& arguments, const Run& run) {
+void resume(const OpenModel& open, const Arguments& arguments, Run* run) {
   Run found;
   size_t size = 0;
   const fig_status status =
       fig_checkpoint_load(open.session(), arguments.checkpoint.c_str(), &found, sizeof found, &size);
   if (status == FIG_NOT_FOUND) return;
   check(status);
-  if (size != sizeof found || found.batch != run.batch || found.samples != run.samples || found.seed != run.seed) {
+  if (size != sizeof found || found.batch != run->batch || found.samples != run->samples || found.seed != run->seed) {
     throw Error("the checkpoint in " + arguments.checkpoint + " is of a run with --batch " +
                 std::to_string(found.batch) + " --seed " + std::to_string(found.seed) + " on " +
                 std::to_string(found.samples) + " samples: give the same, or another folder");
   }
+  run->best = found.best;
 }
 
 // Whether a file can be written in the folder of `path`.
@@ -166,9 +166,10 @@ void train(const Arguments& arguments) {
   const uint64_t steps = arguments.steps != 0 ? arguments.steps : metadata_number(open, "training.steps", 1000);
   // Not found out only when hours of work are to be written.
   check_writable(arguments.output);
+  check_writable(arguments.best);
   open.open_session(options);
-  const Run run{options.batch, samples, options.seed};
-  if (!arguments.checkpoint.empty()) resume(open, arguments, run);
+  Run run{options.batch, samples, options.seed, {}};
+  if (!arguments.checkpoint.empty()) resume(open, arguments, &run);
   const uint64_t start = fig_session_steps(open.session());
   const auto save = [&] {
     if (!arguments.checkpoint.empty())
@@ -188,6 +189,16 @@ void train(const Arguments& arguments) {
   }
   const uint64_t pictures_every =
       arguments.pictures_every != 0 ? arguments.pictures_every : std::max<uint64_t>(steps / 10, 1);
+  std::optional<RunningScore> score;
+  if (!arguments.best.empty()) {
+    const auto generated = std::find_if(inputs.begin(), inputs.end(), [&](const DataInput& input) {
+      return input.elements == generated_of(open).sample;
+    });
+    if (generated == inputs.end()) throw Error("--keep-best: no data has the shape of what the model generates");
+    score.emplace(open, *generated->samples, arguments.classifier, arguments.session.threads);
+  }
+  const uint64_t score_every = arguments.score_every != 0 ? arguments.score_every : std::max<uint64_t>(steps / 20, 1);
+  Watch watch;
   fig_metrics metrics{};
   metrics.step = start;
   uint64_t skipped = 0;
@@ -205,6 +216,12 @@ void train(const Arguments& arguments) {
       line.update(static_cast<double>(step + 1 - start) / static_cast<double>(steps - start), to_text(metrics));
       if (report) report->add(metrics);
       if (report && metrics.step % pictures_every == 0) report->add_picture(metrics.step);
+      watch.add(metrics);
+      const bool scored = score && (metrics.step % score_every == 0 || metrics.step == steps);
+      if (scored && watch.score((*score)(), metrics.step, &run.best))
+        check(fig_session_export(open.session(), arguments.best.c_str()));
+      for (const std::string& warning : watch.warnings())
+        line.print("step " + std::to_string(metrics.step) + ": " + warning);
       if (metrics.step % arguments.checkpoint_every == 0 && metrics.step < steps) save();
     }
   }
@@ -213,6 +230,10 @@ void train(const Arguments& arguments) {
   if (report) report->write();
   std::printf("%llu steps%s%s\n", static_cast<unsigned long long>(metrics.step), metrics.count > 0 ? ", " : "",
               to_text(metrics).c_str());
+  if (score && run.best.step > 0) {
+    std::printf("best %s %.4g at step %llu: %s\n", score->name().c_str(), run.best.score,
+                static_cast<unsigned long long>(run.best.step), arguments.best.c_str());
+  }
   if (metrics.step < steps) {
     std::fprintf(stderr, "figment: stopped before step %llu%s\n", static_cast<unsigned long long>(steps),
                  arguments.checkpoint.empty() ? "" : "; the same command goes on from here");
@@ -251,6 +272,12 @@ void add_train(CLI::App* app, Commands* commands) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--out", arguments->output, "write the trained model to this file, also when interrupted");
+  command->add_option("--keep-best", arguments->best,
+                      "write the model of the best score so far to this file: Fréchet distance, or a VAE's ELBO");
+  command->add_option("--classifier", arguments->classifier,
+                      "model that judges images for the score (models/classifier)");
+  command->add_option("--score-every", arguments->score_every, "steps between scores (default: a twentieth of all)")
+      ->check(CLI::PositiveNumber);
   command->add_option(
       "--report", arguments->report,
       "folder for pictures of samples as training goes on, and for the losses (losses.csv, losses.svg)");

@@ -145,6 +145,9 @@ check "evaluate --json" 0 '"frechet_distance": {"mean"' $figment evaluate "$mode
 $figment generate "$models/tiny_vae.figment" --seed 5 -n 64 -o "$work/real.npy"
 check "evaluate a VAE" 0 "ELBO in nats" $figment evaluate "$models/tiny_vae.figment" --data "$work/real.npy" --seeds 2
 $figment generate "$models/tiny_infogan.figment" -n 40 -o "$work/images.npy"
+check "keep the best" 0 "best negative ELBO" $figment train "$models/tiny_vae.figment" --data "$work/real.npy" --batch 8 --steps 40 --keep-best "$work/best.figment" --out "$work/last.figment"
+check "the best is a model" 0 "ELBO" $figment evaluate "$work/best.figment" --data "$work/real.npy" --seeds 1
+check "keep the best images without a classifier" 1 "give --classifier" $figment train "$models/tiny_infogan.figment" --data "$work/images.npy" --batch 8 --steps 4 --keep-best "$work/best.figment"
 check "evaluate images without a classifier" 1 "give a --classifier" $figment evaluate "$models/tiny_infogan.figment" --data "$work/images.npy"
 # Training from the models that the x86-64 build converts, on every target.
 $figment generate "$models/tiny_vae.figment" --seed 1 -n 40 -o "$work/vae.npy"

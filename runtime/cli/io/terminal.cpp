@@ -35,6 +35,11 @@ void ProgressLine::update(double fraction, const std::string& text) {
                text.c_str());
 }
 
+void ProgressLine::print(const std::string& text) {
+  std::fprintf(stderr, "%s%s\n", visible_ ? "\r\033[K" : "", text.c_str());
+  visible_ = false;
+}
+
 namespace {
 
 // Columns that a UTF-8 text takes.

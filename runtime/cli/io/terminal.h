@@ -17,6 +17,8 @@ class ProgressLine {
 
   // `fraction` done, 0 to 1; `text` is shown behind the time left.
   void update(double fraction, const std::string& text = {});
+  // A line of its own on standard error, terminal or not, above the progress.
+  void print(const std::string& text);
 
  private:
   std::string what_;
