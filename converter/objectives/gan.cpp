@@ -109,6 +109,7 @@ class GanBuilder {
   void build() {
     model_.programs.push_back(inference_program("generate", generator_, g_.suffix()));
     model_.programs.push_back(inference_program("discriminate", discriminator_));
+    model_.programs.push_back(projection_program(generator_, latent_, g_.suffix()));
     model_.latent = drawn();
     model_.latent->program = "generate";
     const uint32_t period = options_.critic_steps;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "passes/gradient.h"
 #include "passes/recompute.h"
 #include "passes/simplify.h"
 
@@ -48,6 +49,28 @@ Graph inference_program(const std::string& name, const Network& network, const s
     const PortDefinition& port = network.graph.outputs[i];
     add_output(&graph, port.name, outputs[i], port.shape, port.permutation);
   }
+  remove_dead(&graph);
+  return graph;
+}
+
+Graph projection_program(const Network& generator, const PortDefinition& latent, const std::string& suffix) {
+  Graph graph;
+  graph.name = "project";
+  Composer composer(&graph);
+  std::vector<ValueId> inputs;
+  ValueId searched = 0;
+  for (const PortDefinition& port : data_inputs(generator)) {
+    inputs.push_back(composer.add_input(port.name, generator.graph, port));
+    if (port.name == latent.name) searched = inputs.back();
+  }
+  const PortDefinition& made = generator.graph.outputs[0];
+  const ValueId sample = composer.add_input(made.name, generator.graph, made);
+  const ValueId output = composer.add(generator, inputs, Composer::Mode::kInference, "project", nullptr, suffix)[0];
+  Builder build(&graph, "project");
+  const ValueId difference = build.add(OpKind::kSubtract, {output, sample});
+  const Gradients gradients = differentiate(&graph, {{output, difference}}, {searched});
+  add_output(&graph, "reconstruction", output, made.shape, made.permutation);
+  add_output(&graph, "gradient", gradients.at(searched), latent.shape, latent.permutation);
   remove_dead(&graph);
   return graph;
 }

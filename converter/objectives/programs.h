@@ -20,6 +20,11 @@ void add_number_output(Builder& build, const std::string& name, ValueId value);
 // A program that runs a network, with running statistics, on its own ports; variables are read with `suffix`.
 Graph inference_program(const std::string& name, const Network& network, const std::string& suffix = "");
 
+// "project": the generator on a latent, and the gradient, with respect to it, of half the squared distance of what it
+// makes to a sample. Whoever runs it searches the latent of the sample. Inputs are the generator's and one named like
+// its output; outputs "reconstruction" and "gradient".
+Graph projection_program(const Network& generator, const PortDefinition& latent, const std::string& suffix);
+
 // The streams of what a train step draws, from 1 on: an input of one name has the same in all programs.
 class Streams {
  public:

@@ -407,16 +407,25 @@ class Rewriter {
 
 std::string observer(ValueId id) { return "#" + std::to_string(id); }
 
+// An output for a value whatever its layout, with the batch first, so that it can be computed in parts.
+PortDefinition observer_port(ValueId id, ValueId observed, const Shape& shape) {
+  PortDefinition port{observer(id), observed, {}, {}};
+  uint32_t batch = 0;
+  for (uint32_t i = 0; i < shape.rank(); ++i) batch = shape[i].per_batch ? i : batch;
+  if (shape.rank() > 0) port.shape.push_back(shape[batch]);
+  for (uint32_t i = 0; i < shape.rank(); ++i) {
+    if (i != batch) port.shape.push_back(shape[i]);
+    port.permutation.push_back(i == batch ? 0 : i < batch ? i + 1 : i);
+  }
+  return port;
+}
+
 // The program with every computed f32 value as an output of its own.
 Graph observed(const Graph& graph) {
   Graph result = graph;
   result.outputs.clear();
-  for (const Node& node : graph.nodes) {
-    const Shape& shape = graph[node.output].shape;
-    PortDefinition port{observer(node.output), node.output, shape, {}};
-    for (uint32_t i = 0; i < shape.rank(); ++i) port.permutation.push_back(i);
-    result.outputs.push_back(std::move(port));
-  }
+  for (const Node& node : graph.nodes)
+    result.outputs.push_back(observer_port(node.output, node.output, graph[node.output].shape));
   return result;
 }
 
@@ -656,9 +665,7 @@ class Quantizer {
       Value f32;
       f32.name = value.name;
       const ValueId id = with_outputs.add_node(OpKind::kDequantize, value.name, {}, {*forms[node.output]}, &f32);
-      PortDefinition port{observer(node.output), id, value.shape, {}};
-      for (uint32_t i = 0; i < value.shape.rank(); ++i) port.permutation.push_back(i);
-      with_outputs.outputs.push_back(std::move(port));
+      with_outputs.outputs.push_back(observer_port(node.output, id, value.shape));
     }
     if (with_outputs.outputs.empty()) return result;
     const size_t count = held_out_samples();

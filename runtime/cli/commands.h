@@ -72,6 +72,7 @@ void add_evaluate(CLI::App* app, Commands* commands);
 void add_generate(CLI::App* app, Commands* commands);
 void add_inspect(CLI::App* app, Commands* commands);
 void add_parameters(CLI::App* app, Commands* commands);
+void add_project(CLI::App* app, Commands* commands);
 void add_run(CLI::App* app, Commands* commands);
 void add_train(CLI::App* app, Commands* commands);
 

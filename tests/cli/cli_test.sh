@@ -148,6 +148,13 @@ $figment generate "$models/tiny_infogan.figment" -n 40 -o "$work/images.npy"
 check "keep the best" 0 "best negative ELBO" $figment train "$models/tiny_vae.figment" --data "$work/real.npy" --batch 8 --steps 40 --keep-best "$work/best.figment" --out "$work/last.figment"
 check "the best is a model" 0 "ELBO" $figment evaluate "$work/best.figment" --data "$work/real.npy" --seeds 1
 check "keep the best images without a classifier" 1 "give --classifier" $figment train "$models/tiny_infogan.figment" --data "$work/images.npy" --batch 8 --steps 4 --keep-best "$work/best.figment"
+$figment generate "$models/tiny_gan.figment" --class 1 -n 4 -o "$work/made.npy"
+check "project by the encoder" 0 "rms error" $figment project "$models/tiny_vae.figment" --data "$work/real.npy" -n 5 -o "$work/latents.npy"
+check "project by a search" 0 "rms error" $figment project "$models/tiny_infogan.figment" --data "$work/images.npy" -n 2 --steps 200 --learning-rate 0.1 --prior-weight 0 -o "$work/projected.png" -o "$work/projected.csv" -o "$work/latents.npy"
+expect "finds what the model made" '[ "$($figment project "$info" --data "$work/images.npy" -n 2 --steps 200 --learning-rate 0.1 --prior-weight 0 | tail -2 | cut -c 9- | awk "\$1 > 0.05" | wc -l)" = 0 ]'
+check "project a sequence" 0 "rms error" $figment project "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize -n 2 --steps 5 -o "$work/projected.svg"
+check "project with a class" 0 "rms error" $figment project "$models/tiny_gan.figment" --data "$work/made.npy" -n 2 --steps 5
+check "project without a program" 1 "neither an encoder nor" $figment project "$models/dgan.figment" --data "$work/images.npy"
 check "evaluate images without a classifier" 1 "give a --classifier" $figment evaluate "$models/tiny_infogan.figment" --data "$work/images.npy"
 # Training from the models that the x86-64 build converts, on every target.
 $figment generate "$models/tiny_vae.figment" --seed 1 -n 40 -o "$work/vae.npy"
@@ -178,6 +185,7 @@ $figment run "$models/tiny_vae.figment" --program encode --batch 6 --input sampl
 check "run a train program" 0 "" $figment run "$models/tiny_vae.figment" --program train.step --batch 6 --input sample="$work/x.npy" --input noise="$work/noise.npy" --output vae.loss="$work/loss.npy"
 if [ -n "$convert" ]; then
   check "quantise a trained model" 0 "PSNR" "$convert" "$work/straight.figment" --int8 -o "$work/q.figment"
+  check "quantise a recurrent generator" 0 "PSNR" "$convert" "$models/tiny_crgan.figment" --int8 -o "$work/q3.figment" --psnr-goal 0
   check "quantise a checkpoint" 0 "PSNR" "$convert" "$models/tiny_vae.figment" --checkpoint "$work/run" --int8 -o "$work/q2.figment" --name tiny_vae
   check "a checkpoint of no model" 1 "takes the .figment model" "$convert" "$onnx/dcgan/generator.onnx" --checkpoint "$work/run" -o "$work/x.figment"
 fi
