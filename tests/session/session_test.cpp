@@ -1,6 +1,7 @@
 // The public API on the shipped models.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstring>
@@ -92,6 +93,36 @@ TEST_CASE("fully int8 programs give the same bits on every target") {
     CHECK_MESSAGE(actual == hash, name, " gave ", actual);
     fig_session_destroy(session);
     fig_model_close(model);
+  }
+}
+
+TEST_CASE("the trained families generate, and in int8 what they do in f32 where that is shipped") {
+  for (const std::string name : {"gan", "vae", "crgan", "infogan", "dgan", "deep_infogan"}) {
+    const std::string folder = std::string(FIGMENT_TEST_SOURCE) + "/../models/" + name + "/";
+    const size_t sample = name == "crgan" ? 30 : kPixels;
+    const auto samples_of = [&](const std::string& file) {
+      fig_model* model = nullptr;
+      fig_session* session = nullptr;
+      fig_session_options options = options_of(4);
+      options.struct_size = sizeof options;
+      options.program = "generate";
+      REQUIRE_MESSAGE(fig_model_open((folder + file).c_str(), &model) == FIG_OK, fig_error_message());
+      REQUIRE_MESSAGE(fig_session_create(model, &options, &session) == FIG_OK, fig_error_message());
+      std::vector<float> samples(8 * sample);
+      CHECK_MESSAGE(fig_generate(session, 8, nullptr, samples.data(), samples.size()) == FIG_OK, fig_error_message());
+      fig_session_destroy(session);
+      fig_model_close(model);
+      return samples;
+    };
+    const std::vector<float> int8 = samples_of(name + "_int8.figment");
+    const auto [least, most] = std::minmax_element(int8.begin(), int8.end());
+    CHECK(*most - *least > 0.5F);
+    if (name == "gan" || name == "vae" || name == "crgan") {
+      const std::vector<float> f32 = samples_of(name + ".figment");
+      double squares = 0;
+      for (size_t i = 0; i < f32.size(); ++i) squares += std::pow(static_cast<double>(f32[i]) - int8[i], 2);
+      CHECK(std::sqrt(squares / static_cast<double>(f32.size())) < 0.03);
+    }
   }
 }
 

@@ -186,8 +186,9 @@ std::string plot_sequences(std::span<const float> samples, size_t steps, size_t 
   std::string svg = open_svg(kGap + static_cast<double>(columns) * (kCellWidth + kGap),
                              kGap + static_cast<double>(rows) * (kCellHeight + kGap));
   for (size_t n = 0; n < count; ++n) {
+    const size_t row = n / columns;
     const double left = kGap + static_cast<double>(n % columns) * (kCellWidth + kGap);
-    const double top = kGap + static_cast<double>(n / columns) * (kCellHeight + kGap);
+    const double top = kGap + static_cast<double>(row) * (kCellHeight + kGap);
     svg += "<rect fill='none' stroke='#ccc' x='" + number(left) + "' y='" + number(top) + "' width='" +
            number(kCellWidth) + "' height='" + number(kCellHeight) + "'/>\n";
     const Axis x{0, std::max(1.0, static_cast<double>(steps - 1)), left, left + kCellWidth};
