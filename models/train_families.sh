@@ -16,39 +16,38 @@ images=$(./dev data fashion-mnist)
 "$bin/figment-convert" models/classifier/classifier.onnx -o "$work/classifier.figment" --quiet
 small=3000000  # bytes of an f32 file that is shipped, too
 
-for family in "${@:-gan vae crgan infogan dgan deep_infogan}"; do
-  for name in $family; do
-    run=$work/$name
-    mkdir -p "$run"
-    data=$images/train-images-idx3-ubyte.gz
-    judge="--classifier $work/classifier.figment"
-    labels="--labels $images/train-labels-idx1-ubyte.gz"
-    picture=samples.png
-    if [ "$name" = crgan ]; then
-      data=$(./dev data sines)
-      judge= labels= picture=samples.svg
-    fi
-    "$bin/figment-convert" "models/$name/recipe.json" -o "$run/untrained.figment" --quiet
-    # shellcheck disable=SC2086  # several words
-    "$bin/figment" train "$run/untrained.figment" --data "$data" --seed 1 --checkpoint "$run/checkpoint" --report "$run/report" \
-      --keep-best "$run/$name.figment" $judge
-    "$bin/figment-convert" "$run/$name.figment" --name "$name" --int8 -o "models/$name/${name}_int8.figment" --quiet
-    rm -f "models/$name/$name.figment"
-    [ "$(wc -c < "$run/$name.figment")" -gt $small ] || cp "$run/$name.figment" "models/$name/"
-    case $name in
-      *infogan) steer="--sweep category -n 10" ;;
-      crgan) steer="-n 16" ;;
-      *) steer="-n 64" ;;
-    esac
-    # shellcheck disable=SC2086
-    "$bin/figment" generate "models/$name/${name}_int8.figment" $steer -o "models/$name/$picture"
-    {
-      printf '{\n"f32": '
-      "$bin/figment" evaluate "$run/$name.figment" --data "$data" $labels $judge --json
-      printf ',\n"int8": '
-      "$bin/figment" evaluate "models/$name/${name}_int8.figment" --data "$data" $judge --json
-      printf '}\n'
-    } > "$run/scores.json"
-    cp "$run/scores.json" "models/$name/"
-  done
+[ $# -gt 0 ] || set -- gan vae crgan infogan dgan deep_infogan
+for name in "$@"; do
+  run=$work/$name
+  mkdir -p "$run"
+  data=$images/train-images-idx3-ubyte.gz
+  judge="--classifier $work/classifier.figment"
+  labels="--labels $images/train-labels-idx1-ubyte.gz"
+  picture=samples.png
+  if [ "$name" = crgan ]; then
+    data=$(./dev data sines)
+    judge= labels= picture=samples.svg
+  fi
+  "$bin/figment-convert" "models/$name/recipe.json" -o "$run/untrained.figment" --quiet
+  # shellcheck disable=SC2086  # several words
+  "$bin/figment" train "$run/untrained.figment" --data "$data" --seed 1 --checkpoint "$run/checkpoint" --report "$run/report" \
+    --keep-best "$run/$name.figment" $judge
+  "$bin/figment-convert" "$run/$name.figment" --name "$name" --int8 -o "models/$name/${name}_int8.figment" --quiet
+  rm -f "models/$name/$name.figment"
+  [ "$(wc -c < "$run/$name.figment")" -gt $small ] || cp "$run/$name.figment" "models/$name/"
+  case $name in
+    *infogan) steer="--sweep category -n 10" ;;
+    crgan) steer="-n 16" ;;
+    *) steer="-n 64" ;;
+  esac
+  # shellcheck disable=SC2086
+  "$bin/figment" generate "models/$name/${name}_int8.figment" $steer -o "models/$name/$picture"
+  {
+    printf '{\n"f32": '
+    "$bin/figment" evaluate "$run/$name.figment" --data "$data" $labels $judge --json
+    printf ',\n"int8": '
+    "$bin/figment" evaluate "models/$name/${name}_int8.figment" --data "$data" $judge --json
+    printf '}\n'
+  } > "$run/scores.json"
+  cp "$run/scores.json" "models/$name/"
 done

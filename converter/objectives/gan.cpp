@@ -335,6 +335,9 @@ TrainedModel gan_model(const Network& generator, Network discriminator, const Tr
     }
   }
   GanBuilder(generator, discriminator, options, &result).build();
+  // What the discriminator's loss means, for whoever watches a run.
+  constexpr const char* kLosses[] = {"non-saturating", "hinge", "wasserstein"};
+  result.model.metadata.emplace_back("training.loss", kLosses[static_cast<size_t>(options.gan_loss)]);
   return result;
 }
 

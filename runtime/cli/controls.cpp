@@ -254,7 +254,7 @@ void ControlArguments::add_to(CLI::App* command) {
       ->capture_default_str();
   command->add_option("--interpolate", interpolate, "A B: go from latent number A to latent number B")->expected(2);
   command->add_option("--condition", conditions,
-                      "[INPUT=]FILE: a condition for each sample (IDX, .npy); may be repeated");
+                      "[INPUT=]FILE: a condition for each sample (IDX, .npy, .csv); may be repeated");
   command
       ->add_option("--truncation", truncation,
                    "cut the normal prior at plus and minus this: fewer odd samples, less variety")
@@ -296,12 +296,15 @@ Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t
       values[i] = truncated(values[i], arguments.truncation);
     return values;
   };
+  const bool interpolates = arguments.interpolate.size() == 2;
+  const std::vector<float> from = interpolates ? draw(arguments.interpolate[0]) : std::vector<float>();
+  const std::vector<float> to = interpolates ? draw(arguments.interpolate[1]) : std::vector<float>();
   steered.latents.reserve(steered.count * latent.size);
   for (size_t i = 0; i < steered.count; ++i) {
     std::vector<float> values;
-    if (arguments.interpolate.size() == 2) {
+    if (interpolates) {
       const double part = count > 1 ? static_cast<double>(i) / static_cast<double>(count - 1) : 0;
-      values = between(draw(arguments.interpolate[0]), draw(arguments.interpolate[1]), part, latent, codes);
+      values = between(from, to, part, latent, codes);
     } else {
       values = draw(first + (sweep ? i % count : i));
     }

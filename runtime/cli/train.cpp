@@ -198,7 +198,7 @@ void train(const Arguments& arguments) {
     score.emplace(open, *generated->samples, arguments.classifier, arguments.session.threads);
   }
   const uint64_t score_every = arguments.score_every != 0 ? arguments.score_every : std::max<uint64_t>(steps / 20, 1);
-  Watch watch;
+  Watch watch(metadata_of(open, "training.loss") != "wasserstein");
   fig_metrics metrics{};
   metrics.step = start;
   uint64_t skipped = 0;

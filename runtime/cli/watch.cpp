@@ -1,6 +1,5 @@
 #include "watch.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -19,15 +18,15 @@ void Watch::add(const fig_metrics& metrics) {
   for (uint32_t i = 0; i < metrics.count; ++i) {
     const auto value = static_cast<double>(metrics.values[i].value);
     if (!std::isfinite(value))
-      warn("a loss is not finite: training has diverged; go back to a checkpoint and lower the learning rate");
-    if (std::strcmp(metrics.values[i].name, "d.loss") != 0 || !std::isfinite(value)) continue;
+      warn(&said_infinite_,
+           "a loss is not finite: training has diverged; go back to a checkpoint and lower the learning rate");
+    if (!saturates_ || std::strcmp(metrics.values[i].name, "d.loss") != 0 || !std::isfinite(value)) continue;
     discriminator_loss_ = discriminator_loss_ < 0 ? value : kDecay * discriminator_loss_ + (1 - kDecay) * value;
     saturated_ = std::fabs(discriminator_loss_) < kSaturated ? saturated_ + 1 : 0;
     if (saturated_ == kLongSaturated) {
-      warn(
-          "the discriminator tells real from made samples almost always, so that the generator learns little: lower "
-          "its "
-          "learning rate, or give it label_smoothing, dropout or spectral_norm");
+      warn(&said_saturated_,
+           "the discriminator tells real from made samples almost always, so that the generator learns little: lower "
+           "its learning rate, or give it label_smoothing, dropout or spectral_norm");
     }
   }
 }
@@ -38,26 +37,23 @@ bool Watch::score(double value, uint64_t step, Best* best) {
     return true;
   }
   if (!(value <= kMuchWorse * std::fabs(best->score))) {
-    warn("the samples are much worse than at step " + std::to_string(best->step) +
-         ": the generator has collapsed or diverged; --keep-best keeps that step, and a lower learning rate or dropout "
-         "in "
-         "the discriminator helps");
+    warn(&said_worse_, "the samples are much worse than at step " + std::to_string(best->step) +
+                           ": the generator has collapsed or diverged; --keep-best keeps that step, and a lower "
+                           "learning rate or dropout "
+                           "in the discriminator helps");
   }
   return false;
 }
 
 std::vector<std::string> Watch::warnings() {
   std::vector<std::string> result;
-  std::swap(result, news_);
+  result.swap(news_);
   return result;
 }
 
-void Watch::warn(const std::string& text) {
-  // The step in a message changes; what it is about does not.
-  const std::string topic = text.substr(0, 20);
-  if (std::find(said_.begin(), said_.end(), topic) != said_.end()) return;
-  said_.push_back(topic);
-  news_.push_back(text);
+void Watch::warn(bool* said, const std::string& text) {
+  if (!*said) news_.push_back(text);
+  *said = true;
 }
 
 }  // namespace figment::cli

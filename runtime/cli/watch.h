@@ -18,6 +18,9 @@ struct Best {
 
 class Watch {
  public:
+  // `saturates`: the discriminator's loss is near 0 where it always tells real from made; not Wasserstein's.
+  explicit Watch(bool saturates) : saturates_(saturates) {}
+
   void add(const fig_metrics& metrics);
   // Takes a score; true if it is the best.
   bool score(double value, uint64_t step, Best* best);
@@ -26,11 +29,15 @@ class Watch {
   std::vector<std::string> warnings();
 
  private:
-  void warn(const std::string& text);
+  // Says `text` unless that has been said.
+  void warn(bool* said, const std::string& text);
 
   double discriminator_loss_ = -1;  // a moving average, or none yet
   uint64_t saturated_ = 0;          // steps in a row
-  std::vector<std::string> said_;
+  bool saturates_;
+  bool said_infinite_ = false;
+  bool said_saturated_ = false;
+  bool said_worse_ = false;
   std::vector<std::string> news_;
 };
 

@@ -63,7 +63,8 @@ check "classes where there are none" 1 "has no classes" $figment generate "$mode
 check "an interpolation" 0 "" $figment generate "$models/tiny_vae.figment" --interpolate 3 5 -n 4 -o "$work/between.csv"
 $figment generate "$models/tiny_vae.figment" --first 3 -n 3 -o "$work/ends.csv"
 expect "goes from one latent to the other" '[ "$(sed -n "2p;5p" "$work/between.csv" | cut -d, -f2-)" = "$(sed -n "2p;4p" "$work/ends.csv" | cut -d, -f2-)" ]'
-check "truncation" 0 "" $figment generate "$models/tiny_vae.figment" --truncation 0.5 -n 3 -o "$work/x.csv"
+check "truncation" 0 "" $figment generate "$models/tiny_vae.figment" --truncation 1e-9 -n 3 -o "$work/x.csv"
+expect "of nearly all leaves one sample" '[ "$(tail -3 "$work/x.csv" | cut -d, -f2- | sort -u | wc -l)" = 1 ] && [ "$(tail -3 "$work/between.csv" | cut -d, -f2- | sort -u | wc -l)" = 3 ]'
 check "a class as condition" 0 "" $figment generate "$models/tiny_gan.figment" --class 1 -n 3 -o "$work/x.csv"
 check "a missing condition" 1 "condition label is missing" $figment generate "$models/tiny_gan.figment" -o "$work/x.csv"
 check "run with a wrong shape" 1 "expected \[N, 100, 1, 1\]" $figment run "$models/dcgan.figment" --input latent="$work/a.npy" --output "$work/y.npy"
