@@ -174,11 +174,27 @@ std::vector<std::string> optimize(Graph* graph) {
 
 namespace {
 
-Network load_network(const ConvertOptions& options, const std::string& role) {
+Graph load_network(const ConvertOptions& options, const std::string& role) {
   const auto found = options.networks.find(role);
   if (found == options.networks.end()) throw Error("the objective needs --" + role + " FILE.onnx");
-  Network network = make_network(role, import_onnx_file(found->second, role, Purpose::kTraining), options.scope);
-  return network;
+  return import_onnx_file(found->second, role, Purpose::kTraining);
+}
+
+// Parameters take the values that a trained model has under their names, the averaged ones where there are.
+void start_from(const std::string& path, const std::string& role, Runner& trained, Graph* graph) {
+  for (Value& value : graph->values) {
+    if (!value.is_constant() || !value.constant->origin) continue;
+    const std::string name = role + "." + value.constant->origin->name;
+    std::vector<float> values(value.constant->bytes.size() / sizeof(float));
+    fig_status status = FIG_NOT_FOUND;
+    for (const char* average : {".ema", ""}) {
+      status = fig_parameter_get(trained.session(), (name + average).c_str(), values.data(), values.size());
+      if (status != FIG_NOT_FOUND) break;
+    }
+    if (status == FIG_NOT_FOUND) throw Error("--start-from " + path + ": trains no parameter " + name);
+    if (status != FIG_OK) throw Error("--start-from " + path + ": " + fig_error_message());
+    std::memcpy(value.constant->bytes.data(), values.data(), value.constant->bytes.size());
+  }
 }
 
 // What an exporter folded away, told by the names that it gives to what it computes.
@@ -214,9 +230,12 @@ void check_scope(const TrainingScope& scope, const std::vector<const Network*>& 
 TrainedModel train_model(const ConvertOptions& options, const Recipe& recipe) {
   const bool from_recipe = !options.recipe.empty();
   std::vector<std::string> notes;
+  std::optional<Runner> trained_before;
+  if (!options.start_from.empty()) trained_before.emplace(io::read_file(options.start_from), 1, FIG_KERNELS_BEST, true);
   const auto network = [&](const std::string& role) {
-    Network made =
-        from_recipe ? make_network(role, recipe.networks.at(role), options.scope) : load_network(options, role);
+    Graph graph = from_recipe ? recipe.networks.at(role) : load_network(options, role);
+    if (trained_before) start_from(options.start_from, role, *trained_before, &graph);
+    Network made = make_network(role, std::move(graph), options.scope);
     note_folded(made, &notes);
     return made;
   };

@@ -26,6 +26,7 @@ struct ConvertOptions {
   std::map<std::string, std::string> networks;  // role -> ONNX file
   TrainOptions train;
   TrainingScope scope;
+  std::string start_from;     // a trained .figment file, whose parameters take the place of those of the networks
   std::string recipe;         // a JSON file
   std::string model;          // a .figment file
   std::string checkpoint;     // a folder, whose parameters take the place of the model's

@@ -115,6 +115,9 @@ void add_train_options(CLI::App* app, const std::string& group, ConvertOptions* 
                   "bias, scale (of normalisations, with their shifts) or last:K layers; maybe as NETWORK:WHAT")
       ->delimiter(',')
       ->group(group);
+  app->add_option("--start-from", options->start_from,
+                  "trained .figment of the same networks: its parameters take the place of theirs")
+      ->group(group);
   app->add_option("--gan-loss", train->gan_loss, "non-saturating, hinge, or wasserstein")
       ->transform(one_of<GanLoss>({{"non-saturating", GanLoss::kNonSaturating},
                                    {"hinge", GanLoss::kHinge},
@@ -222,7 +225,7 @@ int convert(int argc, char** argv) {
   }
   for (const CLI::Option* option : app.get_options()) {
     const std::string name = option->get_name();
-    const bool scope = name == "--freeze" || name == "--train-only";
+    const bool scope = name == "--freeze" || name == "--train-only" || name == "--start-from";
     if (option->count() == 0 || !objective.empty()) continue;
     if (option->get_group() == training && !(scope && !options.recipe.empty()))
       throw Error(name + (options.recipe.empty() ? " needs --objective" : " is for the recipe to say"));

@@ -109,7 +109,7 @@ struct ClassPlace {
 
 ClassPlace class_place(const Steered& steered, const std::vector<fig_code_info>& codes) {
   for (size_t i = 0; i < steered.conditions.size(); ++i) {
-    if (steered.conditions[i].elements > 1) return {steered.conditions[i].elements, {}, i};
+    if (steered.conditions[i].is_class()) return {steered.conditions[i].elements, {}, i};
   }
   for (const fig_code_info& code : codes) {
     if (code.prior == FIG_PRIOR_CATEGORICAL) return {code.size, code, 0};
@@ -271,7 +271,7 @@ std::vector<fig_tensor> Steered::condition_tensors(size_t first, size_t part) {
 }
 
 Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t seed, uint64_t first, size_t count,
-              Steered::Missing missing) {
+              Steered::Missing missing, const std::vector<Steered::Condition>& given) {
   fig_latent_info latent{};
   fig_output_info output{};
   check(fig_model_latent(open.model(), &latent));
@@ -326,12 +326,16 @@ Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t
   for (size_t i = 0; sweep && i < steered.count; ++i) sweep->set(&steered, i, i / count);
   for (Steered::Condition& condition : steered.conditions) {
     if (!condition.values.empty()) continue;
-    if (missing == Steered::Missing::kClassesInTurn && condition.elements > 1) {
+    const auto found = std::find_if(given.begin(), given.end(),
+                                    [&](const Steered::Condition& other) { return other.name == condition.name; });
+    if (found != given.end()) {
+      condition.values = found->values;
+    } else if (missing == Steered::Missing::kClassesInTurn && condition.is_class()) {
       condition.values.resize(steered.count * condition.elements);
       for (size_t i = 0; i < steered.count; ++i) condition.values[i * condition.elements + i % condition.elements] = 1;
     } else {
       throw Error("the generator's condition " + condition.name + " is missing: --condition " + condition.name +
-                  "=FILE" + (condition.elements > 1 ? ", --class N or --sweep class" : ""));
+                  "=FILE" + (condition.is_class() ? ", --class N or --sweep class" : ""));
     }
   }
   return steered;

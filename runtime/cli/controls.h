@@ -34,6 +34,8 @@ struct Steered {
     std::vector<size_t> shape;  // without the batch
     size_t elements = 0;
     std::vector<float> values;  // [count, elements]
+    // Whether it can be a class: one 1 among zeros.
+    bool is_class() const { return shape.size() == 1 && elements > 1; }
   };
   std::vector<Condition> conditions;
 
@@ -42,8 +44,9 @@ struct Steered {
 };
 
 // `count` samples from the latents of `seed`, `first` on; with a sweep, `count` for each of its values, a row each. A
-// condition without a file is an error, or takes the classes 0, 1, 2, ... in turn.
+// condition without a file is that of its name in `given`; else it is an error, or takes the classes 0, 1, 2, ... in
+// turn.
 Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t seed, uint64_t first, size_t count,
-              Steered::Missing missing = Steered::Missing::kError);
+              Steered::Missing missing = Steered::Missing::kError, const std::vector<Steered::Condition>& given = {});
 
 }  // namespace figment::cli

@@ -5,6 +5,7 @@
 
 #include "commands.h"
 #include "evaluation/judge.h"
+#include "evaluation/reservoir.h"
 #include "io/files.h"
 #include "io/terminal.h"
 
@@ -16,13 +17,11 @@ using evaluation::Features;
 
 struct Arguments {
   std::string model;
-  std::string data;
-  std::string labels;
+  DataArguments data;
   std::string classifier;
   std::string neighbours;  // a picture to write
   uint32_t samples = 10000;
   uint32_t seeds = 3;
-  bool normalize = false;
   bool json = false;
   SessionArguments session;
 };
@@ -52,14 +51,17 @@ class Evaluation {
   Evaluation(const Arguments& arguments, OpenModel* open) : arguments_(arguments), open_(*open) {
     generated_ = generated_of(open_);
     const fig_output_info& output = generated_.output;
-    samples_.emplace(arguments.data, form_of(generated_.port, output, arguments.normalize));
-    count_ = std::min<size_t>(arguments.samples, samples_->count() / 2);
-    if (count_ < 8) throw Error(arguments.data + ": has too few samples to compare with");
+    data_.emplace(arguments.data, generated_ports(open_, generated_), output);
+    data_->choose(Dataset::Part::kHeldOut);
+    count_ = std::min<size_t>(arguments.samples, data_->count() / 2);
+    if (count_ < 8) throw Error(data_->path() + ": has too few samples to compare with");
     if (!arguments.classifier.empty()) classifier_.emplace(arguments.classifier, arguments.session.threads);
     if (output.image && !classifier_) throw Error("to judge images, give a --classifier");
-    Shuffle shuffle(samples_->count(), arguments.session.seed + 1);
-    real_ = real_samples(*samples_, &shuffle, 0, count_, generated_.sample);
-    other_ = real_samples(*samples_, &shuffle, count_, count_, generated_.sample);
+    Shuffle shuffle(data_->count(), arguments.session.seed + 1);
+    Real real = real_samples(*data_, &shuffle, 0, count_);
+    real_ = std::move(real.samples);
+    conditions_ = std::move(real.conditions);
+    other_ = real_samples(*data_, &shuffle, count_, count_).samples;
     fig_session_options options = arguments.session.options();
     if (options.batch == 0) options.batch = 64;
     open_.open_session(options);
@@ -75,7 +77,7 @@ class Evaluation {
     line.update(1 / parts);
     for (uint32_t i = 0; i < arguments_.seeds; ++i) {
       const uint64_t seed = arguments_.session.seed + i;
-      const Made made = make_samples(open_, generated_, seed, count_);
+      const Made made = make_samples(open_, generated_, seed, count_, conditions_);
       const Seen seen = look(made.samples);
       compare(real, seen, seed, false);
       if (has_bound(open_)) bound(seed);
@@ -83,7 +85,7 @@ class Evaluation {
       if (i == 0) first_ = made.samples;
       line.update((i + 2) / parts);
     }
-    if (!arguments_.labels.empty()) real_codes();
+    if (data_->has_labels()) real_codes();
     if (!arguments_.neighbours.empty()) picture();
   }
 
@@ -172,6 +174,13 @@ class Evaluation {
         sum += a[i];
       }
       add("spectrum", "difference of power spectra", 3, sum > 0 ? difference / sum : 0, is_real);
+      const evaluation::SequenceForm form{shape.extents[1], shape.extents[2]};
+      const Features close_real = top(real.samples, kCloseSamples);
+      const Features close = top(seen.samples, kCloseSamples);
+      add("discriminative", "discriminative score", 3, evaluation::discriminative_score(close_real, close, form),
+          is_real);
+      if (form.steps > 1)
+        add("predictive", "predictive score", 4, evaluation::predictive_score(close_real, close, form), is_real);
     }
     if (is_real) return;
     made_classes_.insert(made_classes_.end(), seen.classes.begin(), seen.classes.end());
@@ -261,26 +270,20 @@ class Evaluation {
 
   // How well Q's category of real samples is their class.
   void real_codes() {
-    const Samples labels(arguments_.labels, {"labels", {1}, 0, 255});
-    if (labels.count() != samples_->count()) {
-      throw Error(arguments_.labels + " holds " + std::to_string(labels.count()) + " labels for " +
-                  std::to_string(samples_->count()) + " samples");
-    }
-    Shuffle shuffle(samples_->count(), arguments_.session.seed + 1);
+    Shuffle shuffle(data_->count(), arguments_.session.seed + 1);
     fig_code_info code{};
     for (uint32_t i = 0; fig_model_code(open_.model(), i, &code) == FIG_OK; ++i) {
       if (code.prior != FIG_PRIOR_CATEGORICAL) continue;
       const Features q = judged(real_, code.name);
       if (q.size() == 0) continue;
-      constexpr size_t kMostClasses = 20;
+      constexpr size_t kMostClasses = 20;  // of what finds the best map
       std::vector<std::vector<size_t>> counts(code.size, std::vector<size_t>(kMostClasses));
       for (size_t n = 0; n < count_; ++n) {
         Eigen::Index best = 0;
         q.row(static_cast<Eigen::Index>(n)).maxCoeff(&best);
-        float label = 0;
-        labels.copy(shuffle.at(n), &label);
-        if (!(label >= 0 && label < kMostClasses)) throw Error(arguments_.labels + ": labels must be 0 to 19");
-        ++counts[static_cast<size_t>(best)][static_cast<size_t>(label)];
+        const size_t label = data_->label(shuffle.at(n));
+        if (label >= kMostClasses) throw Error("how well a category finds the classes is known for 20 classes at most");
+        ++counts[static_cast<size_t>(best)][label];
       }
       add("cluster_accuracy." + std::string(code.name),
           "real samples whose " + std::string(code.name) + " is their class", 3, evaluation::best_map_accuracy(counts),
@@ -321,12 +324,13 @@ class Evaluation {
   const Arguments& arguments_;
   OpenModel& open_;
   Generated generated_;
-  std::optional<Samples> samples_;
+  std::optional<Dataset> data_;
   std::optional<Classifier> classifier_;
   size_t count_ = 0;
   Features real_;
-  Features other_;  // real ones, too
-  Features first_;  // made from the first seed
+  std::vector<Steered::Condition> conditions_;  // of the real ones
+  Features other_;                              // real ones, too
+  Features first_;                              // made from the first seed
   std::vector<size_t> real_classes_;
   std::vector<size_t> made_classes_;
   std::vector<Score> scores_;
@@ -349,9 +353,7 @@ void add_evaluate(CLI::App* app, Commands* commands) {
   CLI::App* command = app->add_subcommand("evaluate", "Score what a model generates beside real samples");
   auto arguments = std::make_shared<Arguments>();
   command->add_option("model", arguments->model, ".figment file")->required();
-  command->add_option("--data", arguments->data, kDataHelp)->required();
-  command->add_flag("--normalize", arguments->normalize, kNormalizeHelp);
-  command->add_option("--labels", arguments->labels, "their classes: how well a categorical code finds them");
+  arguments->data.add_to(command);
   command->add_option("--classifier", arguments->classifier,
                       "model with the outputs features and logits that judges images (models/classifier)");
   command->add_option("--samples", arguments->samples, "samples to compare (at most half of the data)")

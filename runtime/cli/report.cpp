@@ -29,12 +29,14 @@ Report::Report(const std::string& folder, const OpenModel& open, uint64_t resume
   }
 }
 
-void Report::set_condition(const std::string& input, size_t elements, const Samples& samples) {
-  if (std::find(inputs_.begin(), inputs_.end(), input) == inputs_.end()) return;
-  Condition condition{input, std::vector<float>(kPictureSamples * elements)};
-  for (size_t i = 0; i < kPictureSamples; ++i)
-    samples.copy(i % samples.count(), condition.values.data() + i * elements);
-  conditions_.push_back(std::move(condition));
+void Report::set_conditions(const Dataset& data) {
+  for (const Dataset::Input& input : data.inputs()) {
+    if (std::find(inputs_.begin(), inputs_.end(), input.name) == inputs_.end()) continue;
+    Condition condition{input.name, std::vector<float>(kPictureSamples * input.elements)};
+    for (size_t i = 0; i < kPictureSamples; ++i)
+      data.copy(input, i % data.count(), condition.values.data() + i * input.elements);
+    conditions_.push_back(std::move(condition));
+  }
 }
 
 void Report::add_picture(uint64_t step) {

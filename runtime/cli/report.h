@@ -5,8 +5,8 @@
 
 #include "commands.h"
 #include "curves.h"
+#include "dataset.h"
 #include "output.h"
-#include "samples.h"
 
 namespace figment::cli {
 
@@ -17,9 +17,8 @@ class Report {
   // Makes the folder. `resumed`: the steps that a run before this one has done; its losses are read from the folder.
   Report(const std::string& folder, const OpenModel& open, uint64_t resumed);
 
-  // The conditions of the samples in the pictures, if the generator has an input of that name: those of the first
-  // samples of the data.
-  void set_condition(const std::string& input, size_t elements, const Samples& samples);
+  // The conditions of the samples in the pictures: those of the first samples of the data.
+  void set_conditions(const Dataset& data);
 
   void add(const fig_metrics& metrics) { curves_.add(metrics); }
   // Generates in the open session. Models that generate neither images nor sequences have no pictures.

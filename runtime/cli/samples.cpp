@@ -41,6 +41,7 @@ class Floats final : public SampleSource {
   void copy(size_t i, float* out) const override {
     std::copy_n(values_.begin() + static_cast<std::ptrdiff_t>(i * stride_), elements_, out);
   }
+  size_t overlap() const override { return elements_ / stride_ - 1; }
 
  private:
   std::vector<float> values_;
@@ -67,6 +68,7 @@ class Labels final : public SampleSource {
     std::fill_n(out, classes_, 0.0F);
     out[static_cast<size_t>(values_[i])] = 1;
   }
+  bool one_hot() const override { return true; }
 
  private:
   std::vector<float> values_;

@@ -15,6 +15,10 @@ class SampleSource {
   virtual ~SampleSource() = default;
   virtual size_t count() const = 0;
   virtual void copy(size_t i, float* out) const = 0;
+  // Rows that a sample shares with the one after it: 0 but for windows of one series.
+  virtual size_t overlap() const { return 0; }
+  // Whether samples are class numbers, copied as one 1 among zeros.
+  virtual bool one_hot() const { return false; }
 };
 
 // How a sample is to look: the shape of the input that it goes to, without the batch, and its values' range.
@@ -45,6 +49,8 @@ class Samples {
 
   size_t count() const { return source_->count(); }
   void copy(size_t i, float* out) const { source_->copy(i, out); }
+  size_t overlap() const { return source_->overlap(); }
+  bool one_hot() const { return source_->one_hot(); }
 
  private:
   std::unique_ptr<SampleSource> source_;

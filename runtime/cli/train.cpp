@@ -10,10 +10,10 @@
 #include <optional>
 
 #include "commands.h"
+#include "dataset.h"
 #include "evaluation/judge.h"
 #include "io/terminal.h"
 #include "report.h"
-#include "samples.h"
 #include "watch.h"
 
 namespace figment::cli {
@@ -22,11 +22,10 @@ namespace {
 
 struct Arguments {
   std::string model;
-  std::vector<std::string> data;
+  DataArguments data;
   std::string output;
   std::string report;
   uint64_t pictures_every = 0;
-  bool normalize = false;
   std::string best;
   std::string classifier;
   uint64_t score_every = 0;
@@ -55,58 +54,27 @@ bool is_drawn(const OpenModel& open, const std::string& input) {
   return false;
 }
 
-// An input that the data goes to, with its file and one batch of it.
-struct DataInput {
-  std::string name;
-  fig_port_info port{};
-  size_t elements = 0;
-  std::string path;
-  std::optional<Samples> samples;
-  std::vector<float> values;
-};
-
-// The inputs of the train programs that the session does not draw.
-std::vector<DataInput> data_inputs(const OpenModel& open) {
+// The inputs of the train programs that the session does not draw, what is generated first.
+std::vector<fig_port_info> data_inputs(const OpenModel& open) {
   fig_model_info info{};
   check(fig_model_get_info(open.model(), &info));
-  std::vector<DataInput> result;
+  const size_t generated = generated_of(open).sample;
+  std::vector<fig_port_info> result;
   for (uint32_t p = 0; p < info.programs; ++p) {
     fig_program_info program{};
     check(fig_model_program(open.model(), p, &program));
     for (uint32_t i = 0; program.trains && i < program.inputs; ++i) {
       fig_port_info port{};
       check(fig_model_input(open.model(), p, i, &port));
-      const bool known =
-          std::any_of(result.begin(), result.end(), [&](const DataInput& input) { return input.name == port.name; });
-      if (!known && !is_drawn(open, port.name))
-        result.push_back({port.name, port, sample_elements(port.shape), "", {}, {}});
+      const bool known = std::any_of(result.begin(), result.end(), [&](const fig_port_info& other) {
+        return std::strcmp(other.name, port.name) == 0;
+      });
+      if (known || is_drawn(open, port.name)) continue;
+      result.insert(sample_elements(port.shape) == generated ? result.begin() : result.end(), port);
     }
   }
   if (result.empty()) throw Error("the model does not train");
   return result;
-}
-
-// Reads the files: "FILE" for the one input that no "INPUT=FILE" names.
-void read_data(const Arguments& arguments, const fig_output_info& output, std::vector<DataInput>* inputs) {
-  for (const bool named : {true, false}) {
-    for (const std::string& text : arguments.data) {
-      auto [name, path] = split_assignment(text);
-      if (name.empty() == named) continue;
-      const auto place = std::find_if(inputs->begin(), inputs->end(), [&, &wanted = name](const DataInput& input) {
-        return named ? input.name == wanted : input.path.empty();
-      });
-      if (place == inputs->end()) throw Error("--data " + text + ": there is no input for it");
-      place->path = path;
-    }
-  }
-  for (DataInput& input : *inputs) {
-    if (input.path.empty()) throw Error("the input " + input.name + " needs data: --data " + input.name + "=FILE");
-    input.samples.emplace(input.path, form_of(input.port, output, arguments.normalize));
-    if (input.samples->count() != (*inputs)[0].samples->count()) {
-      throw Error(input.path + " holds " + std::to_string(input.samples->count()) + " samples, " + (*inputs)[0].path +
-                  " " + std::to_string((*inputs)[0].samples->count()));
-    }
-  }
 }
 
 // What the program itself keeps in a checkpoint: the run that it belongs to.
@@ -153,10 +121,14 @@ std::string to_text(const fig_metrics& metrics) {
 void train(const Arguments& arguments) {
   OpenModel open(arguments.model);
   fig_output_info output{};
-  std::vector<DataInput> inputs = data_inputs(open);
+  const std::vector<fig_port_info> ports = data_inputs(open);
   check(fig_model_generated(open.model(), &output));
-  read_data(arguments, output, &inputs);
-  const size_t samples = inputs[0].samples->count();
+  Dataset data(arguments.data, ports, output);
+  for (const Dataset::Input& input : data.inputs()) {
+    if (!input.samples) throw Error("the input " + input.name + " needs data: --data " + input.name + "=FILE");
+  }
+  data.choose(Dataset::Part::kTraining);
+  const size_t samples = data.count();
   fig_session_options options = arguments.session.options();
   options.training = true;
   options.part = arguments.part;
@@ -175,27 +147,26 @@ void train(const Arguments& arguments) {
     if (!arguments.checkpoint.empty())
       check(fig_checkpoint_save(open.session(), arguments.checkpoint.c_str(), &run, sizeof run));
   };
+  std::vector<std::vector<float>> values;
   std::vector<fig_tensor> tensors;
-  for (DataInput& input : inputs) {
-    input.values.resize(options.batch * input.elements);
-    tensors.push_back({input.name.c_str(), input.values.data(), input.values.size()});
+  for (const Dataset::Input& input : data.inputs()) {
+    values.emplace_back(options.batch * input.elements);
+    tensors.push_back({input.name.c_str(), values.back().data(), values.back().size()});
   }
   Shuffle shuffle(samples, options.seed);
   const fig_batch batch{sizeof(fig_batch), options.batch, tensors.data(), tensors.size(), nullptr, 0};
   std::optional<Report> report;
   if (!arguments.report.empty()) {
     report.emplace(arguments.report, open, start);
-    for (const DataInput& input : inputs) report->set_condition(input.name, input.elements, *input.samples);
+    report->set_conditions(data);
   }
   const uint64_t pictures_every =
       arguments.pictures_every != 0 ? arguments.pictures_every : std::max<uint64_t>(steps / 10, 1);
   std::optional<RunningScore> score;
   if (!arguments.best.empty()) {
-    const auto generated = std::find_if(inputs.begin(), inputs.end(), [&](const DataInput& input) {
-      return input.elements == generated_of(open).sample;
-    });
-    if (generated == inputs.end()) throw Error("--keep-best: no data has the shape of what the model generates");
-    score.emplace(open, *generated->samples, arguments.classifier, arguments.session.threads);
+    data.choose(Dataset::Part::kHeldOut);
+    score.emplace(open, data, arguments.classifier, arguments.session.threads);
+    data.choose(Dataset::Part::kTraining);
   }
   const uint64_t score_every = arguments.score_every != 0 ? arguments.score_every : std::max<uint64_t>(steps / 20, 1);
   Watch watch(metadata_of(open, "training.loss") != "wasserstein");
@@ -209,7 +180,10 @@ void train(const Arguments& arguments) {
     for (uint64_t step = start; step < steps && g_stop == 0; ++step) {
       for (size_t i = 0; i < options.batch; ++i) {
         const size_t sample = shuffle.at(step * options.batch + i);
-        for (DataInput& input : inputs) input.samples->copy(sample, input.values.data() + i * input.elements);
+        for (size_t j = 0; j < values.size(); ++j) {
+          const Dataset::Input& input = data.inputs()[j];
+          data.copy(input, sample, values[j].data() + i * input.elements);
+        }
       }
       check(fig_train_step(open.session(), &batch, &metrics));
       skipped += metrics.skipped;
@@ -252,11 +226,7 @@ void add_train(CLI::App* app, Commands* commands) {
   CLI::App* command = app->add_subcommand("train", "Train a model that was converted with an objective");
   auto arguments = std::make_shared<Arguments>();
   command->add_option("model", arguments->model, ".figment file")->required();
-  command
-      ->add_option("--data", arguments->data,
-                   std::string(kDataHelp) + "; with conditions INPUT=FILE for each, labels as class numbers")
-      ->required();
-  command->add_flag("--normalize", arguments->normalize, kNormalizeHelp);
+  arguments->data.add_to(command);
   command->add_option("--steps", arguments->steps, "train up to this step (default: the recipe's, or 1000)")
       ->check(CLI::PositiveNumber);
   command

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "controls.h"
-
 namespace figment::cli {
 
 using evaluation::Features;
@@ -94,26 +92,49 @@ Classifier::Result Classifier::classify(const Features& samples, float low, floa
   return result;
 }
 
-Features real_samples(const Samples& samples, Shuffle* shuffle, size_t first, size_t count, size_t elements) {
-  Features result = rows(count, elements);
-  for (size_t i = 0; i < count; ++i) samples.copy(shuffle->at(first + i), result.data() + i * elements);
+Real real_samples(const Dataset& data, Shuffle* shuffle, size_t first, size_t count) {
+  Real result;
+  for (const Dataset::Input& input : data.inputs()) {
+    if (!input.samples) continue;
+    std::vector<float> values(count * input.elements);
+    for (size_t i = 0; i < count; ++i) data.copy(input, shuffle->at(first + i), values.data() + i * input.elements);
+    if (&input == data.inputs().data()) {
+      result.samples = Eigen::Map<const Features>(values.data(), static_cast<Eigen::Index>(count),
+                                                  static_cast<Eigen::Index>(input.elements));
+    } else {
+      result.conditions.push_back({input.name, {}, input.elements, std::move(values)});
+    }
+  }
   return result;
 }
 
-Made make_samples(const OpenModel& open, const Generated& generated, uint64_t seed, size_t count) {
-  fig_latent_info latent{};
-  check(fig_model_latent(open.model(), &latent));
-  ControlArguments controls;
-  Steered steered = steer(open, controls, seed, 0, count, Steered::Missing::kClassesInTurn);
+Made make_samples(const OpenModel& open, const Generated& generated, uint64_t seed, size_t count,
+                  const std::vector<Steered::Condition>& conditions) {
+  Steered steered = steer(open, {}, seed, 0, count, Steered::Missing::kClassesInTurn, conditions);
   Made made{rows(count, generated.sample), std::move(steered.latents)};
-  const std::vector<fig_tensor> conditions = steered.condition_tensors(0, count);
+  const std::vector<fig_tensor> tensors = steered.condition_tensors(0, count);
   fig_generate_options options{};
   options.struct_size = sizeof options;
   options.latents = made.latents.data();
-  options.inputs = conditions.data();
-  options.input_count = conditions.size();
+  options.inputs = tensors.data();
+  options.input_count = tensors.size();
   check(fig_generate(open.session(), count, &options, made.samples.data(), count * generated.sample));
   return made;
+}
+
+std::vector<fig_port_info> generated_ports(const OpenModel& open, const Generated& generated) {
+  std::vector<fig_port_info> ports = {generated.port};
+  fig_latent_info latent{};
+  check(fig_model_latent(open.model(), &latent));
+  const uint32_t program = open.find_program(generated.program);
+  fig_program_info info{};
+  check(fig_model_program(open.model(), program, &info));
+  for (uint32_t i = 0; i < info.inputs; ++i) {
+    fig_port_info port{};
+    check(fig_model_input(open.model(), program, i, &port));
+    if (std::string(port.name) != latent.input) ports.push_back(port);
+  }
+  return ports;
 }
 
 bool has_bound(const OpenModel& open) {
@@ -154,31 +175,30 @@ Bound evidence_lower_bound(const OpenModel& open, const Generated& generated, co
   return result;
 }
 
-RunningScore::RunningScore(const OpenModel& open, const Samples& samples, const std::string& classifier,
-                           uint32_t threads)
+RunningScore::RunningScore(const OpenModel& open, const Dataset& data, const std::string& classifier, uint32_t threads)
     : open_(open), generated_(generated_of(open)), bound_(has_bound(open)) {
-  Shuffle shuffle(samples.count(), 1);
-  const size_t count = std::min(kRunning, samples.count());
-  real_ = real_samples(samples, &shuffle, 0, count, generated_.sample);
+  Shuffle shuffle(data.count(), 1);
+  real_ = real_samples(data, &shuffle, 0, std::min(kRunning, data.count()));
   if (bound_) {
     name_ = "negative ELBO";
-  } else if (!classifier.empty()) {
-    classifier_.emplace(classifier, threads);
-    real_ = classifier_->classify(real_, generated_.output.range_min, generated_.output.range_max).features;
-    name_ = "Fréchet distance";
-  } else {
-    if (generated_.output.image) throw Error("to score images, give --classifier");
-    name_ = "Fréchet distance of values";
+    return;
   }
+  if (classifier.empty() && generated_.output.image) throw Error("to score images, give --classifier");
+  if (!classifier.empty()) classifier_.emplace(classifier, threads);
+  features_ = features_of(real_.samples);
+  name_ = classifier_ ? "Fréchet distance" : "Fréchet distance of values";
+}
+
+Features RunningScore::features_of(const Features& samples) const {
+  if (!classifier_) return samples;
+  return classifier_->classify(samples, generated_.output.range_min, generated_.output.range_max).features;
 }
 
 double RunningScore::operator()() const {
-  const auto count = static_cast<size_t>(real_.rows());
-  if (bound_) return -evidence_lower_bound(open_, generated_, real_, 1).bound();
-  const Made made = make_samples(open_, generated_, 1, count);
-  if (!classifier_) return evaluation::frechet_distance(real_, made.samples);
-  return evaluation::frechet_distance(
-      real_, classifier_->classify(made.samples, generated_.output.range_min, generated_.output.range_max).features);
+  const auto count = static_cast<size_t>(real_.samples.rows());
+  if (bound_) return -evidence_lower_bound(open_, generated_, real_.samples, 1).bound();
+  return evaluation::frechet_distance(features_,
+                                      features_of(make_samples(open_, generated_, 1, count, real_.conditions).samples));
 }
 
 }  // namespace figment::cli

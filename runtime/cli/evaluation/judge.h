@@ -7,9 +7,10 @@
 #include <vector>
 
 #include "commands.h"
+#include "controls.h"
+#include "dataset.h"
 #include "evaluation/scores.h"
 #include "output.h"
-#include "samples.h"
 
 namespace figment::cli {
 
@@ -37,35 +38,47 @@ class Classifier {
   size_t classes_ = 0;
 };
 
-// Rows of real samples, from position `first` of the order that `shuffle` gives.
-evaluation::Features real_samples(const Samples& samples, Shuffle* shuffle, size_t first, size_t count,
-                                  size_t elements);
+// Real samples as rows, with the generator's conditions that come with them.
+struct Real {
+  evaluation::Features samples;
+  std::vector<Steered::Condition> conditions;
+};
+// From position `first` of the order that `shuffle` gives. The data set's first input is what is generated.
+Real real_samples(const Dataset& data, Shuffle* shuffle, size_t first, size_t count);
 
-// What a session makes: rows of samples from `first` on, with their latents and, for a generator with a class
-// condition, the classes 0, 1, 2, ... in turn.
+// What a session makes: rows of samples with their latents, under the given conditions; a class condition that is not
+// among them takes the classes 0, 1, 2, ... in turn.
 struct Made {
   evaluation::Features samples;
   std::vector<float> latents;
 };
-Made make_samples(const OpenModel& open, const Generated& generated, uint64_t seed, size_t count);
+Made make_samples(const OpenModel& open, const Generated& generated, uint64_t seed, size_t count,
+                  const std::vector<Steered::Condition>& conditions);
+
+// What is generated and its conditions, as a data set reads them.
+std::vector<fig_port_info> generated_ports(const OpenModel& open, const Generated& generated);
 
 // A score of the samples that a session makes now, to compare checkpoints of one run: lower is better. For a VAE, the
 // negative evidence lower bound in nats; for images the Fréchet distance of a classifier's features; else the Fréchet
 // distance of the values.
 class RunningScore {
  public:
-  // `classifier` may be empty where no images are judged by it. `samples` are the real ones; 2000 of them are used.
-  RunningScore(const OpenModel& open, const Samples& samples, const std::string& classifier, uint32_t threads);
+  // `classifier` may be empty where no images are judged by it. `data` are the real ones, what is generated first; 2000
+  // of them are used.
+  RunningScore(const OpenModel& open, const Dataset& data, const std::string& classifier, uint32_t threads);
 
   const std::string& name() const { return name_; }
   double operator()() const;
 
  private:
+  evaluation::Features features_of(const evaluation::Features& samples) const;
+
   const OpenModel& open_;
   Generated generated_;
   std::optional<Classifier> classifier_;
-  evaluation::Features real_;  // or the features of them
-  bool bound_ = false;         // judged by the evidence lower bound
+  Real real_;
+  evaluation::Features features_;  // of the real ones
+  bool bound_ = false;             // judged by the evidence lower bound
   std::string name_;
 };
 

@@ -1,0 +1,156 @@
+#include "dataset.h"
+
+#include <algorithm>
+#include <charconv>
+#include <numeric>
+
+namespace figment::cli {
+
+namespace {
+
+constexpr size_t kMostClasses = 1000;
+
+// "0-7,9" as a flag for each class.
+std::vector<bool> parse_classes(const std::string& text) {
+  std::vector<bool> wanted(kMostClasses);
+  for (size_t start = 0; start <= text.size();) {
+    const char* end = text.data() + std::min(text.find(',', start), text.size());
+    size_t first = 0;
+    auto parsed = std::from_chars(text.data() + start, end, first);
+    size_t last = first;
+    if (parsed.ec == std::errc() && parsed.ptr != end && *parsed.ptr == '-')
+      parsed = std::from_chars(parsed.ptr + 1, end, last);
+    if (parsed.ec != std::errc() || parsed.ptr != end || last < first || last >= kMostClasses)
+      throw Error("--classes " + text + ": write numbers and ranges, 0-7,9");
+    std::fill(wanted.begin() + static_cast<std::ptrdiff_t>(first),
+              wanted.begin() + static_cast<std::ptrdiff_t>(last) + 1, true);
+    start = static_cast<size_t>(end - text.data()) + 1;
+  }
+  return wanted;
+}
+
+// Whether sample `i` is held out: by its number alone, so that every command holds out the same (SplitMix64, Steele et
+// al. 2014).
+bool is_held_out(uint64_t i, double share) {
+  uint64_t x = (i + 1) * 0x9E3779B97F4A7C15;
+  x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9;
+  x = (x ^ x >> 27) * 0x94D049BB133111EB;
+  x ^= x >> 31;
+  return static_cast<double>(x >> 11) < share * 0x1p53;
+}
+
+}  // namespace
+
+void DataArguments::add_to(CLI::App* command) {
+  command
+      ->add_option("--data", data,
+                   std::string(kDataHelp) + "; with conditions INPUT=FILE for each, labels as class numbers")
+      ->required();
+  command->add_flag("--normalize", normalize, kNormalizeHelp);
+  command->add_option("--labels", labels, "file of the samples' classes, where no condition gives them");
+  command->add_option("--classes", classes, "only samples of these classes: 0-7,9");
+  command->add_option("--limit", limit, "only the first samples, so many of them (of the --classes)")
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--hold-out", hold_out,
+                   "share of the samples that are not trained on, but judged by (of one long series the last windows)")
+      ->check(CLI::Range(0.0, 0.9));
+}
+
+Dataset::Dataset(const DataArguments& arguments, const std::vector<fig_port_info>& ports, const fig_output_info& output)
+    : hold_out_(arguments.hold_out) {
+  for (const fig_port_info& port : ports) inputs_.push_back({port.name, port, sample_elements(port.shape), "", {}});
+  for (const bool named : {true, false}) {
+    for (const std::string& text : arguments.data) {
+      auto [name, path] = split_assignment(text);
+      if (name.empty() == named) continue;
+      const auto place = std::find_if(inputs_.begin(), inputs_.end(), [&, &wanted = name](const Input& input) {
+        return named ? input.name == wanted : input.path.empty();
+      });
+      if (place == inputs_.end()) throw Error("--data " + text + ": there is no input for it");
+      place->path = path;
+    }
+  }
+  if (inputs_[0].path.empty())
+    throw Error("the input " + inputs_[0].name + " needs data: --data " + inputs_[0].name + "=FILE");
+  for (Input& input : inputs_) {
+    if (input.path.empty()) continue;
+    input.samples.emplace(input.path, form_of(input.port, output, arguments.normalize));
+    if (input.samples->count() != inputs_[0].samples->count()) {
+      throw Error(input.path + " holds " + std::to_string(input.samples->count()) + " samples, " + path() + " " +
+                  std::to_string(inputs_[0].samples->count()));
+    }
+  }
+  read_labels(arguments);
+  choose_classes(arguments);
+  chosen_ = wanted_;
+}
+
+void Dataset::read_labels(const DataArguments& arguments) {
+  const size_t count = inputs_[0].samples->count();
+  if (!arguments.labels.empty()) {
+    const Samples file(arguments.labels, {"labels", {1}, 0, 255});
+    if (file.count() != count) {
+      throw Error(arguments.labels + " holds " + std::to_string(file.count()) + " labels for " + std::to_string(count) +
+                  " samples");
+    }
+    for (size_t i = 0; i < count; ++i) {
+      float label = 0;
+      file.copy(i, &label);
+      if (!(label >= 0 && label < kMostClasses))
+        throw Error(arguments.labels + ": labels must be 0 to " + std::to_string(kMostClasses - 1));
+      labels_.push_back(static_cast<size_t>(label));
+    }
+    return;
+  }
+  for (const Input& input : inputs_) {
+    if (!input.samples || !input.samples->one_hot()) continue;
+    std::vector<float> values(input.elements);
+    for (size_t i = 0; i < count; ++i) {
+      input.samples->copy(i, values.data());
+      labels_.push_back(static_cast<size_t>(std::max_element(values.begin(), values.end()) - values.begin()));
+    }
+    return;
+  }
+}
+
+void Dataset::choose_classes(const DataArguments& arguments) {
+  wanted_.resize(inputs_[0].samples->count());
+  std::iota(wanted_.begin(), wanted_.end(), size_t{0});
+  if (!arguments.classes.empty()) {
+    if (labels_.empty()) throw Error("--classes needs the classes of the samples: --labels FILE");
+    const std::vector<bool> classes = parse_classes(arguments.classes);
+    std::erase_if(wanted_, [&](size_t i) { return !classes[labels_[i]]; });
+    if (wanted_.empty()) throw Error("--classes " + arguments.classes + ": there are no samples of them");
+  }
+  if (arguments.limit != 0 && arguments.limit < wanted_.size()) wanted_.resize(arguments.limit);
+}
+
+void Dataset::choose(Part part) {
+  if (hold_out_ == 0) return;
+  const size_t overlap = inputs_[0].samples->overlap();
+  chosen_.clear();
+  if (overlap > 0) {
+    // Windows of one series: no row may be in both parts.
+    const auto held_out = static_cast<size_t>(hold_out_ * static_cast<double>(wanted_.size()));
+    const size_t first = wanted_.size() - held_out;
+    for (size_t i = 0; i < wanted_.size(); ++i) {
+      if (part == Part::kHeldOut ? i >= first : i + overlap < first) chosen_.push_back(wanted_[i]);
+    }
+  } else {
+    for (size_t i : wanted_) {
+      if (is_held_out(i, hold_out_) == (part == Part::kHeldOut)) chosen_.push_back(i);
+    }
+  }
+  if (chosen_.empty())
+    throw Error("--hold-out: leaves no samples " + std::string(part == Part::kHeldOut ? "to judge by" : "to train on"));
+}
+
+const Dataset::Input* Dataset::find(const std::string& name) const {
+  for (const Input& input : inputs_) {
+    if (input.name == name && input.samples) return &input;
+  }
+  return nullptr;
+}
+
+}  // namespace figment::cli

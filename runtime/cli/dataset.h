@@ -1,0 +1,70 @@
+// The data that training and evaluation read.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "commands.h"
+#include "samples.h"
+
+namespace figment::cli {
+
+// Options that `train` and `evaluate` share.
+struct DataArguments {
+  std::vector<std::string> data;  // "[INPUT=]FILE"
+  bool normalize = false;
+  std::string labels;   // a file of class numbers
+  std::string classes;  // "0-7,9"
+  uint64_t limit = 0;   // 0: all
+  double hold_out = 0;  // share
+
+  void add_to(CLI::App* command);
+};
+
+// Samples for each input that data goes to, all of one number; of them those that the options choose.
+class Dataset {
+ public:
+  enum class Part {
+    kTraining,  // all but those held out
+    kHeldOut,   // those held out, or all if none are
+  };
+  struct Input {
+    std::string name;
+    fig_port_info port{};
+    size_t elements = 0;  // of a sample
+    std::string path;     // empty: there is no data for it
+    std::optional<Samples> samples;
+  };
+
+  // The first input is the one that must have data: "FILE" without a name is for the first that has none. Throws an
+  // error that names the file or the option and what to do.
+  Dataset(const DataArguments& arguments, const std::vector<fig_port_info>& ports, const fig_output_info& output);
+
+  // Which of the samples the following functions count; all, at first.
+  void choose(Part part);
+
+  size_t count() const { return chosen_.size(); }
+  const std::vector<Input>& inputs() const { return inputs_; }
+  // The input of that name if there is data for it, else nullptr.
+  const Input* find(const std::string& name) const;
+  // Sample `i` of an input.
+  void copy(const Input& input, size_t i, float* out) const { input.samples->copy(chosen_[i], out); }
+
+  bool has_labels() const { return !labels_.empty(); }
+  size_t label(size_t i) const { return labels_[chosen_[i]]; }
+  // For messages.
+  const std::string& path() const { return inputs_[0].path; }
+
+ private:
+  void read_labels(const DataArguments& arguments);
+  void choose_classes(const DataArguments& arguments);
+
+  std::vector<Input> inputs_;
+  std::vector<size_t> labels_;  // of all samples; empty if none are known
+  std::vector<size_t> wanted_;  // those of the wanted classes, within the limit
+  std::vector<size_t> chosen_;
+  double hold_out_ = 0;
+};
+
+}  // namespace figment::cli
