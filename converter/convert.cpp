@@ -107,6 +107,9 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
                     std::to_string(samples) + " samples of " + to_string(port.shape) + " have " +
                     std::to_string(samples * size));
       }
+    } else if (options.calibration_classes.contains(port.name)) {
+      values.resize(samples * size);
+      for (size_t i = 0; i < samples; ++i) values[i * size + i % size] = 1;
     } else if (generates && port.name == model.latent->input) {
       quantize_options.latent = port.name;
       quantize_options.prior = model.latent->prior;
@@ -114,7 +117,7 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
       for (size_t i = 0; i < samples; ++i) model.latent->draw(kCalibrationSeed, i, values.data() + i * size);
     } else {
       throw Error("int8 needs examples of input " + port.name + ", which is no latent: give --calibration-data " +
-                  port.name + "=x.npy");
+                  port.name + "=x.npy (or =classes)");
     }
   }
   if (generates) quantize_options.peak = static_cast<double>(model.output->range_max) - model.output->range_min;
@@ -182,18 +185,32 @@ Graph load_network(const ConvertOptions& options, const std::string& role) {
 
 // Parameters take the values that a trained model has under their names, the averaged ones where there are.
 void start_from(const std::string& path, const std::string& role, Runner& trained, Graph* graph) {
+  // Which constants are parameters, were nothing frozen.
+  std::set<std::string> parameters;
+  for (const Value& value : make_network(role, *graph, {}).graph.values) {
+    if (value.is_variable()) parameters.insert(value.name);
+  }
   for (Value& value : graph->values) {
     if (!value.is_constant() || !value.constant->origin) continue;
-    const std::string name = role + "." + value.constant->origin->name;
+    const Origin& origin = *value.constant->origin;
+    if (!parameters.contains(role + "." + origin.name)) continue;
+    std::vector<std::string> names = origin.parts;
+    if (names.empty()) names.push_back(origin.name);
     std::vector<float> values(value.constant->bytes.size() / sizeof(float));
-    fig_status status = FIG_NOT_FOUND;
-    for (const char* average : {".ema", ""}) {
-      status = fig_parameter_get(trained.session(), (name + average).c_str(), values.data(), values.size());
-      if (status != FIG_NOT_FOUND) break;
+    const size_t part = values.size() / names.size();
+    for (size_t i = 0; i < names.size(); ++i) {
+      const std::string name = role + "." + names[i];
+      fig_status status = FIG_NOT_FOUND;
+      for (const char* average : {".ema", ""}) {
+        status = fig_parameter_get(trained.session(), (name + average).c_str(), values.data() + i * part, part);
+        if (status != FIG_NOT_FOUND) break;
+      }
+      if (status == FIG_NOT_FOUND) throw Error("--start-from " + path + ": trains no parameter " + name);
+      if (status != FIG_OK) throw Error("--start-from " + path + ": " + fig_error_message());
     }
-    if (status == FIG_NOT_FOUND) throw Error("--start-from " + path + ": trains no parameter " + name);
-    if (status != FIG_OK) throw Error("--start-from " + path + ": " + fig_error_message());
-    std::memcpy(value.constant->bytes.data(), values.data(), value.constant->bytes.size());
+    const std::vector<float> ours =
+        transposed(values, origin.split, {origin.permutation.begin(), origin.permutation.end()});
+    std::memcpy(value.constant->bytes.data(), ours.data(), value.constant->bytes.size());
   }
 }
 
@@ -316,7 +333,8 @@ Converted convert_model(const ConvertOptions& options, const Progress& progress)
     std::erase_if(model.programs, [&](const Graph& graph) {
       const bool generates = model.latent && model.latent->program == graph.name;
       const bool all = std::all_of(graph.inputs.begin(), graph.inputs.end(), [&](const PortDefinition& port) {
-        return (generates && port.name == model.latent->input) || options.calibration_data.contains(port.name);
+        return (generates && port.name == model.latent->input) || options.calibration_data.contains(port.name) ||
+               options.calibration_classes.contains(port.name);
       });
       if (!all && !generates) {
         result.report.notes.push_back("program " + graph.name + " is left out: int8 needs examples of its inputs, " +

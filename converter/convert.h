@@ -36,8 +36,9 @@ struct ConvertOptions {
   Prior prior = Prior::kNormal;
   bool int8 = false;
   size_t calibration_samples = 512;
-  TensorMap calibration_data;   // by input name; the latent is drawn
-  size_t calibration_rows = 0;  // samples in calibration_data
+  TensorMap calibration_data;                 // by input name; the latent is drawn
+  size_t calibration_rows = 0;                // samples in calibration_data
+  std::set<std::string> calibration_classes;  // inputs that take class after class, one 1 among zeros
   std::set<std::string> keep_f32;
   double psnr_goal_db = 35;
   double keep_threshold_db = 3;

@@ -27,7 +27,11 @@ void read_calibration(const std::vector<std::string>& files, ConvertOptions* opt
   for (const std::string& text : files) {
     const auto [name, path] = split_assignment(text);
     if (name.empty()) throw Error("--calibration-data " + text + ": name the input, as in image=" + text);
-    const figment::io::Array array = figment::io::read_npy(path);
+    if (path == "classes") {
+      options->calibration_classes.insert(name);
+      continue;
+    }
+    const figment::io::Array array = path.ends_with(".csv") ? figment::io::read_csv(path) : figment::io::read_npy(path);
     if (array.shape.empty()) throw Error(path + ": has no dimensions");
     if (options->calibration_rows != 0 && options->calibration_rows != array.shape[0]) {
       throw Error("the calibration files hold different numbers of samples");
@@ -131,6 +135,14 @@ void add_train_options(CLI::App* app, const std::string& group, ConvertOptions* 
       ->check(CLI::Range(1, 100))
       ->capture_default_str()
       ->group(group);
+  app->add_option("--augment", train->augment.what,
+                  "of all that the discriminator sees, for few samples: brightness, contrast, cutout")
+      ->transform(
+          one_of<figment::converter::Augmentation>({{"brightness", figment::converter::Augmentation::kBrightness},
+                                                    {"contrast", figment::converter::Augmentation::kContrast},
+                                                    {"cutout", figment::converter::Augmentation::kCutout}}))
+      ->delimiter(',')
+      ->group(group);
   app->add_flag("--spectral-norm", train->spectral_norm, "normalise the discriminator's weights")->group(group);
   app->add_option("--ema", train->ema_decay, "decay of the generator's average, which then generates; 0: none")
       ->check(CLI::Range(0.0, 0.999999))
@@ -180,7 +192,8 @@ int convert(int argc, char** argv) {
   app.add_option("--calibrate", options.calibration_samples, "latents to calibrate int8 on")
       ->check(CLI::Range(16, 1000000))
       ->capture_default_str();
-  app.add_option("--calibration-data", calibration, "INPUT=FILE.npy: samples of an input to calibrate int8 on");
+  app.add_option("--calibration-data", calibration,
+                 "INPUT=FILE (.npy, .csv): samples of an input to calibrate int8 on; INPUT=classes: one 1 among zeros");
   app.add_option("--keep-f32", keep, "ops that stay f32, by name")->delimiter(',');
   app.add_option("--psnr-goal", options.psnr_goal_db, "below this many dB, costly layers stay f32 by themselves")
       ->capture_default_str();
@@ -245,6 +258,8 @@ int convert(int argc, char** argv) {
   if (!range.empty()) {
     options.range_min = range[0];
     options.range_max = range[1];
+    options.train.augment.low = range[0];
+    options.train.augment.high = range[1];
   }
   options.keep_f32.insert(keep.begin(), keep.end());
   if (!options.int8 && (!keep.empty() || !calibration.empty()))

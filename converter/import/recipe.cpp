@@ -62,7 +62,7 @@ class RecipeReader {
   Recipe read() {
     root_.expect_keys({"name", "objective", "seed", "initialization", "latent", "sample", "condition", "generator",
                        "discriminator", "encoder", "decoder", "loss", "optimizer", "discriminator_optimizer", "ema",
-                       "batch_norm_momentum", "training", "description"});
+                       "batch_norm_momentum", "training", "description", "augment"});
     recipe_.name = root_.text("name", "");
     const size_t objective = (root_.at("objective"), root_.choice("objective", 0, {"gan", "infogan", "vae"}));
     recipe_.objective = objective == 2 ? Objective::kVae : Objective::kGan;
@@ -80,7 +80,7 @@ class RecipeReader {
     }
     read_training();
     if (recipe_.objective == Objective::kVae) {
-      refuse({"generator", "discriminator", "discriminator_optimizer", "ema"}, "vae");
+      refuse({"generator", "discriminator", "discriminator_optimizer", "ema", "augment"}, "vae");
       recipe_.networks["encoder"] = encoder();
       recipe_.networks["decoder"] = generator("decoder");
     } else {
@@ -146,6 +146,12 @@ class RecipeReader {
       train.discriminator_optimizer = read_optimizer(root_.at("discriminator_optimizer"), train.optimizer);
     }
     train.ema_decay = root_.number("ema", 0, 0, kMostDecay);
+    if (root_.has("augment")) {
+      const RecipeValue list = root_.at("augment");
+      for (size_t i = 0; i < list.size(); ++i)
+        train.augment.what.push_back(static_cast<Augmentation>(list[i].choice({"brightness", "contrast", "cutout"})));
+      if (recipe_.range) std::tie(train.augment.low, train.augment.high) = *recipe_.range;
+    }
     train.batch_norm_momentum = root_.number("batch_norm_momentum", 0.1, 0, 1);
     if (root_.has("loss")) {
       const RecipeValue loss = root_.at("loss");

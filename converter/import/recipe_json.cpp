@@ -78,16 +78,18 @@ std::vector<int64_t> RecipeValue::extents(const std::string& key) const {
   return result;
 }
 
-size_t RecipeValue::choice(const std::string& key, size_t fallback, const std::vector<std::string>& texts) const {
-  if (!has(key)) return fallback;
-  const RecipeValue value = at(key);
-  const std::string given = value.text();
+size_t RecipeValue::choice(const std::vector<std::string>& texts) const {
+  const std::string given = text();
   std::string all;
   for (size_t i = 0; i < texts.size(); ++i) {
     if (texts[i] == given) return i;
     all += (i > 0 ? ", " : "") + texts[i];
   }
-  value.fail("is \"" + given + "\", must be one of " + all);
+  fail("is \"" + given + "\", must be one of " + all);
+}
+
+size_t RecipeValue::choice(const std::string& key, size_t fallback, const std::vector<std::string>& texts) const {
+  return has(key) ? at(key).choice(texts) : fallback;
 }
 
 }  // namespace figment::converter

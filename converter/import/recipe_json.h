@@ -36,6 +36,7 @@ class RecipeValue {
   // A list of positive integers.
   std::vector<int64_t> extents(const std::string& key) const;
   // One of the texts; the index of it.
+  size_t choice(const std::vector<std::string>& texts) const;
   size_t choice(const std::string& key, size_t fallback, const std::vector<std::string>& texts) const;
 
  private:

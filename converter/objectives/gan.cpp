@@ -129,6 +129,7 @@ class GanBuilder {
     Composer composer;
     std::vector<RunningStatistics> generator_statistics;
     std::vector<RunningStatistics> statistics;
+    std::vector<LatentDefinition> drawn;  // beside the latent
   };
 
   void find_ports() {
@@ -209,6 +210,7 @@ class GanBuilder {
   }
 
   std::vector<ValueId> judge(Pass& pass, ValueId sample, const std::string& label) {
+    sample = augmented(&pass.composer, sample, real_, label, options_.augment, &pass.drawn);
     return pass.composer.add(discriminator_, with_conditions(pass, discriminator_, real_.name, sample),
                              Composer::Mode::kTraining, label, &pass.statistics);
   }
@@ -261,6 +263,7 @@ class GanBuilder {
     for (const auto& [name, value] : numbers_) add_number_output(build, name, value);
     numbers_.clear();
     if (draws) entry.latents = {drawn()};
+    entry.latents.insert(entry.latents.end(), pass.drawn.begin(), pass.drawn.end());
     add_train_program(&pass.composer, std::move(entry), &streams_, &model_);
   }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ir/graph.h"
+#include "objectives/augment.h"
 #include "objectives/network.h"
 
 namespace figment::converter {
@@ -54,6 +55,7 @@ struct TrainOptions {
   bool spectral_norm = false;  // of the discriminator
   double ema_decay = 0;        // of the generator's average, which then generates; 0: none
   std::vector<CodeOptions> codes;
+  AugmentOptions augment;  // of what the discriminator sees
   // VAE.
   Likelihood likelihood = Likelihood::kBernoulli;
   double beta = 1;          // weight of the KL divergence

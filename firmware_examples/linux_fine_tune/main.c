@@ -2,7 +2,7 @@
  * trained on:
  *
  *   linux_fine_tune MODEL IMAGES LABELS NEW-CLASSES PER-CLASS STEPS BATCH MEMORY-MB OUTPUT
- *   linux_fine_tune clothes.figment train-images-idx3-ubyte train-labels-idx1-ubyte 89 100 500 32 24 tuned.figment
+ *   linux_fine_tune clothes.figment train-images-idx3-ubyte train-labels-idx1-ubyte 89 100 1500 32 24 tuned.figment
  *
  * So that the classes it knows do not fade, each batch holds samples of them that the model made before it was changed
  * (generative replay: Shin et al., "Continual Learning with Deep Generative Replay", 2017). IMAGES and LABELS are IDX
@@ -15,23 +15,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { kPixels = 28 * 28, kClasses = 10, kImageHeader = 16, kLabelHeader = 8 };
+enum {
+  kPixels = 28 * 28,
+  kClasses = 10,
+  kImageHeader = 16,
+  kLabelHeader = 8,
+  kReplayed = 800 /* of each known class */
+};
 
-/* Samples and their classes: `count` of each. */
+/* Samples and their classes: `count` of each. A byte holds a pixel. */
 typedef struct {
-  float* images;
-  float* labels; /* one 1 among zeros */
+  unsigned char* images;
+  unsigned char* labels;
   int count;
 } Samples;
 
-static Samples make_room(int count) {
-  Samples samples = {calloc((size_t)count * kPixels, sizeof(float)), calloc((size_t)count * kClasses, sizeof(float)),
-                     count};
-  if (samples.images == NULL || samples.labels == NULL) {
+static void* allocate(size_t count, size_t size) {
+  void* memory = calloc(count, size);
+  if (memory == NULL) {
     fprintf(stderr, "linux_fine_tune: out of memory\n");
     exit(1);
   }
-  return samples;
+  return memory;
+}
+
+static Samples make_room(int count) {
+  return (Samples){allocate((size_t)count, kPixels), allocate((size_t)count, 1), count};
 }
 
 static void check(fig_status status) {
@@ -41,10 +50,8 @@ static void check(fig_status status) {
 }
 
 /* The first `per_class` images of each class in `classes`. */
-static Samples read_samples(const char* images_path, const char* labels_path, const char* classes, int per_class,
-                            fig_output_info range) {
-  const int wanted = (int)strlen(classes) * per_class;
-  Samples samples = make_room(wanted);
+static Samples read_samples(const char* images_path, const char* labels_path, const char* classes, int per_class) {
+  Samples samples = make_room((int)strlen(classes) * per_class);
   FILE* images = fopen(images_path, "rb");
   FILE* labels = fopen(labels_path, "rb");
   if (images == NULL || labels == NULL) {
@@ -53,21 +60,17 @@ static Samples read_samples(const char* images_path, const char* labels_path, co
   }
   int found[kClasses] = {0};
   int count = 0;
-  unsigned char pixels[kPixels];
   bool good = fseek(images, kImageHeader, SEEK_SET) == 0 && fseek(labels, kLabelHeader, SEEK_SET) == 0;
-  while (good && count < wanted) {
+  while (good && count < samples.count) {
     const int label = fgetc(labels);
-    good = label >= 0 && label < kClasses && fread(pixels, 1, kPixels, images) == kPixels;
+    good = label >= 0 && label < kClasses && fread(samples.images + count * kPixels, 1, kPixels, images) == kPixels;
     if (!good || strchr(classes, '0' + label) == NULL || found[label] == per_class) continue;
     ++found[label];
-    for (int i = 0; i < kPixels; ++i)
-      samples.images[count * kPixels + i] = range.range_min + (range.range_max - range.range_min) * pixels[i] / 255.0f;
-    samples.labels[count * kClasses + label] = 1;
-    ++count;
+    samples.labels[count++] = (unsigned char)label;
   }
   fclose(images);
   fclose(labels);
-  if (count < wanted) {
+  if (count < samples.count) {
     fprintf(stderr, "linux_fine_tune: %s and %s hold no %d images of each class of %s\n", images_path, labels_path,
             per_class, classes);
     exit(1);
@@ -88,9 +91,52 @@ static bool has_label(const fig_model* model, const char* program_name) {
   return false;
 }
 
-static void copy_sample(const Samples* from, int i, Samples* to, int j) {
-  memcpy(to->images + j * kPixels, from->images + i * kPixels, kPixels * sizeof(float));
-  memcpy(to->labels + j * kClasses, from->labels + i * kClasses, kClasses * sizeof(float));
+/* The input of the train programs that takes images and is not drawn; NULL if there is none. */
+static const char* image_input(const fig_model* model) {
+  fig_program_info program;
+  fig_port_info port;
+  fig_drawn_info drawn;
+  for (uint32_t p = 0; fig_model_program(model, p, &program) == FIG_OK; ++p) {
+    for (uint32_t i = 0; program.trains && fig_model_input(model, p, i, &port) == FIG_OK; ++i) {
+      bool given = port.shape.rank == 4;
+      for (uint32_t d = 0; fig_model_drawn(model, d, &drawn) == FIG_OK; ++d)
+        given = given && strcmp(drawn.input, port.name) != 0;
+      if (given) return port.name;
+    }
+  }
+  return NULL;
+}
+
+/* What the model makes of the classes that are not new, in turn; a batch at a time. */
+static Samples replay(fig_session* session, int batch, const char* new_classes, bool conditional,
+                      fig_output_info range) {
+  Samples samples = make_room((kClasses - (int)strlen(new_classes)) * kReplayed);
+  float* made = allocate((size_t)batch * kPixels, sizeof(float));
+  float* one_hot = allocate((size_t)batch * kClasses, sizeof(float));
+  int label = -1;
+  for (int first = 0; first < samples.count; first += batch) {
+    const int count = samples.count - first < batch ? samples.count - first : batch;
+    memset(one_hot, 0, (size_t)batch * kClasses * sizeof(float));
+    for (int i = 0; i < count; ++i) {
+      do label = (label + 1) % kClasses;
+      while (strchr(new_classes, '0' + label) != NULL);
+      one_hot[i * kClasses + label] = 1;
+      samples.labels[first + i] = (unsigned char)label;
+    }
+    const fig_tensor condition = {"label", one_hot, (size_t)count * kClasses};
+    fig_generate_options options = {.struct_size = sizeof options};
+    options.first_index = (uint64_t)first;
+    options.inputs = conditional ? &condition : NULL;
+    options.input_count = conditional ? 1 : 0;
+    check(fig_generate(session, (size_t)count, &options, made, (size_t)count * kPixels));
+    for (int i = 0; i < count * kPixels; ++i) {
+      const float level = (made[i] - range.range_min) / (range.range_max - range.range_min) * 255.0f;
+      samples.images[first * kPixels + i] = (unsigned char)(level < 0 ? 0 : level > 255 ? 255 : level + 0.5f);
+    }
+  }
+  free(made);
+  free(one_hot);
+  return samples;
 }
 
 int main(int argc, char** argv) {
@@ -121,47 +167,34 @@ int main(int argc, char** argv) {
   fig_memory_report memory;
   check(fig_session_memory_used(session, &memory));
   const bool conditional = has_label(model, output.program);
-  const Samples fresh = read_samples(argv[2], argv[3], classes, per_class, output);
-
-  /* What is known, as the model makes it now: as many samples of each known class as there are of a new one. */
-  Samples known = make_room((kClasses - (int)strlen(classes)) * per_class);
-  for (int i = 0, label = -1; i < known.count; ++i) {
-    do label = (label + 1) % kClasses;
-    while (strchr(classes, '0' + label) != NULL);
-    known.labels[i * kClasses + label] = 1;
-  }
-  const fig_tensor condition = {"label", known.labels, (size_t)known.count * kClasses};
-  fig_generate_options generate = {.struct_size = sizeof generate};
-  generate.inputs = conditional ? &condition : NULL;
-  generate.input_count = conditional ? 1 : 0;
-  check(fig_generate(session, (size_t)known.count, &generate, known.images, (size_t)known.count * kPixels));
+  const Samples fresh = read_samples(argv[2], argv[3], classes, per_class);
+  const Samples known = replay(session, batch, classes, conditional, output);
 
   /* A short run: the average of the generator's parameters, which generates, must follow sooner. */
   double decay = 0;
   if (fig_session_get_number(session, "g.ema_decay", &decay) == FIG_OK)
-    check(fig_session_set_number(session, "g.ema_decay", 0.99));
+    check(fig_session_set_number(session, "g.ema_decay", 0.998));
 
-  Samples mixed = make_room(batch);
-  fig_port_info sample;
-  fig_program_info program;
-  const char* input = NULL;
-  for (uint32_t p = 0; input == NULL && fig_model_program(model, p, &program) == FIG_OK; ++p) {
-    for (uint32_t i = 0; program.trains && fig_model_input(model, p, i, &sample) == FIG_OK; ++i) {
-      if (sample.shape.rank == 4) input = sample.name;
-    }
-  }
+  const char* input = image_input(model);
   if (input == NULL) return fprintf(stderr, "linux_fine_tune: the model does not train on images\n"), 1;
-  const fig_tensor tensors[] = {{input, mixed.images, (size_t)batch * kPixels},
-                                {"label", mixed.labels, (size_t)batch * kClasses}};
+  float* images = allocate((size_t)batch * kPixels, sizeof(float));
+  float* labels = allocate((size_t)batch * kClasses, sizeof(float));
+  const fig_tensor tensors[] = {{input, images, (size_t)batch * kPixels}, {"label", labels, (size_t)batch * kClasses}};
   const fig_batch given = {sizeof given, (size_t)batch, tensors, conditional ? 2 : 1, NULL, 0};
   fig_metrics metrics = {0};
   srand(1);
   for (int step = 0; step < steps; ++step) {
+    memset(labels, 0, (size_t)batch * kClasses * sizeof(float));
     for (int i = 0; i < batch; ++i) {
       /* Classes in the proportion of their number, as in a whole data set. */
       const bool is_new = rand() % kClasses < (int)strlen(classes);
       const Samples* from = is_new ? &fresh : &known;
-      copy_sample(from, rand() % from->count, &mixed, i);
+      const int sample = rand() % from->count;
+      for (int p = 0; p < kPixels; ++p) {
+        images[i * kPixels + p] =
+            output.range_min + (output.range_max - output.range_min) * from->images[sample * kPixels + p] / 255.0f;
+      }
+      labels[i * kClasses + from->labels[sample]] = 1;
     }
     check(fig_train_step(session, &given, &metrics));
     if ((step + 1) % 100 == 0 || step + 1 == steps) {
@@ -173,12 +206,8 @@ int main(int argc, char** argv) {
   }
   check(fig_session_export(session, argv[9]));
   printf("%d steps, %.1f MB\n", steps, (double)memory.total / 1e6);
-  free(fresh.images);
-  free(fresh.labels);
-  free(known.images);
-  free(known.labels);
-  free(mixed.images);
-  free(mixed.labels);
+  void* const allocated[] = {fresh.images, fresh.labels, known.images, known.labels, images, labels};
+  for (size_t i = 0; i < sizeof allocated / sizeof allocated[0]; ++i) free(allocated[i]);
   fig_session_destroy(session);
   fig_model_close(model);
   return 0;

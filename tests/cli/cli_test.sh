@@ -80,6 +80,19 @@ for kind in static shared; do
 done
 expect "static and shared agree" 'cmp -s "$work/static.pgm" "$work/shared.pgm"'
 
+# 20 pictures of 28 x 28, the bytes of a file, of the classes 8 and 9.
+clothes=$(dirname "$0")/../../models/cdcgan/cdcgan.figment
+{ printf '\0\0\10\3\0\0\0\24\0\0\0\34\0\0\0\34'; head -c 15680 "$clothes"; } > "$work/images"
+{ printf '\0\0\10\1\0\0\0\24'; printf '\10\11\10\11\10\11\10\11\10\11\10\11\10\11\10\11\10\11\10\11'; } > "$work/labels"
+for kind in static shared; do
+  tune="$launcher $bin/linux_fine_tune_$kind $clothes $work/images $work/labels 89"
+  check "linux_fine_tune ($kind)" 0 "^2 steps" $tune 10 2 8 32 "$work/tuned_$kind.figment"
+  check "with more pictures than there are ($kind)" 1 "hold no 11 images" $tune 11 2 8 32 "$work/x.figment"
+  check "in too little memory ($kind)" 1 "needs [0-9]* bytes" $tune 10 2 8 1 "$work/x.figment"
+done
+expect "both tune alike" 'cmp -s "$work/tuned_static.figment" "$work/tuned_shared.figment"'
+check "generate with a tuned model" 0 "" $figment generate "$work/tuned_static.figment" --class 8 -n 2 -o "$work/x.png"
+
 if [ -n "$convert" ]; then
   check "convert" 0 "folded into" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/m.figment" --report "$work/report.txt"
   expect "the report is written" 'grep -q "size:" "$work/report.txt"'
@@ -127,6 +140,11 @@ if [ -n "$convert" ]; then
   check "a recipe with a mistake" 1 "bad.json: needs" "$convert" "$work/bad.json" -o "$work/x.figment"
   check "an option that the recipe decides" 1 "is for the recipe to say" "$convert" "$recipes/tiny_vae.json" --learning-rate 5 -o "$work/x.figment"
   check "a training option without an objective" 1 "needs --objective" "$convert" "$onnx/dcgan/generator.onnx" --ema 0.9 -o "$work/x.figment"
+  check "start from a trained model" 0 "" "$convert" "$recipes/tiny_vae.json" --start-from "$models/tiny_vae.figment" --train-only last:1 -o "$work/started.figment"
+  $figment generate "$models/tiny_vae.figment" -n 3 -o "$work/x.npy" && $figment generate "$work/started.figment" -n 3 -o "$work/y.npy"
+  expect "it makes the same samples" 'cmp -s "$work/x.npy" "$work/y.npy"'
+  check "start from another model" 1 "trains no parameter encoder" "$convert" "$recipes/tiny_vae.json" --start-from "$models/tiny_crgan.figment" -o "$work/x.figment"
+  check "quantise a generator with classes" 0 "PSNR" "$convert" "$models/tiny_gan.figment" --int8 --calibration-data label=classes --psnr-goal 0 -o "$work/x.figment"
   check "freezing what is not there" 1 "no parameter has such a name" "$convert" "$recipes/tiny_vae.json" --freeze nothing -o "$work/x.figment"
   check "training a network that is not there" 1 "there is no network" "$convert" "$recipes/tiny_vae.json" --train-only foo:bias -o "$work/x.figment"
   : > "$work/empty.json"
@@ -143,7 +161,21 @@ check "train on the windows of a series" 0 "^3 steps" $figment train "$models/ti
 check "a series that is too short" 1 "a sequence has 7 steps" $figment train "$models/tiny_crgan.figment" --data "$(head -3 "$work/series.csv" > "$work/short.csv"; echo "$work/short.csv")" --batch 8 --steps 3
 check "evaluate sequences" 0 "difference of power spectra" $figment evaluate "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --seeds 2
 check "evaluate --json" 0 '"frechet_distance": {"mean"' $figment evaluate "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --seeds 2 --json
+check "evaluate --json of sequences" 0 '"discriminative": {"mean"' $figment evaluate "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --seeds 1 --json
+check "hold out the end of a series" 0 "^3 steps" $figment train "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --hold-out 0.4 --batch 27 --steps 3
+check "no window reaches into what is held out" 1 "larger than the data: --batch 27 at most" $figment train "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --hold-out 0.4 --batch 28 --steps 3
 $figment generate "$models/tiny_vae.figment" --seed 5 -n 64 -o "$work/real.npy"
+i=0; while [ $i -lt 64 ]; do echo "$((i % 4))"; i=$((i + 1)); done > "$work/classes.csv"
+only="$figment train $models/tiny_vae.figment --data $work/real.npy --labels $work/classes.csv --steps 2"
+check "train on some classes" 0 "^2 steps" $only --classes 0-1,3 --batch 48
+check "of which there are no more" 1 "larger than the data: --batch 48 at most" $only --classes 0-1,3 --batch 49
+check "train on a few samples of a class" 1 "larger than the data: --batch 5 at most" $only --classes 2 --limit 5 --batch 6
+check "classes without labels" 1 "needs the classes of the samples" $figment train "$models/tiny_vae.figment" --data "$work/real.npy" --classes 0
+check "classes that are none" 1 "write numbers and ranges" $only --classes 3-1
+check "a class that no sample has" 1 "there are no samples of them" $only --classes 7
+held=$($figment train "$models/tiny_vae.figment" --data "$work/real.npy" --hold-out 0.25 --batch 64 --steps 1 2>&1 | sed -n 's/.*--batch \([0-9]*\) at most/\1/p')
+expect "a part is held out" '[ "$held" -gt 38 ] && [ "$held" -lt 58 ]'
+check "and judged by" 0 "ELBO" $figment evaluate "$models/tiny_vae.figment" --data "$work/real.npy" --hold-out 0.5 --seeds 1
 check "evaluate a VAE" 0 "ELBO in nats" $figment evaluate "$models/tiny_vae.figment" --data "$work/real.npy" --seeds 2
 $figment generate "$models/tiny_infogan.figment" -n 40 -o "$work/images.npy"
 check "keep the best" 0 "best negative ELBO" $figment train "$models/tiny_vae.figment" --data "$work/real.npy" --batch 8 --steps 40 --keep-best "$work/best.figment" --out "$work/last.figment"

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <random>
 
+#include "evaluation/reservoir.h"
 #include "evaluation/scores.h"
 
 using namespace figment::evaluation;
@@ -107,4 +108,56 @@ TEST_CASE("correlation and spectrum") {
     CHECK(power[k] == doctest::Approx(k == 2 ? 2 : 0));
     CHECK(power[5 + k] == doctest::Approx(0));
   }
+}
+
+namespace {
+
+// Sine waves of random phase and `frequency` periods, [count, steps], with normal noise.
+Features waves(Eigen::Index count, Eigen::Index steps, double frequency, double noise, uint64_t seed) {
+  const Features phases = normal(count, 1, seed, 0, 10);
+  Features result = normal(count, steps, seed + 100, 0, noise);
+  for (Eigen::Index i = 0; i < count; ++i) {
+    for (Eigen::Index t = 0; t < steps; ++t)
+      result(i, t) += static_cast<float>(std::sin(
+          2 * M_PI * frequency * static_cast<double>(t) / static_cast<double>(steps) + static_cast<double>(phases(i))));
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("the discriminative score is 0 for sequences that are alike and 1/2 for others") {
+  const SequenceForm form{20, 1};
+  const Features real = waves(600, 20, 2, 0.1, 1);
+  CHECK(discriminative_score(real, waves(600, 20, 2, 0.1, 2), form) < 0.1);
+  CHECK(discriminative_score(real, waves(600, 20, 3, 0.1, 3), form) > 0.45);
+  CHECK(discriminative_score(real, normal(600, 20, 4), form) > 0.45);
+}
+
+TEST_CASE("the predictive score is the error of predicting real sequences by what made ones teach") {
+  const SequenceForm form{20, 1};
+  const Features real = waves(600, 20, 2, 0, 1);
+  const double alike = predictive_score(real, waves(600, 20, 2, 0, 2), form);
+  CHECK(alike < 0.1);  // waves without noise can be predicted, but for their first steps
+  CHECK(predictive_score(real, normal(600, 20, 3), form) > 0.4);
+  CHECK(predictive_score(real, real, form) == doctest::Approx(alike).epsilon(0.2));
+}
+
+TEST_CASE("scores of sequences know features apart") {
+  // Two features: the second is the first one step later, or an independent wave.
+  const auto pair = [](const Features& a, const Features& b) {
+    Features both(a.rows(), 2 * a.cols());
+    for (Eigen::Index t = 0; t < a.cols(); ++t) {
+      both.col(2 * t) = a.col(t);
+      both.col(2 * t + 1) = b.col(t);
+    }
+    return both;
+  };
+  const auto follows = [&](uint64_t seed) {
+    const Features wave = waves(600, 21, 2.1, 0, seed);
+    return pair(wave.rightCols(20), wave.leftCols(20));
+  };
+  const SequenceForm form{20, 2};
+  CHECK(discriminative_score(follows(1), follows(2), form) < 0.1);
+  CHECK(discriminative_score(follows(1), pair(waves(600, 20, 2, 0, 3), waves(600, 20, 2, 0, 4)), form) > 0.4);
 }

@@ -1,0 +1,96 @@
+#include "objectives/augment.h"
+
+namespace figment::converter {
+
+namespace {
+
+// A place for each number that is drawn.
+enum Drawn : uint32_t { kShift, kGain, kRow, kColumn, kDrawn };
+
+// The ops of one image's augmentation.
+class Augmenter {
+ public:
+  Augmenter(Graph* program, const PortDefinition& port, const std::string& label)
+      : build_(program, label + ".augment"), port_(port) {
+    Value value;
+    value.name = label + ".augment";
+    value.shape = {{1, true}, {kDrawn, false}};
+    input_ = {value.name, 0, value.shape, {0, 1}, 0};
+    input_.value = program->add_value(std::move(value));
+    program->inputs.push_back(input_);
+  }
+
+  const PortDefinition& input() const { return input_; }
+
+  ValueId brightness(ValueId x, float half_range) {
+    return build_.add(OpKind::kAdd, {x, build_.with_number(OpKind::kMultiply, drawn(kShift), half_range / 2)});
+  }
+
+  ValueId contrast(ValueId x) {
+    const ValueId mean = build_.mean(x, {1, 2, 3});
+    const ValueId gain = build_.with_number(OpKind::kAdd, build_.with_number(OpKind::kMultiply, drawn(kGain), 0.5F), 1);
+    return build_.add(OpKind::kAdd,
+                      {build_.add(OpKind::kMultiply, {build_.add(OpKind::kSubtract, {x, mean}), gain}), mean});
+  }
+
+  ValueId cutout(ValueId x, float middle) {
+    const ValueId rows = outside(2, kRow);
+    const ValueId columns = outside(3, kColumn);
+    const ValueId both = build_.add(OpKind::kMultiply, {rows, columns});
+    const ValueId kept = build_.add(OpKind::kSubtract, {build_.add(OpKind::kAdd, {rows, columns}), both});
+    if (middle == 0) return build_.add(OpKind::kMultiply, {x, kept});
+    const ValueId around = build_.add(OpKind::kMultiply, {build_.with_number(OpKind::kSubtract, x, middle), kept});
+    return build_.with_number(OpKind::kAdd, around, middle);
+  }
+
+ private:
+  // A drawn number of each sample, to broadcast against images.
+  ValueId drawn(Drawn which) {
+    return build_.reshape(build_.slice(input_.value, 1, which, 1), {{1, true}, {}, {}, {}});
+  }
+
+  // 1 for the places along the exporter's dimension that the box leaves, 0 for those it takes: |place - centre| - a
+  // quarter of the extent, between 0 and 1 over one pixel.
+  ValueId outside(uint32_t dimension, Drawn which) {
+    uint32_t axis = 0;
+    while (port_.permutation[axis] != dimension) ++axis;
+    const uint32_t extent = port_.shape[dimension].extent;
+    std::vector<float> places(extent);
+    for (uint32_t i = 0; i < extent; ++i) places[i] = static_cast<float>(i) + 0.5F - static_cast<float>(extent) / 2;
+    std::vector<uint32_t> shape(4, 1);
+    shape[axis] = extent;
+    const ValueId grid = build_.graph().add_constant("places", shape, places);
+    const ValueId centre = build_.with_number(OpKind::kMultiply, drawn(which), static_cast<float>(extent) / 2);
+    const ValueId distance = build_.add(OpKind::kAbs, {build_.add(OpKind::kSubtract, {grid, centre})});
+    Attributes edge;
+    edge.clamp_min = 0;
+    edge.clamp_max = 1;
+    return build_.add(OpKind::kClamp,
+                      {build_.with_number(OpKind::kAdd, distance, 0.5F - static_cast<float>(extent) / 4)}, edge);
+  }
+
+  Builder build_;
+  const PortDefinition& port_;
+  PortDefinition input_;
+};
+
+}  // namespace
+
+ValueId augmented(Composer* composer, ValueId sample, const PortDefinition& port, const std::string& label,
+                  const AugmentOptions& options, std::vector<LatentDefinition>* drawn) {
+  if (options.what.empty()) return sample;
+  if (port.shape.rank() != 4) {
+    throw Error("augmentation is for images [N, channels, height, width], " + port.name + " is " +
+                to_string(port.shape));
+  }
+  Augmenter augmenter(&composer->program(), port, label);
+  for (Augmentation what : options.what) {
+    if (what == Augmentation::kBrightness) sample = augmenter.brightness(sample, (options.high - options.low) / 2);
+    if (what == Augmentation::kContrast) sample = augmenter.contrast(sample);
+    if (what == Augmentation::kCutout) sample = augmenter.cutout(sample, (options.high + options.low) / 2);
+  }
+  drawn->push_back({"", augmenter.input().name, kDrawn, Prior::kUniform, 0, 0, {}});
+  return sample;
+}
+
+}  // namespace figment::converter

@@ -1,0 +1,137 @@
+// Differentiable augmentation against its formulas, in double precision.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "convert.h"
+#include "core/philox.h"
+#include "import/recipe.h"
+#include "ir/runner.h"
+#include "objectives/objective.h"
+#include "write/write_model.h"
+
+using namespace figment::converter;
+
+namespace {
+
+constexpr size_t kBatch = 3;
+constexpr size_t kChannels = 2;
+constexpr size_t kHeight = 8;
+constexpr size_t kWidth = 12;
+constexpr size_t kSample = kChannels * kHeight * kWidth;
+
+// A critic of one linear layer, so that a loss is a sum over what it sees.
+std::string recipe(const std::string& augment, const std::string& range) {
+  return R"({
+    "objective": "gan", "latent": {"size": 5}, "sample": {"shape": [2, 8, 12], "range": )" +
+         range + R"(},
+    "generator": {"layers": [{"type": "linear", "units": 192}, {"type": "reshape", "shape": [2, 8, 12]},
+                             {"type": "conv", "channels": 2, "kernel": 3, "padding": 1}, "tanh"]},
+    "discriminator": {"layers": [{"type": "conv", "channels": 1, "kernel": 1}, "flatten", {"type": "linear", "units": 1}]},
+    "loss": {"kind": "wasserstein"}, "augment": )" +
+         augment + "}";
+}
+
+std::vector<float> drawn_values(size_t count, uint32_t stream) {
+  std::vector<float> values(count);
+  figment::draw_latent(figment::Prior::kUniform, 11, stream, 0, count, values.data());
+  return values;
+}
+
+struct Expected {
+  bool brightness = false;
+  bool contrast = false;
+  bool cutout = false;
+  double low = -1;
+  double high = 1;
+};
+
+// One image as the discriminator is to see it; u are the numbers drawn for it.
+std::vector<double> seen(const float* image, const float* u, const Expected& expected) {
+  std::vector<double> x(image, image + kSample);
+  if (expected.brightness) {
+    for (double& value : x) value += static_cast<double>(u[0]) * (expected.high - expected.low) / 4;
+  }
+  if (expected.contrast) {
+    double mean = 0;
+    for (double value : x) mean += value / static_cast<double>(kSample);
+    for (double& value : x) value = (value - mean) * (1 + static_cast<double>(u[1]) / 2) + mean;
+  }
+  const auto outside = [](size_t place, size_t extent, float centre) {
+    const double half = static_cast<double>(extent) / 2;
+    const double distance = std::fabs(static_cast<double>(place) + 0.5 - half - static_cast<double>(centre) * half);
+    return std::clamp(distance - half / 2 + 0.5, 0.0, 1.0);
+  };
+  const double middle = (expected.high + expected.low) / 2;
+  for (size_t i = 0; expected.cutout && i < kSample; ++i) {
+    const double rows = outside(i / kWidth % kHeight, kHeight, u[2]);
+    const double columns = outside(i % kWidth, kWidth, u[3]);
+    x[i] = middle + (x[i] - middle) * (1 - (1 - rows) * (1 - columns));
+  }
+  return x;
+}
+
+std::vector<float> parameter(Runner& runner, const std::string& name, size_t count) {
+  std::vector<float> values(count);
+  REQUIRE(fig_parameter_get(runner.session(), name.c_str(), values.data(), count) == FIG_OK);
+  return values;
+}
+
+void check(const std::string& augment, const std::string& range, const Expected& expected) {
+  const Recipe parsed = parse_recipe(recipe(augment, range), "r.json");
+  const Network generator = make_network("generator", parsed.networks.at("generator"), {});
+  const Network discriminator = make_network("discriminator", parsed.networks.at("discriminator"), {});
+  TrainedModel trained = gan_model(generator, discriminator, parsed.train);
+  trained.model.name = "augmented";
+  const std::vector<uint8_t> file = write_model(trained.model);
+  Runner runner(file, kBatch, FIG_KERNELS_BEST, true);
+  TensorMap inputs = {{"latent", drawn_values(kBatch * 5, 1)}, {"sample", drawn_values(kBatch * kSample, 2)}};
+  const std::vector<float> made = runner.run("generate", {{"latent", inputs["latent"]}}, kBatch).at("sample");
+  uint32_t stream = 3;
+  for (const char* label : {"d.real", "d.made", "g.made"}) {
+    if (!parsed.train.augment.what.empty())
+      inputs[std::string(label) + ".augment"] = drawn_values(kBatch * 4, stream++);
+  }
+  const std::vector<float> mix = parameter(runner, "discriminator.0.weight", kChannels);
+  const float mix_bias = parameter(runner, "discriminator.0.bias", 1)[0];
+  const std::vector<float> weights = parameter(runner, "discriminator.2.weight", kHeight * kWidth);
+  const auto mean_logit = [&](const std::vector<float>& images, const std::string& label) {
+    const std::vector<float> u = inputs.contains(label) ? inputs.at(label) : std::vector<float>(kBatch * 4);
+    double sum = 0;
+    for (size_t n = 0; n < kBatch; ++n) {
+      const std::vector<double> x = seen(images.data() + n * kSample, u.data() + n * 4, expected);
+      for (size_t p = 0; p < kHeight * kWidth; ++p) {
+        double mixed = static_cast<double>(mix_bias);
+        for (size_t c = 0; c < kChannels; ++c) mixed += static_cast<double>(mix[c]) * x[c * kHeight * kWidth + p];
+        sum += mixed * static_cast<double>(weights[p]) / static_cast<double>(kBatch);
+      }
+    }
+    return sum;
+  };
+  const double loss = mean_logit(made, "d.made.augment") - mean_logit(inputs["sample"], "d.real.augment");
+  const std::vector<float> before = parameter(runner, "generator.0.weight", 5 * 192);
+  CHECK(runner.run("train.step", inputs, kBatch).at("d.loss")[0] == doctest::Approx(loss).epsilon(1e-4));
+  CHECK(parameter(runner, "generator.0.weight", 5 * 192) != before);
+}
+
+}  // namespace
+
+TEST_CASE("the discriminator sees augmented samples, real and made ones") {
+  check("[]", "[-1, 1]", {});
+  check(R"(["brightness"])", "[-1, 1]", {.brightness = true});
+  check(R"(["contrast"])", "[-1, 1]", {.contrast = true});
+  check(R"(["cutout"])", "[-1, 1]", {.cutout = true});
+  check(R"(["brightness", "contrast", "cutout"])", "[0, 3]",
+        {.brightness = true, .contrast = true, .cutout = true, .low = 0, .high = 3});
+}
+
+TEST_CASE("only images are augmented") {
+  const Recipe parsed = parse_recipe(R"({"objective": "gan", "latent": {"size": 2}, "sample": {"shape": [3]},
+    "generator": {"layers": [{"type": "linear", "units": 3}]}, "discriminator": {"layers": [{"type": "linear", "units": 1}]},
+    "augment": ["cutout"]})",
+                                     "r.json");
+  const Network generator = make_network("generator", parsed.networks.at("generator"), {});
+  const Network discriminator = make_network("discriminator", parsed.networks.at("discriminator"), {});
+  CHECK_THROWS_WITH_AS(gan_model(generator, discriminator, parsed.train), doctest::Contains("is for images"), Error);
+}
