@@ -37,7 +37,7 @@ for name in "$@"; do
     *) steer="-n 64" ;;
   esac
   case $name in
-    weather_crgan) steer="--condition models/weather/months.csv -n 12" picture=samples.svg ;;
+    weather_crgan) steer="--condition models/weather/months.csv -n 24" picture=samples.svg ;;
     recurrent_infogan) steer="--sweep shape:0 --sweep-steps 4 -n 4" picture=samples.svg ;;
     *crgan | recurrent_vae) steer="-n 16" picture=samples.svg ;;
   esac

@@ -10,6 +10,7 @@ all of them are recorded in results.json beside this script, and printed as a ta
 """
 import gzip
 import json
+import math
 import os
 import pathlib
 import statistics
@@ -28,7 +29,7 @@ SEEDS = (1, 2, 3, 4, 5)
 FAMILIES = {
     "gan": (8000, "frechet_distance", False),
     "vae": (8000, "elbo", True),
-    "crgan": (5000, "frechet_distance", False),
+    "crgan": (2000, "discriminative", False),
     "infogan": (8000, "frechet_distance", False),
     "dgan": (8000, "frechet_distance", False),
     "deep_infogan": (2500, "frechet_distance", False),
@@ -52,29 +53,33 @@ def train_in_pytorch(recipe, steps, seed, data, parameters, trained):
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     low, high = recipe["sample"]["range"]
-    # Gates are stored in ONNX's order: input, output, forget, cell; PyTorch's is input, forget, cell, output.
-    to_pytorch, to_onnx = (0, 2, 3, 1), (0, 3, 1, 2)
 
     def gates(values, order):
-        return torch.cat([values.chunk(4)[i] for i in order])
+        return torch.cat([values.chunk(len(order))[i] for i in order])
 
     class Recurrent(nn.Module):
-        def __init__(self, stored, reversed_):
+        # Gates are stored in ONNX's order, of an LSTM input, output, forget, cell, of a GRU update, reset, new; PyTorch's
+        # are input, forget, cell, output, and reset, update, new.
+        ORDERS = {"lstm": ((0, 2, 3, 1), (0, 3, 1, 2)), "gru": ((1, 0, 2), (1, 0, 2))}
+
+        def __init__(self, kind, stored, options):
             super().__init__()
             ih, hh = stored["weight_ih"][0], stored["weight_hh"][0]
-            self.lstm = nn.LSTM(ih.shape[1], hh.shape[1], batch_first=True)
-            biases = stored["bias"][0].chunk(2)
+            self.cells = {"lstm": nn.LSTM, "gru": nn.GRU}[kind](ih.shape[1], hh.shape[1], batch_first=True)
+            self.to_pytorch, self.to_onnx = self.ORDERS[kind]
             with torch.no_grad():
-                for parameter, values in zip(self.lstm.parameters(), (ih, hh, *biases)):
-                    parameter.copy_(gates(values, to_pytorch))
-            self.reversed = reversed_
+                for parameter, values in zip(self.cells.parameters(), (ih, hh, *stored["bias"][0].chunk(2))):
+                    parameter.copy_(gates(values, self.to_pytorch))
+            self.reversed, self.last = options.get("reversed", False), options.get("return") == "last"
 
         def forward(self, x):
-            y = self.lstm(x.flip(1) if self.reversed else x)[0]
+            y = self.cells(x.flip(1) if self.reversed else x)[0]
+            if self.last:
+                return y[:, -1]
             return y.flip(1) if self.reversed else y
 
         def stored(self):
-            ih, hh, b_ih, b_hh = (gates(p.detach(), to_onnx) for p in self.lstm.parameters())
+            ih, hh, b_ih, b_hh = (gates(p.detach(), self.to_onnx) for p in self.cells.parameters())
             return {"weight_ih": ih[None], "weight_hh": hh[None], "bias": torch.cat([b_ih, b_hh])[None]}
 
     class Function(nn.Module):
@@ -115,8 +120,8 @@ def train_in_pytorch(recipe, steps, seed, data, parameters, trained):
         if kind == "batch_norm":
             size = len(values["weight"])
             return filled((nn.BatchNorm2d if convolutional(place) else nn.BatchNorm1d)(size), values)
-        if kind == "lstm":
-            return Recurrent(values, options.get("reversed", False))
+        if kind in ("lstm", "gru"):
+            return Recurrent(kind, values, options)
         if kind == "reshape":
             return Function(lambda x: x.reshape(len(x), *options["shape"]))
         if kind == "repeat":
@@ -149,7 +154,7 @@ def train_in_pytorch(recipe, steps, seed, data, parameters, trained):
             place = f"{role}.{name}" if name else role
             if isinstance(module, Recurrent):
                 values = module.stored()
-            elif "lstm" in name or list(module.children()):
+            elif name.endswith("cells") or list(module.children()):
                 continue
             else:
                 values = {key: value for key, value in module.state_dict().items() if key != "num_batches_tracked"}
@@ -159,6 +164,14 @@ def train_in_pytorch(recipe, steps, seed, data, parameters, trained):
     def adam(options, *networks):
         return torch.optim.Adam([p for n in networks for p in n.parameters()], lr=options["learning_rate"],
                                 betas=(options["beta1"], 0.999), fused=True)
+
+    def set_rate(optimizer, options, done):
+        if "schedule" in options:  # down along a cosine
+            schedule = options["schedule"]
+            part = (1 + math.cos(math.pi * min(done / schedule["period"], 1))) / 2
+            rate = options["learning_rate"] * (schedule["factor"] + (1 - schedule["factor"]) * part)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
 
     def step_of(optimizer, loss, options):
         optimizer.zero_grad(set_to_none=True)
@@ -200,7 +213,7 @@ def train_in_pytorch(recipe, steps, seed, data, parameters, trained):
             step_of(optimizer, loss, optimizer_options)
 
         networks = {"encoder": encoder, "encoder.mean": mean_of, "encoder.log_variance": log_variance_of, "decoder": decoder}
-        ema = None
+        ema, optimizers = None, [(optimizer, optimizer_options)]
     else:
         codes = recipe["latent"].get("codes", [])
         generator = Stack(recipe["generator"]["layers"], "generator")
@@ -246,6 +259,7 @@ def train_in_pytorch(recipe, steps, seed, data, parameters, trained):
         judges = [network for name, network in networks.items() if name != "generator"]
         d_options = recipe.get("discriminator_optimizer", optimizer_options)
         g_optimizer, d_optimizer = adam(optimizer_options, generator), adam(d_options, *judges)
+        optimizers = [(g_optimizer, optimizer_options), (d_optimizer, d_options)]
         smoothing, decay = recipe.get("loss", {}).get("label_smoothing", 0), recipe["ema"]
         ema = [p.detach().clone() for p in averaged_parameters(generator)]
 
@@ -266,7 +280,9 @@ def train_in_pytorch(recipe, steps, seed, data, parameters, trained):
 
     source = batches()
     start = time.perf_counter()
-    for _ in range(steps):
+    for done in range(steps):
+        for optimizer, options in optimizers:
+            set_rate(optimizer, options, done)
         step(next(source))
     seconds = time.perf_counter() - start
     trained.mkdir(parents=True, exist_ok=True)

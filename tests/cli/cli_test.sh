@@ -178,7 +178,7 @@ expect "a part is held out" '[ "$held" -gt 38 ] && [ "$held" -lt 58 ]'
 check "and judged by" 0 "ELBO" $figment evaluate "$models/tiny_vae.figment" --data "$work/real.npy" --hold-out 0.5 --seeds 1
 check "evaluate a VAE" 0 "ELBO in nats" $figment evaluate "$models/tiny_vae.figment" --data "$work/real.npy" --seeds 2
 $figment generate "$models/tiny_infogan.figment" -n 40 -o "$work/images.npy"
-check "keep the best" 0 "best negative ELBO" $figment train "$models/tiny_vae.figment" --data "$work/real.npy" --batch 8 --steps 40 --keep-best "$work/best.figment" --out "$work/last.figment"
+check "keep the best" 0 "best loss (with beta)" $figment train "$models/tiny_vae.figment" --data "$work/real.npy" --batch 8 --steps 40 --keep-best "$work/best.figment" --out "$work/last.figment"
 check "the best is a model" 0 "ELBO" $figment evaluate "$work/best.figment" --data "$work/real.npy" --seeds 1
 check "keep the best images without a classifier" 1 "give --classifier" $figment train "$models/tiny_infogan.figment" --data "$work/images.npy" --batch 8 --steps 4 --keep-best "$work/best.figment"
 $figment generate "$models/tiny_gan.figment" --class 1 -n 4 -o "$work/made.npy"

@@ -180,7 +180,9 @@ RunningScore::RunningScore(const OpenModel& open, const Dataset& data, const std
   Shuffle shuffle(data.count(), 1);
   real_ = real_samples(data, &shuffle, 0, std::min(kRunning, data.count()));
   if (bound_) {
-    name_ = "negative ELBO";
+    // What is trained: of a weighted divergence the weighted bound.
+    check(fig_session_get_number(open.session(), "vae.beta", &beta_));
+    name_ = beta_ == 1 ? "negative ELBO" : "loss (with beta)";
     return;
   }
   if (classifier.empty() && generated_.output.image) throw Error("to score images, give --classifier");
@@ -196,7 +198,10 @@ Features RunningScore::features_of(const Features& samples) const {
 
 double RunningScore::operator()() const {
   const auto count = static_cast<size_t>(real_.samples.rows());
-  if (bound_) return -evidence_lower_bound(open_, generated_, real_.samples, 1).bound();
+  if (bound_) {
+    const Bound bound = evidence_lower_bound(open_, generated_, real_.samples, 1);
+    return beta_ * bound.divergence - bound.reconstruction;
+  }
   return evaluation::frechet_distance(features_,
                                       features_of(make_samples(open_, generated_, 1, count, real_.conditions).samples));
 }

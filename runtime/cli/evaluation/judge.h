@@ -59,8 +59,8 @@ Made make_samples(const OpenModel& open, const Generated& generated, uint64_t se
 std::vector<fig_port_info> generated_ports(const OpenModel& open, const Generated& generated);
 
 // A score of the samples that a session makes now, to compare checkpoints of one run: lower is better. For a VAE, the
-// negative evidence lower bound in nats; for images the Fréchet distance of a classifier's features; else the Fréchet
-// distance of the values.
+// negative evidence lower bound in nats, with the weight of the divergence that it is trained with; for images the
+// Fréchet distance of a classifier's features; else the Fréchet distance of the values.
 class RunningScore {
  public:
   // `classifier` may be empty where no images are judged by it. `data` are the real ones, what is generated first; 2000
@@ -79,6 +79,7 @@ class RunningScore {
   Real real_;
   evaluation::Features features_;  // of the real ones
   bool bound_ = false;             // judged by the evidence lower bound
+  double beta_ = 1;                // with this weight of the divergence
   std::string name_;
 };
 

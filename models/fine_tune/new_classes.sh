@@ -1,0 +1,52 @@
+#!/bin/sh
+# Teaches a conditional GAN two classes that it has never seen, from 100 images each, as a device would (linux_fine_tune: C
+# API, a limit of memory, no other data), training all of it or parts, and prints a table of scores, memory and time.
+#
+#   models/fine_tune/new_classes.sh [STEPS [aarch64]]    1500 steps by default; about 20 minutes of one core
+#
+# With aarch64, what is trained runs under QEMU (./dev build aarch64 first). The model that knows eight classes is trained
+# once and kept in build/fine_tune.
+set -eu
+cd "$(dirname "$0")/../.."
+steps=${1:-1500}
+bin=build/x86_64/bin
+device=$bin/linux_fine_tune_static
+[ "${2:-}" != aarch64 ] || device="qemu-aarch64 build/aarch64/bin/linux_fine_tune_static"
+work=build/fine_tune
+mkdir -p "$work"
+images=$(./dev data fashion-mnist)
+for file in train-images-idx3-ubyte train-labels-idx1-ubyte; do gunzip -c "$images/$file.gz" > "$work/$file"; done
+data="--data sample=$work/train-images-idx3-ubyte --data label=$work/train-labels-idx1-ubyte"
+"$bin/figment-convert" models/classifier/classifier.onnx -o "$work/classifier.figment" --quiet
+if [ ! -e "$work/eight.figment" ]; then
+  "$bin/figment-convert" models/cdcgan/recipe.json -o "$work/untrained.figment" --quiet
+  # shellcheck disable=SC2086  # several words
+  "$bin/figment" train "$work/untrained.figment" $data --classes 0-7 --seed 1 --out "$work/eight.figment"
+fi
+
+# The Fréchet distance of some classes of a model, and the share of its samples that are judged to be of their class.
+score() { # MODEL CLASSES
+  # shellcheck disable=SC2086
+  "$bin/figment" evaluate "$1" $data --classes "$2" --classifier "$work/classifier.figment" --seeds 1 --json > "$work/scores.json"
+  sed -n 's/.*"frechet_distance": {"mean": \([0-9.]*\).*"recall": {"mean": \([0-9.]*\).*"classes": \[\([^]]*\)\].*/\1 \2 \3/p' "$work/scores.json" |
+    tr -d , | awk '{ printf "%.1f | %.2f | %.0f %%", $1, $2, ($11 + $12) * 100 }'
+}
+
+echo "| trained | MB | ms a step | old classes: distance | recall | new classes made | new classes: distance | recall | new classes made |"
+echo "|---|---|---|---|---|---|---|---|---|"
+echo "| (before) | | | $(score "$work/eight.figment" 0-7) | $(score "$work/eight.figment" 8-9) |"
+while read -r name scope; do
+  # shellcheck disable=SC2086
+  "$bin/figment-convert" models/cdcgan/recipe.json --start-from "$work/eight.figment" $scope -o "$work/$name.figment" --quiet
+  milliseconds=$("$bin/figment" bench "$work/$name.figment" --program train.step --batch 32 --json |
+    sed -n 's/.*"median_us": \([0-9]*\).*/\1/p' | awk '{ printf "%.1f", $1 / 1000 }')
+  memory=$($device "$work/$name.figment" "$work/train-images-idx3-ubyte" "$work/train-labels-idx1-ubyte" 89 100 "$steps" 32 \
+    24 "$work/tuned_$name.figment" 2> "$work/$name.log" | sed 's/.*steps, \(.*\) MB/\1/')
+  echo "| $name | $memory | $milliseconds | $(score "$work/tuned_$name.figment" 0-7) | $(score "$work/tuned_$name.figment" 8-9) |"
+done << SCOPES
+all
+all_but_early_discriminator --freeze discriminator.0.*,discriminator.3.*
+first_layer --freeze generator.4.*,generator.5.*,generator.7.*
+last_2_layers --train-only last:2
+scales_and_shifts --train-only generator:scale,discriminator:last:2
+SCOPES
