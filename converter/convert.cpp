@@ -193,7 +193,7 @@ void start_from(const std::string& path, const std::string& role, Runner& traine
   for (Value& value : graph->values) {
     if (!value.is_constant() || !value.constant->origin) continue;
     const Origin& origin = *value.constant->origin;
-    if (!parameters.contains(role + "." + origin.name)) continue;
+    if (parameters.erase(role + "." + origin.name) == 0) continue;
     std::vector<std::string> names = origin.parts;
     if (names.empty()) names.push_back(origin.name);
     std::vector<float> values(value.constant->bytes.size() / sizeof(float));
@@ -205,13 +205,16 @@ void start_from(const std::string& path, const std::string& role, Runner& traine
         status = fig_parameter_get(trained.session(), (name + average).c_str(), values.data() + i * part, part);
         if (status != FIG_NOT_FOUND) break;
       }
-      if (status == FIG_NOT_FOUND) throw Error("--start-from " + path + ": trains no parameter " + name);
+      if (status == FIG_NOT_FOUND)
+        throw Error("--start-from " + path + ": trains no parameter " + name +
+                    "; it must be of the same networks, and train all of them");
       if (status != FIG_OK) throw Error("--start-from " + path + ": " + fig_error_message());
     }
     const std::vector<float> ours =
         transposed(values, origin.split, {origin.permutation.begin(), origin.permutation.end()});
     std::memcpy(value.constant->bytes.data(), ours.data(), value.constant->bytes.size());
   }
+  if (!parameters.empty()) throw Error("--start-from: the exporter has no name for parameter " + *parameters.begin());
 }
 
 // What an exporter folded away, told by the names that it gives to what it computes.
@@ -248,7 +251,14 @@ TrainedModel train_model(const ConvertOptions& options, const Recipe& recipe) {
   const bool from_recipe = !options.recipe.empty();
   std::vector<std::string> notes;
   std::optional<Runner> trained_before;
-  if (!options.start_from.empty()) trained_before.emplace(io::read_file(options.start_from), 1, FIG_KERNELS_BEST, true);
+  if (!options.start_from.empty()) {
+    const std::vector<uint8_t> file = io::read_file(options.start_from);
+    try {
+      trained_before.emplace(file, 1, FIG_KERNELS_BEST, true);
+    } catch (const Error& error) {
+      throw Error("--start-from " + options.start_from + ": " + error.what());
+    }
+  }
   const auto network = [&](const std::string& role) {
     Graph graph = from_recipe ? recipe.networks.at(role) : load_network(options, role);
     if (trained_before) start_from(options.start_from, role, *trained_before, &graph);
@@ -256,7 +266,7 @@ TrainedModel train_model(const ConvertOptions& options, const Recipe& recipe) {
     note_folded(made, &notes);
     return made;
   };
-  const TrainOptions& train = from_recipe ? recipe.train : options.train;
+  TrainOptions train = from_recipe ? recipe.train : options.train;
   const Objective objective = from_recipe ? recipe.objective : options.objective;
   const bool gan = objective == Objective::kGan;
   const Network first = network(gan ? "generator" : "encoder");
@@ -265,6 +275,10 @@ TrainedModel train_model(const ConvertOptions& options, const Recipe& recipe) {
   for (const auto& [role, path] : options.networks) {
     if (role != first.name && role != second.name) throw Error("--" + role + " does not go with this objective");
   }
+  if (!gan && !train.augment.what.empty()) throw Error("--augment is for adversarial objectives");
+  const auto [low, high] = range_of(first.graph, first.graph.outputs[0].value);
+  train.augment.low = options.range_min.value_or(low);
+  train.augment.high = options.range_max.value_or(high);
   TrainedModel trained = gan ? gan_model(first, second, train) : vae_model(first, second, train);
   trained.notes.insert(trained.notes.begin(), notes.begin(), notes.end());
   return trained;

@@ -258,8 +258,6 @@ int convert(int argc, char** argv) {
   if (!range.empty()) {
     options.range_min = range[0];
     options.range_max = range[1];
-    options.train.augment.low = range[0];
-    options.train.augment.high = range[1];
   }
   options.keep_f32.insert(keep.begin(), keep.end());
   if (!options.int8 && (!keep.empty() || !calibration.empty()))

@@ -150,7 +150,6 @@ class RecipeReader {
       const RecipeValue list = root_.at("augment");
       for (size_t i = 0; i < list.size(); ++i)
         train.augment.what.push_back(static_cast<Augmentation>(list[i].choice({"brightness", "contrast", "cutout"})));
-      if (recipe_.range) std::tie(train.augment.low, train.augment.high) = *recipe_.range;
     }
     train.batch_norm_momentum = root_.number("batch_norm_momentum", 0.1, 0, 1);
     if (root_.has("loss")) {

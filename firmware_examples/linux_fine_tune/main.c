@@ -6,8 +6,9 @@
  *
  * So that the classes it knows do not fade, each batch holds samples of them that the model made before it was changed
  * (generative replay: Shin et al., "Continual Learning with Deep Generative Replay", 2017). IMAGES and LABELS are IDX
- * files, of which the first PER-CLASS images of each new class are read; NEW-CLASSES is a digit for each. A model with
- * an input "label" is told the classes of both.
+ * files, not compressed, of which the first PER-CLASS images of each new class are read; NEW-CLASSES is a digit for
+ * each. MEMORY-MB limits the session; the samples take 784 bytes each beside it, 800 of them for each known class. A
+ * model with an input "label" is told the classes of both.
  */
 #include <figment/figment.h>
 #include <stdbool.h>
@@ -60,7 +61,14 @@ static Samples read_samples(const char* images_path, const char* labels_path, co
   }
   int found[kClasses] = {0};
   int count = 0;
-  bool good = fseek(images, kImageHeader, SEEK_SET) == 0 && fseek(labels, kLabelHeader, SEEK_SET) == 0;
+  unsigned char header[kImageHeader];
+  bool good = fread(header, 1, kImageHeader, images) == kImageHeader && memcmp(header, "\0\0\10\3", 4) == 0 &&
+              fread(header, 1, kLabelHeader, labels) == kLabelHeader && memcmp(header, "\0\0\10\1", 4) == 0;
+  if (!good) {
+    fprintf(stderr, "linux_fine_tune: %s and %s must be IDX files of bytes, not compressed\n", images_path,
+            labels_path);
+    exit(1);
+  }
   while (good && count < samples.count) {
     const int label = fgetc(labels);
     good = label >= 0 && label < kClasses && fread(samples.images + count * kPixels, 1, kPixels, images) == kPixels;
@@ -149,9 +157,13 @@ int main(int argc, char** argv) {
   const int per_class = atoi(argv[5]);
   const int steps = atoi(argv[6]);
   const int batch = atoi(argv[7]);
-  if (strspn(classes, "0123456789") != strlen(classes) || strlen(classes) == 0 || strlen(classes) >= kClasses ||
-      per_class < 1 || steps < 1 || batch < 2) {
-    return fprintf(stderr, "linux_fine_tune: new classes are some of the digits 0 to 9; counts are positive\n"), 2;
+  const int megabytes = atoi(argv[8]);
+  bool good = strspn(classes, "0123456789") == strlen(classes) && strlen(classes) > 0 && strlen(classes) < kClasses;
+  for (const char* c = classes; *c != 0; ++c) good = good && strchr(c + 1, *c) == NULL;
+  if (!good || per_class < 1 || per_class > 100000 || steps < 1 || batch < 2 || batch > 10000 || megabytes < 1) {
+    return fprintf(stderr,
+                   "linux_fine_tune: new classes are some of the digits 0 to 9, each once; counts are positive\n"),
+           2;
   }
   fig_model* model = NULL;
   fig_session* session = NULL;
@@ -159,7 +171,7 @@ int main(int argc, char** argv) {
   fig_session_options options = {.struct_size = sizeof options};
   options.training = true;
   options.batch = (uint32_t)batch;
-  options.memory_limit = strtoull(argv[8], NULL, 10) << 20;
+  options.memory_limit = (uint64_t)megabytes << 20;
   options.seed = 1;
   check(fig_model_open(argv[1], &model));
   check(fig_model_generated(model, &output));

@@ -5,13 +5,13 @@
 #   models/fine_tune/new_classes.sh [STEPS [aarch64]]    1500 steps by default; about 20 minutes of one core
 #
 # With aarch64, what is trained runs under QEMU (./dev build aarch64 first). The model that knows eight classes is trained
-# once and kept in build/fine_tune.
+# once and kept in build/fine_tune/eight.figment: remove it after a change of the recipe.
 set -eu
 cd "$(dirname "$0")/../.."
 steps=${1:-1500}
 bin=build/x86_64/bin
 device=$bin/linux_fine_tune_static
-[ "${2:-}" != aarch64 ] || device="qemu-aarch64 build/aarch64/bin/linux_fine_tune_static"
+[ "${2:-}" != aarch64 ] || device="qemu-aarch64 -L $(cmake/fetch_debian.sh sysroot arm64) build/aarch64/bin/linux_fine_tune_static"
 work=build/fine_tune
 mkdir -p "$work"
 images=$(./dev data fashion-mnist)
@@ -40,8 +40,10 @@ while read -r name scope; do
   "$bin/figment-convert" models/cdcgan/recipe.json --start-from "$work/eight.figment" $scope -o "$work/$name.figment" --quiet
   milliseconds=$("$bin/figment" bench "$work/$name.figment" --program train.step --batch 32 --json |
     sed -n 's/.*"median_us": \([0-9]*\).*/\1/p' | awk '{ printf "%.1f", $1 / 1000 }')
-  memory=$($device "$work/$name.figment" "$work/train-images-idx3-ubyte" "$work/train-labels-idx1-ubyte" 89 100 "$steps" 32 \
-    24 "$work/tuned_$name.figment" 2> "$work/$name.log" | sed 's/.*steps, \(.*\) MB/\1/')
+  rm -f "$work/tuned_$name.figment"
+  $device "$work/$name.figment" "$work/train-images-idx3-ubyte" "$work/train-labels-idx1-ubyte" 89 100 "$steps" 32 \
+    24 "$work/tuned_$name.figment" > "$work/$name.txt" 2> "$work/$name.log"
+  memory=$(sed 's/.*steps, \(.*\) MB/\1/' "$work/$name.txt")
   echo "| $name | $memory | $milliseconds | $(score "$work/tuned_$name.figment" 0-7) | $(score "$work/tuned_$name.figment" 8-9) |"
 done << SCOPES
 all

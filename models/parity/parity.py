@@ -5,10 +5,12 @@ Usage: parity.py [FAMILY...]      (needs torch and numpy; runs that are done are
 
 Both sides begin from the same parameters (those of the recipe for that seed), train the recipe's networks with its loss and
 optimisers for the same number of steps on the same data, on one thread, and differ in whatever they draw. What PyTorch has
-trained is loaded into the model file, so that `figment evaluate` judges both. Each run goes to build/parity as it ends;
+trained is loaded into the model file, so that `figment evaluate` judges both. Figment's seconds are those of the whole command,
+PyTorch's of the steps alone. Each run goes to build/parity as it ends;
 all of them are recorded in results.json beside this script, and printed as a table.
 """
 import gzip
+import hashlib
 import json
 import math
 import os
@@ -34,6 +36,7 @@ FAMILIES = {
     "dgan": (8000, "frechet_distance", False),
     "deep_infogan": (2500, "frechet_distance", False),
 }
+STUDENT = {2: 4.303, 3: 2.776, 4: 2.447, 5: 2.306}  # the 97.5 % quantile of t for two groups of so many
 ALSO = ("cluster_accuracy.category", "code_accuracy.category")  # reported besides
 
 
@@ -257,7 +260,7 @@ def train_in_pytorch(recipe, steps, seed, data, parameters, trained):
             return loss
 
         judges = [network for name, network in networks.items() if name != "generator"]
-        d_options = recipe.get("discriminator_optimizer", optimizer_options)
+        d_options = optimizer_options | recipe.get("discriminator_optimizer", {})
         g_optimizer, d_optimizer = adam(optimizer_options, generator), adam(d_options, *judges)
         optimizers = [(g_optimizer, optimizer_options), (d_optimizer, d_options)]
         smoothing, decay = recipe.get("loss", {}).get("label_smoothing", 0), recipe["ema"]
@@ -329,30 +332,38 @@ def one(name, seed, images):
     (folder / "recipe.json").write_text(json.dumps(recipe | {"seed": seed}))
     untrained = folder / "untrained.figment"
     run(BIN / "figment-convert", folder / "recipe.json", "-o", untrained, "-q")
+    # A record of another recipe or other steps does not count.
+    key = hashlib.sha256(json.dumps([recipe, steps], sort_keys=True).encode()).hexdigest()
+    done = lambda record: record.exists() and json.loads(record.read_text())["key"] == key
     record = folder / "figment.json"
-    if not record.exists():
+    if not done(record):
         _, seconds, memory = run(BIN / "figment", "train", untrained, "--data", data_of(name, images), "--seed", seed, "--steps",
                                  steps, "--threads", 1, "--out", folder / "figment.figment")
-        record.write_text(json.dumps({"seconds": seconds, "memory": memory, **scores(folder / "figment.figment", name, images)}))
+        record.write_text(json.dumps({"key": key, "seconds": seconds, "memory": memory, **scores(folder / "figment.figment", name, images)}))
     record = folder / "pytorch.json"
-    if not record.exists():
+    if not done(record):
         run(BIN / "figment", "parameters", untrained, "-o", folder / "initial")
         output, _, memory = run(sys.executable, __file__, "--child", name, seed)
         run(BIN / "figment", "parameters", untrained, "--load", folder / "trained", "--out", folder / "pytorch.figment")
-        record.write_text(json.dumps({"seconds": float(output), "memory": memory,
+        record.write_text(json.dumps({"key": key, "seconds": float(output), "memory": memory,
                                       **scores(folder / "pytorch.figment", name, images)}))
+
+
+def described(values):
+    return f"{statistics.mean(values):.4g} ± {statistics.stdev(values):.2g} (median {statistics.median(values):.4g})"
 
 
 def report():
     results = {}
     for name, (steps, metric, _) in FAMILIES.items():
-        runs = {side: [json.loads(path.read_text()) for seed in SEEDS
-                       if (path := WORK / name / str(seed) / f"{side}.json").exists()] for side in ("figment", "pytorch")}
-        if all(len(side) == len(SEEDS) for side in runs.values()):
-            results[name] = {"steps": steps, "metric": metric, **runs}
+        paths = {seed: [WORK / name / str(seed) / f"{side}.json" for side in ("figment", "pytorch")] for seed in SEEDS}
+        pairs = [[json.loads(path.read_text()) for path in both] for both in paths.values() if all(p.exists() for p in both)]
+        if len(pairs) > 1:
+            ours, theirs = zip(*pairs)
+            results[name] = {"steps": steps, "metric": metric, "seeds": len(pairs), "figment": ours, "pytorch": theirs}
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    print("| family | steps | score | Figment | PyTorch | worse by (95 %) | half of PyTorch's spread | s | MB |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| family | seeds | steps | score | Figment | PyTorch | worse by (95 %) | half of PyTorch's spread | s | MB |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for name, entry in results.items():
         for metric in (entry["metric"], *ALSO):
             ours, theirs = ([r[metric] for r in entry[side] if metric in r] for side in ("figment", "pytorch"))
@@ -360,13 +371,11 @@ def report():
                 continue
             sign = -1 if FAMILIES[name][2] or metric in ALSO else 1
             worse = sign * (statistics.mean(ours) - statistics.mean(theirs))
-            # Student's t for 8 degrees of freedom.
-            width = 2.306 * ((statistics.variance(ours) + statistics.variance(theirs)) / len(SEEDS)) ** 0.5
+            width = STUDENT[len(ours)] * ((statistics.variance(ours) + statistics.variance(theirs)) / len(ours)) ** 0.5
             cost = [f"{statistics.median(r[key] for r in entry['figment']) / unit:.0f} / "
                     f"{statistics.median(r[key] for r in entry['pytorch']) / unit:.0f}"
                     for key, unit in (("seconds", 1), ("memory", 1e6))]
-            print(f"| {name} | {entry['steps']} | {metric} | {statistics.mean(ours):.4g} ± {statistics.stdev(ours):.2g} | "
-                  f"{statistics.mean(theirs):.4g} ± {statistics.stdev(theirs):.2g} | {worse:.2g} ± {width:.2g} | "
+            print(f"| {name} | {entry['seeds']} | {entry['steps']} | {metric} | {described(ours)} | {described(theirs)} | {worse:.2g} ± {width:.2g} | "
                   f"{statistics.stdev(theirs) / 2:.2g} | {cost[0]} | {cost[1]} |")
 
 

@@ -334,8 +334,9 @@ Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t
       condition.values.resize(steered.count * condition.elements);
       for (size_t i = 0; i < steered.count; ++i) condition.values[i * condition.elements + i % condition.elements] = 1;
     } else {
-      throw Error("the generator's condition " + condition.name + " is missing: --condition " + condition.name +
-                  "=FILE" + (condition.is_class() ? ", --class N or --sweep class" : ""));
+      const char* option = missing == Steered::Missing::kClassesInTurn ? "--data " : "--condition ";
+      throw Error("the generator's condition " + condition.name + " is missing: " + option + condition.name + "=FILE" +
+                  (condition.is_class() ? ", --class N or --sweep class" : ""));
     }
   }
   return steered;

@@ -1,6 +1,7 @@
 // What a person steers in the samples of a generator: its latents, codes, classes and conditions.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,7 @@ struct Steered {
     size_t elements = 0;
     std::vector<float> values;  // [count, elements]
     // Whether it can be a class: one 1 among zeros.
-    bool is_class() const { return shape.size() == 1 && elements > 1; }
+    bool is_class() const { return elements > 1 && std::find(shape.begin(), shape.end(), elements) != shape.end(); }
   };
   std::vector<Condition> conditions;
 

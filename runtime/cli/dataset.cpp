@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <numeric>
 
 namespace figment::cli {
@@ -67,7 +68,11 @@ Dataset::Dataset(const DataArguments& arguments, const std::vector<fig_port_info
       const auto place = std::find_if(inputs_.begin(), inputs_.end(), [&, &wanted = name](const Input& input) {
         return named ? input.name == wanted : input.path.empty();
       });
-      if (place == inputs_.end()) throw Error("--data " + text + ": there is no input for it");
+      if (place == inputs_.end() || !place->path.empty()) {
+        std::string names;
+        for (const Input& input : inputs_) names += (names.empty() ? "" : ", ") + input.name;
+        throw Error("--data " + text + ": there is no input for it; data goes to " + names + ", one file each");
+      }
       place->path = path;
     }
   }
@@ -97,8 +102,8 @@ void Dataset::read_labels(const DataArguments& arguments) {
     for (size_t i = 0; i < count; ++i) {
       float label = 0;
       file.copy(i, &label);
-      if (!(label >= 0 && label < kMostClasses))
-        throw Error(arguments.labels + ": labels must be 0 to " + std::to_string(kMostClasses - 1));
+      if (!(label >= 0 && label < kMostClasses && label == std::floor(label)))
+        throw Error(arguments.labels + ": labels must be whole numbers from 0 to " + std::to_string(kMostClasses - 1));
       labels_.push_back(static_cast<size_t>(label));
     }
     return;

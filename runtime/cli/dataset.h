@@ -51,6 +51,8 @@ class Dataset {
   // Sample `i` of an input.
   void copy(const Input& input, size_t i, float* out) const { input.samples->copy(chosen_[i], out); }
 
+  // Whether samples are windows of one series, which share rows.
+  bool overlaps() const { return inputs_[0].samples->overlap() > 0; }
   bool has_labels() const { return !labels_.empty(); }
   size_t label(size_t i) const { return labels_[chosen_[i]]; }
   // For messages.

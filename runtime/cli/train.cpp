@@ -123,6 +123,8 @@ void train(const Arguments& arguments) {
   fig_output_info output{};
   const std::vector<fig_port_info> ports = data_inputs(open);
   check(fig_model_generated(open.model(), &output));
+  if (!arguments.data.labels.empty() && arguments.data.classes.empty())
+    throw Error("--labels is for --classes; labels that are trained on are a condition, --data INPUT=FILE");
   Dataset data(arguments.data, ports, output);
   for (const Dataset::Input& input : data.inputs()) {
     if (!input.samples) throw Error("the input " + input.name + " needs data: --data " + input.name + "=FILE");
@@ -243,7 +245,7 @@ void add_train(CLI::App* app, Commands* commands) {
       ->capture_default_str();
   command->add_option("--out", arguments->output, "write the trained model to this file, also when interrupted");
   command->add_option("--keep-best", arguments->best,
-                      "write the model of the best score so far to this file: Fréchet distance, or a VAE's ELBO");
+                      "write the model of the best score so far to this file: Fréchet distance, or a VAE's loss");
   command->add_option("--classifier", arguments->classifier,
                       "model that judges images for the score (models/classifier)");
   command->add_option("--score-every", arguments->score_every, "steps between scores (default: a twentieth of all)")

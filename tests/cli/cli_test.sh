@@ -88,6 +88,7 @@ for kind in static shared; do
   tune="$launcher $bin/linux_fine_tune_$kind $clothes $work/images $work/labels 89"
   check "linux_fine_tune ($kind)" 0 "^2 steps" $tune 10 2 8 32 "$work/tuned_$kind.figment"
   check "with more pictures than there are ($kind)" 1 "hold no 11 images" $tune 11 2 8 32 "$work/x.figment"
+  check "with a compressed file ($kind)" 1 "not compressed" $launcher $bin/linux_fine_tune_$kind $clothes "$work/labels" "$work/labels" 89 10 2 8 32 "$work/x.figment"
   check "in too little memory ($kind)" 1 "needs [0-9]* bytes" $tune 10 2 8 1 "$work/x.figment"
 done
 expect "both tune alike" 'cmp -s "$work/tuned_static.figment" "$work/tuned_shared.figment"'
@@ -161,7 +162,12 @@ check "train on the windows of a series" 0 "^3 steps" $figment train "$models/ti
 check "a series that is too short" 1 "a sequence has 7 steps" $figment train "$models/tiny_crgan.figment" --data "$(head -3 "$work/series.csv" > "$work/short.csv"; echo "$work/short.csv")" --batch 8 --steps 3
 check "evaluate sequences" 0 "difference of power spectra" $figment evaluate "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --seeds 2
 check "evaluate --json" 0 '"frechet_distance": {"mean"' $figment evaluate "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --seeds 2 --json
-check "evaluate --json of sequences" 0 '"discriminative": {"mean"' $figment evaluate "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --seeds 1 --json
+expect "windows of a series are not told apart by a classifier" '! $figment evaluate "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --seeds 1 | grep -q discriminative'
+$figment generate "$models/tiny_crgan.figment" --seed 7 -n 40 -o "$work/sequences.npy"
+check "evaluate --json of sequences" 0 '"discriminative": {"mean"' $figment evaluate "$models/tiny_crgan.figment" --data "$work/sequences.npy" --seeds 1 --json
+check "data for an input twice" 1 "one file each" $figment train "$models/tiny_vae.figment" --data "$work/a.npy" --data sample="$work/a.npy"
+check "evaluate without a sequence that is a condition" 1 "missing: --data season=FILE" $figment evaluate "$(dirname "$0")/../../models/weather_crgan/weather_crgan.figment" --data "$(dirname "$0")/../../models/weather/seattle.csv" --normalize --seeds 1
+check "evaluate with it" 0 "power spectra" $figment evaluate "$(dirname "$0")/../../models/weather_crgan/weather_crgan.figment" --data sample="$(dirname "$0")/../../models/weather/seattle.csv" --data season="$(dirname "$0")/../../models/weather/season.csv" --normalize --hold-out 0.1 --seeds 1 --samples 40
 check "hold out the end of a series" 0 "^3 steps" $figment train "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --hold-out 0.4 --batch 27 --steps 3
 check "no window reaches into what is held out" 1 "larger than the data: --batch 27 at most" $figment train "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --hold-out 0.4 --batch 28 --steps 3
 $figment generate "$models/tiny_vae.figment" --seed 5 -n 64 -o "$work/real.npy"

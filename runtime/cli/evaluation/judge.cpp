@@ -177,6 +177,8 @@ Bound evidence_lower_bound(const OpenModel& open, const Generated& generated, co
 
 RunningScore::RunningScore(const OpenModel& open, const Dataset& data, const std::string& classifier, uint32_t threads)
     : open_(open), generated_(generated_of(open)), bound_(has_bound(open)) {
+  if (data.count() < 8)
+    throw Error(data.path() + ": leaves too few samples to score by (8; see --classes, --limit and --hold-out)");
   Shuffle shuffle(data.count(), 1);
   real_ = real_samples(data, &shuffle, 0, std::min(kRunning, data.count()));
   if (bound_) {
