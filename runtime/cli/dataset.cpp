@@ -128,7 +128,7 @@ void Dataset::choose_classes(const DataArguments& arguments) {
     std::erase_if(wanted_, [&](size_t i) { return !classes[labels_[i]]; });
     if (wanted_.empty()) throw Error("--classes " + arguments.classes + ": there are no samples of them");
   }
-  if (arguments.limit != 0 && arguments.limit < wanted_.size()) wanted_.resize(arguments.limit);
+  if (arguments.limit != 0 && arguments.limit < wanted_.size()) wanted_.resize(static_cast<size_t>(arguments.limit));
 }
 
 void Dataset::choose(Part part) {
