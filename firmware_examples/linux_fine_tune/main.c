@@ -7,8 +7,8 @@
  * So that the classes it knows do not fade, each batch holds samples of them that the model made before it was changed
  * (generative replay: Shin et al., "Continual Learning with Deep Generative Replay", 2017). IMAGES and LABELS are IDX
  * files, not compressed, of which the first PER-CLASS images of each new class are read; NEW-CLASSES is a digit for
- * each. MEMORY-MB limits the session; the samples take 784 bytes each beside it, 800 of them for each known class. A
- * model with an input "label" is told the classes of both.
+ * each. MEMORY-MB limits the session; the samples take 784 bytes each beside it, 8 of each known class for one of a
+ * new. A model with an input "label" is told the classes of both.
  */
 #include <figment/figment.h>
 #include <stdbool.h>
@@ -21,7 +21,7 @@ enum {
   kClasses = 10,
   kImageHeader = 16,
   kLabelHeader = 8,
-  kReplayed = 800 /* of each known class */
+  kReplays = 8 /* samples of a known class for each of a new one */
 };
 
 /* Samples and their classes: `count` of each. A byte holds a pixel. */
@@ -116,9 +116,9 @@ static const char* image_input(const fig_model* model) {
 }
 
 /* What the model makes of the classes that are not new, in turn; a batch at a time. */
-static Samples replay(fig_session* session, int batch, const char* new_classes, bool conditional,
+static Samples replay(fig_session* session, int batch, int per_class, const char* new_classes, bool conditional,
                       fig_output_info range) {
-  Samples samples = make_room((kClasses - (int)strlen(new_classes)) * kReplayed);
+  Samples samples = make_room((kClasses - (int)strlen(new_classes)) * per_class * kReplays);
   float* made = allocate((size_t)batch * kPixels, sizeof(float));
   float* one_hot = allocate((size_t)batch * kClasses, sizeof(float));
   int label = -1;
@@ -160,7 +160,7 @@ int main(int argc, char** argv) {
   const int megabytes = atoi(argv[8]);
   bool good = strspn(classes, "0123456789") == strlen(classes) && strlen(classes) > 0 && strlen(classes) < kClasses;
   for (const char* c = classes; *c != 0; ++c) good = good && strchr(c + 1, *c) == NULL;
-  if (!good || per_class < 1 || per_class > 100000 || steps < 1 || batch < 2 || batch > 10000 || megabytes < 1) {
+  if (!good || per_class < 1 || per_class > 10000 || steps < 1 || batch < 2 || batch > 10000 || megabytes < 1) {
     return fprintf(stderr,
                    "linux_fine_tune: new classes are some of the digits 0 to 9, each once; counts are positive\n"),
            2;
@@ -180,7 +180,7 @@ int main(int argc, char** argv) {
   check(fig_session_memory_used(session, &memory));
   const bool conditional = has_label(model, output.program);
   const Samples fresh = read_samples(argv[2], argv[3], classes, per_class);
-  const Samples known = replay(session, batch, classes, conditional, output);
+  const Samples known = replay(session, batch, per_class, classes, conditional, output);
 
   /* A short run: the average of the generator's parameters, which generates, must follow sooner. */
   double decay = 0;
