@@ -275,10 +275,12 @@ TrainedModel train_model(const ConvertOptions& options, const Recipe& recipe) {
   for (const auto& [role, path] : options.networks) {
     if (role != first.name && role != second.name) throw Error("--" + role + " does not go with this objective");
   }
-  if (!gan && !train.augment.what.empty()) throw Error("--augment is for adversarial objectives");
-  const auto [low, high] = range_of(first.graph, first.graph.outputs[0].value);
-  train.augment.low = options.range_min.value_or(low);
-  train.augment.high = options.range_max.value_or(high);
+  if (!train.augment.what.empty()) {
+    if (!gan) throw Error("--augment is for adversarial objectives");
+    const auto [low, high] = range_of(first.graph, first.graph.outputs[0].value);
+    train.augment.low = options.range_min.value_or(low);
+    train.augment.high = options.range_max.value_or(high);
+  }
   TrainedModel trained = gan ? gan_model(first, second, train) : vae_model(first, second, train);
   trained.notes.insert(trained.notes.begin(), notes.begin(), notes.end());
   return trained;

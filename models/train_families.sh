@@ -14,37 +14,32 @@ work=build/families
 mkdir -p "$work"
 images=$(./dev data fashion-mnist)
 "$bin/figment-convert" models/classifier/classifier.onnx -o "$work/classifier.figment" --quiet
+weather="--data sample=models/weather/seattle.csv --normalize --hold-out 0.2"
 small=3000000  # bytes of an f32 file that is shipped, too
 
 [ $# -gt 0 ] || set -- gan vae crgan infogan dgan deep_infogan cdcgan conv_vae recurrent_infogan recurrent_vae weather_crgan
 for name in "$@"; do
   run=$work/$name
   mkdir -p "$run"
-  images_data="--data $images/train-images-idx3-ubyte.gz --classifier $work/classifier.figment"
+  data="--data $images/train-images-idx3-ubyte.gz --classifier $work/classifier.figment"
   labels="--labels $images/train-labels-idx1-ubyte.gz"
-  weather="--data sample=models/weather/seattle.csv --normalize --hold-out 0.2"
-  picture=samples.png
+  steer="-n 64" picture=samples.png calibration=
   case $name in
-    crgan | recurrent_infogan) data="--data $(./dev data sines)" labels= ;;
-    recurrent_vae) data=$weather labels= ;;
-    weather_crgan) data="$weather --data season=models/weather/season.csv" labels= ;;
-    cdcgan) data="$images_data --data label=$images/train-labels-idx1-ubyte.gz" labels= ;;
-    *) data=$images_data ;;
+    crgan | recurrent_* | weather_*) labels= steer="-n 16" picture=samples.svg ;;
   esac
   case $name in
-    *infogan) steer="--sweep category -n 10" ;;
-    cdcgan) steer="--sweep class -n 10" ;;
-    *) steer="-n 64" ;;
-  esac
-  case $name in
-    weather_crgan) steer="--condition models/weather/months.csv -n 24" picture=samples.svg ;;
-    recurrent_infogan) steer="--sweep shape:0 --sweep-steps 4 -n 4" picture=samples.svg ;;
-    *crgan | recurrent_vae) steer="-n 16" picture=samples.svg ;;
-  esac
-  calibration=
-  case $name in
-    cdcgan) calibration="--calibration-data label=classes" ;;
-    weather_crgan) calibration="--calibration-data season=models/weather/months.csv" ;;
+    infogan | deep_infogan) steer="--sweep category -n 10" ;;
+    cdcgan)
+      data="$data --data label=$images/train-labels-idx1-ubyte.gz" labels=
+      steer="--sweep class -n 10" calibration="--calibration-data label=classes"
+      ;;
+    crgan) data="--data $(./dev data sines)" ;;
+    recurrent_infogan) data="--data $(./dev data sines)" steer="--sweep shape:0 --sweep-steps 4 -n 4" ;;
+    recurrent_vae) data=$weather ;;
+    weather_crgan)
+      data="$weather --data season=models/weather/season.csv"
+      steer="--condition models/weather/months.csv -n 24" calibration="--calibration-data season=models/weather/months.csv"
+      ;;
   esac
   "$bin/figment-convert" "models/$name/recipe.json" -o "$run/untrained.figment" --quiet
   # shellcheck disable=SC2086  # several words

@@ -4,8 +4,8 @@
 #
 #   models/fine_tune/new_classes.sh [STEPS [aarch64]]    1500 steps by default; about 20 minutes of one core
 #
-# With aarch64, what is trained runs under QEMU (./dev build aarch64 first), at about 5 s a step. The model that knows eight classes is trained
-# once and kept in build/fine_tune/eight.figment: remove it after a change of the recipe.
+# With aarch64, what is trained runs under QEMU (./dev build aarch64 first), at about 5 s a step. The model that knows
+# eight classes is trained once and kept in build/fine_tune/eight.figment: remove it after a change of the recipe.
 set -eu
 cd "$(dirname "$0")/../.."
 steps=${1:-1500}

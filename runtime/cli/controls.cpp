@@ -5,6 +5,7 @@
 #include <cmath>
 #include <optional>
 
+#include "output.h"
 #include "samples.h"
 
 namespace figment::cli {
@@ -170,21 +171,6 @@ class Sweep {
   float high_ = 0;
 };
 
-// The generator's inputs other than the latent, without values.
-std::vector<Steered::Condition> conditions_of(const OpenModel& open, const fig_latent_info& latent) {
-  const uint32_t program = open.find_program(latent.program);
-  fig_program_info info{};
-  check(fig_model_program(open.model(), program, &info));
-  std::vector<Steered::Condition> result;
-  for (uint32_t i = 0; i < info.inputs; ++i) {
-    fig_port_info port{};
-    check(fig_model_input(open.model(), program, i, &port));
-    if (std::string(port.name) != latent.input)
-      result.push_back({port.name, form_of(port, {}, false).shape, sample_elements(port.shape), {}});
-  }
-  return result;
-}
-
 void read_conditions(const ControlArguments& arguments, float low, float high, Steered* steered) {
   for (const std::string& text : arguments.conditions) {
     const auto [name, path] = split_assignment(text);
@@ -281,7 +267,8 @@ Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t
   const std::vector<fig_code_info> codes = codes_of(open);
   Steered steered;
   steered.latent_size = latent.size;
-  steered.conditions = conditions_of(open, latent);
+  for (const fig_port_info& port : conditions_of(open))
+    steered.conditions.push_back({port.name, form_of(port, {}, false).shape, sample_elements(port.shape), {}});
   std::optional<Sweep> sweep;
   if (!arguments.sweep.empty()) sweep.emplace(open, arguments, steered);
   steered.count = count * (sweep ? sweep->rows() : 1);

@@ -51,7 +51,9 @@ class Evaluation {
   Evaluation(const Arguments& arguments, OpenModel* open) : arguments_(arguments), open_(*open) {
     generated_ = generated_of(open_);
     const fig_output_info& output = generated_.output;
-    data_.emplace(arguments.data, generated_ports(open_, generated_), output);
+    std::vector<fig_port_info> ports = conditions_of(open_);
+    ports.insert(ports.begin(), generated_.port);
+    data_.emplace(arguments.data, ports, output);
     data_->choose(Dataset::Part::kHeldOut);
     count_ = std::min<size_t>(arguments.samples, data_->count() / 2);
     if (count_ < 8)

@@ -44,6 +44,21 @@ Generated generated_of(const OpenModel& open) {
   return result;
 }
 
+std::vector<fig_port_info> conditions_of(const OpenModel& open) {
+  fig_latent_info latent{};
+  check(fig_model_latent(open.model(), &latent));
+  const uint32_t program = open.find_program(latent.program);
+  fig_program_info info{};
+  check(fig_model_program(open.model(), program, &info));
+  std::vector<fig_port_info> result;
+  for (uint32_t i = 0; i < info.inputs; ++i) {
+    fig_port_info port{};
+    check(fig_model_input(open.model(), program, i, &port));
+    if (std::string(port.name) != latent.input) result.push_back(port);
+  }
+  return result;
+}
+
 void check_kind(const std::string& path, const Generated& generated) {
   if (path.ends_with(".npy") || path.ends_with(".csv")) return;
   if (path.ends_with(".png")) {

@@ -18,6 +18,9 @@ struct Generated {
 };
 Generated generated_of(const OpenModel& open);
 
+// The generator's inputs other than the latent.
+std::vector<fig_port_info> conditions_of(const OpenModel& open);
+
 struct Layout {
   uint32_t columns = 0;  // samples in a row of a picture; 0: a square
   uint32_t scale = 2;    // picture pixels for each sample pixel

@@ -19,22 +19,15 @@ Report::Report(const std::string& folder, const OpenModel& open, uint64_t resume
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) throw Error("cannot make the folder " + folder + ": " + error.message());
-  const uint32_t program = open.find_program(generated_.program);
-  fig_program_info info{};
-  check(fig_model_program(open.model(), program, &info));
-  for (uint32_t i = 0; i < info.inputs; ++i) {
-    fig_port_info port{};
-    check(fig_model_input(open.model(), program, i, &port));
-    inputs_.emplace_back(port.name);
-  }
 }
 
 void Report::set_conditions(const Dataset& data) {
-  for (const Dataset::Input& input : data.inputs()) {
-    if (std::find(inputs_.begin(), inputs_.end(), input.name) == inputs_.end()) continue;
-    Condition condition{input.name, std::vector<float>(kPictureSamples * input.elements)};
+  for (const fig_port_info& port : conditions_of(open_)) {
+    const Dataset::Input* input = data.find(port.name);
+    if (input == nullptr) continue;
+    Condition condition{input->name, std::vector<float>(kPictureSamples * input->elements)};
     for (size_t i = 0; i < kPictureSamples; ++i)
-      data.copy(input, i % data.count(), condition.values.data() + i * input.elements);
+      data.copy(*input, i % data.count(), condition.values.data() + i * input->elements);
     conditions_.push_back(std::move(condition));
   }
 }

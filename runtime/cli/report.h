@@ -36,7 +36,6 @@ class Report {
   std::string folder_;
   Generated generated_;
   Curves curves_;
-  std::vector<std::string> inputs_;  // of the generator
   std::vector<Condition> conditions_;
 };
 

@@ -122,21 +122,6 @@ Made make_samples(const OpenModel& open, const Generated& generated, uint64_t se
   return made;
 }
 
-std::vector<fig_port_info> generated_ports(const OpenModel& open, const Generated& generated) {
-  std::vector<fig_port_info> ports = {generated.port};
-  fig_latent_info latent{};
-  check(fig_model_latent(open.model(), &latent));
-  const uint32_t program = open.find_program(generated.program);
-  fig_program_info info{};
-  check(fig_model_program(open.model(), program, &info));
-  for (uint32_t i = 0; i < info.inputs; ++i) {
-    fig_port_info port{};
-    check(fig_model_input(open.model(), program, i, &port));
-    if (std::string(port.name) != latent.input) ports.push_back(port);
-  }
-  return ports;
-}
-
 bool has_bound(const OpenModel& open) {
   return has_program(open, "encode") && !metadata_of(open, "training.likelihood").empty();
 }

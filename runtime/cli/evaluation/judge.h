@@ -55,9 +55,6 @@ struct Made {
 Made make_samples(const OpenModel& open, const Generated& generated, uint64_t seed, size_t count,
                   const std::vector<Steered::Condition>& conditions);
 
-// What is generated and its conditions, as a data set reads them.
-std::vector<fig_port_info> generated_ports(const OpenModel& open, const Generated& generated);
-
 // A score of the samples that a session makes now, to compare checkpoints of one run: lower is better. For a VAE, the
 // negative evidence lower bound in nats, with the weight of the divergence that it is trained with; for images the
 // Fréchet distance of a classifier's features; else the Fréchet distance of the values.
