@@ -185,15 +185,17 @@ Graph load_network(const ConvertOptions& options, const std::string& role) {
 
 // Parameters take the values that a trained model has under their names, the averaged ones where there are.
 void start_from(const std::string& path, const std::string& role, Runner& trained, Graph* graph) {
-  // Which constants are parameters, were nothing frozen.
+  // Which constants are parameters, were nothing frozen. More than one can be the same parameter, in other layouts.
   std::set<std::string> parameters;
   for (const Value& value : make_network(role, *graph, {}).graph.values) {
     if (value.is_variable()) parameters.insert(value.name);
   }
+  std::set<std::string> missing = parameters;
   for (Value& value : graph->values) {
     if (!value.is_constant() || !value.constant->origin) continue;
     const Origin& origin = *value.constant->origin;
-    if (parameters.erase(role + "." + origin.name) == 0) continue;
+    if (!parameters.contains(role + "." + origin.name)) continue;
+    missing.erase(role + "." + origin.name);
     std::vector<std::string> names = origin.parts;
     if (names.empty()) names.push_back(origin.name);
     std::vector<float> values(value.constant->bytes.size() / sizeof(float));
@@ -214,7 +216,7 @@ void start_from(const std::string& path, const std::string& role, Runner& traine
         transposed(values, origin.split, {origin.permutation.begin(), origin.permutation.end()});
     std::memcpy(value.constant->bytes.data(), ours.data(), value.constant->bytes.size());
   }
-  if (!parameters.empty()) throw Error("--start-from: the exporter has no name for parameter " + *parameters.begin());
+  if (!missing.empty()) throw Error("--start-from: the exporter has no name for parameter " + *missing.begin());
 }
 
 // What an exporter folded away, told by the names that it gives to what it computes.

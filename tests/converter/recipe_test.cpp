@@ -127,6 +127,37 @@ TEST_CASE("a mistake in a recipe is named with its place") {
   CHECK_THROWS_WITH_AS(parse_recipe("[1]", "r.json"), doctest::Contains("must be an object"), Error);
 }
 
+TEST_CASE("a model that starts from a trained one begins with all of its parameters") {
+  for (const char* family : {"cdcgan", "conv_vae", "crgan"}) {
+    INFO(std::string(family));
+    nlohmann::json recipe = nlohmann::json::parse(figment::io::read_file(recipe_path(family)));
+    recipe["seed"] = 1;
+    const std::vector<uint8_t> trained = convert_recipe(recipe).file;
+    const std::filesystem::path path = std::filesystem::temp_directory_path() / "figment_trained_before.figment";
+    figment::io::write_file(path.string(), trained);
+    recipe["seed"] = 2;
+    ConvertOptions options;
+    options.start_from = path.string();
+    Runner before(trained, 1, FIG_KERNELS_BEST, true);
+    Runner after(convert_recipe(recipe, options).file, 1, FIG_KERNELS_BEST, true);
+    std::filesystem::remove(path);
+    size_t compared = 0;
+    fig_parameter_info info{};
+    for (uint32_t i = 0; fig_model_parameter(before.model(), i, &info) == FIG_OK; ++i) {
+      if (info.derived) continue;
+      size_t size = 1;
+      for (uint32_t d = 0; d < info.shape.rank; ++d) size *= info.shape.extents[d];
+      std::vector<float> wanted(size);
+      std::vector<float> found(size);
+      REQUIRE(fig_parameter_get(before.session(), info.name, wanted.data(), size) == FIG_OK);
+      REQUIRE(fig_parameter_get(after.session(), info.name, found.data(), size) == FIG_OK);
+      CHECK_MESSAGE(found == wanted, info.name);
+      ++compared;
+    }
+    CHECK(compared > 6);
+  }
+}
+
 TEST_CASE("what is frozen costs nothing and stays as it is") {
   nlohmann::json recipe = small_recipe();
   recipe["discriminator"]["layers"] = {{{"type", "linear"}, {"units", 12}}, "relu", {{"type", "linear"}, {"units", 1}}};
