@@ -1,5 +1,6 @@
 #include "import/recipe_layers.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/philox.h"
@@ -117,9 +118,8 @@ void LayerBuilder::add_tensor(const std::string& name, const std::vector<int64_t
   tensor->set_raw_data(values.data(), values.size() * sizeof(float));
 }
 
-void LayerBuilder::weights(const std::string& name, const std::vector<int64_t>& shape, int64_t fan_in,
-                           int64_t fan_out) {
-  std::vector<float> values(static_cast<size_t>(elements(shape)));
+std::vector<float> LayerBuilder::drawn(int64_t count, int64_t fan_in, int64_t fan_out) {
+  std::vector<float> values(static_cast<size_t>(count));
   const bool normal = initialization_ == Initialization::kDcgan || initialization_ == Initialization::kHe;
   draw_latent(normal ? Prior::kNormal : Prior::kUniform, seed_, stream_, drawn_++, values.size(), values.data());
   double scale = 0.02;
@@ -127,19 +127,25 @@ void LayerBuilder::weights(const std::string& name, const std::vector<int64_t>& 
   if (initialization_ == Initialization::kXavier) scale = std::sqrt(6 / static_cast<double>(fan_in + fan_out));
   if (initialization_ == Initialization::kHe) scale = std::sqrt(2 / static_cast<double>(fan_in));
   for (float& value : values) value *= static_cast<float>(scale);
-  add_tensor(name, shape, values);
+  return values;
+}
+
+void LayerBuilder::weights(const std::string& name, const std::vector<int64_t>& shape, int64_t fan_in,
+                           int64_t fan_out) {
+  add_tensor(name, shape, drawn(elements(shape), fan_in, fan_out));
 }
 
 void LayerBuilder::constant(const std::string& name, const std::vector<int64_t>& shape, float value) {
   add_tensor(name, shape, std::vector<float>(static_cast<size_t>(elements(shape)), value));
 }
 
+std::vector<float> LayerBuilder::drawn_bias(int64_t count, int64_t fan_in) {
+  if (initialization_ == Initialization::kPytorch) return drawn(count, fan_in, 0);
+  return std::vector<float>(static_cast<size_t>(count));
+}
+
 void LayerBuilder::bias(const std::string& name, const std::vector<int64_t>& shape, int64_t fan_in) {
-  if (initialization_ == Initialization::kPytorch) {
-    weights(name, shape, fan_in, 0);
-  } else {
-    constant(name, shape, 0);
-  }
+  add_tensor(name, shape, drawn_bias(elements(shape), fan_in));
 }
 
 LayerBuilder::Tensor LayerBuilder::reshaped(const Tensor& x, const std::vector<int64_t>& shape) {
@@ -226,7 +232,9 @@ LayerBuilder::Tensor LayerBuilder::convolution(const Tensor& x, const RecipeValu
 
 LayerBuilder::Tensor LayerBuilder::recurrent(const Tensor& x, const RecipeValue& value, const std::string& name,
                                              bool lstm) {
-  value.expect_keys({"type", "units", "reversed", "return"});
+  std::set<std::string> keys = {"type", "units", "reversed", "return"};
+  if (lstm) keys.insert("forget_bias");
+  value.expect_keys(keys);
   if (x.shape.size() != 2) value.fail("needs a sequence [steps, features], has " + to_text(x.shape));
   const int64_t units = value.integer("units", 1, kMostUnits);
   const int64_t blocks = (lstm ? 4 : 3) * units;
@@ -234,7 +242,14 @@ LayerBuilder::Tensor LayerBuilder::recurrent(const Tensor& x, const RecipeValue&
   // PyTorch's recurrent layers take the units for the fan in of all.
   weights(name + ".weight_ih", {1, blocks, x.shape[1]}, units, units);
   weights(name + ".weight_hh", {1, blocks, units}, units, units);
-  bias(name + ".bias", {1, 2 * blocks}, units);
+  std::vector<float> biases = drawn_bias(2 * blocks, units);
+  if (lstm &&
+      value.has("forget_bias")) {  // ONNX's gates are input, output, forget, cell; of the input, then of the state
+    const auto forget = biases.begin() + 2 * units;
+    std::fill(forget, forget + units, static_cast<float>(value.number("forget_bias", 1, -100, 100)));
+    std::fill(forget + blocks, forget + blocks + units, 0.0F);
+  }
+  add_tensor(name + ".bias", {1, 2 * blocks}, biases);
   const std::string sequence = fresh("sequence");
   set_integers(node("Transpose", {x.name}, sequence), "perm", {1, 0, 2});
   onnx::NodeProto* cell =

@@ -54,6 +54,9 @@ class LayerBuilder {
   onnx::NodeProto* node(const std::string& type, const std::vector<std::string>& inputs, const std::string& output);
   std::string fresh(const std::string& what);
   std::string integers(const std::vector<int64_t>& values);
+  // Values to begin with, of weights and of biases, by the initialization.
+  std::vector<float> drawn(int64_t count, int64_t fan_in, int64_t fan_out);
+  std::vector<float> drawn_bias(int64_t count, int64_t fan_in);
   void weights(const std::string& name, const std::vector<int64_t>& shape, int64_t fan_in, int64_t fan_out);
   void constant(const std::string& name, const std::vector<int64_t>& shape, float value);
   void bias(const std::string& name, const std::vector<int64_t>& shape, int64_t fan_in);

@@ -15,9 +15,9 @@ using namespace figment::converter;
 
 namespace {
 
-const char* const kRecipes[] = {"gan",          "vae",    "crgan",    "infogan",           "dgan",
-                                "deep_infogan", "cdcgan", "conv_vae", "recurrent_infogan", "recurrent_vae",
-                                "weather_crgan"};
+const char* const kRecipes[] = {"gan",          "vae",          "crgan",    "infogan",           "dgan",
+                                "deep_infogan", "cdcgan",       "conv_vae", "recurrent_infogan", "recurrent_vae",
+                                "lstm_crgan",   "weather_crgan"};
 
 std::string recipe_path(const std::string& family) {
   return std::string(FIGMENT_MODELS) + "/" + family + "/recipe.json";
@@ -100,6 +100,7 @@ TEST_CASE("a mistake in a recipe is named with its place") {
       {"/generator/layers/2/units", 7, "r.json.generator: ends in [7], the sample is [6]"},
       {"/generator/layers/1", {{"type", "conv"}, {"channels", 3}, {"kernel", 3}}, "needs an image"},
       {"/generator/layers/1", {{"type", "lstm"}, {"units", 3}}, "needs a sequence"},
+      {"/generator/layers/0", {{"type", "gru"}, {"units", 3}, {"forget_bias", 1}}, "does not know \"forget_bias\""},
       {"/discriminator/layers/0/units", 2, "r.json.discriminator: must end in one number, ends in [2]"},
       {"/latent", {{"prior", "normal"}}, "r.json.latent: needs either \"size\" or \"shape\""},
       {"/latent/codes", nlohmann::json::array(), "go together"},
@@ -125,6 +126,25 @@ TEST_CASE("a mistake in a recipe is named with its place") {
   }
   CHECK_THROWS_WITH_AS(parse_recipe("{", "r.json"), doctest::Contains("r.json: is not JSON"), Error);
   CHECK_THROWS_WITH_AS(parse_recipe("[1]", "r.json"), doctest::Contains("must be an object"), Error);
+}
+
+TEST_CASE("the forget gates of an LSTM begin as its recipe says") {
+  const auto biases = [](const nlohmann::json& recipe) {
+    Runner runner(convert_recipe(recipe).file, 1, FIG_KERNELS_BEST, true);
+    std::vector<float> values(24);
+    REQUIRE(fig_parameter_get(runner.session(), "generator.0.bias", values.data(), values.size()) == FIG_OK);
+    return values;
+  };
+  nlohmann::json recipe = small_recipe();
+  recipe["latent"] = {{"shape", {2, 3}}};
+  recipe["sample"]["shape"] = {2, 3};
+  recipe["generator"]["layers"] = {{{"type", "lstm"}, {"units", 3}}};
+  recipe["discriminator"]["layers"] = {"flatten", {{"type", "linear"}, {"units", 1}}};
+  std::vector<float> wanted = biases(recipe);
+  std::fill(wanted.begin() + 6, wanted.begin() + 9, 1.5F);
+  std::fill(wanted.begin() + 18, wanted.begin() + 21, 0.0F);
+  recipe["generator"]["layers"][0]["forget_bias"] = 1.5;
+  CHECK(biases(recipe) == wanted);
 }
 
 TEST_CASE("a model that starts from a trained one begins with all of its parameters") {
