@@ -17,7 +17,7 @@ images=$(./dev data fashion-mnist)
 weather="--data sample=models/weather/seattle.csv --normalize --hold-out 0.2"
 small=3000000  # bytes of an f32 file that is shipped, too
 
-[ $# -gt 0 ] || set -- gan vae crgan infogan dgan deep_infogan cdcgan conv_vae recurrent_infogan recurrent_vae weather_crgan
+[ $# -gt 0 ] || set -- gan vae crgan infogan dgan deep_infogan cdcgan conv_vae lstm_crgan recurrent_infogan recurrent_vae weather_crgan
 for name in "$@"; do
   run=$work/$name
   mkdir -p "$run"
@@ -25,7 +25,7 @@ for name in "$@"; do
   labels="--labels $images/train-labels-idx1-ubyte.gz"
   steer="-n 64" picture=samples.png calibration=
   case $name in
-    crgan | recurrent_* | weather_*) labels= steer="-n 16" picture=samples.svg ;;
+    *crgan | recurrent_*) labels= steer="-n 16" picture=samples.svg ;;
   esac
   case $name in
     infogan | deep_infogan) steer="--sweep category -n 10" ;;
@@ -33,7 +33,7 @@ for name in "$@"; do
       data="$data --data label=$images/train-labels-idx1-ubyte.gz" labels=
       steer="--sweep class -n 10" calibration="--calibration-data label=classes"
       ;;
-    crgan) data="--data $(./dev data sines)" ;;
+    crgan | lstm_crgan) data="--data $(./dev data sines)" ;;
     recurrent_infogan) data="--data $(./dev data sines)" steer="--sweep shape:0 --sweep-steps 4 -n 4" ;;
     recurrent_vae) data=$weather ;;
     weather_crgan)

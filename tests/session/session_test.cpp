@@ -112,6 +112,7 @@ TEST_CASE("the trained models generate, and in int8 what they do in f32 where th
                              {"deep_infogan", false},
                              {"cdcgan", true, kPixels, "label", 10},
                              {"conv_vae", true},
+                             {"lstm_crgan", true, 30},
                              {"recurrent_infogan", true, 30},
                              {"recurrent_vae", true, 28 * 4},
                              {"weather_crgan", true, 28 * 4, "season", 28 * 2}};
