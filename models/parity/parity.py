@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Trains the six families from five seeds with Figment and with PyTorch, and compares their scores, time and memory.
 
-Usage: parity.py [FAMILY...]      (needs torch and numpy; runs that are done are not run again)
+Usage: parity.py [RUN...]         (runs as in RUNS; needs torch and numpy; what is done is not run again)
 
 Both sides begin from the same parameters (those of the recipe for that seed), train the recipe's networks with its loss and
 optimisers for the same number of steps on the same data, on one thread, and differ in whatever they draw. What PyTorch has
 trained is loaded into the model file, so that `figment evaluate` judges both. Figment's seconds are those of the whole command,
-PyTorch's of the steps alone. Each run goes to build/parity as it ends;
-all of them are recorded in results.json beside this script, and printed as a table.
+PyTorch's of the steps alone. Each run goes to build/parity as it ends; all of them are recorded in results.json beside this script,
+and printed as a table.
 """
 import gzip
 import hashlib
@@ -27,14 +27,16 @@ ROOT = HERE.parent.parent
 BIN = ROOT / "build/x86_64/bin"
 WORK = ROOT / "build/parity"
 SEEDS = (1, 2, 3, 4, 5)
-# The steps of a run and the score that counts, declared before the runs.
-FAMILIES = {
-    "gan": (8000, "frechet_distance"),
-    "vae": (8000, "elbo"),
-    "crgan": (2000, "discriminative"),
-    "infogan": (8000, "frechet_distance"),
-    "dgan": (8000, "frechet_distance"),
-    "deep_infogan": (2500, "frechet_distance"),
+SIDES = ("figment", "pytorch")
+# The family of a run, its steps and the score that counts, declared before the runs.
+RUNS = {
+    "gan": ("gan", 8000, "frechet_distance"),
+    "vae": ("vae", 8000, "elbo"),
+    "crgan": ("crgan", 2000, "discriminative"),
+    "infogan": ("infogan", 8000, "frechet_distance"),
+    "infogan_full": ("infogan", 20000, "cluster_accuracy.category"),
+    "dgan": ("dgan", 8000, "frechet_distance"),
+    "deep_infogan": ("deep_infogan", 2500, "frechet_distance"),
 }
 STUDENT = {2: 4.303, 3: 2.776, 4: 2.447, 5: 2.306}  # the 97.5 % quantile of t for two groups of so many
 ALSO = ("cluster_accuracy.category", "code_accuracy.category", "frechet_distance", "predictive")  # reported besides
@@ -325,29 +327,28 @@ def scores(model, name, images):
     return {key: value["mean"] for key, value in found["scores"].items()}
 
 
-def one(name, seed, images):
-    steps = FAMILIES[name][0]
+def train(name, side, seed, images):
+    family, steps, _ = RUNS[name]
     folder = WORK / name / str(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    recipe = json.loads((ROOT / "models" / name / "recipe.json").read_text())
+    recipe = json.loads((ROOT / "models" / family / "recipe.json").read_text())
+    # A record of another recipe or other steps does not count.
+    key = hashlib.sha256(json.dumps([recipe, steps], sort_keys=True).encode()).hexdigest()
+    record, trained = folder / f"{side}.json", folder / f"{side}.figment"
+    if record.exists() and json.loads(record.read_text())["key"] == key:
+        return
     (folder / "recipe.json").write_text(json.dumps(recipe | {"seed": seed}))
     untrained = folder / "untrained.figment"
     run(BIN / "figment-convert", folder / "recipe.json", "-o", untrained, "-q")
-    # A record of another recipe or other steps does not count.
-    key = hashlib.sha256(json.dumps([recipe, steps], sort_keys=True).encode()).hexdigest()
-    done = lambda record: record.exists() and json.loads(record.read_text())["key"] == key
-    record = folder / "figment.json"
-    if not done(record):
-        _, seconds, memory = run(BIN / "figment", "train", untrained, "--data", data_of(name, images), "--seed", seed, "--steps",
-                                 steps, "--threads", 1, "--out", folder / "figment.figment")
-        record.write_text(json.dumps({"key": key, "seconds": seconds, "memory": memory, **scores(folder / "figment.figment", name, images)}))
-    record = folder / "pytorch.json"
-    if not done(record):
+    if side == "figment":
+        _, seconds, memory = run(BIN / "figment", "train", untrained, "--data", data_of(family, images), "--seed", seed, "--steps",
+                                 steps, "--threads", 1, "--out", trained)
+    else:
         run(BIN / "figment", "parameters", untrained, "-o", folder / "initial")
         output, _, memory = run(sys.executable, __file__, "--child", name, seed)
-        run(BIN / "figment", "parameters", untrained, "--load", folder / "trained", "--out", folder / "pytorch.figment")
-        record.write_text(json.dumps({"key": key, "seconds": float(output), "memory": memory,
-                                      **scores(folder / "pytorch.figment", name, images)}))
+        run(BIN / "figment", "parameters", untrained, "--load", folder / "trained", "--out", trained)
+        seconds = float(output)
+    record.write_text(json.dumps({"key": key, "seconds": seconds, "memory": memory, **scores(trained, family, images)}))
 
 
 def described(values):
@@ -356,14 +357,14 @@ def described(values):
 
 def report():
     results = {}
-    for name, (steps, metric) in FAMILIES.items():
-        paths = {seed: [WORK / name / str(seed) / f"{side}.json" for side in ("figment", "pytorch")] for seed in SEEDS}
+    for name, (_, steps, metric) in RUNS.items():
+        paths = {seed: [WORK / name / str(seed) / f"{side}.json" for side in SIDES] for seed in SEEDS}
         pairs = [[json.loads(path.read_text()) for path in both] for both in paths.values() if all(p.exists() for p in both)]
         if len(pairs) > 1:
             ours, theirs = zip(*pairs)
             results[name] = {"steps": steps, "metric": metric, "seeds": len(pairs), "figment": ours, "pytorch": theirs}
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    print("| family | seeds | steps | score | Figment | PyTorch | worse by (95 %) | half of PyTorch's spread | s | MB |")
+    print("| run | seeds | steps | score | Figment | PyTorch | worse by (95 %) | half of PyTorch's spread | s | MB |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for name, entry in results.items():
         for metric in dict.fromkeys((entry["metric"], *(ALSO if name != "vae" else ()))):
@@ -384,20 +385,21 @@ def main():
     images = pathlib.Path(run(ROOT / "dev", "data", "fashion-mnist")[0].strip())
     if sys.argv[1:2] == ["--child"]:
         name, seed = sys.argv[2], int(sys.argv[3])
-        recipe = json.loads((ROOT / "models" / name / "recipe.json").read_text())
-        path = data_of(name, images)
+        family, steps, _ = RUNS[name]
+        recipe = json.loads((ROOT / "models" / family / "recipe.json").read_text())
+        path = data_of(family, images)
         data = np.load(path) if path.suffix == ".npy" else read_idx(path)
         folder = WORK / name / str(seed)
-        print(train_in_pytorch(recipe, FAMILIES[name][0], seed, data, folder / "initial", folder / "trained"))
+        print(train_in_pytorch(recipe, steps, seed, data, folder / "initial", folder / "trained"))
         return
     WORK.mkdir(parents=True, exist_ok=True)
     run(ROOT / "dev", "data", "sines")
     run(BIN / "figment-convert", ROOT / "models/classifier/classifier.onnx", "-o", WORK / "classifier.figment", "-q")
-    names = sys.argv[1:] or list(FAMILIES)
-    for seed in SEEDS:
-        for name in names:
-            one(name, seed, images)
-            print(f"{name} {seed}: done", file=sys.stderr, flush=True)
+    for name in sys.argv[1:] or RUNS:
+        for side in SIDES:
+            for seed in SEEDS:
+                train(name, side, seed, images)
+                print(f"{name}, {side}, seed {seed}: done", file=sys.stderr, flush=True)
     report()
 
 
