@@ -10,24 +10,13 @@ signals worse than all but 5 % of the normal windows that begin in every other f
 four weeks between: alarms on normal windows, and on windows with a fault of a thermometer (minimum and maximum exchanged
 for five days, a spike of a day, or three days at -20 degrees).
 """
-import pathlib
-import shlex
-import subprocess
-import sys
-
 import numpy as np
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+from device import HOST, ROOT, figment, run
+
 WORK = ROOT / "build/fine_tune"
-HOST = ROOT / "build/x86_64/bin"
-LAUNCHER = shlex.split(sys.argv[1]) if len(sys.argv) > 2 else []
-DEVICE = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else HOST
 DAYS, FEATURES, STEPS, MORE = 28, 4, 4000, 1000
 DRIFT, TEST = 731, 1096  # the first days of 2014 and 2015
-
-
-def run(*command):
-    return subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def save(name, windows):
@@ -48,8 +37,7 @@ def split(rows):
 
 def errors(model, windows):
     """The rms error with which the model rebuilds each signal of each window."""
-    run(*LAUNCHER, DEVICE / "figment", "project", model, "--data", save("windows", windows), "-n", len(windows),
-        "-o", WORK / "rebuilt.csv")
+    figment("project", model, "--data", save("windows", windows), "-n", len(windows), "-o", WORK / "rebuilt.csv")
     values = np.loadtxt(WORK / "rebuilt.csv", delimiter=",", skiprows=1)[:, -FEATURES:]
     pairs = values.reshape(len(windows), 2, DAYS, FEATURES)
     return np.sqrt(np.mean((pairs[:, 0] - pairs[:, 1]) ** 2, axis=1))
@@ -100,8 +88,8 @@ def main():
     untrained, trained, adapted = (WORK / f"{name}.figment" for name in ("untrained", "detector", "adapted"))
     run(HOST / "figment-convert", ROOT / "models/recurrent_vae/recipe.json", "-o", untrained, "-q")
     run(HOST / "figment", "train", untrained, "--data", save("normal", normal), "--steps", STEPS, "--seed", 1, "--out", trained)
-    run(*LAUNCHER, DEVICE / "figment", "train", trained, "--data", save("adapting", adapting), "--steps", MORE, "--seed", 1,
-        "--batch", 16, "--memory-limit", "5M", "--out", adapted)
+    figment("train", trained, "--data", save("adapting", adapting), "--steps", MORE, "--seed", 1, "--batch", 16,
+            "--memory-limit", "5M", "--out", adapted)
 
     print("| detector | signal | alarms on normal windows | faults found |")
     print("|---|---|---|---|")
