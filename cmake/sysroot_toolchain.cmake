@@ -42,6 +42,11 @@ set(CMAKE_AR llvm-ar-19 CACHE FILEPATH "")
 set(CMAKE_RANLIB llvm-ranlib-19 CACHE FILEPATH "")
 set(CMAKE_STRIP llvm-strip-19 CACHE FILEPATH "")
 set(CMAKE_LIBRARY_ARCHITECTURE ${triple})
+# By way of lib, a link to usr/lib, the compiler would name the headers by paths that ninja, which shortens them before it
+# looks, does not find, and compile everything again every time.
+foreach(language C CXX)
+  set(CMAKE_${language}_FLAGS_INIT "--gcc-install-dir=${FIGMENT_SYSROOT}/usr/lib/gcc/${triple}/14")
+endforeach()
 set(CMAKE_FIND_ROOT_PATH ${FIGMENT_SYSROOT})
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
