@@ -243,10 +243,10 @@ LayerBuilder::Tensor LayerBuilder::recurrent(const Tensor& x, const RecipeValue&
   weights(name + ".weight_ih", {1, blocks, x.shape[1]}, units, units);
   weights(name + ".weight_hh", {1, blocks, units}, units, units);
   std::vector<float> biases = drawn_bias(2 * blocks, units);
-  if (lstm &&
-      value.has("forget_bias")) {  // ONNX's gates are input, output, forget, cell; of the input, then of the state
+  // ONNX's gates are input, output, forget, cell; their biases are of the input, then of the state.
+  if (lstm && value.has("forget_bias")) {
     const auto forget = biases.begin() + 2 * units;
-    std::fill(forget, forget + units, static_cast<float>(value.number("forget_bias", 1, -100, 100)));
+    std::fill(forget, forget + units, static_cast<float>(value.number("forget_bias", 0, -100, 100)));
     std::fill(forget + blocks, forget + blocks + units, 0.0F);
   }
   add_tensor(name + ".bias", {1, 2 * blocks}, biases);
