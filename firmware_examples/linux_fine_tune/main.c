@@ -11,6 +11,7 @@
  * new. A model with an input "label" is told the classes of both.
  */
 #include <figment/figment.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,13 +183,14 @@ int main(int argc, char** argv) {
   const Samples fresh = read_samples(argv[2], argv[3], classes, per_class);
   const Samples known = replay(session, batch, per_class, classes, conditional, output);
 
-  /* Small batches: half the learning rates. A short run: the average of the generator's parameters, which generates,
-   * must follow sooner. */
+  /* Adam's rates go with the square root of the batch (Malladi et al. 2022); the model's fit 32 samples and more. A
+   * short run: the average of the generator's parameters, which generates, must follow sooner. */
+  const double rate = batch < 32 ? sqrt(batch / 32.0) : 1;
   const char* name = NULL;
   for (uint32_t i = 0; fig_model_number(model, i, &name) == FIG_OK; ++i) {
     double value = 0;
     check(fig_session_get_number(session, name, &value));
-    if (strstr(name, ".learning_rate") != NULL) check(fig_session_set_number(session, name, value / 2));
+    if (strstr(name, ".learning_rate") != NULL) check(fig_session_set_number(session, name, value * rate));
     if (strcmp(name, "g.ema_decay") == 0) check(fig_session_set_number(session, name, 0.998));
   }
 
