@@ -17,7 +17,8 @@ images=$(./dev data fashion-mnist)
 weather="--data sample=models/weather/seattle.csv --normalize --hold-out 0.2"
 small=3000000  # bytes of an f32 file that is shipped, too
 
-[ $# -gt 0 ] || set -- gan vae crgan infogan dgan deep_infogan cdcgan conv_vae lstm_crgan recurrent_infogan recurrent_vae weather_crgan
+[ $# -gt 0 ] || set -- gan vae crgan infogan dgan deep_infogan cdcgan conv_vae lstm_crgan recurrent_infogan \
+  recurrent_vae weather_crgan
 for name in "$@"; do
   run=$work/$name
   mkdir -p "$run"

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Adapts an anomaly detector to a drifted signal, with the command line of the device.
 
-Usage: anomaly.py [LAUNCHER BIN]   (needs numpy; e.g. "qemu-aarch64 -L SYSROOT" build/aarch64/bin for another target)
+Usage: anomaly.py [LAUNCHER BIN]
+       (needs numpy; e.g. "qemu-aarch64 -cpu cortex-a72 -L SYSROOT" build/aarch64/bin for another target)
 
 The recurrent VAE of models/recurrent_vae learns four weeks of Seattle's weather at a time from 2012 and 2013. From 2014 on the
 sensors drift: temperatures read 6 degrees too high, winds half as strong again; the detector is then trained on, within a

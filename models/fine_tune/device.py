@@ -1,5 +1,5 @@
-"""Where the studies of this folder run what the device does: here, or under a launcher such as "qemu-aarch64 -L SYSROOT"
-with the programs of another target, which are the script's first two arguments."""
+"""Where the studies of this folder run what the device does: here, or under a launcher such as "qemu-aarch64 -cpu cortex-a72
+-L SYSROOT" with the programs of another target, which are the script's first two arguments."""
 import pathlib
 import shlex
 import subprocess

@@ -3,11 +3,11 @@
 table of its score before and after.
 
 Usage: families.py [LAUNCHER BIN [FAMILY...]]
-       (needs numpy; e.g. "qemu-aarch64 -L SYSROOT" build/aarch64/bin for another target)
+       (needs numpy; e.g. "qemu-aarch64 -cpu cortex-a72 -L SYSROOT" build/aarch64/bin for another target)
 
-The image models meet 200 images of Fashion-MNIST as a camera sees them that is mounted upside down, and are scored by the test
-images that it sees; the CRGAN of waves meets Seattle's highest temperatures, thirty days at a time, and is scored by the half of them that it
-has not seen. Models come from models/FAMILY or, where they are too large to be shipped in f32, from build/families (made by
+The image models meet 200 images of Fashion-MNIST as water reflects them, the top below, and are scored by the test images
+reflected; the CRGAN of waves meets Seattle's highest temperatures, thirty days at a time, and is scored by the half of them that
+it has not seen. Models come from models/FAMILY or, where they are too large to be shipped in f32, from build/families (made by
 models/train_families.sh FAMILY).
 """
 import gzip
@@ -16,22 +16,22 @@ import pathlib
 
 import numpy as np
 
-from device import ARGUMENTS, HOST, ROOT, figment, run
+from device import ARGUMENTS, DEVICE, HOST, ROOT, figment, run
 
-WORK = ROOT / "build/fine_tune/families"
+WORK = ROOT / "build/fine_tune/families" / DEVICE.parent.name
 FAMILIES = ["gan", "vae", "crgan", "infogan", "dgan", "deep_infogan"]
 SAMPLES, STEPS, BATCH, DAYS = 200, 300, 16, 30
 
 
-def upside_down(path, count=None):
+def reflected(path, count=None):
     """Images of an IDX file, the last row first."""
     content = gzip.decompress(path.read_bytes())
     images = np.frombuffer(content, np.uint8, offset=16).reshape(-1, 1, 28, 28)[:count, :, ::-1]
-    flipped = WORK / path.name.removesuffix(".gz")
+    result = WORK / path.name.removesuffix(".gz")
     header = np.frombuffer(content, ">i4", count=4).copy()
     header[1] = len(images)
-    flipped.write_bytes(header.tobytes() + images.tobytes())
-    return flipped
+    result.write_bytes(header.tobytes() + images.tobytes())
+    return result
 
 
 def temperatures():
@@ -49,12 +49,12 @@ def main():
     WORK.mkdir(parents=True, exist_ok=True)
     images = pathlib.Path(run(ROOT / "dev", "data", "fashion-mnist").strip())
     run(HOST / "figment-convert", ROOT / "models/classifier/classifier.onnx", "-o", WORK / "classifier.figment", "-q")
-    photographs = upside_down(images / "train-images-idx3-ubyte.gz", SAMPLES), upside_down(images / "t10k-images-idx3-ubyte.gz")
+    reflections = (reflected(images / "train-images-idx3-ubyte.gz", SAMPLES), reflected(images / "t10k-images-idx3-ubyte.gz"))
     weather = tuple(temperatures())
 
     print("| family | parameters | MB | score | before | after |\n|---|---|---|---|---|---|")
     for name in ARGUMENTS or FAMILIES:
-        seen, unseen = weather if name == "crgan" else photographs
+        seen, unseen = weather if name == "crgan" else reflections
         judge = [] if name == "crgan" else ["--classifier", WORK / "classifier.figment"]
         metrics = ["elbo", "frechet_distance"] if name == "vae" else ["frechet_distance"]
         base = ROOT / "models" / name / f"{name}.figment"
@@ -66,7 +66,7 @@ def main():
         (WORK / f"{name}.json").write_text(json.dumps(recipe))
         model, tuned = WORK / f"{name}.figment", WORK / f"tuned_{name}.figment"
         run(HOST / "figment-convert", WORK / f"{name}.json", "--start-from", base, "-o", model, "-q")
-        plan = json.loads(run(HOST / "figment", "inspect", model, "--batch", BATCH, "--json"))
+        plan = json.loads(figment("inspect", model, "--batch", BATCH, "--json"))
         memory = plan["memory"]["total"]
         figment("train", model, "--data", seen, "--steps", STEPS, "--batch", BATCH, "--seed", 1, "--memory-limit", memory,
                 "--out", tuned)

@@ -4,13 +4,14 @@
 #
 #   models/fine_tune/new_classes.sh [STEPS [aarch64]]    3000 steps of 8 by default; some minutes of one core
 #
-# With aarch64, all of the model is trained alone, under QEMU (./dev build aarch64 first), at about a second a step. The
-# model that knows eight classes is trained once and kept in build/fine_tune/eight.figment: remove it after a change of the
-# recipe.
+# With aarch64, all of the model is trained alone, under QEMU (./dev build aarch64 first), at one to two seconds a
+# step. The model that knows eight classes is trained once, which takes a quarter of an hour, and kept in
+# build/fine_tune/eight.figment: remove it after a change of the recipe.
 set -eu
 cd "$(dirname "$0")/../.."
 steps=${1:-3000}
 bin=build/x86_64/bin
+target=${2:-x86_64}
 device=$bin/linux_fine_tune_static
 scopes="all
 all_but_1_convolution --freeze discriminator.0.*
@@ -18,8 +19,8 @@ all_but_2_convolutions --freeze discriminator.0.*,discriminator.3.*
 first_layer --freeze generator.4.*,generator.5.*,generator.7.*
 last_2_layers --train-only last:2
 scales_and_shifts --train-only generator:scale,discriminator:last:2"
-if [ "${2:-}" = aarch64 ]; then
-  device="qemu-aarch64 -L $(cmake/fetch_debian.sh sysroot arm64) build/aarch64/bin/linux_fine_tune_static"
+if [ "$target" = aarch64 ]; then
+  device="qemu-aarch64 -cpu cortex-a72 -L $(cmake/fetch_debian.sh sysroot arm64) build/aarch64/bin/linux_fine_tune_static"
   scopes=all
 fi
 work=build/fine_tune
@@ -50,11 +51,11 @@ while read -r name scope; do
   "$bin/figment-convert" models/cdcgan/recipe.json --start-from "$work/eight.figment" $scope -o "$work/$name.figment" --quiet
   milliseconds=$("$bin/figment" bench "$work/$name.figment" --program train.step --batch 8 --json |
     sed -n 's/.*"median_us": \([0-9]*\).*/\1/p' | awk '{ printf "%.1f", $1 / 1000 }')
-  rm -f "$work/tuned_$name.figment"
+  rm -f "$work/tuned_${target}_$name.figment"
   $device "$work/$name.figment" "$work/train-images-idx3-ubyte" "$work/train-labels-idx1-ubyte" 89 100 "$steps" 8 \
-    12 "$work/tuned_$name.figment" > "$work/$name.txt" 2> "$work/$name.log"
+    12 "$work/tuned_${target}_$name.figment" > "$work/$name.txt" 2> "$work/$name.log"
   memory=$(sed 's/.*steps, \(.*\) MB/\1/' "$work/$name.txt")
-  echo "| $name | $memory | $milliseconds | $(score "$work/tuned_$name.figment" 0-7) | $(score "$work/tuned_$name.figment" 8-9) |"
+  echo "| $name | $memory | $milliseconds | $(score "$work/tuned_${target}_$name.figment" 0-7) | $(score "$work/tuned_${target}_$name.figment" 8-9) |"
 done << SCOPES
 $scopes
 SCOPES
