@@ -251,6 +251,18 @@ TEST_CASE("convolution and transposed convolution: best kernels equal the portab
 #endif
 }
 
+TEST_CASE("int8 convolution: every number of pixels beside a full tile, with few and many channels") {
+  test::Random random(21);
+  for (uint32_t pixels = 1; pixels <= 33; ++pixels) {
+    for (uint32_t channels : {16U, 63U, 64U, 68U, 130U}) {
+      StepBuilder builder(OpKind::kConv2d);
+      builder.step.attributes.window = {{1, 2}, {1, 1}, {1, 1}, {0, 1, 0, 0}, {0, 0}, 1, false};
+      add_weights(builder, &random, true, {1, 1, pixels, channels}, {5, 1, 2, channels}, {1, 1, pixels, 5}, true);
+      check_equal(builder, std::to_string(pixels) + " pixels of " + std::to_string(channels) + " channels");
+    }
+  }
+}
+
 TEST_CASE("elementwise functions: best kernels equal the portable ones") {
   test::Random random(13);
   for (OpKind kind : {OpKind::kClamp, OpKind::kLeakyRelu, OpKind::kElu, OpKind::kSigmoid, OpKind::kTanh, OpKind::kExp,

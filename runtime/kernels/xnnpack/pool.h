@@ -37,8 +37,9 @@ class Pool {
 };
 
 // Initialises XNNPACK once in the process, with the pool behind its allocator. Whoever initialises XNNPACK first
-// decides on its allocator: in a process that did so before, XNNPACK's small objects come from that allocator.
-// kUnsupported when XNNPACK does not run on this processor.
+// decides on its allocator: in a process that did so before, XNNPACK's small objects come from that allocator. On
+// x86-64 XNNPACK is kept from AMX (pool.cpp says why), unless it was initialised before. kUnsupported when XNNPACK does
+// not run on this processor.
 Status initialize_xnnpack();
 
 }  // namespace figment::kernels
