@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <cstdio>
 #include <limits>
 #include <map>
-#include <optional>
 
-#include "format/quantized.h"
+#include "passes/quantize_rewrite.h"
 #include "write/write_model.h"
 
 namespace figment::converter {
@@ -15,395 +14,6 @@ namespace figment::converter {
 namespace {
 
 constexpr uint32_t kBatch = 32;
-
-// Ops whose int8 output has the quantisation of their input.
-bool passes_through(OpKind kind) {
-  switch (kind) {
-    case OpKind::kSlice:
-    case OpKind::kPad:
-    case OpKind::kReshape:
-    case OpKind::kTranspose:
-    case OpKind::kResizeNearest:
-    case OpKind::kMaxPool2d: return true;
-    default: return false;
-  }
-}
-
-// Why an op has no int8 form, or "".
-std::string no_int8_reason(OpKind kind) {
-  switch (kind) {
-    case OpKind::kDivide: return "division has no int8 form";
-    case OpKind::kMatmul: return "the product of two computed matrices has no int8 form";
-    case OpKind::kLstm:
-    case OpKind::kGru: return "states of recurrent layers add up over time, and stay f32";
-    case OpKind::kReverse:
-    case OpKind::kMaskSequence:
-    case OpKind::kBroadcast:
-    case OpKind::kLayerNorm:
-    case OpKind::kLogSoftmax: return std::string(format::name_of(kind)) + " has no int8 form";
-    default: return "";
-  }
-}
-
-struct QuantParameters {
-  float scale = 0;
-  int32_t zero_point = 0;
-};
-
-QuantParameters parameters_for(double low, double high) {
-  low = std::min(low, 0.0);
-  high = std::max(high, 0.0);
-  const double scale = std::max((high - low) / 255, 1e-9);
-  const double zero = std::nearbyint(-128 - low / scale);
-  return {static_cast<float>(scale), static_cast<int32_t>(std::clamp(zero, -128.0, 127.0))};
-}
-
-// The quantisation of the outputs of functions with a known range.
-std::optional<QuantParameters> known_range(OpKind kind) {
-  switch (kind) {
-    case OpKind::kTanh: return QuantParameters{1.0F / 128, 0};
-    case OpKind::kSigmoid: return QuantParameters{1.0F / 256, -128};
-    case OpKind::kSoftmax: return QuantParameters{format::kSoftmaxScale, format::kSoftmaxZeroPoint};
-    default: return std::nullopt;
-  }
-}
-
-enum class Choice : uint8_t { kMinMax, kPercentile, kMse, kSaturation, kFixed };
-const char* name_of(Choice choice) {
-  switch (choice) {
-    case Choice::kMinMax: return "min-max";
-    case Choice::kPercentile: return "99.99 %";
-    case Choice::kMse: return "least error";
-    case Choice::kSaturation: return "saturation";
-    case Choice::kFixed: return "known";
-  }
-  return "";
-}
-
-// The values that a tensor took, as a histogram between their extremes.
-class Distribution {
- public:
-  void see_extremes(std::span<const float> values) {
-    for (float value : values) {
-      low_ = std::min<double>(low_, value);
-      high_ = std::max<double>(high_, value);
-    }
-  }
-
-  void see(std::span<const float> values) {
-    const double width = high_ > low_ ? kBins / (high_ - low_) : 0;
-    for (float value : values) {
-      const auto bin = static_cast<size_t>((value - low_) * width);
-      ++counts_[std::min(bin, kBins - 1)];
-    }
-    total_ += values.size();
-  }
-
-  std::pair<double, double> range(Choice choice) const {
-    if (choice == Choice::kPercentile) return {quantile(0.00005), quantile(0.99995)};
-    if (choice == Choice::kMse) return least_error();
-    return {low_, high_};
-  }
-
- private:
-  static constexpr size_t kBins = 4096;
-
-  double center(size_t bin) const { return low_ + (static_cast<double>(bin) + 0.5) * (high_ - low_) / kBins; }
-
-  double quantile(double fraction) const {
-    const auto wanted = static_cast<double>(total_) * fraction;
-    double seen = 0;
-    for (size_t bin = 0; bin < kBins; ++bin) {
-      seen += static_cast<double>(counts_[bin]);
-      if (seen > wanted) return center(bin);
-    }
-    return high_;
-  }
-
-  // The range among shrunken ones whose rounding and clipping error is least.
-  std::pair<double, double> least_error() const {
-    double best = std::numeric_limits<double>::infinity();
-    std::pair<double, double> result = {low_, high_};
-    for (double factor = 0.4; factor <= 1.0001; factor += 0.02) {
-      const QuantParameters q = parameters_for(low_ * factor, high_ * factor);
-      const double step = q.scale;
-      const double bottom = (-128 - q.zero_point) * step;
-      const double top = (127 - q.zero_point) * step;
-      double error = 0;
-      for (size_t bin = 0; bin < kBins; ++bin) {
-        if (counts_[bin] == 0) continue;
-        const double x = center(bin);
-        const double clipped = x < bottom ? bottom - x : x > top ? x - top : 0;
-        error += static_cast<double>(counts_[bin]) * (clipped * clipped + step * step / 12);
-      }
-      if (error < best) {
-        best = error;
-        result = {low_ * factor, high_ * factor};
-      }
-    }
-    return result;
-  }
-
-  double low_ = 0;  // zero is always representable
-  double high_ = 0;
-  std::vector<uint64_t> counts_ = std::vector<uint64_t>(kBins);
-  size_t total_ = 0;
-};
-
-// How every value of the f32 program would be quantised.
-using Assignment = std::vector<QuantParameters>;
-
-// Rewrites the f32 program to int8 under an assignment.
-class Rewriter {
- public:
-  Rewriter(const Graph& graph, const Assignment& assignment, const std::set<size_t>& kept)
-      : old_(graph), assignment_(assignment), kept_(kept), forms_(graph.values.size()) {}
-
-  Graph run() {
-    fresh_.name = old_.name;
-    for (const PortDefinition& port : old_.inputs) {
-      PortDefinition out = port;
-      out.value = fresh_.add_value(old_[port.value]);
-      forms_[port.value].f32 = out.value;
-      fresh_.inputs.push_back(out);
-    }
-    reasons.resize(old_.nodes.size());
-    bool only_int8 = true;
-    for (size_t i = 0; i < old_.nodes.size(); ++i) {
-      reasons[i] = rewrite(old_.nodes[i], kept_.contains(i));
-      only_int8 = only_int8 && reasons[i].empty();
-    }
-    for (const PortDefinition& port : old_.outputs) {
-      PortDefinition out = port;
-      out.value = f32(port.value);
-      fresh_.outputs.push_back(out);
-    }
-    fresh_.fully_int8 = only_int8;
-    return std::move(fresh_);
-  }
-
-  // The int8 value that stands for each old one, if any; valid after run.
-  std::vector<std::optional<ValueId>> int8_values() const {
-    std::vector<std::optional<ValueId>> result;
-    for (const Forms& forms : forms_) result.push_back(forms.i8);
-    return result;
-  }
-
-  // For each old node why it stayed f32, or "".
-  std::vector<std::string> reasons;
-
- private:
-  struct Forms {
-    std::optional<ValueId> f32;
-    std::optional<ValueId> i8;
-  };
-
-  Value declared(ValueId old_id, QuantParameters q) const {
-    Value value = old_[old_id];
-    value.constant.reset();
-    value.type = DataType::kI8;
-    value.scales = {q.scale};
-    value.zero_point = q.zero_point;
-    return value;
-  }
-
-  ValueId f32(ValueId old_id) {
-    Forms& forms = forms_[old_id];
-    if (!forms.f32) {
-      if (old_[old_id].is_constant()) {
-        forms.f32 = fresh_.add_value(old_[old_id]);
-      } else {
-        const Value value = old_[old_id];
-        forms.f32 = fresh_.add_node(OpKind::kDequantize, value.name + " to f32", {}, {*forms.i8}, &value);
-      }
-    }
-    return *forms.f32;
-  }
-
-  ValueId i8(ValueId old_id) {
-    Forms& forms = forms_[old_id];
-    if (!forms.i8) {
-      if (old_[old_id].is_constant()) {
-        forms.i8 = constant_i8(old_[old_id]);
-      } else {
-        const Value value = declared(old_id, assignment_[old_id]);
-        forms.i8 = fresh_.add_node(OpKind::kQuantize, value.name + " to i8", {}, {*forms.f32}, &value);
-      }
-    }
-    return *forms.i8;
-  }
-
-  ValueId constant_i8(const Value& value) {
-    double low = 0;
-    double high = 0;
-    for (float x : value.f32()) {
-      low = std::min<double>(low, x);
-      high = std::max<double>(high, x);
-    }
-    const QuantParameters q = parameters_for(low, high);
-    Value result = value;
-    result.type = DataType::kI8;
-    result.scales = {q.scale};
-    result.zero_point = q.zero_point;
-    result.constant->bytes.clear();
-    for (float x : value.f32())
-      result.constant->bytes.push_back(static_cast<uint8_t>(format::quantize(x, q.scale, q.zero_point)));
-    return fresh_.add_value(std::move(result));
-  }
-
-  bool has_int8_form(ValueId old_id) const { return forms_[old_id].i8.has_value(); }
-
-  std::string rewrite(const Node& node, bool kept) {
-    std::string reason = kept ? "kept f32" : no_int8_reason(node.kind);
-    for (size_t i = 1; format::is_linear(node.kind) && i < node.inputs.size(); ++i) {
-      if (reason.empty() && !old_[node.inputs[i]].is_constant()) reason = "its weights are computed";
-    }
-    const bool input_int8 = has_int8_form(node.inputs[0]) || (node.kind == OpKind::kConcat && any_int8(node));
-    if (reason.empty() && !input_int8 && (passes_through(node.kind) || format::is_unary_function(node.kind))) {
-      reason = is_program_input(node.inputs[0]) ? "" : "its input is f32";
-    }
-    if (reason.empty()) {
-      forms_[node.output].i8 = rewrite_int8(node);
-    } else {
-      std::vector<ValueId> inputs;
-      for (ValueId id : node.inputs) inputs.push_back(f32(id));
-      const Value value = old_[node.output];
-      forms_[node.output].f32 = fresh_.add_node(node.kind, node.name, node.attributes, inputs, &value);
-    }
-    return reason;
-  }
-
-  bool any_int8(const Node& node) const {
-    return std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return has_int8_form(id); });
-  }
-
-  bool is_program_input(ValueId old_id) const {
-    return std::any_of(old_.inputs.begin(), old_.inputs.end(),
-                       [&](const PortDefinition& port) { return port.value == old_id; });
-  }
-
-  ValueId rewrite_int8(const Node& node) {
-    const Value output = declared(node.output, assignment_[node.output]);
-    if (format::is_linear(node.kind)) return rewrite_linear(node, output);
-    if (format::is_unary_function(node.kind)) return rewrite_unary(node, output);
-    if (node.kind == OpKind::kSoftmax) return rewrite_softmax(node, output);
-    if (passes_through(node.kind)) {
-      std::vector<ValueId> inputs = {i8(node.inputs[0])};
-      for (size_t i = 1; i < node.inputs.size(); ++i) inputs.push_back(fresh_.add_value(old_[node.inputs[i]]));
-      const Value same = declared(node.output, {fresh_[inputs[0]].scales[0], fresh_[inputs[0]].zero_point});
-      return fresh_.add_node(node.kind, node.name, node.attributes, inputs, &same);
-    }
-    if (node.kind == OpKind::kConcat) {
-      std::vector<ValueId> inputs;
-      for (ValueId id : node.inputs) {
-        ValueId part = i8(id);
-        if (fresh_[part].scales != output.scales || fresh_[part].zero_point != output.zero_point) {
-          Value requantized = declared(id, assignment_[node.output]);
-          part = fresh_.add_node(OpKind::kRequantize, node.name + " scale", {}, {part}, &requantized);
-        }
-        inputs.push_back(part);
-      }
-      return fresh_.add_node(node.kind, node.name, node.attributes, inputs, &output);
-    }
-    std::vector<ValueId> inputs;
-    for (ValueId id : node.inputs) inputs.push_back(i8(id));
-    return fresh_.add_node(node.kind, node.name, node.attributes, inputs, &output);
-  }
-
-  // A table of 256 entries, computed in double precision.
-  ValueId rewrite_unary(const Node& node, const Value& output) {
-    const ValueId x = i8(node.inputs[0]);
-    const Value input = fresh_[x];
-    Value table;
-    table.name = node.name + ".table";
-    table.type = DataType::kI8;
-    table.shape = constant_shape({256});
-    table.scales = output.scales;
-    table.zero_point = output.zero_point;
-    table.constant.emplace();
-    for (int q = -128; q <= 127; ++q) {
-      const double real = static_cast<double>(input.scales[0]) * (q - input.zero_point);
-      const double y = evaluate(node, real);
-      table.constant->bytes.push_back(
-          static_cast<uint8_t>(format::quantize(static_cast<float>(y), output.scales[0], output.zero_point)));
-    }
-    return fresh_.add_node(OpKind::kLookup, node.name, {}, {x, fresh_.add_value(std::move(table))}, &output);
-  }
-
-  // A table of 256 exponentials, computed in double precision.
-  ValueId rewrite_softmax(const Node& node, const Value& output) {
-    const ValueId x = i8(node.inputs[0]);
-    std::vector<int32_t> exponentials;
-    for (int below = 0; below < 256; ++below) {
-      exponentials.push_back(static_cast<int32_t>(
-          std::nearbyint(format::kSoftmaxOne * std::exp(-below * static_cast<double>(fresh_[x].scales[0])))));
-    }
-    const ValueId table = fresh_.add_constant_i32(node.name + ".table", exponentials);
-    return fresh_.add_node(OpKind::kSoftmax, node.name, node.attributes, {x, table}, &output);
-  }
-
-  static double evaluate(const Node& node, double x) {
-    const Attributes& attributes = node.attributes;
-    switch (node.kind) {
-      case OpKind::kClamp: return std::min<double>(std::max<double>(x, attributes.clamp_min), attributes.clamp_max);
-      case OpKind::kLeakyRelu: return x < 0 ? attributes.alpha * x : x;
-      case OpKind::kElu: return x < 0 ? attributes.alpha * std::expm1(x) : x;
-      case OpKind::kSigmoid: return 1 / (1 + std::exp(-x));
-      case OpKind::kTanh: return std::tanh(x);
-      case OpKind::kExp: return std::exp(x);
-      case OpKind::kLog: return std::log(std::max(x, 1e-30));
-      case OpKind::kSqrt: return std::sqrt(std::max(x, 0.0));
-      case OpKind::kAbs: return std::fabs(x);
-      case OpKind::kNegate: return -x;
-      default: return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x)));
-    }
-  }
-
-  ValueId rewrite_linear(const Node& node, const Value& output) {
-    const ValueId x = i8(node.inputs[0]);
-    const double input_scale = fresh_[x].scales[0];
-    const Value& weights = old_[node.inputs[1]];
-    const uint32_t outputs = weights.shape[0].extent;
-    const size_t row = weights.f32().size() / outputs;
-    const std::span<const float> bias = node.inputs.size() == 3 ? old_[node.inputs[2]].f32() : std::span<const float>();
-    Value quantized = weights;
-    quantized.type = DataType::kI8;
-    quantized.scales.resize(outputs);
-    quantized.constant->bytes.resize(weights.f32().size());
-    std::vector<int32_t> integers(outputs);
-    // Below this the ratio of scales could not be represented.
-    const double smallest = 4.0 * format::kSmallestRatio * output.scales[0] / input_scale;
-    for (uint32_t o = 0; o < outputs; ++o) {
-      const std::span<const float> channel = weights.f32().subspan(o * row, row);
-      double largest = 0;
-      for (float w : channel) largest = std::max<double>(largest, std::fabs(w));
-      double scale = std::max(largest / 127, std::max(smallest, 1e-30));
-      // The bias must fit the 32-bit sum beside the products.
-      if (!bias.empty()) scale = std::max(scale, std::fabs(static_cast<double>(bias[o])) / (input_scale * (1 << 30)));
-      quantized.scales[o] = static_cast<float>(scale);
-      for (size_t i = 0; i < row; ++i) {
-        const double q = std::nearbyint(channel[i] / static_cast<double>(quantized.scales[o]));
-        quantized.constant->bytes[o * row + i] =
-            static_cast<uint8_t>(static_cast<int8_t>(std::clamp(q, -127.0, 127.0)));
-      }
-      if (!bias.empty())
-        integers[o] = static_cast<int32_t>(std::nearbyint(bias[o] / (input_scale * quantized.scales[o])));
-    }
-    std::vector<ValueId> inputs = {x, fresh_.add_value(std::move(quantized))};
-    if (!bias.empty()) {
-      inputs.push_back(fresh_.add_constant_i32(old_[node.inputs[2]].name, integers));
-      fresh_[inputs.back()].constant->origin = old_[node.inputs[2]].constant->origin;
-      if (fresh_[inputs.back()].constant->origin) fresh_[inputs.back()].constant->origin->folded = true;
-    }
-    return fresh_.add_node(node.kind, node.name, node.attributes, inputs, &output);
-  }
-
-  const Graph& old_;
-  const Assignment& assignment_;
-  const std::set<size_t>& kept_;
-  std::vector<Forms> forms_;
-  Graph fresh_;
-};
 
 std::string observer(ValueId id) { return "#" + std::to_string(id); }
 
@@ -462,7 +72,7 @@ class Quantizer {
         calibrated_(samples - samples / 4),
         calibration_(part_of(calibration, samples, 0, calibrated_)),
         held_out_(part_of(calibration, samples, calibrated_, samples)),
-        choices_(graph->values.size(), Choice::kMinMax),
+        choices_(graph->values.size(), RangeRule::kMinMax),
         saturation_(graph->values.size()),
         distributions_(graph->values.size()) {}
 
@@ -521,9 +131,9 @@ class Quantizer {
       if (node.kind == OpKind::kTanh) saturation_[x] = std::atanh(1 - 0.5 / 128);
       if (node.kind == OpKind::kSigmoid) saturation_[x] = std::log(511.0);
     }
-    for (const PortDefinition& port : graph_.inputs) choices_[port.value] = Choice::kFixed;
+    for (const PortDefinition& port : graph_.inputs) choices_[port.value] = RangeRule::kFixed;
     for (const Node& node : graph_.nodes) {
-      if (known_range(node.kind)) choices_[node.output] = Choice::kFixed;
+      if (known_range(node.kind)) choices_[node.output] = RangeRule::kFixed;
     }
   }
 
@@ -531,7 +141,7 @@ class Quantizer {
     Assignment result(graph_.values.size());
     for (ValueId id = 0; id < graph_.values.size(); ++id) {
       auto [low, high] = distributions_[id].range(choices_[id]);
-      if (choices_[id] == Choice::kSaturation) {
+      if (choices_[id] == RangeRule::kSaturation) {
         low = std::max(low, -saturation_[id]);
         high = std::min(high, saturation_[id]);
       }
@@ -550,7 +160,7 @@ class Quantizer {
 
   double psnr(const std::set<size_t>& kept) const {
     const Assignment assigned = assignment();
-    const Graph quantized = Rewriter(graph_, assigned, kept).run();
+    const Graph quantized = rewrite_in_int8(graph_, assigned, kept).graph;
     const TensorMap outputs =
         Runner(write_model(single(quantized)), kBatch).run(graph_.name, held_out_, held_out_samples());
     double error = 0;
@@ -565,16 +175,16 @@ class Quantizer {
 
   // First the best of three rules for all tensors, then for each tensor what is best given the others.
   void choose_ranges() {
-    const Choice rules[] = {Choice::kMinMax, Choice::kPercentile, Choice::kMse, Choice::kSaturation};
-    const std::vector<Choice> fixed = choices_;
-    const auto set_all = [&](Choice rule) {
+    const RangeRule rules[] = {RangeRule::kMinMax, RangeRule::kPercentile, RangeRule::kMse, RangeRule::kSaturation};
+    const std::vector<RangeRule> fixed = choices_;
+    const auto set_all = [&](RangeRule rule) {
       for (ValueId id = 0; id < choices_.size(); ++id)
-        choices_[id] = fixed[id] == Choice::kFixed ? Choice::kFixed : rule;
+        choices_[id] = fixed[id] == RangeRule::kFixed ? RangeRule::kFixed : rule;
     };
     best_ = -std::numeric_limits<double>::infinity();
-    Choice best_rule = Choice::kMinMax;
-    for (Choice rule : rules) {
-      if (rule == Choice::kSaturation) continue;
+    RangeRule best_rule = RangeRule::kMinMax;
+    for (RangeRule rule : rules) {
+      if (rule == RangeRule::kSaturation) continue;
       set_all(rule);
       const double result = psnr(kept_);
       if (result > best_) {
@@ -586,10 +196,10 @@ class Quantizer {
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       tick(0.35 + 0.35 * static_cast<double>(i) / static_cast<double>(graph_.nodes.size()));
       const ValueId id = graph_.nodes[i].output;
-      if (choices_[id] == Choice::kFixed || passes_through(graph_.nodes[i].kind)) continue;
-      Choice chosen = choices_[id];
-      for (Choice rule : rules) {
-        if (rule == chosen || (rule == Choice::kSaturation && saturation_[id] == 0)) continue;
+      if (choices_[id] == RangeRule::kFixed || passes_through(graph_.nodes[i].kind)) continue;
+      RangeRule chosen = choices_[id];
+      for (RangeRule rule : rules) {
+        if (rule == chosen || (rule == RangeRule::kSaturation && saturation_[id] == 0)) continue;
         choices_[id] = rule;
         const double result = psnr(kept_);
         if (result > best_ + 0.01) {
@@ -629,20 +239,19 @@ class Quantizer {
 
   QuantizeReport finish() {
     const Assignment assigned = assignment();
-    Rewriter rewriter(graph_, assigned, kept_);
-    Graph quantized = rewriter.run();
+    Int8Program quantized = rewrite_in_int8(graph_, assigned, kept_);
     QuantizeReport report;
     report.psnr_db = psnr(kept_);
     report.calibration_samples = calibrated_;
-    report.fully_int8 = quantized.fully_int8;
-    const std::vector<double> noise = layer_noise(quantized, rewriter.int8_values());
+    report.fully_int8 = quantized.graph.fully_int8;
+    const std::vector<double> noise = layer_noise(quantized);
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       const Node& node = graph_.nodes[i];
       LayerReport layer;
       layer.name = node.name;
       layer.kind = node.kind;
-      layer.int8 = rewriter.reasons[i].empty();
-      layer.reason = kept_reasons_.contains(i) ? kept_reasons_[i] : rewriter.reasons[i];
+      layer.int8 = quantized.reasons[i].empty();
+      layer.reason = kept_reasons_.contains(i) ? kept_reasons_[i] : quantized.reasons[i];
       layer.sqnr_db = noise[node.output];
       layer.range_choice = passes_through(node.kind) ? "as its input" : name_of(choices_[node.output]);
       layer.low = assigned[node.output].scale * (-128.0 - assigned[node.output].zero_point);
@@ -650,21 +259,22 @@ class Quantizer {
       report.layers.push_back(std::move(layer));
     }
     tick(1);
-    graph_ = std::move(quantized);
+    graph_ = std::move(quantized.graph);
     return report;
   }
 
   // Signal-to-noise of every value that has an int8 form, in dB.
-  std::vector<double> layer_noise(const Graph& quantized, const std::vector<std::optional<ValueId>>& forms) const {
+  std::vector<double> layer_noise(const Int8Program& quantized) const {
     std::vector<double> result(graph_.values.size());
-    Graph with_outputs = quantized;
+    Graph with_outputs = quantized.graph;
     with_outputs.outputs.clear();
     for (const Node& node : graph_.nodes) {
-      if (!forms[node.output]) continue;
+      if (!quantized.values[node.output]) continue;
       const Value& value = graph_[node.output];
       Value f32;
       f32.name = value.name;
-      const ValueId id = with_outputs.add_node(OpKind::kDequantize, value.name, {}, {*forms[node.output]}, &f32);
+      const ValueId id =
+          with_outputs.add_node(OpKind::kDequantize, value.name, {}, {*quantized.values[node.output]}, &f32);
       with_outputs.outputs.push_back(observer_port(node.output, id, value.shape));
     }
     if (with_outputs.outputs.empty()) return result;
@@ -696,7 +306,7 @@ class Quantizer {
   TensorMap reference_;
   double peak_ = 0;
   double best_ = 0;
-  std::vector<Choice> choices_;
+  std::vector<RangeRule> choices_;
   std::vector<double> saturation_;  // of the function that alone reads a value; 0 if there is none
   std::vector<Distribution> distributions_;
   std::set<size_t> kept_;

@@ -1,0 +1,99 @@
+#include "passes/quantize_ranges.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "format/quantized.h"
+
+namespace figment::converter {
+
+QuantParameters parameters_for(double low, double high) {
+  low = std::min(low, 0.0);
+  high = std::max(high, 0.0);
+  const double scale = std::max((high - low) / 255, 1e-9);
+  const double zero = std::nearbyint(-128 - low / scale);
+  return {static_cast<float>(scale), static_cast<int32_t>(std::clamp(zero, -128.0, 127.0))};
+}
+
+std::optional<QuantParameters> known_range(OpKind kind) {
+  switch (kind) {
+    case OpKind::kTanh: return QuantParameters{1.0F / 128, 0};
+    case OpKind::kSigmoid: return QuantParameters{1.0F / 256, -128};
+    case OpKind::kSoftmax: return QuantParameters{format::kSoftmaxScale, format::kSoftmaxZeroPoint};
+    default: return std::nullopt;
+  }
+}
+
+const char* name_of(RangeRule rule) {
+  switch (rule) {
+    case RangeRule::kMinMax: return "min-max";
+    case RangeRule::kPercentile: return "99.99 %";
+    case RangeRule::kMse: return "least error";
+    case RangeRule::kSaturation: return "saturation";
+    case RangeRule::kFixed: return "known";
+  }
+  return "";
+}
+
+void Distribution::see_extremes(std::span<const float> values) {
+  for (float value : values) {
+    low_ = std::min<double>(low_, value);
+    high_ = std::max<double>(high_, value);
+  }
+}
+
+void Distribution::see(std::span<const float> values) {
+  const double width = high_ > low_ ? kBins / (high_ - low_) : 0;
+  for (float value : values) {
+    const auto bin = static_cast<size_t>((value - low_) * width);
+    ++counts_[std::min(bin, kBins - 1)];
+  }
+  total_ += values.size();
+}
+
+std::pair<double, double> Distribution::range(RangeRule rule) const {
+  if (rule == RangeRule::kPercentile) return {quantile(0.00005), quantile(0.99995)};
+  if (rule == RangeRule::kMse) return least_error();
+  return {low_, high_};
+}
+
+double Distribution::center(size_t bin) const {
+  return low_ + (static_cast<double>(bin) + 0.5) * (high_ - low_) / kBins;
+}
+
+double Distribution::quantile(double fraction) const {
+  const auto wanted = static_cast<double>(total_) * fraction;
+  double seen = 0;
+  for (size_t bin = 0; bin < kBins; ++bin) {
+    seen += static_cast<double>(counts_[bin]);
+    if (seen > wanted) return center(bin);
+  }
+  return high_;
+}
+
+// The range among shrunken ones whose rounding and clipping error is least.
+std::pair<double, double> Distribution::least_error() const {
+  double best = std::numeric_limits<double>::infinity();
+  std::pair<double, double> result = {low_, high_};
+  for (double factor = 0.4; factor <= 1.0001; factor += 0.02) {
+    const QuantParameters q = parameters_for(low_ * factor, high_ * factor);
+    const double step = q.scale;
+    const double bottom = (-128 - q.zero_point) * step;
+    const double top = (127 - q.zero_point) * step;
+    double error = 0;
+    for (size_t bin = 0; bin < kBins; ++bin) {
+      if (counts_[bin] == 0) continue;
+      const double x = center(bin);
+      const double clipped = x < bottom ? bottom - x : x > top ? x - top : 0;
+      error += static_cast<double>(counts_[bin]) * (clipped * clipped + step * step / 12);
+    }
+    if (error < best) {
+      best = error;
+      result = {low_ * factor, high_ * factor};
+    }
+  }
+  return result;
+}
+
+}  // namespace figment::converter

@@ -1,0 +1,59 @@
+// How an int8 tensor's scale and zero point follow from the values that it takes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "ir/graph.h"
+
+namespace figment::converter {
+
+// real = scale * (q - zero_point), q in [-128, 127].
+struct QuantParameters {
+  float scale = 0;
+  int32_t zero_point = 0;
+};
+
+// The finest quantisation of [low, high], widened to hold zero, in which zero is exact.
+QuantParameters parameters_for(double low, double high);
+
+// The quantisation of the outputs of functions with a known range.
+std::optional<QuantParameters> known_range(OpKind kind);
+
+enum class RangeRule : uint8_t {
+  kMinMax,
+  kPercentile,  // all but one value in 20000 on either side
+  kMse,         // the least error of rounding and clipping together
+  kSaturation,  // as min-max, but no further than where the only reader, a squashing function, is flat
+  kFixed,       // known_range, or a program's input
+};
+const char* name_of(RangeRule rule);
+
+// The values that a tensor took, as a histogram between their extremes. All values are shown to it twice: first to
+// see_extremes, then to see.
+class Distribution {
+ public:
+  void see_extremes(std::span<const float> values);
+  void see(std::span<const float> values);
+
+  // [low, high] by the rule; the extremes for rules that need to know more than the values.
+  std::pair<double, double> range(RangeRule rule) const;
+
+ private:
+  static constexpr size_t kBins = 4096;
+
+  double center(size_t bin) const;
+  double quantile(double fraction) const;
+  std::pair<double, double> least_error() const;
+
+  double low_ = 0;  // zero is always representable
+  double high_ = 0;
+  std::vector<uint64_t> counts_ = std::vector<uint64_t>(kBins);
+  size_t total_ = 0;
+};
+
+}  // namespace figment::converter

@@ -1,0 +1,289 @@
+#include "passes/quantize_rewrite.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "format/quantized.h"
+
+namespace figment::converter {
+
+namespace {
+
+// Why an op has no int8 form, or "".
+std::string no_int8_reason(OpKind kind) {
+  switch (kind) {
+    case OpKind::kDivide: return "division has no int8 form";
+    case OpKind::kMatmul: return "the product of two computed matrices has no int8 form";
+    case OpKind::kLstm:
+    case OpKind::kGru: return "states of recurrent layers add up over time, and stay f32";
+    case OpKind::kReverse:
+    case OpKind::kMaskSequence:
+    case OpKind::kBroadcast:
+    case OpKind::kLayerNorm:
+    case OpKind::kLogSoftmax: return std::string(format::name_of(kind)) + " has no int8 form";
+    default: return "";
+  }
+}
+
+// Rewrites the f32 program to int8 under an assignment.
+class Rewriter {
+ public:
+  Rewriter(const Graph& graph, const Assignment& assignment, const std::set<size_t>& kept)
+      : old_(graph), assignment_(assignment), kept_(kept), forms_(graph.values.size()) {}
+
+  Int8Program run() {
+    Int8Program result;
+    fresh_.name = old_.name;
+    for (const PortDefinition& port : old_.inputs) {
+      PortDefinition out = port;
+      out.value = fresh_.add_value(old_[port.value]);
+      forms_[port.value].f32 = out.value;
+      fresh_.inputs.push_back(out);
+    }
+    fresh_.fully_int8 = true;
+    for (size_t i = 0; i < old_.nodes.size(); ++i) {
+      result.reasons.push_back(rewrite(old_.nodes[i], kept_.contains(i)));
+      fresh_.fully_int8 = fresh_.fully_int8 && result.reasons[i].empty();
+    }
+    for (const PortDefinition& port : old_.outputs) {
+      PortDefinition out = port;
+      out.value = f32(port.value);
+      fresh_.outputs.push_back(out);
+    }
+    for (const Forms& forms : forms_) result.values.push_back(forms.i8);
+    result.graph = std::move(fresh_);
+    return result;
+  }
+
+ private:
+  struct Forms {
+    std::optional<ValueId> f32;
+    std::optional<ValueId> i8;
+  };
+
+  Value declared(ValueId old_id, QuantParameters q) const {
+    Value value = old_[old_id];
+    value.constant.reset();
+    value.type = DataType::kI8;
+    value.scales = {q.scale};
+    value.zero_point = q.zero_point;
+    return value;
+  }
+
+  ValueId f32(ValueId old_id) {
+    Forms& forms = forms_[old_id];
+    if (!forms.f32) {
+      if (old_[old_id].is_constant()) {
+        forms.f32 = fresh_.add_value(old_[old_id]);
+      } else {
+        const Value value = old_[old_id];
+        forms.f32 = fresh_.add_node(OpKind::kDequantize, value.name + " to f32", {}, {*forms.i8}, &value);
+      }
+    }
+    return *forms.f32;
+  }
+
+  ValueId i8(ValueId old_id) {
+    Forms& forms = forms_[old_id];
+    if (!forms.i8) {
+      if (old_[old_id].is_constant()) {
+        forms.i8 = constant_i8(old_[old_id]);
+      } else {
+        const Value value = declared(old_id, assignment_[old_id]);
+        forms.i8 = fresh_.add_node(OpKind::kQuantize, value.name + " to i8", {}, {*forms.f32}, &value);
+      }
+    }
+    return *forms.i8;
+  }
+
+  ValueId constant_i8(const Value& value) {
+    double low = 0;
+    double high = 0;
+    for (float x : value.f32()) {
+      low = std::min<double>(low, x);
+      high = std::max<double>(high, x);
+    }
+    const QuantParameters q = parameters_for(low, high);
+    Value result = value;
+    result.type = DataType::kI8;
+    result.scales = {q.scale};
+    result.zero_point = q.zero_point;
+    result.constant->bytes.clear();
+    for (float x : value.f32())
+      result.constant->bytes.push_back(static_cast<uint8_t>(format::quantize(x, q.scale, q.zero_point)));
+    return fresh_.add_value(std::move(result));
+  }
+
+  bool has_int8_form(ValueId old_id) const { return forms_[old_id].i8.has_value(); }
+
+  std::string rewrite(const Node& node, bool kept) {
+    std::string reason = kept ? "kept f32" : no_int8_reason(node.kind);
+    for (size_t i = 1; format::is_linear(node.kind) && i < node.inputs.size(); ++i) {
+      if (reason.empty() && !old_[node.inputs[i]].is_constant()) reason = "its weights are computed";
+    }
+    const bool input_int8 = has_int8_form(node.inputs[0]) || (node.kind == OpKind::kConcat && any_int8(node));
+    if (reason.empty() && !input_int8 && (passes_through(node.kind) || format::is_unary_function(node.kind))) {
+      reason = is_program_input(node.inputs[0]) ? "" : "its input is f32";
+    }
+    if (reason.empty()) {
+      forms_[node.output].i8 = rewrite_int8(node);
+    } else {
+      std::vector<ValueId> inputs;
+      for (ValueId id : node.inputs) inputs.push_back(f32(id));
+      const Value value = old_[node.output];
+      forms_[node.output].f32 = fresh_.add_node(node.kind, node.name, node.attributes, inputs, &value);
+    }
+    return reason;
+  }
+
+  bool any_int8(const Node& node) const {
+    return std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return has_int8_form(id); });
+  }
+
+  bool is_program_input(ValueId old_id) const {
+    return std::any_of(old_.inputs.begin(), old_.inputs.end(),
+                       [&](const PortDefinition& port) { return port.value == old_id; });
+  }
+
+  ValueId rewrite_int8(const Node& node) {
+    const Value output = declared(node.output, assignment_[node.output]);
+    if (format::is_linear(node.kind)) return rewrite_linear(node, output);
+    if (format::is_unary_function(node.kind)) return rewrite_unary(node, output);
+    if (node.kind == OpKind::kSoftmax) return rewrite_softmax(node, output);
+    if (passes_through(node.kind)) {
+      std::vector<ValueId> inputs = {i8(node.inputs[0])};
+      for (size_t i = 1; i < node.inputs.size(); ++i) inputs.push_back(fresh_.add_value(old_[node.inputs[i]]));
+      const Value same = declared(node.output, {fresh_[inputs[0]].scales[0], fresh_[inputs[0]].zero_point});
+      return fresh_.add_node(node.kind, node.name, node.attributes, inputs, &same);
+    }
+    if (node.kind == OpKind::kConcat) {
+      std::vector<ValueId> inputs;
+      for (ValueId id : node.inputs) {
+        ValueId part = i8(id);
+        if (fresh_[part].scales != output.scales || fresh_[part].zero_point != output.zero_point) {
+          Value requantized = declared(id, assignment_[node.output]);
+          part = fresh_.add_node(OpKind::kRequantize, node.name + " scale", {}, {part}, &requantized);
+        }
+        inputs.push_back(part);
+      }
+      return fresh_.add_node(node.kind, node.name, node.attributes, inputs, &output);
+    }
+    std::vector<ValueId> inputs;
+    for (ValueId id : node.inputs) inputs.push_back(i8(id));
+    return fresh_.add_node(node.kind, node.name, node.attributes, inputs, &output);
+  }
+
+  // A table of 256 entries, computed in double precision.
+  ValueId rewrite_unary(const Node& node, const Value& output) {
+    const ValueId x = i8(node.inputs[0]);
+    const Value input = fresh_[x];
+    Value table;
+    table.name = node.name + ".table";
+    table.type = DataType::kI8;
+    table.shape = constant_shape({256});
+    table.scales = output.scales;
+    table.zero_point = output.zero_point;
+    table.constant.emplace();
+    for (int q = -128; q <= 127; ++q) {
+      const double real = static_cast<double>(input.scales[0]) * (q - input.zero_point);
+      const double y = evaluate(node, real);
+      table.constant->bytes.push_back(
+          static_cast<uint8_t>(format::quantize(static_cast<float>(y), output.scales[0], output.zero_point)));
+    }
+    return fresh_.add_node(OpKind::kLookup, node.name, {}, {x, fresh_.add_value(std::move(table))}, &output);
+  }
+
+  // A table of 256 exponentials, computed in double precision.
+  ValueId rewrite_softmax(const Node& node, const Value& output) {
+    const ValueId x = i8(node.inputs[0]);
+    std::vector<int32_t> exponentials;
+    for (int below = 0; below < 256; ++below) {
+      exponentials.push_back(static_cast<int32_t>(
+          std::nearbyint(format::kSoftmaxOne * std::exp(-below * static_cast<double>(fresh_[x].scales[0])))));
+    }
+    const ValueId table = fresh_.add_constant_i32(node.name + ".table", exponentials);
+    return fresh_.add_node(OpKind::kSoftmax, node.name, node.attributes, {x, table}, &output);
+  }
+
+  static double evaluate(const Node& node, double x) {
+    const Attributes& attributes = node.attributes;
+    switch (node.kind) {
+      case OpKind::kClamp: return std::min<double>(std::max<double>(x, attributes.clamp_min), attributes.clamp_max);
+      case OpKind::kLeakyRelu: return x < 0 ? attributes.alpha * x : x;
+      case OpKind::kElu: return x < 0 ? attributes.alpha * std::expm1(x) : x;
+      case OpKind::kSigmoid: return 1 / (1 + std::exp(-x));
+      case OpKind::kTanh: return std::tanh(x);
+      case OpKind::kExp: return std::exp(x);
+      case OpKind::kLog: return std::log(std::max(x, 1e-30));
+      case OpKind::kSqrt: return std::sqrt(std::max(x, 0.0));
+      case OpKind::kAbs: return std::fabs(x);
+      case OpKind::kNegate: return -x;
+      default: return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x)));
+    }
+  }
+
+  ValueId rewrite_linear(const Node& node, const Value& output) {
+    const ValueId x = i8(node.inputs[0]);
+    const double input_scale = fresh_[x].scales[0];
+    const Value& weights = old_[node.inputs[1]];
+    const uint32_t outputs = weights.shape[0].extent;
+    const size_t row = weights.f32().size() / outputs;
+    const std::span<const float> bias = node.inputs.size() == 3 ? old_[node.inputs[2]].f32() : std::span<const float>();
+    Value quantized = weights;
+    quantized.type = DataType::kI8;
+    quantized.scales.resize(outputs);
+    quantized.constant->bytes.resize(weights.f32().size());
+    std::vector<int32_t> integers(outputs);
+    // Below this the ratio of scales could not be represented.
+    const double smallest = 4.0 * format::kSmallestRatio * output.scales[0] / input_scale;
+    for (uint32_t o = 0; o < outputs; ++o) {
+      const std::span<const float> channel = weights.f32().subspan(o * row, row);
+      double largest = 0;
+      for (float w : channel) largest = std::max<double>(largest, std::fabs(w));
+      double scale = std::max(largest / 127, std::max(smallest, 1e-30));
+      // The bias must fit the 32-bit sum beside the products.
+      if (!bias.empty()) scale = std::max(scale, std::fabs(static_cast<double>(bias[o])) / (input_scale * (1 << 30)));
+      quantized.scales[o] = static_cast<float>(scale);
+      for (size_t i = 0; i < row; ++i) {
+        const double q = std::nearbyint(channel[i] / static_cast<double>(quantized.scales[o]));
+        quantized.constant->bytes[o * row + i] =
+            static_cast<uint8_t>(static_cast<int8_t>(std::clamp(q, -127.0, 127.0)));
+      }
+      if (!bias.empty())
+        integers[o] = static_cast<int32_t>(std::nearbyint(bias[o] / (input_scale * quantized.scales[o])));
+    }
+    std::vector<ValueId> inputs = {x, fresh_.add_value(std::move(quantized))};
+    if (!bias.empty()) {
+      inputs.push_back(fresh_.add_constant_i32(old_[node.inputs[2]].name, integers));
+      fresh_[inputs.back()].constant->origin = old_[node.inputs[2]].constant->origin;
+      if (fresh_[inputs.back()].constant->origin) fresh_[inputs.back()].constant->origin->folded = true;
+    }
+    return fresh_.add_node(node.kind, node.name, node.attributes, inputs, &output);
+  }
+
+  const Graph& old_;
+  const Assignment& assignment_;
+  const std::set<size_t>& kept_;
+  std::vector<Forms> forms_;
+  Graph fresh_;
+};
+
+}  // namespace
+
+bool passes_through(OpKind kind) {
+  switch (kind) {
+    case OpKind::kSlice:
+    case OpKind::kPad:
+    case OpKind::kReshape:
+    case OpKind::kTranspose:
+    case OpKind::kResizeNearest:
+    case OpKind::kMaxPool2d: return true;
+    default: return false;
+  }
+}
+
+Int8Program rewrite_in_int8(const Graph& graph, const Assignment& assignment, const std::set<size_t>& kept) {
+  return Rewriter(graph, assignment, kept).run();
+}
+
+}  // namespace figment::converter

@@ -1,0 +1,29 @@
+// A program in f32, written again in int8.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "ir/graph.h"
+#include "passes/quantize_ranges.h"
+
+namespace figment::converter {
+
+// How every value of the f32 program would be quantised.
+using Assignment = std::vector<QuantParameters>;
+
+// Ops whose int8 output has the quantisation of their input.
+bool passes_through(OpKind kind);
+
+struct Int8Program {
+  Graph graph;
+  std::vector<std::optional<ValueId>> values;  // for each old value the int8 one that stands for it, if any
+  std::vector<std::string> reasons;            // for each old node why it stayed f32, or ""
+};
+
+// Every node that has an int8 form takes it, but those of `kept` (indices of nodes); inputs and outputs stay f32.
+Int8Program rewrite_in_int8(const Graph& graph, const Assignment& assignment, const std::set<size_t>& kept);
+
+}  // namespace figment::converter
