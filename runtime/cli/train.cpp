@@ -36,9 +36,9 @@ struct Arguments {
   SessionArguments session;
 };
 
-volatile std::sig_atomic_t g_stop = 0;
+volatile std::sig_atomic_t g_stop = 0;  // the signal that asked for it
 
-void stop(int /*signal*/) { g_stop = 1; }
+void stop(int signal) { g_stop = signal; }
 
 // A number of the model's metadata, or `fallback`.
 uint64_t metadata_number(const OpenModel& open, const std::string& key, uint64_t fallback) {
@@ -219,6 +219,11 @@ void train(const Arguments& arguments) {
         stderr,
         "figment: %llu sub-steps changed nothing, because a gradient was NaN or infinite: lower the learning rate\n",
         static_cast<unsigned long long>(skipped));
+  }
+  if (g_stop != 0) {  // All is saved: end as the signal would have ended it, so that a script that called stops, too.
+    std::fflush(stdout);
+    std::signal(g_stop, SIG_DFL);
+    std::raise(g_stop);
   }
 }
 

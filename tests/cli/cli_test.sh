@@ -218,7 +218,7 @@ check "train in too little" 1 "needs [0-9]* bytes" $train --steps 3 --memory-lim
 ( $train --steps 1000000 --checkpoint "$work/signal" --checkpoint-every 20 > "$work/signal.out" 2>&1; echo $? > "$work/signal.status" ) &
 for wait in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ -e "$work/signal" ] || sleep 1; done
 pkill -TERM -f "$work/signal" && wait
-expect "a signal ends a run in order" '[ "$(cat "$work/signal.status")" = 0 ] && grep -q "goes on from here" "$work/signal.out" && ls "$work/signal/" | grep -q checkpoint'
+expect "a signal ends a run in order" '[ "$(cat "$work/signal.status")" = 143 ] && grep -q "goes on from here" "$work/signal.out" && ls "$work/signal/" | grep -q checkpoint'
 $figment generate "$models/tiny_vae.figment" --seed 9 -n 6 --batch 6 -o "$work/x.npy"
 $figment run "$models/tiny_vae.figment" --program encode --batch 6 --input sample="$work/x.npy" --output latent_mean="$work/noise.npy"
 check "run a train program" 0 "" $figment run "$models/tiny_vae.figment" --program train.step --batch 6 --input sample="$work/x.npy" --input noise="$work/noise.npy" --output vae.loss="$work/loss.npy"
