@@ -29,7 +29,7 @@ enum class RangeRule : uint8_t {
   kPercentile,  // all but one value in 20000 on either side
   kMse,         // the least error of rounding and clipping together
   kSaturation,  // as min-max, but no further than where the only reader, a squashing function, is flat
-  kFixed,       // known_range, or a program's input
+  kFixed,       // known_range; of a program's input its extremes, or its prior's
 };
 const char* name_of(RangeRule rule);
 

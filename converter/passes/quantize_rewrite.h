@@ -23,7 +23,8 @@ struct Int8Program {
   std::vector<std::string> reasons;            // for each old node why it stayed f32, or ""
 };
 
-// Every node that has an int8 form takes it, but those of `kept` (indices of nodes); inputs and outputs stay f32.
+// Every node that has an int8 form takes it, but those of `kept` (indices of nodes), and those that only pass on, or
+// map one by one, what is f32. Inputs and outputs stay f32.
 Int8Program rewrite_in_int8(const Graph& graph, const Assignment& assignment, const std::set<size_t>& kept);
 
 }  // namespace figment::converter

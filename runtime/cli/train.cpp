@@ -220,10 +220,11 @@ void train(const Arguments& arguments) {
         "figment: %llu sub-steps changed nothing, because a gradient was NaN or infinite: lower the learning rate\n",
         static_cast<unsigned long long>(skipped));
   }
-  if (g_stop != 0) {  // All is saved: end as the signal would have ended it, so that a script that called stops, too.
+  if (const int signal = g_stop; signal != 0) {
+    // Saved as asked: now the end that the signal would have been, so that a script that called stops, too.
     std::fflush(stdout);
-    std::signal(g_stop, SIG_DFL);
-    std::raise(g_stop);
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);
   }
 }
 

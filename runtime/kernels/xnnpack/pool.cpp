@@ -86,8 +86,8 @@ bool exchange_amx(Isa* isa, bool value) {
 }
 
 // The int8 convolution for AMX of XNNPACK 2024-11-08 (Debian 13) reads channels 0 to 63 again instead of 64 and up in a
-// tile of one pixel (16 n + 1 pixels). So XNNPACK, which looks once, finds no AMX and takes its kernels for AVX-512
-// VNNI.
+// tile of one pixel (16 n + 1 pixels). XNNPACK does not tell its version, so AMX is hidden from any: it looks once, and
+// takes its kernels for AVX-512 VNNI.
 xnn_status initialize_without_amx() {
   if (!cpuinfo_initialize()) return xnn_status_unsupported_hardware;
   const bool amx = exchange_amx(&cpuinfo_isa, false);
