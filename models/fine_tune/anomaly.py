@@ -100,8 +100,8 @@ def main():
             (trained, trained, "trained on 2012 and 2013", "as before", before_known, before),
             (trained, trained, "trained on 2012 and 2013", "drifted", before_known, after),
             (trained, adapted, "adapted", "drifted", before_known, after),
-            (trained, trained, "not adapted, threshold taken again", "drifted", after_known, after),
-            (adapted, adapted, "adapted, threshold taken again", "drifted", after_known, after)):
+            (trained, trained, "not adapted, calibrated again", "drifted", after_known, after),
+            (adapted, adapted, "adapted, calibrated again", "drifted", after_known, after)):
         detector = Detector(known_by, known)
         faults = with_faults(windows, np.random.default_rng(1), degree, scale(np.full(FEATURES, -20.0)))
         good, faulty = detector.scores(model, windows), detector.scores(model, faults)
