@@ -136,10 +136,11 @@ void add_train_options(CLI::App* app, const std::string& group, ConvertOptions* 
       ->capture_default_str()
       ->group(group);
   app->add_option("--augment", train->augment.what,
-                  "of all that the discriminator sees, for few samples: brightness, contrast, cutout")
+                  "of all that the discriminator sees, for few samples: brightness, contrast, translation, cutout")
       ->transform(
           one_of<figment::converter::Augmentation>({{"brightness", figment::converter::Augmentation::kBrightness},
                                                     {"contrast", figment::converter::Augmentation::kContrast},
+                                                    {"translation", figment::converter::Augmentation::kTranslation},
                                                     {"cutout", figment::converter::Augmentation::kCutout}}))
       ->delimiter(',')
       ->group(group);

@@ -149,7 +149,8 @@ class RecipeReader {
     if (root_.has("augment")) {
       const RecipeValue list = root_.at("augment");
       for (size_t i = 0; i < list.size(); ++i)
-        train.augment.what.push_back(static_cast<Augmentation>(list[i].choice({"brightness", "contrast", "cutout"})));
+        train.augment.what.push_back(
+            static_cast<Augmentation>(list[i].choice({"brightness", "contrast", "translation", "cutout"})));
     }
     train.batch_norm_momentum = root_.number("batch_norm_momentum", 0.1, 0, 1);
     if (root_.has("loss")) {

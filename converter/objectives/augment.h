@@ -8,15 +8,16 @@
 
 namespace figment::converter {
 
-enum class Augmentation : uint8_t { kBrightness, kContrast, kCutout };
+enum class Augmentation : uint8_t { kBrightness, kContrast, kTranslation, kCutout };
 
 // What is done to the samples before a discriminator judges them, real and made ones alike, in every sub-step (Zhao et
 // al., "Differentiable Augmentation for Data-Efficient GAN Training", 2020): gradients reach the generator through it.
-// With u, v uniform on [-1, 1), drawn for each sample, and values of half the range r around the middle m:
-//   brightness  x + u r / 2
-//   contrast    (x - mean(x)) (1 + u / 2) + mean(x)
-//   cutout      m in a box of half the height and width, whose centre lies anywhere, with edges of one pixel
-// Translation, the paper's third, would need an op of its own and is left out.
+// With numbers u uniform on [-1, 1), drawn for each sample, and values of half the range r around the middle m:
+//   brightness   x + u r / 2
+//   contrast     (x - mean(x)) (1 + u / 2) + mean(x)
+//   translation  x moved by u (s + 1/2) pixels, rounded, along height and width each, s being an eighth of the extent,
+//                rounded; m comes in
+//   cutout       m in a box of half the height and width, whose centre lies anywhere, with edges of one pixel
 struct AugmentOptions {
   std::vector<Augmentation> what;  // in this order
   float low = -1;                  // the values' range
@@ -24,7 +25,7 @@ struct AugmentOptions {
 };
 
 // `sample` changed; it has the layout and shape of `port`, an image [N, channels, height, width]. The program gets an
-// input LABEL.augment [N, 4] of what is drawn, whose definition is appended to `drawn`. Throws Error for other shapes.
+// input LABEL.augment [N, 6] of what is drawn, whose definition is appended to `drawn`. Throws Error for other shapes.
 ValueId augmented(Composer* composer, ValueId sample, const PortDefinition& port, const std::string& label,
                   const AugmentOptions& options, std::vector<LatentDefinition>* drawn);
 

@@ -19,16 +19,20 @@ constexpr size_t kBatch = 3;
 constexpr size_t kChannels = 2;
 constexpr size_t kHeight = 8;
 constexpr size_t kWidth = 12;
+constexpr size_t kDrawn = 6;
 constexpr size_t kSample = kChannels * kHeight * kWidth;
 
-// A critic of one linear layer, so that a loss is a sum over what it sees.
-std::string recipe(const std::string& augment, const std::string& range) {
+// Critics of linear layers, so that a loss is a sum over what they see: a dense one, which sees images as the recipe
+// lays them out, and one that begins with a convolution of one pixel, which sees them as the device does.
+std::string recipe(bool dense, const std::string& augment, const std::string& range) {
   return R"({
     "objective": "gan", "latent": {"size": 5}, "sample": {"shape": [2, 8, 12], "range": )" +
          range + R"(},
     "generator": {"layers": [{"type": "linear", "units": 192}, {"type": "reshape", "shape": [2, 8, 12]},
                              {"type": "conv", "channels": 2, "kernel": 3, "padding": 1}, "tanh"]},
-    "discriminator": {"layers": [{"type": "conv", "channels": 1, "kernel": 1}, "flatten", {"type": "linear", "units": 1}]},
+    "discriminator": {"layers": [)" +
+         (dense ? "" : R"({"type": "conv", "channels": 1, "kernel": 1}, )") +
+         R"("flatten", {"type": "linear", "units": 1}]},
     "loss": {"kind": "wasserstein"}, "augment": )" +
          augment + "}";
 }
@@ -42,6 +46,7 @@ std::vector<float> drawn_values(size_t count, uint32_t stream) {
 struct Expected {
   bool brightness = false;
   bool contrast = false;
+  bool translation = false;
   bool cutout = false;
   double low = -1;
   double high = 1;
@@ -64,6 +69,19 @@ std::vector<double> seen(const float* image, const float* u, const Expected& exp
     return std::clamp(distance - half / 2 + 0.5, 0.0, 1.0);
   };
   const double middle = (expected.high + expected.low) / 2;
+  if (expected.translation) {
+    const long down = std::lround(static_cast<double>(u[4]) * 1.5);   // an eighth of 8 is 1
+    const long right = std::lround(static_cast<double>(u[5]) * 2.5);  // an eighth of 12 is 2, rounded
+    const std::vector<double> from = x;
+    for (size_t i = 0; i < kSample; ++i) {
+      const long row = static_cast<long>(i / kWidth % kHeight) - down;
+      const long column = static_cast<long>(i % kWidth) - right;
+      const bool is_there =
+          row >= 0 && row < static_cast<long>(kHeight) && column >= 0 && column < static_cast<long>(kWidth);
+      x[i] = is_there ? from[static_cast<size_t>(static_cast<long>(i) - down * static_cast<long>(kWidth) - right)]
+                      : middle;
+    }
+  }
   for (size_t i = 0; expected.cutout && i < kSample; ++i) {
     const double rows = outside(i / kWidth % kHeight, kHeight, u[2]);
     const double columns = outside(i % kWidth, kWidth, u[3]);
@@ -78,8 +96,33 @@ std::vector<float> parameter(Runner& runner, const std::string& name, size_t cou
   return values;
 }
 
-void check(const std::string& augment, const std::string& range, const Expected& expected) {
-  const Recipe parsed = parse_recipe(recipe(augment, range), "r.json");
+// The weight of every value of an image in the critic's output, and its bias.
+struct Critic {
+  std::vector<double> weights = std::vector<double>(kSample);
+  double bias = 0;
+};
+
+Critic critic_of(Runner& runner, bool dense) {
+  Critic critic;
+  const std::string linear = dense ? "discriminator.1" : "discriminator.2";
+  const std::vector<float> weights = parameter(runner, linear + ".weight", dense ? kSample : kHeight * kWidth);
+  critic.bias = static_cast<double>(parameter(runner, linear + ".bias", 1)[0]);
+  if (dense) {
+    critic.weights.assign(weights.begin(), weights.end());
+    return critic;
+  }
+  const std::vector<float> mix = parameter(runner, "discriminator.0.weight", kChannels);
+  const float mix_bias = parameter(runner, "discriminator.0.bias", 1)[0];
+  for (size_t p = 0; p < weights.size(); ++p) {
+    critic.bias += static_cast<double>(weights[p]) * static_cast<double>(mix_bias);
+    for (size_t c = 0; c < kChannels; ++c)
+      critic.weights[c * weights.size() + p] = static_cast<double>(weights[p]) * static_cast<double>(mix[c]);
+  }
+  return critic;
+}
+
+void check(bool dense, const std::string& augment, const std::string& range, const Expected& expected) {
+  const Recipe parsed = parse_recipe(recipe(dense, augment, range), "r.json");
   const Network generator = make_network("generator", parsed.networks.at("generator"), {});
   const Network discriminator = make_network("discriminator", parsed.networks.at("discriminator"), {});
   TrainOptions options = parsed.train;
@@ -95,22 +138,15 @@ void check(const std::string& augment, const std::string& range, const Expected&
   uint32_t stream = 3;
   for (const char* label : {"d.real", "d.made", "g.made"}) {
     if (!parsed.train.augment.what.empty())
-      inputs[std::string(label) + ".augment"] = drawn_values(kBatch * 4, stream++);
+      inputs[std::string(label) + ".augment"] = drawn_values(kBatch * kDrawn, stream++);
   }
-  const std::vector<float> mix = parameter(runner, "discriminator.0.weight", kChannels);
-  const float mix_bias = parameter(runner, "discriminator.0.bias", 1)[0];
-  const std::vector<float> weights = parameter(runner, "discriminator.2.weight", kHeight * kWidth);
-  const float bias = parameter(runner, "discriminator.2.bias", 1)[0];
+  const Critic critic = critic_of(runner, dense);
   const auto mean_logit = [&](const std::vector<float>& images, const std::string& label) {
-    const std::vector<float> u = inputs.contains(label) ? inputs.at(label) : std::vector<float>(kBatch * 4);
-    double sum = static_cast<double>(bias);
+    const std::vector<float> u = inputs.contains(label) ? inputs.at(label) : std::vector<float>(kBatch * kDrawn);
+    double sum = critic.bias;
     for (size_t n = 0; n < kBatch; ++n) {
-      const std::vector<double> x = seen(images.data() + n * kSample, u.data() + n * 4, expected);
-      for (size_t p = 0; p < kHeight * kWidth; ++p) {
-        double mixed = static_cast<double>(mix_bias);
-        for (size_t c = 0; c < kChannels; ++c) mixed += static_cast<double>(mix[c]) * x[c * kHeight * kWidth + p];
-        sum += mixed * static_cast<double>(weights[p]) / static_cast<double>(kBatch);
-      }
+      const std::vector<double> x = seen(images.data() + n * kSample, u.data() + n * kDrawn, expected);
+      for (size_t i = 0; i < kSample; ++i) sum += x[i] * critic.weights[i] / static_cast<double>(kBatch);
     }
     return sum;
   };
@@ -127,12 +163,15 @@ void check(const std::string& augment, const std::string& range, const Expected&
 }  // namespace
 
 TEST_CASE("the discriminator sees augmented samples, real and made ones") {
-  check("[]", "[-1, 1]", {});
-  check(R"(["brightness"])", "[-1, 1]", {.brightness = true});
-  check(R"(["contrast"])", "[-1, 1]", {.contrast = true});
-  check(R"(["cutout"])", "[-1, 1]", {.cutout = true});
-  check(R"(["brightness", "contrast", "cutout"])", "[0, 3]",
-        {.brightness = true, .contrast = true, .cutout = true, .low = 0, .high = 3});
+  for (bool dense : {false, true}) {
+    check(dense, "[]", "[-1, 1]", {});
+    check(dense, R"(["brightness"])", "[-1, 1]", {.brightness = true});
+    check(dense, R"(["contrast"])", "[-1, 1]", {.contrast = true});
+    check(dense, R"(["translation"])", "[-1, 1]", {.translation = true});
+    check(dense, R"(["cutout"])", "[-1, 1]", {.cutout = true});
+    check(dense, R"(["brightness", "contrast", "translation", "cutout"])", "[0, 3]",
+          {.brightness = true, .contrast = true, .translation = true, .cutout = true, .low = 0, .high = 3});
+  }
 }
 
 TEST_CASE("only images are augmented") {

@@ -116,7 +116,9 @@ TEST_CASE("a mistake in a recipe is named with its place") {
       {"/loss", {{"beta", 1}}, "r.json.loss: does not know \"beta\""},
       {"/encoder", {{"layers", nlohmann::json::array()}}, "r.json.encoder: does not go with"},
       {"/training", {{"steps", 0}}, "r.json.training.steps"},
-      {"/augment", {"colour"}, "r.json.augment[0]: is \"colour\", must be one of brightness, contrast, cutout"},
+      {"/augment",
+       {"colour"},
+       "r.json.augment[0]: is \"colour\", must be one of brightness, contrast, translation, cutout"},
       {"/colour", "blue", "r.json: does not know \"colour\""},
   };
   CHECK(error_of(small_recipe()).empty());
