@@ -38,11 +38,7 @@ class Augmenter {
                       {build_.add(OpKind::kMultiply, {build_.add(OpKind::kSubtract, {x, mean}), gain}), mean});
   }
 
-  ValueId translation(ValueId x, float middle) {
-    if (middle != 0) x = build_.with_number(OpKind::kSubtract, x, middle);
-    x = shifted(shifted(x, 2, kRowShift), 3, kColumnShift);
-    return middle != 0 ? build_.with_number(OpKind::kAdd, x, middle) : x;
-  }
+  ValueId translation(ValueId x) { return shifted(shifted(x, 2, kRowShift), 3, kColumnShift); }
 
   ValueId cutout(ValueId x, float middle) {
     const ValueId rows = outside(2, kRow);
@@ -67,8 +63,8 @@ class Augmenter {
     return axis;
   }
 
-  // x moved along the exporter's dimension, zeros coming in: for each sample a product with the matrix whose element
-  // (i, j) is 1 where i - j is less than half a pixel from the shift, else 0.
+  // x moved along the exporter's dimension: for each sample a product with the matrix whose element (i, j) is 1 where j
+  // is less than half a pixel from i - shift, or from the edge that this is beyond, else 0.
   ValueId shifted(ValueId x, uint32_t dimension, Drawn which) {
     const uint32_t extent = port_.shape[dimension].extent;
     const uint32_t furthest = (extent + 4) / 8;
@@ -79,8 +75,11 @@ class Augmenter {
     const ValueId from = build_.graph().add_constant("places", {1, 1, extent}, places);
     const ValueId number = build_.reshape(drawn(which), {{1, true}, {}, {}});
     const ValueId shift = build_.with_number(OpKind::kMultiply, number, static_cast<float>(furthest) + 0.5F);
-    const ValueId moved = build_.add(OpKind::kAdd, {from, shift});
-    const ValueId distance = build_.add(OpKind::kAbs, {build_.add(OpKind::kSubtract, {to, moved})});
+    Attributes edges;
+    edges.clamp_min = 0;
+    edges.clamp_max = static_cast<float>(extent - 1);
+    const ValueId origin = build_.add(OpKind::kClamp, {build_.add(OpKind::kSubtract, {to, shift})}, edges);
+    const ValueId distance = build_.add(OpKind::kAbs, {build_.add(OpKind::kSubtract, {origin, from})});
     const ValueId inside = build_.with_number(OpKind::kAdd, build_.add(OpKind::kNegate, {distance}), 0.5F);
     const ValueId matrix =
         build_.add(OpKind::kClamp, {build_.with_number(OpKind::kMultiply, inside, kSteep)}, between_0_and_1());
@@ -135,7 +134,7 @@ ValueId augmented(Composer* composer, ValueId sample, const PortDefinition& port
   for (Augmentation what : options.what) {
     if (what == Augmentation::kBrightness) sample = augmenter.brightness(sample, (options.high - options.low) / 2);
     if (what == Augmentation::kContrast) sample = augmenter.contrast(sample);
-    if (what == Augmentation::kTranslation) sample = augmenter.translation(sample, (options.high + options.low) / 2);
+    if (what == Augmentation::kTranslation) sample = augmenter.translation(sample);
     if (what == Augmentation::kCutout) sample = augmenter.cutout(sample, (options.high + options.low) / 2);
   }
   drawn->push_back({"", augmenter.input().name, kDrawn, Prior::kUniform, 0, 0, {}});

@@ -16,7 +16,7 @@ enum class Augmentation : uint8_t { kBrightness, kContrast, kTranslation, kCutou
 //   brightness   x + u r / 2
 //   contrast     (x - mean(x)) (1 + u / 2) + mean(x)
 //   translation  x moved by u (s + 1/2) pixels, rounded, along height and width each, s being an eighth of the extent,
-//                rounded; m comes in
+//                rounded; what comes in repeats the edge, where the paper's m would show how far x was moved
 //   cutout       m in a box of half the height and width, whose centre lies anywhere, with edges of one pixel
 struct AugmentOptions {
   std::vector<Augmentation> what;  // in this order

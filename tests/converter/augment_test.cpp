@@ -72,14 +72,13 @@ std::vector<double> seen(const float* image, const float* u, const Expected& exp
   if (expected.translation) {
     const long down = std::lround(static_cast<double>(u[4]) * 1.5);   // an eighth of 8 is 1
     const long right = std::lround(static_cast<double>(u[5]) * 2.5);  // an eighth of 12 is 2, rounded
+    const auto origin = [](size_t place, long shift, size_t extent) {
+      return static_cast<size_t>(std::clamp<long>(static_cast<long>(place) - shift, 0, static_cast<long>(extent) - 1));
+    };
     const std::vector<double> from = x;
     for (size_t i = 0; i < kSample; ++i) {
-      const long row = static_cast<long>(i / kWidth % kHeight) - down;
-      const long column = static_cast<long>(i % kWidth) - right;
-      const bool is_there =
-          row >= 0 && row < static_cast<long>(kHeight) && column >= 0 && column < static_cast<long>(kWidth);
-      x[i] = is_there ? from[static_cast<size_t>(static_cast<long>(i) - down * static_cast<long>(kWidth) - right)]
-                      : middle;
+      const size_t row = origin(i / kWidth % kHeight, down, kHeight);
+      x[i] = from[(i / (kWidth * kHeight) * kHeight + row) * kWidth + origin(i % kWidth, right, kWidth)];
     }
   }
   for (size_t i = 0; expected.cutout && i < kSample; ++i) {
