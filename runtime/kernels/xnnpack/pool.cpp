@@ -77,22 +77,14 @@ constexpr xnn_allocator kAllocator = {
     nullptr, xnnpack_allocate, xnnpack_reallocate, xnnpack_deallocate, xnnpack_aligned_allocate, xnnpack_deallocate};
 
 #if CPUINFO_ARCH_X86_64
-// Sets whether the processor has AMX for int8, and returns what was set. cpuinfo of before 2023 does not know AMX, nor
-// does XNNPACK of then.
-template <typename Isa>
-bool exchange_amx(Isa* isa, bool value) {
-  if constexpr (requires { isa->amx_int8; }) return std::exchange(isa->amx_int8, value);
-  return false;
-}
-
 // The int8 convolution for AMX of XNNPACK 2024-11-08 (Debian 13) reads channels 0 to 63 again instead of 64 and up in a
 // tile of one pixel (16 n + 1 pixels). XNNPACK does not tell its version, so AMX is hidden from any: it looks once, and
 // takes its kernels for AVX-512 VNNI.
 xnn_status initialize_without_amx() {
   if (!cpuinfo_initialize()) return xnn_status_unsupported_hardware;
-  const bool amx = exchange_amx(&cpuinfo_isa, false);
+  const bool amx = std::exchange(cpuinfo_isa.amx_int8, false);
   const xnn_status status = xnn_initialize(&kAllocator);
-  exchange_amx(&cpuinfo_isa, amx);
+  cpuinfo_isa.amx_int8 = amx;
   return status;
 }
 #else

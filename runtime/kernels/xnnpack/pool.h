@@ -38,9 +38,8 @@ class Pool {
 
 // Initialises XNNPACK once in the process, with the pool behind its allocator. Whoever initialises XNNPACK first
 // decides on its allocator: in a process that did so before, XNNPACK's small objects come from that allocator. On
-// x86-64 it also keeps the whole process's XNNPACK from AMX (pool.cpp says why), unless that was initialised before;
-// for that moment cpuinfo_has_x86_amx_int8 says no to other threads, too. kUnsupported when XNNPACK does not run on
-// this processor.
+// x86-64, being first also keeps XNNPACK from AMX for the whole process (pool.cpp says why); during this call
+// cpuinfo_has_x86_amx_int8 says no to other threads, too. kUnsupported when XNNPACK does not run on this processor.
 Status initialize_xnnpack();
 
 }  // namespace figment::kernels
