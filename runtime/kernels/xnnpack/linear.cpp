@@ -52,7 +52,8 @@ class Convolution final : public Kernel {
     operator_.packing().end();
     FIGMENT_RETURN_IF_ERROR(created);
     const size_t operations = step.output.elements() * step.inputs[1].elements() / outputs;
-    return operator_.reshape_convolution(x[0], x[1], x[2], threads_for(operations, environment));
+    return operator_.reshape_convolution(step.attributes.window, x[0], x[1], x[2],
+                                         threads_for(operations, environment));
   }
 
   Status bind(const Step& step) override { return operator_.setup(step.inputs[0].data, step.output.data); }
@@ -64,7 +65,7 @@ class Convolution final : public Kernel {
 
 }  // namespace
 
-bool accepts_fully_connected(const Step& step) { return weights_supported(step); }
+bool accepts_fully_connected(const Step& step) { return weights_violation(step) == nullptr; }
 
 Kernel* create_fully_connected(void* memory) { return new (memory) FullyConnected; }
 
@@ -73,12 +74,13 @@ bool accepts_convolution_as_fully_connected(const Step& step) {
   const Extents& x = step.inputs[0].shape;
   const bool covers = x[1] == window.kernel[0] && x[2] == window.kernel[1] && window.dilation[0] == 1 &&
                       window.dilation[1] == 1 && window.padding == std::array<uint32_t, 4>{};
-  return covers && window.groups == 1 && weights_supported(step);
+  return covers && window.groups == 1 && weights_violation(step) == nullptr;
 }
 
 bool accepts_convolution(const Step& step) {
-  return weights_supported(step) &&
-         convolution_supported(step.output.type, step.output.shape[1] * step.output.shape[2]);
+  const Extents& x = step.inputs[0].shape;
+  return weights_violation(step) == nullptr &&
+         convolution_violation(step.output.type, step.attributes.window, {x[1], x[2]}) == nullptr;
 }
 
 Kernel* create_convolution(void* memory) { return new (memory) Convolution; }

@@ -39,26 +39,13 @@ format::IntegerBounds bounds_of(const Weights& weights) {
 
 }  // namespace
 
-bool weights_supported(const Step& step) {
-  for (const Operand& weights : step.inputs.subspan(1)) {
-    if (!weights.constant || weights.variable) return false;
-  }
-  if (step.output.type == DataType::kF32) return step.attributes.clamp_min < step.attributes.clamp_max;
-  const format::IntegerBounds bounds = bounds_of(weights_of(step));
-  return bounds.low < bounds.high;
+namespace {
+
+Status violated(const char* condition, const char* what) {
+  return Status::error(StatusCode::kInternal, "XNNPACK cannot run %s: %s", what, condition);
 }
 
-#if defined(__arm__)
-constexpr bool kSinglePixelDefect = true;
-#else
-constexpr bool kSinglePixelDefect = false;
-#endif
-
-bool convolution_supported(DataType type, size_t pixels) {
-  return !kSinglePixelDefect || type == DataType::kF32 || pixels > 1;
-}
-
-bool deconvolution_supported(DataType type) { return !kSinglePixelDefect || type == DataType::kF32; }
+}  // namespace
 
 LinearOperator::~LinearOperator() {
   if (operator_ != nullptr) xnn_delete_operator(operator_);
@@ -136,8 +123,12 @@ Status LinearOperator::create_convolution(const Weights& weights, const Window& 
       "an int8 convolution operator");
 }
 
-Status LinearOperator::reshape_convolution(size_t batch, size_t height, size_t width, pthreadpool* threads) {
+Status LinearOperator::reshape_convolution(const Window& window, size_t batch, size_t height, size_t width,
+                                           pthreadpool* threads) {
   threads_ = threads;
+  if (const char* condition = convolution_violation(type_, window, {height, width})) {
+    return violated(condition, "a convolution");
+  }
   size_t workspace = 0;
   size_t alignment = 0;
   const auto reshape =
@@ -177,9 +168,12 @@ Status LinearOperator::create_deconvolution(const Weights& weights, const Window
       "an int8 transposed convolution operator");
 }
 
-Status LinearOperator::reshape_deconvolution(size_t batch, size_t height, size_t width, const Window& window,
+Status LinearOperator::reshape_deconvolution(const Window& window, size_t batch, size_t height, size_t width,
                                              pthreadpool* threads) {
   threads_ = threads;
+  if (const char* condition = deconvolution_violation(type_, window, {height, width})) {
+    return violated(condition, "a transposed convolution");
+  }
   const auto reshape =
       type_ == DataType::kF32 ? xnn_reshape_deconvolution2d_nhwc_f32 : xnn_reshape_deconvolution2d_nhwc_qs8_qc8w;
   return xnnpack_status(reshape(operator_, batch, height, width, window.output_padding[0], window.output_padding[1],

@@ -11,6 +11,7 @@
 #include "kernels/avx512/gemm.h"
 #include "kernels/kernel.h"
 #include "kernels/xnnpack/packed_weights.h"
+#include "kernels/xnnpack/preconditions.h"
 
 namespace figment::kernels {
 
@@ -36,17 +37,6 @@ struct Weights {
 // The weights of a fully connected or convolution step.
 Weights weights_of(const Step& step);
 
-// Whether the weights of a step can be packed, being no variables, and XNNPACK takes its quantisation and bounds: int8
-// bounds must not be empty.
-bool weights_supported(const Step& step);
-
-// Whether XNNPACK's convolution of `type` to images of `pixels` works. On Cortex-A5 and A7 (32-bit ARM) it computes a
-// single int8 pixel with a kernel of another signature, which crashes: a defect of the release in Debian 13.
-bool convolution_supported(DataType type, size_t pixels);
-
-// Whether its transposed convolution works, whose parts may be single pixels.
-bool deconvolution_supported(DataType type);
-
 // Owns an operator and its view of the packed weights.
 class LinearOperator {
  public:
@@ -65,13 +55,14 @@ class LinearOperator {
   Status create_fully_connected(const Weights& weights, size_t inputs, size_t outputs, size_t rows);
   Status reshape_fully_connected(pthreadpool* threads);
 
+  // Reshaping what violates a condition of preconditions.h is kInternal.
   // Images of `channels` to images of `outputs` whose pixels are `output_stride` apart.
   Status create_convolution(const Weights& weights, const Window& window, size_t channels, size_t outputs,
                             size_t output_stride);
-  Status reshape_convolution(size_t batch, size_t height, size_t width, pthreadpool* threads);
+  Status reshape_convolution(const Window& window, size_t batch, size_t height, size_t width, pthreadpool* threads);
 
   Status create_deconvolution(const Weights& weights, const Window& window, size_t channels, size_t outputs);
-  Status reshape_deconvolution(size_t batch, size_t height, size_t width, const Window& window, pthreadpool* threads);
+  Status reshape_deconvolution(const Window& window, size_t batch, size_t height, size_t width, pthreadpool* threads);
 
   // What runs, once created.
   const char* kernel_name() const;

@@ -38,7 +38,7 @@ class Deconvolution final : public Kernel {
     const Status created = operator_.create_deconvolution(weights_of(step), window, x[3], step.output.shape[3]);
     operator_.packing().end();
     FIGMENT_RETURN_IF_ERROR(created);
-    return operator_.reshape_deconvolution(x[0], x[1], x[2], window, threads_for(multiply_adds(step), environment));
+    return operator_.reshape_deconvolution(window, x[0], x[1], x[2], threads_for(multiply_adds(step), environment));
   }
 
   Status bind(const Step& step) override { return operator_.setup(step.inputs[0].data, step.output.data); }
@@ -164,9 +164,7 @@ class DeconvolutionByPhases final : public Kernel {
         const uint32_t slot = y * strides_[1] + c;
         operators_[slot] = new (static_cast<LinearOperator*>(memory_) + slot) LinearOperator;
         LinearOperator& convolution = *operators_[slot];
-        Window phase;
-        phase.kernel = {rows.taps, columns.taps};
-        phase.padding = {rows.before, columns.before, rows.after, columns.after};
+        const Window phase = phase_window(rows, columns);
         Weights weights = weights_of(step);
         weights.kernel = kernel.data();
         convolution.packing().begin(environment.weights, {step.program, step.index, 2, slot});
@@ -175,7 +173,7 @@ class DeconvolutionByPhases final : public Kernel {
         convolution.packing().end();
         FIGMENT_RETURN_IF_ERROR(created);
         FIGMENT_RETURN_IF_ERROR(convolution.reshape_convolution(
-            x[0], x[1], x[2], threads_for(multiply_adds(step) / (strides_[0] * strides_[1]), environment)));
+            phase, x[0], x[1], x[2], threads_for(multiply_adds(step) / (strides_[0] * strides_[1]), environment)));
       }
     }
     return {};
@@ -301,7 +299,8 @@ class DeconvolutionByMergedPhases final : public Kernel {
     pixel_bytes_ = outputs * element;
     scratch_bytes_ = step.output.elements() * element;
     const size_t positions = step.output.elements() / (groups * outputs);
-    return operator_.reshape_convolution(x[0], x[1], x[2], threads_for(kernel.size() * positions, environment));
+    return operator_.reshape_convolution(merged.window, x[0], x[1], x[2],
+                                         threads_for(kernel.size() * positions, environment));
   }
 
   size_t scratch_bytes() const override { return scratch_bytes_; }

@@ -28,6 +28,13 @@ bool transposed_phase(const Step& step, size_t axis, uint32_t phase, Phase* out)
   return true;
 }
 
+Window phase_window(const Phase& rows, const Phase& columns) {
+  Window window;
+  window.kernel = {rows.taps, columns.taps};
+  window.padding = {rows.before, columns.before, rows.after, columns.after};
+  return window;
+}
+
 std::optional<uint32_t> MergedPhases::tap(const Window& transposed, size_t axis, uint32_t pixel, uint32_t k) const {
   // Output block*m + pixel takes tap k from input (block*m + pixel + padding - k) / s.
   const int64_t stride = transposed.stride[axis];
@@ -37,6 +44,8 @@ std::optional<uint32_t> MergedPhases::tap(const Window& transposed, size_t axis,
 }
 
 namespace {
+
+Plane input_of(const Step& step) { return {step.inputs[0].shape[1], step.inputs[0].shape[2]}; }
 
 constexpr size_t kChannelTile = 16;  // output channels that an int8 kernel computes together
 
@@ -84,7 +93,7 @@ MergedPhases merge_phases(const Step& step) {
       if (!merge_axis(step, 0, rows, &merged) || !merge_axis(step, 1, columns, &merged)) continue;
       const size_t pixels = size_t{merged.block[0]} * merged.block[1];
       const size_t positions = step.output.shape[1] * step.output.shape[2] / pixels;
-      if (!convolution_supported(step.output.type, positions)) continue;
+      if (convolution_violation(step.output.type, merged.window, input_of(step)) != nullptr) continue;
       const double work = static_cast<double>(positions * merged.window.kernel[0] * merged.window.kernel[1]) *
                           static_cast<double>(in_tiles(pixels * step.output.shape[3]));
       if (work >= least) continue;
@@ -101,12 +110,12 @@ bool phases_apply(const Step& step) {
   const Window& window = step.attributes.window;
   if (window.groups != 1 || window.stride[0] * window.stride[1] > 4 || window.stride[0] * window.stride[1] == 1)
     return false;
-  const size_t pixels = step.output.shape[1] * step.output.shape[2] / (size_t{window.stride[0]} * window.stride[1]);
-  if (!convolution_supported(step.output.type, pixels)) return false;
-  for (size_t axis = 0; axis < 2; ++axis) {
-    for (uint32_t phase = 0; phase < window.stride[axis]; ++phase) {
-      Phase ignored{};
-      if (!transposed_phase(step, axis, phase, &ignored)) return false;
+  for (uint32_t y = 0; y < window.stride[0]; ++y) {
+    for (uint32_t x = 0; x < window.stride[1]; ++x) {
+      Phase rows{};
+      Phase columns{};
+      if (!transposed_phase(step, 0, y, &rows) || !transposed_phase(step, 1, x, &columns)) return false;
+      if (convolution_violation(step.output.type, phase_window(rows, columns), input_of(step)) != nullptr) return false;
     }
   }
   return true;
@@ -115,7 +124,7 @@ bool phases_apply(const Step& step) {
 }  // namespace
 
 TransposedFormulation choose_transposed(const Step& step) {
-  if (!weights_supported(step)) return TransposedFormulation::kNone;
+  if (weights_violation(step) != nullptr) return TransposedFormulation::kNone;
   const Window& window = step.attributes.window;
   const Extents& in = step.inputs[0].shape;
   const size_t outputs = step.output.shape[3];
@@ -131,13 +140,7 @@ TransposedFormulation choose_transposed(const Step& step) {
     const size_t merged = outputs * window.stride[0] * window.stride[1];
     return !f32 && merged <= kChannelTile ? TransposedFormulation::kMergedPhases : TransposedFormulation::kPhases;
   }
-  if (!deconvolution_supported(step.output.type)) return TransposedFormulation::kNone;
-  // A padding that cuts off whole taps underflows in the operator.
-  for (size_t axis = 0; axis < 2; ++axis) {
-    if (window.padding[axis] >= window.span(axis) || window.padding[axis + 2] >= window.span(axis)) {
-      return TransposedFormulation::kNone;
-    }
-  }
+  if (deconvolution_violation(step.output.type, window, input_of(step)) != nullptr) return TransposedFormulation::kNone;
   return TransposedFormulation::kOperator;
 }
 

@@ -35,6 +35,9 @@ struct Phase {
 // the output, a phase has no tap, or would need negative padding.
 bool transposed_phase(const Step& step, size_t axis, uint32_t phase, Phase* out);
 
+// The convolution of a phase of rows and one of columns.
+Window phase_window(const Phase& rows, const Phase& columns);
+
 // All phases as the channels of one convolution that computes a block of output pixels at each of its positions: the
 // stride's, or that of several input pixels.
 struct MergedPhases {

@@ -1,0 +1,37 @@
+// What XNNPACK's operators need of a step, in one place. XNNPACK (2024-11-08, Debian 13) checks little of it: what it
+// does not meet makes it read or write outside its buffers. A kernel takes a step only if no condition is violated, and
+// the operators check once more before they create and reshape.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "kernels/kernel.h"
+
+namespace figment::kernels {
+
+// Height and width.
+using Plane = std::array<size_t, 2>;
+
+// Each returns the violated condition, or nullptr if the operator takes the step.
+
+// Of a linear step: weights are packed once, so that they must not change, and the bounds of the result must not be
+// empty.
+const char* weights_violation(const Step& step);
+
+// A convolution over images of `input`:
+//  - the kernel fits into the padded image (else the output extent underflows),
+//  - sizes of indirection buffers fit into size_t,
+//  - on 32-bit ARM an int8 output has more than one pixel: on Cortex-A5 and A7 a single pixel is computed by a kernel
+//  of
+//    another signature.
+const char* convolution_violation(DataType type, const Window& window, const Plane& input);
+
+// A transposed convolution over images of `input`:
+//  - the output extent is at least the stride (its slices, one for each residue of the stride, must not be empty),
+//  - padding is smaller than the dilated kernel, output padding than the stride,
+//  - sizes of indirection buffers fit into size_t,
+//  - on 32-bit ARM it is not int8: its slices may be single pixels.
+const char* deconvolution_violation(DataType type, const Window& window, const Plane& input);
+
+}  // namespace figment::kernels
