@@ -117,14 +117,6 @@ ValueId softmax(const OnnxNode& node, OpKind kind) {
   return node.reshape(node.add(kind, attributes, {node.reshape(x, flat)}), shape);
 }
 
-// One op for training, where the logarithm of a small number would lose its gradient; two for inference, which have
-// int8 forms.
-void import_log_softmax(const OnnxNode& node) {
-  const bool trains = node.importer.purpose() == Purpose::kTraining;
-  node.bind(trains ? softmax(node, OpKind::kLogSoftmax)
-                   : node.add(OpKind::kLog, {}, {softmax(node, OpKind::kSoftmax)}));
-}
-
 // x ** constant for the exponents that models use.
 void import_pow(const OnnxNode& node) {
   const ValueId x = node.tensor(0);
@@ -400,7 +392,7 @@ const std::map<std::string, Importer>& importers() {
       {"LeakyRelu", [](const OnnxNode& node) { import_alpha(node, OpKind::kLeakyRelu, 0.01F); }},
       {"Log", unary(OpKind::kLog)},
       {"LayerNormalization", import_layer_normalization},
-      {"LogSoftmax", import_log_softmax},
+      {"LogSoftmax", [](const OnnxNode& node) { node.bind(softmax(node, OpKind::kLogSoftmax)); }},
       {"MatMul", import_matmul},
       {"Mul", binary(OpKind::kMultiply)},
       {"Neg", unary(OpKind::kNegate)},

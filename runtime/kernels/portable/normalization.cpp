@@ -175,22 +175,23 @@ void batch_norm_backward(const Step& step) {
 
 namespace {
 
-// Mean and inverse deviation of a row.
+// Mean and inverse deviation of a row, in double precision: squares of large values have no f32.
 struct RowStatistics {
   RowStatistics(const float* x, size_t count, float epsilon) {
     double sum = 0;
     for (size_t i = 0; i < count; ++i) sum += static_cast<double>(x[i]);
-    const double center = sum / static_cast<double>(count);
+    mean = sum / static_cast<double>(count);
     double squares = 0;
     for (size_t i = 0; i < count; ++i) {
-      const double difference = static_cast<double>(x[i]) - center;
+      const double difference = static_cast<double>(x[i]) - mean;
       squares += difference * difference;
     }
-    mean = static_cast<float>(center);
-    inverse = inverse_deviation(static_cast<float>(squares / static_cast<double>(count)), epsilon);
+    inverse = 1 / std::sqrt(squares / static_cast<double>(count) + static_cast<double>(epsilon));
   }
-  float mean;
-  float inverse;
+  float normalized(float x) const { return static_cast<float>((static_cast<double>(x) - mean) * inverse); }
+
+  double mean;
+  double inverse;
 };
 
 }  // namespace
@@ -203,7 +204,7 @@ void layer_norm(const Step& step) {
     const float* x = step.inputs[0].f32() + r * channels.count;
     auto* out = static_cast<float*>(step.output.data) + r * channels.count;
     const RowStatistics row(x, channels.count, step.attributes.alpha);
-    for (size_t c = 0; c < channels.count; ++c) out[c] = (x[c] - row.mean) * row.inverse * gamma[c] + beta[c];
+    for (size_t c = 0; c < channels.count; ++c) out[c] = row.normalized(x[c]) * gamma[c] + beta[c];
   }
 }
 
@@ -218,7 +219,7 @@ void layer_norm_backward_sums(const Step& step) {
     const RowStatistics row(x, channels.count, step.attributes.alpha);
     for (size_t c = 0; c < channels.count; ++c) {
       beta[c] += g[c];
-      gamma[c] += g[c] * ((x[c] - row.mean) * row.inverse);
+      gamma[c] += g[c] * row.normalized(x[c]);
     }
   }
 }
@@ -238,13 +239,14 @@ void layer_norm_backward(const Step& step) {
     for (size_t c = 0; c < channels.count; ++c) {
       const float h = g[c] * gamma[c];
       sum += static_cast<double>(h);
-      product += static_cast<double>(h * ((x[c] - row.mean) * row.inverse));
+      product += static_cast<double>(h * row.normalized(x[c]));
     }
-    const auto mean_h = static_cast<float>(sum / count);
-    const auto mean_product = static_cast<float>(product / count);
+    const double mean_h = sum / count;
+    const double mean_product = product / count;
     for (size_t c = 0; c < channels.count; ++c) {
-      const float normalized = (x[c] - row.mean) * row.inverse;
-      out[c] = row.inverse * (g[c] * gamma[c] - mean_h - normalized * mean_product);
+      const auto h = static_cast<double>(g[c] * gamma[c]);
+      const auto normalized = static_cast<double>(row.normalized(x[c]));
+      out[c] = static_cast<float>(row.inverse * (h - mean_h - normalized * mean_product));
     }
   }
 }

@@ -32,14 +32,13 @@ xnn_unary_operator unary_operator(OpKind kind) {
     case OpKind::kElu: return xnn_unary_elu;
     case OpKind::kSigmoid: return xnn_unary_sigmoid;
     case OpKind::kTanh: return xnn_unary_tanh;
-    case OpKind::kSqrt: return xnn_unary_square_root;
     case OpKind::kAbs: return xnn_unary_abs;
     case OpKind::kNegate: return xnn_unary_negate;
     default: return xnn_unary_invalid;
   }
 }
 
-class Unary final : public ElementwiseKernel {
+class Unary : public ElementwiseKernel {
  public:
   const char* name() const override { return "xnnpack unary"; }
 
@@ -49,29 +48,70 @@ class Unary final : public ElementwiseKernel {
     if (step.kind == OpKind::kClamp) parameters.clamp = {step.attributes.clamp_min, step.attributes.clamp_max};
     if (step.kind == OpKind::kLeakyRelu) parameters.leaky_relu.negative_slope = step.attributes.alpha;
     if (step.kind == OpKind::kElu) parameters.elu.alpha = step.attributes.alpha;
-    FIGMENT_RETURN_IF_ERROR(
-        xnnpack_status(xnn_create_unary_elementwise_nc(unary_operator(step.kind), xnn_datatype_fp32, xnn_datatype_fp32,
-                                                       &parameters, nullptr, nullptr, 0, &operator_),
-                       "an elementwise operator"));
-    return reshape(step);
+    FIGMENT_RETURN_IF_ERROR(create_unary_operator(unary_operator(step.kind), parameters, &operator_));
+    return reshape(operator_, step);
   }
 
   Status resize(const Step& step) override {
-    FIGMENT_RETURN_IF_ERROR(reshape(step));
+    FIGMENT_RETURN_IF_ERROR(reshape(operator_, step));
     return bind(step);
   }
 
+  Status bind(const Step& step) override { return setup(operator_, step.inputs[0].data, step.output.data); }
+
+ protected:
+  static Status create_unary_operator(xnn_unary_operator type, const xnn_unary_params& parameters,
+                                      xnn_operator_t* created) {
+    return xnnpack_status(xnn_create_unary_elementwise_nc(type, xnn_datatype_fp32, xnn_datatype_fp32, &parameters,
+                                                          nullptr, nullptr, 0, created),
+                          "an elementwise operator");
+  }
+  Status reshape(xnn_operator_t created, const Step& step) const {
+    const size_t elements = step.output.elements();
+    return xnnpack_status(xnn_reshape_unary_elementwise_nc(created, 1, elements, elements, elements, threads_),
+                          "an elementwise operator's shape");
+  }
+  static Status setup(xnn_operator_t created, const void* input, void* output) {
+    return xnnpack_status(xnn_setup_unary_elementwise_nc(created, input, output), "an elementwise operator's operands");
+  }
+};
+
+// XNNPACK's sigmoid is NaN where |x| is above about 2^126: its input is clamped to where the function is flat.
+class Sigmoid final : public Unary {
+ public:
+  ~Sigmoid() override {
+    if (clamp_ != nullptr) xnn_delete_operator(clamp_);
+  }
+  const char* name() const override { return "xnnpack clamp + sigmoid"; }
+  size_t pool_bytes(const Step& step) const override { return 2 * Unary::pool_bytes(step); }
+
+  Status prepare(const Step& step, const Environment& environment) override {
+    FIGMENT_RETURN_IF_ERROR(Unary::prepare(step, environment));
+    xnn_unary_params parameters{};
+    parameters.clamp = {-kFlat, kFlat};
+    FIGMENT_RETURN_IF_ERROR(create_unary_operator(xnn_unary_clamp, parameters, &clamp_));
+    return reshape(clamp_, step);
+  }
+
+  Status resize(const Step& step) override {
+    FIGMENT_RETURN_IF_ERROR(reshape(clamp_, step));
+    return Unary::resize(step);
+  }
+
   Status bind(const Step& step) override {
-    return xnnpack_status(xnn_setup_unary_elementwise_nc(operator_, step.inputs[0].data, step.output.data),
-                          "an elementwise operator's operands");
+    FIGMENT_RETURN_IF_ERROR(setup(clamp_, step.inputs[0].data, step.output.data));
+    return setup(operator_, step.output.data, step.output.data);
+  }
+
+  void run() override {
+    xnn_run_operator(clamp_, threads_);
+    xnn_run_operator(operator_, threads_);
   }
 
  private:
-  Status reshape(const Step& step) {
-    const size_t elements = step.output.elements();
-    return xnnpack_status(xnn_reshape_unary_elementwise_nc(operator_, 1, elements, elements, elements, threads_),
-                          "an elementwise operator's shape");
-  }
+  static constexpr float kFlat = 128;
+
+  xnn_operator_t clamp_ = nullptr;
 };
 
 class Binary final : public ElementwiseKernel {
@@ -144,6 +184,8 @@ bool accepts_unary(const Step& step) {
 }
 
 Kernel* create_unary(void* memory) { return new (memory) Unary; }
+
+Kernel* create_sigmoid(void* memory) { return new (memory) Sigmoid; }
 
 bool accepts_binary(const Step& step) {
   return step.output.type == DataType::kF32 && !step.attributes.clamps() && step.output.shape.rank() > 0;

@@ -27,6 +27,7 @@ Kernel* create_deconvolution_by_columns(void* memory);
 
 bool accepts_unary(const Step& step);
 Kernel* create_unary(void* memory);
+Kernel* create_sigmoid(void* memory);
 bool accepts_binary(const Step& step);
 Kernel* create_binary(void* memory);
 bool accepts_softmax(const Step& step);

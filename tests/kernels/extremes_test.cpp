@@ -1,0 +1,225 @@
+// Functions and normalisations of extreme values, against double precision on both kernel sets.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "step_builder.h"
+
+using namespace figment;
+using namespace figment::kernels;
+using namespace figment::test;
+
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kMost = std::numeric_limits<float>::max();
+constexpr float kLeastNormal = std::numeric_limits<float>::min();
+constexpr float kDenormal = std::numeric_limits<float>::denorm_min();
+
+std::vector<float> extremes() {
+  std::vector<float> values;
+  for (float magnitude : {0.0F,         kDenormal, kLeastNormal / 2,
+                          kLeastNormal, 1e-30F,    1e-7F,
+                          3e-4F,        0.5F,      1.0F,
+                          2.5F,         10.0F,     18.0F,
+                          50.0F,        86.9F,     88.0F,
+                          88.7F,        89.0F,     103.0F,
+                          120.0F,       1e4F,      1e19F,
+                          8.6e37F,      kMost,     kInfinity}) {
+    values.push_back(magnitude);
+    values.push_back(-magnitude);
+  }
+  values.push_back(std::numeric_limits<float>::quiet_NaN());
+  return values;
+}
+
+// How far a result may be from the right one: relative to that, and beyond it.
+struct Bound {
+  double relative;
+  double absolute;
+};
+
+// Whether `actual` is `expected` within the bound. What is smaller than the least normal number may be 0: 32-bit ARM's
+// vectors flush it.
+bool is_right(float actual, double expected, const Bound& bound) {
+  if (std::isnan(expected)) return std::isnan(actual);
+  const auto rounded = static_cast<float>(expected);
+  if (std::isinf(rounded)) {
+    // At the edge of the range the bound decides between the largest number and infinity.
+    return actual == rounded || (!std::isinf(expected) && std::fabs(static_cast<double>(actual)) >=
+                                                              static_cast<double>(kMost) * (1 - bound.relative));
+  }
+  const double error = std::fabs(static_cast<double>(actual) - expected);
+  return error <= bound.relative * std::fabs(expected) + bound.absolute + static_cast<double>(kLeastNormal);
+}
+
+struct Function {
+  OpKind kind;
+  Bound bound;
+  std::function<double(double)> right;
+};
+
+std::vector<Function> functions() {
+  return {{OpKind::kClamp, {0, 0}, [](double x) { return x < -1  ? -1
+                                                         : x > 2 ? 2
+                                                                 : x; }},
+          {OpKind::kLeakyRelu, {1e-7, 0}, [](double x) { return x < 0 ? static_cast<double>(0.2F) * x : x; }},
+          {OpKind::kElu, {1e-6, 1e-6}, [](double x) { return x < 0 ? static_cast<double>(0.2F) * std::expm1(x) : x; }},
+          {OpKind::kSigmoid, {1e-6, 1e-37}, [](double x) { return 1 / (1 + std::exp(-x)); }},
+          {OpKind::kTanh, {1e-6, 1e-7}, [](double x) { return std::tanh(x); }},
+          {OpKind::kExp, {1e-6, 0}, [](double x) { return std::exp(x); }},
+          {OpKind::kLog, {1e-6, 1e-7}, [](double x) { return std::log(x); }},
+          {OpKind::kSqrt, {1e-7, 0}, [](double x) { return std::sqrt(x); }},
+          {OpKind::kAbs, {0, 0}, [](double x) { return std::fabs(x); }},
+          {OpKind::kNegate, {0, 0}, [](double x) { return -x; }},
+          {OpKind::kSoftplus, {1e-6, 1e-37}, [](double x) { return x > 700 ? x : std::log1p(std::exp(x)); }}};
+}
+
+}  // namespace
+
+TEST_CASE("functions of extreme values are those of double precision, wherever they stand in a vector") {
+  std::vector<float> values = extremes();
+  for (int exponent = -149; exponent < 128; ++exponent) {
+    for (const float factor : {1.0F, -1.0F, 1.37F, -1.37F}) values.push_back(std::ldexp(factor, exponent));
+  }
+  for (const Function& function : functions()) {
+    for (const KernelSet set : {KernelSet::kBest, KernelSet::kPortable}) {
+      for (const size_t shift : {0U, 5U, 40U}) {
+        StepBuilder builder(function.kind);
+        Operand& x = builder.add(DataType::kF32, {values.size() + shift});
+        for (size_t i = 0; i < x.elements(); ++i)
+          static_cast<float*>(x.data)[i] = i < shift ? 0.25F : values[i - shift];
+        builder.step.output = x;
+        builder.step.attributes.alpha = 0.2F;
+        if (function.kind == OpKind::kClamp)
+          builder.step.attributes.clamp_min = -1, builder.step.attributes.clamp_max = 2;
+        std::string name;
+        const std::vector<uint8_t> bytes = builder.run(set, &name);
+        for (size_t i = 0; i < values.size(); ++i) {
+          const double given = static_cast<double>(values[i]);
+          const float actual = as_floats(bytes)[i + shift];
+          const bool flushed = std::fabs(given) < static_cast<double>(kLeastNormal) &&
+                               is_right(actual, function.right(std::copysign(0.0, given)), function.bound);
+          CHECK_MESSAGE((is_right(actual, function.right(given), function.bound) || flushed),
+                        format::name_of(function.kind), "(", values[i], ") = ", actual, " on ", name, ", not ",
+                        function.right(given));
+        }
+      }
+    }
+  }
+}
+
+namespace {
+
+// Rows for normalisations: extremes among ordinary values, alone, and all alike.
+std::vector<std::vector<float>> extreme_rows() {
+  std::vector<std::vector<float>> rows;
+  for (float value : extremes()) {
+    rows.push_back({0.5F, value, -1.0F, 2.0F, 0.25F, -0.5F});
+    rows.push_back({value, value, value, value, value, value});
+    rows.push_back({value, -value, value / 2, value, -value / 4, 0});
+  }
+  rows.push_back({1000, 999, 998, -1000, 0, -kInfinity});
+  return rows;
+}
+
+// The right softmax of a row, or its logarithm.
+std::vector<double> softmax_of(const std::vector<float>& row, bool logarithm) {
+  double largest = -std::numeric_limits<double>::infinity();
+  for (float x : row) largest = static_cast<double>(x) > largest || std::isnan(x) ? static_cast<double>(x) : largest;
+  double sum = 0;
+  for (float x : row) sum += std::exp(static_cast<double>(x) - largest);
+  std::vector<double> result;
+  for (float x : row) {
+    const double distance = static_cast<double>(x) - largest;
+    result.push_back(logarithm ? distance - std::log(sum) : std::exp(distance) / sum);
+  }
+  return result;
+}
+
+std::vector<double> layer_norm_of(const std::vector<float>& row, double epsilon) {
+  long double mean = 0;
+  for (float x : row) mean += static_cast<long double>(x) / static_cast<long double>(row.size());
+  long double variance = 0;
+  for (float x : row)
+    variance += (static_cast<long double>(x) - mean) * (static_cast<long double>(x) - mean) /
+                static_cast<long double>(row.size());
+  std::vector<double> result;
+  for (float x : row) {
+    const auto normalized = static_cast<double>((static_cast<long double>(x) - mean) /
+                                                std::sqrt(variance + static_cast<long double>(epsilon)));
+    result.push_back(normalized * 2 - 1);
+  }
+  return result;
+}
+
+void check_rows(StepBuilder& builder, const std::vector<std::vector<float>>& rows, const Bound& bound,
+                const std::function<std::vector<double>(const std::vector<float>&)>& right) {
+  const size_t columns = rows[0].size();
+  for (size_t r = 0; r < rows.size(); ++r) {
+    std::copy(rows[r].begin(), rows[r].end(), static_cast<float*>(builder.operands[0].data) + r * columns);
+  }
+  for (const KernelSet set : {KernelSet::kBest, KernelSet::kPortable}) {
+    std::string name;
+    const std::vector<uint8_t> bytes = builder.run(set, &name);
+    for (size_t r = 0; r < rows.size(); ++r) {
+      const std::vector<double> expected = right(rows[r]);
+      for (size_t c = 0; c < columns; ++c) {
+        const float actual = as_floats(bytes)[r * columns + c];
+        CHECK_MESSAGE(is_right(actual, expected[c], bound), format::name_of(builder.step.kind), " of row ", r,
+                      ", with ", rows[r][0], " and ", rows[r][1], ": element ", c, " is ", actual, " on ", name,
+                      ", not ", expected[c]);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("normalisations of extreme values are those of double precision") {
+  const std::vector<std::vector<float>> rows = extreme_rows();
+  const size_t columns = rows[0].size();
+  for (const OpKind kind : {OpKind::kSoftmax, OpKind::kLogSoftmax, OpKind::kLayerNorm}) {
+    StepBuilder builder(kind);
+    builder.operands.reserve(3);
+    builder.add(DataType::kF32, {rows.size(), columns});
+    builder.step.output = builder.operands[0];
+    builder.step.attributes.alpha = 1e-5F;
+    if (kind == OpKind::kLayerNorm) {
+      std::fill_n(static_cast<float*>(builder.add(DataType::kF32, {columns}, true).data), columns, 2.0F);
+      std::fill_n(static_cast<float*>(builder.add(DataType::kF32, {columns}, true).data), columns, -1.0F);
+      check_rows(builder, rows, {1e-6, 1e-6},
+                 [](const auto& row) { return layer_norm_of(row, static_cast<double>(1e-5F)); });
+    } else {
+      builder.step.attributes.axes.push_back(1);
+      check_rows(builder, rows, {2e-6, 1e-6},
+                 [kind](const auto& row) { return softmax_of(row, kind == OpKind::kLogSoftmax); });
+    }
+  }
+}
+
+// Its statistics are f32: where a square has none, the deviation is infinite, as everywhere in this field.
+TEST_CASE("batch normalisation of extreme values by given statistics is that of double precision") {
+  const std::vector<float> values = extremes();
+  for (const float variance : {0.0F, kLeastNormal, 1.0F, 1e30F, kMost}) {
+    StepBuilder builder(OpKind::kBatchNorm);
+    builder.operands.reserve(4);
+    builder.add(DataType::kF32, {values.size(), 1});
+    float* statistics = static_cast<float*>(builder.add(DataType::kF32, {2, 1}, true).data);
+    statistics[0] = 0.5F;
+    statistics[1] = variance;
+    *static_cast<float*>(builder.add(DataType::kF32, {1}, true).data) = 1.5F;
+    *static_cast<float*>(builder.add(DataType::kF32, {1}, true).data) = -1.0F;
+    builder.step.output = builder.operands[0];
+    builder.step.attributes.alpha = 1e-5F;
+    std::vector<std::vector<float>> rows;
+    for (float value : values) rows.push_back({value});
+    check_rows(builder, rows, {1e-6, 1e-6}, [variance](const auto& row) {
+      const double deviation = std::sqrt(static_cast<double>(variance) + static_cast<double>(1e-5F));
+      return std::vector<double>{(static_cast<double>(row[0]) - 0.5) / deviation * 1.5 - 1};
+    });
+  }
+}
