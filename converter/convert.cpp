@@ -10,6 +10,7 @@
 #include "import/import_onnx.h"
 #include "io/files.h"
 #include "ir/runner.h"
+#include "passes/batch.h"
 #include "passes/fold.h"
 #include "passes/layout.h"
 #include "passes/simplify.h"
@@ -45,32 +46,38 @@ const PortDefinition* find_latent(const Graph& graph, const std::string& wanted)
   return vector ? graph.inputs.data() : nullptr;
 }
 
-// The values that an output can take, from the function that makes it.
-std::pair<float, float> range_of(const Graph& graph, ValueId id) {
+// The values that an output can take, from the function that makes it; nothing if that has no bounds.
+std::optional<std::pair<float, float>> range_of(const Graph& graph, ValueId id) {
   const std::vector<int32_t> producers = graph.producers();
   while (producers[id] >= 0) {
     const Node& node = graph.nodes[static_cast<size_t>(producers[id])];
-    if (node.kind == OpKind::kSigmoid) return {0.0F, 1.0F};
-    if (node.kind == OpKind::kTanh) return {-1.0F, 1.0F};
+    if (node.kind == OpKind::kSigmoid) return {{0.0F, 1.0F}};
+    if (node.kind == OpKind::kTanh) return {{-1.0F, 1.0F}};
     if (node.kind == OpKind::kReshape || node.kind == OpKind::kTranspose || node.kind == OpKind::kSlice) {
       id = node.inputs[0];
       continue;
     }
     const Attributes& a = node.attributes;
-    if (a.clamp_min > -1e30F && a.clamp_max < 1e30F) return {a.clamp_min, a.clamp_max};
+    if (a.clamp_min > -1e30F && a.clamp_max < 1e30F) return {{a.clamp_min, a.clamp_max}};
     break;
   }
-  return {-1.0F, 1.0F};
+  return std::nullopt;
 }
 
-void describe_output(const ConvertOptions& options, const Graph& graph, ModelDefinition* model) {
+constexpr std::pair<float, float> kUnknownRange = {-1.0F, 1.0F};
+
+// `known`: the range that samples have, whatever the last function.
+void describe_output(const ConvertOptions& options, const Graph& graph, std::optional<std::pair<float, float>> known,
+                     ModelDefinition* model) {
   const PortDefinition& port = graph.outputs[0];
   OutputDefinition output;
   output.program = graph.name;
   output.port = port.name;
   const bool image = port.shape.rank() == 4 && (port.shape[1].extent == 1 || port.shape[1].extent == 3);
   output.kind = image ? format::OutputKind::kImage : format::OutputKind::kOther;
-  std::tie(output.range_min, output.range_max) = range_of(graph, port.value);
+  if (!known) known = range_of(graph, port.value);
+  std::tie(output.range_min, output.range_max) = known.value_or(kUnknownRange);
+  output.bounded = known || options.range_min;
   output.range_min = options.range_min.value_or(output.range_min);
   output.range_max = options.range_max.value_or(output.range_max);
   if (!(output.range_min < output.range_max)) throw Error("the output's range is empty: --range needs MIN < MAX");
@@ -85,11 +92,17 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
                   "; export with dynamic_axes={'" + port.name + "': {0: 'batch'}}");
     }
   }
+  if (couples_batch(*graph)) {
+    throw Error("program " + graph->name +
+                " cannot be quantised: its samples depend on each other, as by a mean over the batch; convert it "
+                "without --int8");
+  }
   const bool generates = model.latent && model.latent->program == graph->name;
   QuantizeOptions quantize_options;
   quantize_options.keep_f32 = options.keep_f32;
   quantize_options.psnr_goal_db = options.psnr_goal_db;
   quantize_options.keep_threshold_db = options.keep_threshold_db;
+  quantize_options.snr_goal_db = options.snr_goal_db;
   size_t samples = options.calibration_samples;
   TensorMap calibration;
   for (const PortDefinition& port : graph->inputs) {
@@ -120,7 +133,8 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
                   port.name + "=x.npy (or =classes)");
     }
   }
-  if (generates) quantize_options.peak = static_cast<double>(model.output->range_max) - model.output->range_min;
+  if (generates && model.output->bounded)
+    quantize_options.peak = static_cast<double>(model.output->range_max) - model.output->range_min;
   return quantize(graph, quantize_options, calibration, samples, progress);
 }
 
@@ -279,7 +293,7 @@ TrainedModel train_model(const ConvertOptions& options, const Recipe& recipe) {
   }
   if (!train.augment.what.empty()) {
     if (!gan) throw Error("--augment is for adversarial objectives");
-    const auto [low, high] = range_of(first.graph, first.graph.outputs[0].value);
+    const auto [low, high] = range_of(first.graph, first.graph.outputs[0].value).value_or(kUnknownRange);
     train.augment.low = options.range_min.value_or(low);
     train.augment.high = options.range_max.value_or(high);
   }
@@ -304,7 +318,15 @@ Converted convert_training(ConvertOptions options) {
   ModelDefinition& model = trained.model;
   model.name = options.name.empty() ? options.fallback_name : options.name;
   model.metadata.insert(model.metadata.end(), recipe.metadata.begin(), recipe.metadata.end());
-  describe_output(options, model.programs[0], &model);
+  const Objective objective = options.recipe.empty() ? options.objective : recipe.objective;
+  const Likelihood likelihood = options.recipe.empty() ? options.train.likelihood : recipe.train.likelihood;
+  std::optional<std::pair<float, float>> known;
+  if (objective == Objective::kVae && likelihood == Likelihood::kBernoulli) {
+    known = {0.0F, 1.0F};
+    if (options.range_min.value_or(0) < 0 || options.range_max.value_or(1) > 1)
+      throw Error("a Bernoulli likelihood is of samples in [0, 1], not in the range that is given");
+  }
+  describe_output(options, model.programs[0], known, &model);
   for (const Graph& graph : model.programs) result.report.programs.push_back({graph.name, {}, {}, {}});
   result.report.programs[0].notes = trained.notes;
   for (const auto& [role, path] : options.networks) result.report.source_bytes += std::filesystem::file_size(path);
@@ -402,7 +424,7 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
       const PortDefinition& port = *find_input(graph, find_latent(graph, options.latent)->name);
       model.latent = LatentDefinition{
           graph.name, port.name, static_cast<uint32_t>(sample_elements(port)), options.prior, 0, 0, {}};
-      describe_output(options, graph, &model);
+      describe_output(options, graph, std::nullopt, &model);
     }
     model.programs.push_back(std::move(graph));
     report.programs.push_back(std::move(program));

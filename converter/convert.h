@@ -42,6 +42,7 @@ struct ConvertOptions {
   std::set<std::string> keep_f32;
   double psnr_goal_db = 35;
   double keep_threshold_db = 3;
+  double snr_goal_db = 20;
   std::optional<float> range_min;  // of the generated output; default by its last activation
   std::optional<float> range_max;
 };

@@ -9,9 +9,13 @@ namespace figment::converter {
 namespace {
 
 void append_int8(const QuantizeReport& report, std::ostringstream* out) {
-  *out << "  int8: PSNR " << io::format_number(report.psnr_db, 1) << " dB against f32, calibrated on "
-       << report.calibration_samples << " samples; "
-       << (report.fully_int8 ? "fully int8: bit-identical on every target" : "not fully int8") << "\n";
+  if (report.layers.empty()) {
+    *out << "  int8: computes nothing that could be quantised\n";
+    return;
+  }
+  *out << "  int8: PSNR " << io::format_number(report.psnr_db, 1) << " dB against f32, signal to noise "
+       << io::format_number(report.snr_db, 1) << " dB at the least, calibrated on " << report.calibration_samples
+       << " samples; " << (report.fully_int8 ? "fully int8: bit-identical on every target" : "not fully int8") << "\n";
   std::vector<std::vector<std::string>> rows = {{"  layer", "op", "type", "SQNR", "range", "chosen by"}};
   for (const LayerReport& layer : report.layers) {
     const std::string range = "[" + io::format_number(layer.low, 3) + ", " + io::format_number(layer.high, 3) + "]";

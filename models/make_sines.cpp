@@ -8,7 +8,7 @@
 #include <cstdlib>
 
 #include "core/philox.h"
-#include "io/files.h"
+#include "io/arrays.h"
 
 int main(int argc, char** argv) {
   constexpr size_t kSteps = 30;

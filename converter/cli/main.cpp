@@ -7,6 +7,7 @@
 
 #include "convert.h"
 #include "figment/version.h"
+#include "io/arrays.h"
 #include "io/files.h"
 #include "io/terminal.h"
 
@@ -16,22 +17,15 @@ using figment::converter::Converted;
 using figment::converter::ConvertOptions;
 using figment::converter::Error;
 
-// "NAME=FILE" -> the two; "FILE" -> "" and FILE.
-std::pair<std::string, std::string> split_assignment(const std::string& text) {
-  const size_t equals = text.find('=');
-  if (equals == std::string::npos) return {"", text};
-  return {text.substr(0, equals), text.substr(equals + 1)};
-}
-
 void read_calibration(const std::vector<std::string>& files, ConvertOptions* options) {
   for (const std::string& text : files) {
-    const auto [name, path] = split_assignment(text);
+    const auto [name, path] = figment::io::split_assignment(text);
     if (name.empty()) throw Error("--calibration-data " + text + ": name the input, as in image=" + text);
     if (path == "classes") {
       options->calibration_classes.insert(name);
       continue;
     }
-    const figment::io::Array array = path.ends_with(".csv") ? figment::io::read_csv(path) : figment::io::read_npy(path);
+    const figment::io::Array array = figment::io::read_array(path);
     if (array.shape.empty()) throw Error(path + ": has no dimensions");
     if (options->calibration_rows != 0 && options->calibration_rows != array.shape[0]) {
       throw Error("the calibration files hold different numbers of samples");
@@ -48,7 +42,7 @@ figment::converter::CodeOptions parse_code(const std::string& text) {
                  ": write NAME=CATEGORIES, NAME=uniform:SIZE or NAME=normal:SIZE, maybe with @WEIGHT");
   };
   figment::converter::CodeOptions code;
-  auto [name, what] = split_assignment(text);
+  auto [name, what] = figment::io::split_assignment(text);
   code.name = name;
   if (const size_t at = what.find('@'); at != std::string::npos) {
     char* end = nullptr;
@@ -200,6 +194,10 @@ int convert(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--keep-f32-threshold", options.keep_threshold_db, "costly: more dB of PSNR lost in int8 than this")
       ->capture_default_str();
+  app.add_option(
+         "--snr-goal", options.snr_goal_db,
+         "below this many dB of signal to noise at any output, layers stay f32 by themselves until it is reached")
+      ->capture_default_str();
   const std::string training = "Training";
   std::string objective;
   std::optional<double> discriminator_rate;
@@ -216,7 +214,12 @@ int convert(int argc, char** argv) {
   add_train_options(&app, training, &options, &discriminator_rate);
   app.add_option("--report", report_path, "write the report to this file too");
   app.add_flag("-q,--quiet", quiet, "do not print the report");
-  CLI11_PARSE(app, argc, argv);
+  app.add_flag_callback("--allow-large", figment::io::Budget::lift, figment::io::kAllowLargeHelp);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error);
+  }
   const auto single = [&](const char* extension) {
     return models.size() == 1 && models[0].size() > std::strlen(extension) && models[0].ends_with(extension);
   };
@@ -233,7 +236,7 @@ int convert(int argc, char** argv) {
     options.model = models[0];
   } else {
     for (const std::string& text : models) {
-      auto [program, path] = split_assignment(text);
+      auto [program, path] = figment::io::split_assignment(text);
       options.sources.push_back({std::move(program), std::move(path)});
     }
   }
@@ -270,7 +273,7 @@ int convert(int argc, char** argv) {
   figment::io::write_file(output, converted.file);
   const std::string report = to_text(converted.report);
   if (!report_path.empty()) figment::io::write_file(report_path, report);
-  if (!quiet) std::fputs(report.c_str(), stdout);
+  if (!quiet) figment::io::print("%s", report.c_str());
   return 0;
 }
 
@@ -278,11 +281,15 @@ int convert(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    return convert(argc, argv);
+    const int status = convert(argc, argv);
+    figment::io::finish_output();
+    return status;
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "figment-convert: out of memory\n");
+    figment::io::print_error("figment-convert: out of memory");
+  } catch (const std::length_error&) {
+    figment::io::print_error("figment-convert: out of memory");
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "figment-convert: %s\n", error.what());
+    figment::io::print_error(std::string("figment-convert: ") + error.what());
   }
   return 1;
 }

@@ -94,7 +94,8 @@ ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::stri
   }
   if (view.has_output()) {
     const format::OutputView output = view.output();
-    model.output = OutputDefinition{output.program, output.port, output.kind, output.range_min, output.range_max};
+    model.output =
+        OutputDefinition{output.program, output.port, output.kind, output.range_min, output.range_max, output.bounded};
   }
   return model;
 }

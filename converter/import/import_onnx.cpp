@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include "import/onnx_graph.h"
+#include "io/files.h"
 
 namespace figment::converter {
 
@@ -417,12 +416,10 @@ Graph import_onnx(const std::string& bytes, const std::string& origin, const std
 }
 
 Graph import_onnx_file(const std::string& path, const std::string& program, Purpose purpose) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error("cannot open " + path + ": " + std::strerror(errno));
-  std::ostringstream bytes;
-  if (!(bytes << file.rdbuf()) || file.bad()) throw Error("cannot read " + path + " (empty, or a folder?)");
-  if (bytes.view().size() >= kLargestFile) throw Error(path + " is larger than 2 GB");
-  return import_onnx(bytes.str(), path, program, purpose);
+  const std::string bytes = io::read_text(path);
+  if (bytes.empty()) throw Error(path + " is empty");
+  if (bytes.size() >= kLargestFile) throw Error(path + " is larger than 2 GB");
+  return import_onnx(bytes, path, program, purpose);
 }
 
 }  // namespace figment::converter

@@ -1,12 +1,8 @@
 #include "import/recipe.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
-
 #include "import/import_onnx.h"
 #include "import/recipe_layers.h"
+#include "io/files.h"
 
 namespace figment::converter {
 
@@ -272,10 +268,7 @@ Recipe parse_recipe(const std::string& text, const std::string& origin) {
 }
 
 Recipe read_recipe(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) throw Error("cannot open " + path + ": " + std::strerror(errno));
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (file.bad()) throw Error("cannot read " + path);
+  const std::string text = io::read_text(path);
   return parse_recipe(text, path);
 }
 

@@ -135,6 +135,7 @@ struct OutputDefinition {
   format::OutputKind kind = format::OutputKind::kOther;
   float range_min = -1;
   float range_max = 1;
+  bool bounded = false;
 };
 
 // See the tables of the same names in runtime/format/model.fbs; variables are named.

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <optional>
 
+#include "passes/batch.h"
 #include "passes/layout.h"
 #include "passes/simplify.h"
 
@@ -147,9 +148,10 @@ std::string spectral_name(const std::string& weights) { return weights + ".spect
 }  // namespace
 
 bool Network::couples_batch() const {
-  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [this](const Node& node) {
-    return node.kind == OpKind::kBatchNorm && graph[node.inputs[1]].is_variable();
-  });
+  return converter::couples_batch(graph) ||
+         std::any_of(graph.nodes.begin(), graph.nodes.end(), [this](const Node& node) {
+           return node.kind == OpKind::kBatchNorm && graph[node.inputs[1]].is_variable();
+         });
 }
 
 Network make_network(const std::string& name, Graph graph, const TrainingScope& scope) {

@@ -24,7 +24,7 @@ struct Network {
   std::set<std::string> matched;     // the scope's patterns of what to freeze that fit a parameter
   bool spectral_norm = false;        // of the weights of linear layers, in every copy
 
-  // Whether a training copy computes statistics over the batch, so that samples depend on each other.
+  // Whether samples of a training copy depend on each other: by what it computes, or by statistics over the batch.
   bool couples_batch() const;
 };
 

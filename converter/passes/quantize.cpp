@@ -30,12 +30,18 @@ PortDefinition observer_port(ValueId id, ValueId observed, const Shape& shape) {
   return port;
 }
 
-// The program with every computed f32 value as an output of its own.
-Graph observed(const Graph& graph) {
-  Graph result = graph;
-  result.outputs.clear();
-  for (const Node& node : graph.nodes)
-    result.outputs.push_back(observer_port(node.output, node.output, graph[node.output].shape));
+// Programs with every computed f32 value as an output of its own, as many as outputs are allowed in each.
+std::vector<Graph> observed(const Graph& graph) {
+  constexpr size_t kMaxOutputs = 256;
+  std::vector<Graph> result;
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    if (i % kMaxOutputs == 0) {
+      result.push_back(graph);
+      result.back().outputs.clear();
+    }
+    const ValueId id = graph.nodes[i].output;
+    result.back().outputs.push_back(observer_port(id, id, graph[id].shape));
+  }
   return result;
 }
 
@@ -57,8 +63,43 @@ TensorMap part_of(const TensorMap& inputs, size_t samples, size_t begin, size_t 
   return result;
 }
 
+// All outputs of the program, computed in batches that divide the samples: observed values may lie in any order.
+TensorMap run_whole(const Graph& graph, const TensorMap& inputs, size_t samples) {
+  size_t batch = std::min<size_t>(kBatch, samples);
+  while (samples % batch != 0) --batch;
+  Runner runner(write_model(single(graph)), static_cast<uint32_t>(batch));
+  TensorMap result;
+  for (size_t begin = 0; begin < samples; begin += batch) {
+    for (const auto& [name, values] : runner.run(graph.name, part_of(inputs, samples, begin, begin + batch), batch))
+      result[name].insert(result[name].end(), values.begin(), values.end());
+  }
+  return result;
+}
+
+constexpr double kExact = 200;  // dB, of results without an error
+
 double decibels(double signal, double noise) {
-  return noise <= 0 ? 200 : 10 * std::log10(std::max(signal, 1e-30) / noise);
+  return noise <= 0 ? kExact : 10 * std::log10(std::max(signal, 1e-30) / noise);
+}
+
+// The power of `expected` around its mean, or around 0 if it hardly varies, over that of the error.
+double signal_to_noise(std::span<const float> actual, std::span<const float> expected) {
+  double sum = 0;
+  double squares = 0;
+  double noise = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const auto value = static_cast<double>(expected[i]);
+    sum += value;
+    squares += value * value;
+    noise += std::pow(static_cast<double>(actual[i]) - value, 2);
+  }
+  const double variance = squares - sum * sum / static_cast<double>(expected.size());
+  return decibels(variance > 1e-6 * squares ? variance : squares, noise);
+}
+
+void check_finite(std::span<const float> values, const std::string& what) {
+  if (!std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); }))
+    throw Error(what + " NaN or infinite values, which int8 cannot hold");
 }
 
 class Quantizer {
@@ -77,8 +118,11 @@ class Quantizer {
         distributions_(graph->values.size()) {}
 
   QuantizeReport run() {
+    if (graph_.nodes.empty()) return {{}, kExact, kExact, calibrated_, false};
     observe();
-    reference_ = Runner(write_model(single(graph_)), kBatch).run(graph_.name, held_out_, held_out_samples());
+    reference_ = run_whole(graph_, held_out_, held_out_samples());
+    for (const auto& [name, values] : reference_)
+      check_finite(values, "output " + name + " has, on the calibration data,");
     peak_ = options_.peak;
     if (peak_ <= 0) {
       float low = std::numeric_limits<float>::max();
@@ -96,6 +140,7 @@ class Quantizer {
     }
     choose_ranges();
     keep_costly_layers();
+    reach_least_quality();
     return finish();
   }
 
@@ -108,19 +153,36 @@ class Quantizer {
 
   // Collects the distribution of every computed value and input.
   void observe() {
-    const Graph all = observed(graph_);
-    Runner runner(write_model(single(all)), kBatch);
-    for (int pass = 0; pass < 2; ++pass) {
-      const auto see = [&](ValueId id, std::span<const float> values) {
-        pass == 0 ? distributions_[id].see_extremes(values) : distributions_[id].see(values);
-      };
-      for (size_t begin = 0; begin < calibrated_; begin += kBatch) {
-        const size_t end = std::min(begin + kBatch, calibrated_);
-        const TensorMap inputs = part_of(calibration_, calibrated_, begin, end);
-        const TensorMap outputs = runner.run(all.name, inputs, end - begin);
-        for (const Node& node : graph_.nodes) see(node.output, outputs.at(observer(node.output)));
-        for (const PortDefinition& port : graph_.inputs) see(port.value, inputs.at(port.name));
-        tick(0.3 * (pass + static_cast<double>(end) / static_cast<double>(calibrated_)) / 2);
+    for (const PortDefinition& port : graph_.inputs)
+      check_finite(calibration_.at(port.name), "the calibration data of input " + port.name + " has");
+    for (const PortDefinition& port : graph_.inputs)
+      check_finite(held_out_.at(port.name), "the calibration data of input " + port.name + " has");
+    const std::vector<Graph> all = observed(graph_);
+    size_t batch = std::min<size_t>(kBatch, calibrated_);
+    while (calibrated_ % batch != 0) --batch;
+    const double steps = 2.0 * static_cast<double>(all.size()) * static_cast<double>(calibrated_);
+    double done = 0;
+    for (const Graph& part : all) {
+      Runner runner(write_model(single(part)), static_cast<uint32_t>(batch));
+      for (int pass = 0; pass < 2; ++pass) {
+        const auto see = [&](ValueId id, std::span<const float> values) {
+          pass == 0 ? distributions_[id].see_extremes(values) : distributions_[id].see(values);
+        };
+        for (size_t begin = 0; begin < calibrated_; begin += batch) {
+          const TensorMap inputs = part_of(calibration_, calibrated_, begin, begin + batch);
+          const TensorMap outputs = runner.run(part.name, inputs, batch);
+          for (const PortDefinition& port : part.outputs) {
+            const std::vector<float>& values = outputs.at(port.name);
+            if (pass == 0)
+              check_finite(values, "node " + graph_[port.value].name + " computes, on the calibration data,");
+            see(port.value, values);
+          }
+          for (const PortDefinition& port : graph_.inputs) {
+            if (&part == all.data()) see(port.value, inputs.at(port.name));
+          }
+          done += static_cast<double>(batch);
+          tick(0.3 * done / steps);
+        }
       }
     }
     // Where the only reader is a squashing function, larger inputs change its int8 output by less than half a step.
@@ -158,19 +220,28 @@ class Quantizer {
     return result;
   }
 
+  // The outputs of the int8 program on the samples held out.
+  TensorMap outputs_of(const std::set<size_t>& kept) const {
+    return run_whole(rewrite_in_int8(graph_, assignment(), kept).graph, held_out_, held_out_samples());
+  }
+
   double psnr(const std::set<size_t>& kept) const {
-    const Assignment assigned = assignment();
-    const Graph quantized = rewrite_in_int8(graph_, assigned, kept).graph;
-    const TensorMap outputs =
-        Runner(write_model(single(quantized)), kBatch).run(graph_.name, held_out_, held_out_samples());
     double error = 0;
     size_t count = 0;
-    for (const auto& [name, values] : outputs) {
+    for (const auto& [name, values] : outputs_of(kept)) {
       const std::vector<float>& expected = reference_.at(name);
       for (size_t i = 0; i < values.size(); ++i) error += std::pow(static_cast<double>(values[i]) - expected[i], 2);
       count += values.size();
     }
     return decibels(peak_ * peak_, error / static_cast<double>(count));
+  }
+
+  // The signal to noise of the output that has least.
+  double least_quality(const std::set<size_t>& kept) const {
+    double least = kExact;
+    for (const auto& [name, values] : outputs_of(kept))
+      least = std::min(least, signal_to_noise(values, reference_.at(name)));
+    return least;
   }
 
   // First the best of three rules for all tensors, then for each tensor what is best given the others.
@@ -237,11 +308,53 @@ class Quantizer {
     }
   }
 
+  // Keeps in f32 what stands in the way of the least signal to noise at each output: the layers that alone, all others
+  // being f32, cost most, and no more of them than it takes.
+  void reach_least_quality() {
+    if (least_quality(kept_) >= options_.snr_goal_db) return;
+    const std::vector<std::string> reasons = rewrite_in_int8(graph_, assignment(), kept_).reasons;
+    std::vector<std::pair<double, size_t>> costs;
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      if (!reasons[i].empty()) continue;
+      std::set<size_t> others;
+      for (size_t j = 0; j < graph_.nodes.size(); ++j) {
+        if (j != i) others.insert(j);
+      }
+      costs.emplace_back(least_quality(others), i);
+      tick(0.95 + 0.04 * static_cast<double>(i) / static_cast<double>(graph_.nodes.size()));
+    }
+    std::sort(costs.begin(), costs.end());
+    const auto with = [&](size_t count) {
+      std::set<size_t> kept = kept_;
+      for (size_t i = 0; i < count; ++i) kept.insert(costs[i].second);
+      return kept;
+    };
+    // The fewest that do; with all of them the program is f32.
+    size_t enough = costs.size();
+    for (size_t too_few = 0; too_few < enough;) {
+      const size_t middle = (too_few + enough) / 2;
+      if (least_quality(with(middle)) >= options_.snr_goal_db) {
+        enough = middle;
+      } else {
+        too_few = middle + 1;
+      }
+    }
+    kept_ = with(enough);
+    for (size_t i = 0; i < enough; ++i) {
+      char text[128];
+      std::snprintf(text, sizeof text,
+                    "kept f32: else an output has less than %g dB of signal to noise (%.1f dB by this alone)",
+                    options_.snr_goal_db, costs[i].first);
+      kept_reasons_[costs[i].second] = text;
+    }
+  }
+
   QuantizeReport finish() {
     const Assignment assigned = assignment();
     Int8Program quantized = rewrite_in_int8(graph_, assigned, kept_);
     QuantizeReport report;
     report.psnr_db = psnr(kept_);
+    report.snr_db = least_quality(kept_);
     report.calibration_samples = calibrated_;
     report.fully_int8 = quantized.graph.fully_int8;
     const std::vector<double> noise = layer_noise(quantized);
@@ -263,35 +376,29 @@ class Quantizer {
     return report;
   }
 
-  // Signal-to-noise of every value that has an int8 form, in dB.
+  // Signal to noise of every value that has an int8 form, in dB.
   std::vector<double> layer_noise(const Int8Program& quantized) const {
     std::vector<double> result(graph_.values.size());
-    Graph with_outputs = quantized.graph;
-    with_outputs.outputs.clear();
-    for (const Node& node : graph_.nodes) {
-      if (!quantized.values[node.output]) continue;
-      const Value& value = graph_[node.output];
-      Value f32;
-      f32.name = value.name;
-      const ValueId id =
-          with_outputs.add_node(OpKind::kDequantize, value.name, {}, {*quantized.values[node.output]}, &f32);
-      with_outputs.outputs.push_back(observer_port(node.output, id, value.shape));
-    }
-    if (with_outputs.outputs.empty()) return result;
-    const size_t count = held_out_samples();
-    const TensorMap actual = Runner(write_model(single(with_outputs)), kBatch).run(graph_.name, held_out_, count);
-    const TensorMap expected = Runner(write_model(single(observed(graph_))), kBatch).run(graph_.name, held_out_, count);
-    for (const Node& node : graph_.nodes) {
-      const auto found = actual.find(observer(node.output));
-      if (found == actual.end()) continue;
-      const std::vector<float>& reference = expected.at(observer(node.output));
-      double signal = 0;
-      double noise = 0;
-      for (size_t i = 0; i < reference.size(); ++i) {
-        signal += std::pow(static_cast<double>(reference[i]), 2);
-        noise += std::pow(static_cast<double>(found->second[i]) - reference[i], 2);
+    for (const Graph& part : observed(graph_)) {
+      Graph with_outputs = quantized.graph;
+      with_outputs.outputs.clear();
+      for (const PortDefinition& port : part.outputs) {
+        const Value& value = graph_[port.value];
+        if (!quantized.values[port.value]) continue;
+        Value f32;
+        f32.name = value.name;
+        const ValueId id =
+            with_outputs.add_node(OpKind::kDequantize, value.name, {}, {*quantized.values[port.value]}, &f32);
+        with_outputs.outputs.push_back(observer_port(port.value, id, value.shape));
       }
-      result[node.output] = decibels(signal, noise);
+      if (with_outputs.outputs.empty()) continue;
+      const size_t count = held_out_samples();
+      const TensorMap actual = run_whole(with_outputs, held_out_, count);
+      const TensorMap expected = run_whole(part, held_out_, count);
+      for (const PortDefinition& port : part.outputs) {
+        if (const auto found = actual.find(port.name); found != actual.end())
+          result[port.value] = signal_to_noise(found->second, expected.at(port.name));
+      }
     }
     return result;
   }

@@ -16,7 +16,8 @@ struct QuantizeOptions {
   std::set<std::string> keep_f32;  // names of nodes that stay f32
   double psnr_goal_db = 35;        // below it, linear layers that cost more than the threshold stay f32
   double keep_threshold_db = 3;
-  std::string latent;  // the input with a known prior, "" for none
+  double snr_goal_db = 20;  // signal to noise at each output, below which layers stay f32 until it is reached
+  std::string latent;       // the input with a known prior, "" for none
   Prior prior = Prior::kNormal;
   double peak = 0;  // of the output, for PSNR: white - black; 0: the largest difference seen
 };
@@ -36,6 +37,7 @@ struct LayerReport {
 struct QuantizeReport {
   std::vector<LayerReport> layers;
   double psnr_db = 0;  // of all outputs against f32, on samples that were not calibrated on
+  double snr_db = 0;   // signal to noise of the output that has least, on these
   size_t calibration_samples = 0;
   bool fully_int8 = false;
 };

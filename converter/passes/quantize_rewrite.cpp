@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "format/integer_rule.h"
 #include "format/quantized.h"
 
 namespace figment::converter {
@@ -24,6 +25,11 @@ std::string no_int8_reason(OpKind kind) {
     default: return "";
   }
 }
+
+// An op that int8 arithmetic cannot compute under the assignment.
+struct OutOfRange {
+  const char* reason;
+};
 
 // Rewrites the f32 program to int8 under an assignment.
 class Rewriter {
@@ -126,8 +132,13 @@ class Rewriter {
       reason = is_program_input(node.inputs[0]) ? "" : "its input is f32";
     }
     if (reason.empty()) {
-      forms_[node.output].i8 = rewrite_int8(node);
-    } else {
+      try {
+        forms_[node.output].i8 = rewrite_int8(node);
+      } catch (const OutOfRange& out_of_range) {
+        reason = out_of_range.reason;
+      }
+    }
+    if (!reason.empty()) {
       std::vector<ValueId> inputs;
       for (ValueId id : node.inputs) inputs.push_back(f32(id));
       const Value value = old_[node.output];
@@ -150,11 +161,12 @@ class Rewriter {
     if (format::is_linear(node.kind)) return rewrite_linear(node, output);
     if (format::is_unary_function(node.kind)) return rewrite_unary(node, output);
     if (node.kind == OpKind::kSoftmax) return rewrite_softmax(node, output);
+    if (node.kind == OpKind::kPad) return rewrite_pad(node, output);
     if (passes_through(node.kind)) {
       std::vector<ValueId> inputs = {i8(node.inputs[0])};
       for (size_t i = 1; i < node.inputs.size(); ++i) inputs.push_back(fresh_.add_value(old_[node.inputs[i]]));
       const Value same = declared(node.output, {fresh_[inputs[0]].scales[0], fresh_[inputs[0]].zero_point});
-      return fresh_.add_node(node.kind, node.name, node.attributes, inputs, &same);
+      return add(node.kind, node.name, node.attributes, inputs, same);
     }
     if (node.kind == OpKind::kConcat) {
       std::vector<ValueId> inputs;
@@ -162,15 +174,50 @@ class Rewriter {
         ValueId part = i8(id);
         if (fresh_[part].scales != output.scales || fresh_[part].zero_point != output.zero_point) {
           Value requantized = declared(id, assignment_[node.output]);
-          part = fresh_.add_node(OpKind::kRequantize, node.name + " scale", {}, {part}, &requantized);
+          part = add(OpKind::kRequantize, node.name + " scale", {}, {part}, requantized);
         }
         inputs.push_back(part);
       }
-      return fresh_.add_node(node.kind, node.name, node.attributes, inputs, &output);
+      return add(node.kind, node.name, node.attributes, inputs, output);
     }
     std::vector<ValueId> inputs;
     for (ValueId id : node.inputs) inputs.push_back(i8(id));
-    return fresh_.add_node(node.kind, node.name, node.attributes, inputs, &output);
+    return add(node.kind, node.name, node.attributes, inputs, output);
+  }
+
+  // Appends an int8 node. Throws OutOfRange if its arithmetic does not take its scales.
+  ValueId add(OpKind kind, const std::string& name, const Attributes& attributes, const std::vector<ValueId>& inputs,
+              const Value& output) {
+    std::vector<format::TensorType> types;
+    for (ValueId id : inputs) {
+      const Value& value = fresh_[id];
+      types.push_back({value.type, value.shape, {value.scales, value.zero_point}, value.is_constant(), false});
+    }
+    std::span<const int32_t> bias;
+    if (format::is_linear(kind) && inputs.size() == 3) {
+      const std::vector<uint8_t>& bytes = fresh_[inputs[2]].constant->bytes;
+      bias = {reinterpret_cast<const int32_t*>(bytes.data()), bytes.size() / sizeof(int32_t)};
+    }
+    const format::TensorType type{output.type, output.shape, {output.scales, output.zero_point}, false, false};
+    if (const char* violation = format::integer_violation(kind, types, type, bias)) throw OutOfRange{violation};
+    return fresh_.add_node(kind, name, attributes, inputs, &output);
+  }
+
+  // A constant padding that the input's quantisation cannot hold: the input takes the output's first.
+  ValueId rewrite_pad(const Node& node, const Value& output) {
+    ValueId x = i8(node.inputs[0]);
+    const float scale = fresh_[x].scales[0];
+    const int32_t zero_point = fresh_[x].zero_point;
+    const float value = node.attributes.pad_value;
+    const float held = format::dequantize(format::quantize(value, scale, zero_point), scale, zero_point);
+    if (node.attributes.pad_mode == format::PadMode::kConstant && std::fabs(held - value) > scale / 2) {
+      const Value requantized = declared(node.inputs[0], assignment_[node.output]);
+      x = add(OpKind::kRequantize, node.name + " scale", {}, {x}, requantized);
+    }
+    Value same = output;
+    same.scales = fresh_[x].scales;
+    same.zero_point = fresh_[x].zero_point;
+    return add(node.kind, node.name, node.attributes, {x}, same);
   }
 
   // A table of 256 entries, computed in double precision.
@@ -258,7 +305,7 @@ class Rewriter {
       fresh_[inputs.back()].constant->origin = old_[node.inputs[2]].constant->origin;
       if (fresh_[inputs.back()].constant->origin) fresh_[inputs.back()].constant->origin->folded = true;
     }
-    return fresh_.add_node(node.kind, node.name, node.attributes, inputs, &output);
+    return add(node.kind, node.name, node.attributes, inputs, output);
   }
 
   const Graph& old_;

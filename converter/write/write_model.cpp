@@ -7,6 +7,7 @@
 #include "figment/version.h"
 #include "format/model_view.h"
 #include "model_generated.h"
+#include "passes/batch.h"
 
 namespace figment::converter {
 
@@ -30,9 +31,10 @@ class Writer {
     if (model.latent) latent = this->latent(*model.latent);
     Offset<schema::Output> output;
     if (model.output) {
-      output = schema::CreateOutput(
-          builder_, builder_.CreateString(model.output->program), builder_.CreateString(model.output->port),
-          static_cast<schema::OutputKind>(model.output->kind), model.output->range_min, model.output->range_max);
+      output = schema::CreateOutput(builder_, builder_.CreateString(model.output->program),
+                                    builder_.CreateString(model.output->port),
+                                    static_cast<schema::OutputKind>(model.output->kind), model.output->range_min,
+                                    model.output->range_max, model.output->bounded);
     }
     std::vector<Offset<schema::ScheduleEntry>> schedule;
     for (const ScheduleDefinition& entry : model.schedule) {
@@ -249,7 +251,7 @@ class Writer {
     for (const PortDefinition& entry : graph.outputs) outputs.push_back(port(entry));
     return schema::CreateProgram(builder_, builder_.CreateString(graph.name), builder_.CreateVector(inputs),
                                  builder_.CreateVector(outputs), builder_.CreateVector(tensors),
-                                 builder_.CreateVector(ops), graph.fully_int8);
+                                 builder_.CreateVector(ops), graph.fully_int8, 0, couples_batch(graph));
   }
 
   flatbuffers::FlatBufferBuilder builder_;

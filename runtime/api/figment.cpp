@@ -191,7 +191,8 @@ fig_status fig_model_program(const fig_model* model, uint32_t index, fig_program
            static_cast<uint32_t>(view->op_count()),
            view->fully_int8(),
            view->updates(),
-           0};
+           0,
+           view->couples_batch()};
   const figment::format::ModelView& all = unwrap(model)->view();
   for (size_t i = 0; i < all.schedule_count(); ++i) {
     if (std::strcmp(all.schedule(i).program, info->name) == 0) info->level = all.schedule(i).level;
@@ -278,8 +279,8 @@ fig_status fig_model_generated(const fig_model* model, fig_output_info* info) {
   const figment::format::ModelView& view = unwrap(model)->view();
   if (!view.has_output()) return fail(Status::error(StatusCode::kNotFound, "the model describes no generated output"));
   const figment::format::OutputView output = view.output();
-  *info = {output.program, output.port, output.kind == figment::format::OutputKind::kImage, output.range_min,
-           output.range_max};
+  *info = {output.program,   output.port,      output.kind == figment::format::OutputKind::kImage,
+           output.range_min, output.range_max, output.bounded};
   return FIG_OK;
 }
 

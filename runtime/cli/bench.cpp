@@ -120,7 +120,7 @@ void bench(const Arguments& arguments) {
                       {"median_us", t.median_us},
                       {"min_us", t.min_us}});
     }
-    std::printf("%s\n", list.dump(2).c_str());
+    io::print("%s\n", list.dump(2).c_str());
     return;
   }
   std::vector<std::vector<std::string>> rows = {{"program", "batch", "threads", "median µs", "min µs", "samples/s"}};
@@ -128,7 +128,7 @@ void bench(const Arguments& arguments) {
     rows.push_back({t.program, std::to_string(t.batch), std::to_string(t.threads), io::format_number(t.median_us, 1),
                     io::format_number(t.min_us, 1), io::format_number(t.batch / t.median_us * 1e6, 0)});
   }
-  std::fputs(io::format_table(rows).c_str(), stdout);
+  io::print("%s", io::format_table(rows).c_str());
 }
 
 }  // namespace

@@ -59,9 +59,6 @@ struct SessionArguments {
 // "64M" -> bytes (K, M, G are powers of 1024).
 uint64_t parse_bytes(const std::string& text);
 
-// "name=file" -> both; without a name, "".
-std::pair<std::string, std::string> split_assignment(const std::string& text);
-
 size_t sample_elements(const fig_shape& shape);
 std::string to_string(const fig_shape& shape);
 

@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "io/files.h"
+#include "io/pictures.h"
 #include "io/terminal.h"
 
 namespace figment::cli {
@@ -95,6 +96,7 @@ void compare(const Arguments& arguments) {
   if (arguments.models.size() % 2 != 0) throw Error("give pairs of models: REFERENCE OTHER ...");
   std::vector<std::vector<std::string>> rows = {{"model", "file", "parameters", "PSNR", "samples/s", "memory"}};
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  std::map<std::string, size_t> pictures;
   for (size_t i = 0; i < arguments.models.size(); i += 2) {
     const Generated pair[2] = {generate(arguments.models[i], arguments), generate(arguments.models[i + 1], arguments)};
     if (pair[0].samples.size() != pair[1].samples.size())
@@ -115,11 +117,14 @@ void compare(const Arguments& arguments) {
     }
     if (!arguments.pictures.empty() && pair[0].output.image) {
       const io::Picture both = io::beside(picture_of(pair[0]), picture_of(pair[1]), kGap);
-      io::write_file(arguments.pictures + "/" + pair[0].name + ".png",
+      // Pairs of one name get pictures of their own.
+      const size_t same = ++pictures[pair[0].name];
+      const std::string file = io::file_name_of(pair[0].name) + (same > 1 ? "." + std::to_string(same) : "");
+      io::write_file(arguments.pictures + "/" + file + ".png",
                      io::encode_png(both.pixels, both.width, both.height, both.channels));
     }
   }
-  std::fputs(arguments.json ? (list.dump(2) + "\n").c_str() : io::format_table(rows).c_str(), stdout);
+  io::print("%s", arguments.json ? (list.dump(2) + "\n").c_str() : io::format_table(rows).c_str());
 }
 
 }  // namespace

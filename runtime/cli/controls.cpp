@@ -5,6 +5,7 @@
 #include <cmath>
 #include <optional>
 
+#include "io/files.h"
 #include "output.h"
 #include "samples.h"
 
@@ -173,7 +174,7 @@ class Sweep {
 
 void read_conditions(const ControlArguments& arguments, float low, float high, Steered* steered) {
   for (const std::string& text : arguments.conditions) {
-    const auto [name, path] = split_assignment(text);
+    const auto [name, path] = io::split_assignment(text);
     const auto place =
         std::find_if(steered->conditions.begin(), steered->conditions.end(), [&](const Steered::Condition& condition) {
           return name.empty() ? condition.values.empty() : condition.name == name;
@@ -298,7 +299,7 @@ Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t
     steered.latents.insert(steered.latents.end(), values.begin(), values.end());
   }
   for (const std::string& text : arguments.codes) {
-    const auto [name, values] = split_assignment(text);
+    const auto [name, values] = io::split_assignment(text);
     if (name.empty()) throw Error("--code " + text + ": give CODE=VALUE");
     set_code(&steered, find_code(codes, name), parse_numbers(values));
   }

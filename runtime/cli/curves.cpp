@@ -2,19 +2,20 @@
 
 #include <cmath>
 #include <cstdlib>
-#include <fstream>
+#include <filesystem>
 #include <sstream>
 
+#include "io/files.h"
 #include "io/plot.h"
 #include "io/terminal.h"
 
 namespace figment::cli {
 
 Curves::Curves(const std::string& csv, uint64_t resumed) {
-  std::ifstream file;
-  if (!csv.empty() && resumed > 0) file.open(csv);
+  if (csv.empty() || resumed == 0 || !std::filesystem::exists(csv)) return;
+  std::istringstream file(io::read_text(csv));
   std::string line;
-  while (file.is_open() && std::getline(file, line)) {
+  while (std::getline(file, line)) {
     std::istringstream cells(line);
     std::string cell;
     std::getline(cells, cell, ',');

@@ -1,5 +1,7 @@
 #include "dataset.h"
 
+#include "io/files.h"
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -9,11 +11,11 @@ namespace figment::cli {
 
 namespace {
 
-constexpr size_t kMostClasses = 1000;
+constexpr size_t kMaxClasses = 1000;
 
 // "0-7,9" as a flag for each class.
 std::vector<bool> parse_classes(const std::string& text) {
-  std::vector<bool> wanted(kMostClasses);
+  std::vector<bool> wanted(kMaxClasses);
   for (size_t start = 0; start <= text.size();) {
     const char* end = text.data() + std::min(text.find(',', start), text.size());
     size_t first = 0;
@@ -21,7 +23,7 @@ std::vector<bool> parse_classes(const std::string& text) {
     size_t last = first;
     if (parsed.ec == std::errc() && parsed.ptr != end && *parsed.ptr == '-')
       parsed = std::from_chars(parsed.ptr + 1, end, last);
-    if (parsed.ec != std::errc() || parsed.ptr != end || last < first || last >= kMostClasses)
+    if (parsed.ec != std::errc() || parsed.ptr != end || last < first || last >= kMaxClasses)
       throw Error("--classes " + text + ": write numbers and ranges, 0-7,9");
     std::fill(wanted.begin() + static_cast<std::ptrdiff_t>(first),
               wanted.begin() + static_cast<std::ptrdiff_t>(last) + 1, true);
@@ -63,7 +65,7 @@ Dataset::Dataset(const DataArguments& arguments, const std::vector<fig_port_info
   for (const fig_port_info& port : ports) inputs_.push_back({port.name, port, sample_elements(port.shape), "", {}});
   for (const bool named : {true, false}) {
     for (const std::string& text : arguments.data) {
-      auto [name, path] = split_assignment(text);
+      auto [name, path] = io::split_assignment(text);
       if (name.empty() == named) continue;
       const auto place = std::find_if(inputs_.begin(), inputs_.end(), [&, &wanted = name](const Input& input) {
         return named ? input.name == wanted : input.path.empty();
@@ -80,7 +82,10 @@ Dataset::Dataset(const DataArguments& arguments, const std::vector<fig_port_info
     throw Error("the input " + inputs_[0].name + " needs data: --data " + inputs_[0].name + "=FILE");
   for (Input& input : inputs_) {
     if (input.path.empty()) continue;
-    input.samples.emplace(input.path, form_of(input.port, output, arguments.normalize));
+    SampleForm form = form_of(input.port, output, arguments.normalize);
+    form.generated = &input == inputs_.data();
+    form.bounded = form.generated && output.bounded;
+    input.samples.emplace(input.path, form);
     if (input.samples->count() != inputs_[0].samples->count()) {
       throw Error(input.path + " holds " + std::to_string(input.samples->count()) + " samples, " + path() + " " +
                   std::to_string(inputs_[0].samples->count()));
@@ -94,7 +99,7 @@ Dataset::Dataset(const DataArguments& arguments, const std::vector<fig_port_info
 void Dataset::read_labels(const DataArguments& arguments) {
   const size_t count = inputs_[0].samples->count();
   if (!arguments.labels.empty()) {
-    const Samples file(arguments.labels, {"labels", {1}, 0, 255});
+    const Samples file(arguments.labels, {"labels", {1}, 0, 255, false, false, false});
     if (file.count() != count) {
       throw Error(arguments.labels + " holds " + std::to_string(file.count()) + " labels for " + std::to_string(count) +
                   " samples");
@@ -102,8 +107,8 @@ void Dataset::read_labels(const DataArguments& arguments) {
     for (size_t i = 0; i < count; ++i) {
       float label = 0;
       file.copy(i, &label);
-      if (!(label >= 0 && label < kMostClasses && label == std::floor(label)))
-        throw Error(arguments.labels + ": labels must be whole numbers from 0 to " + std::to_string(kMostClasses - 1));
+      if (!(label >= 0 && label < kMaxClasses && label == std::floor(label)))
+        throw Error(arguments.labels + ": labels must be whole numbers from 0 to " + std::to_string(kMaxClasses - 1));
       labels_.push_back(static_cast<size_t>(label));
     }
     return;

@@ -101,32 +101,32 @@ class Evaluation {
                       score.values.size() > 1 ? io::format_number(mean.deviation, score.decimals) : "",
                       score.real ? io::format_number(*score.real, score.decimals) : ""});
     }
-    std::printf("%zu samples for each of %u seeds\n\n%s", count_, arguments_.seeds, io::format_table(rows).c_str());
+    io::print("%zu samples for each of %u seeds\n\n%s", count_, arguments_.seeds, io::format_table(rows).c_str());
     if (!real_classes_.empty()) print_histogram();
   }
 
   void print_json() const {
-    std::printf("{\"samples\": %zu, \"seeds\": %u, \"scores\": {", count_, arguments_.seeds);
+    io::print("{\"samples\": %zu, \"seeds\": %u, \"scores\": {", count_, arguments_.seeds);
     for (size_t i = 0; i < scores_.size(); ++i) {
       const Score& score = scores_[i];
       const evaluation::Mean mean = evaluation::mean_of(score.values);
-      std::printf("%s\"%s\": {\"mean\": %.6g, \"deviation\": %.6g, \"values\": [", i > 0 ? ", " : "", score.key.c_str(),
-                  mean.mean, mean.deviation);
-      for (size_t j = 0; j < score.values.size(); ++j) std::printf("%s%.6g", j > 0 ? ", " : "", score.values[j]);
-      std::printf("]");
-      if (score.real) std::printf(", \"real\": %.6g", *score.real);
-      std::printf("}");
+      io::print("%s\"%s\": {\"mean\": %.6g, \"deviation\": %.6g, \"values\": [", i > 0 ? ", " : "", score.key.c_str(),
+                mean.mean, mean.deviation);
+      for (size_t j = 0; j < score.values.size(); ++j) io::print("%s%.6g", j > 0 ? ", " : "", score.values[j]);
+      io::print("]");
+      if (score.real) io::print(", \"real\": %.6g", *score.real);
+      io::print("}");
     }
-    std::printf("}");
+    io::print("}");
     if (!real_classes_.empty()) {
       for (const auto& [key, classes] : {std::pair{"classes", &made_classes_}, {"real_classes", &real_classes_}}) {
-        std::printf(", \"%s\": [", key);
+        io::print(", \"%s\": [", key);
         const std::vector<double> shares = histogram(*classes);
-        for (size_t i = 0; i < shares.size(); ++i) std::printf("%s%.4f", i > 0 ? ", " : "", shares[i]);
-        std::printf("]");
+        for (size_t i = 0; i < shares.size(); ++i) io::print("%s%.4f", i > 0 ? ", " : "", shares[i]);
+        io::print("]");
       }
     }
-    std::printf("}\n");
+    io::print("}\n");
   }
 
  private:
@@ -307,11 +307,11 @@ class Evaluation {
   void print_histogram() const {
     const std::vector<double> made = histogram(made_classes_);
     const std::vector<double> real = histogram(real_classes_);
-    std::printf("\nclass   made   real\n");
+    io::print("\nclass   made   real\n");
     for (size_t i = 0; i < made.size(); ++i) {
       std::string bar;
       for (double share = 0; share < made[i] - 0.0025; share += 0.005) bar += "#";
-      std::printf("%5zu %5.1f%% %5.1f%%  %s\n", i, made[i] * 100, real[i] * 100, bar.c_str());
+      io::print("%5zu %5.1f%% %5.1f%%  %s\n", i, made[i] * 100, real[i] * 100, bar.c_str());
     }
   }
 

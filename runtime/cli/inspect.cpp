@@ -138,35 +138,35 @@ std::string text_of(const Json& shape) {
 
 void print(const Json& model) {
   const auto bytes = [](const Json& value) { return io::format_bytes(value.get<double>()); };
-  std::printf("%s: %s parameters, %s, written by %s (schema %d)\n", model["name"].get<std::string>().c_str(),
-              io::format_count(model["parameters"].get<uint64_t>()).c_str(), bytes(model["file_bytes"]).c_str(),
-              model["producer"].get<std::string>().c_str(), model["schema_version"].get<int>());
+  io::print("%s: %s parameters, %s, written by %s (schema %d)\n", model["name"].get<std::string>().c_str(),
+            io::format_count(model["parameters"].get<uint64_t>()).c_str(), bytes(model["file_bytes"]).c_str(),
+            model["producer"].get<std::string>().c_str(), model["schema_version"].get<int>());
   for (const auto& [key, value] : model["metadata"].items())
-    std::printf("  %s: %s\n", key.c_str(), value.get<std::string>().c_str());
+    io::print("  %s: %s\n", key.c_str(), value.get<std::string>().c_str());
   if (model.contains("latent")) {
     const Json& latent = model["latent"];
-    std::printf("latent: %s of program %s, %d values, %s\n", latent["input"].get<std::string>().c_str(),
-                latent["program"].get<std::string>().c_str(), latent["size"].get<int>(),
-                latent["prior"].get<std::string>().c_str());
+    io::print("latent: %s of program %s, %d values, %s\n", latent["input"].get<std::string>().c_str(),
+              latent["program"].get<std::string>().c_str(), latent["size"].get<int>(),
+              latent["prior"].get<std::string>().c_str());
   }
   const Json& memory = model["memory"];
   const bool trains = memory["variables"].get<uint64_t>() > 0;
-  std::printf("memory at batch %d: %s = model %s + packed weights %s + operators %s%s%s + arena %s (lower bound %s)\n",
-              model["batch"].get<int>(), bytes(memory["total"]).c_str(), bytes(memory["model"]).c_str(),
-              bytes(memory["packed_weights"]).c_str(), bytes(memory["operators"]).c_str(),
-              trains ? " + variables " : "", trains ? bytes(memory["variables"]).c_str() : "",
-              bytes(memory["arena"]).c_str(), bytes(memory["arena_lower_bound"]).c_str());
+  io::print("memory at batch %d: %s = model %s + packed weights %s + operators %s%s%s + arena %s (lower bound %s)\n",
+            model["batch"].get<int>(), bytes(memory["total"]).c_str(), bytes(memory["model"]).c_str(),
+            bytes(memory["packed_weights"]).c_str(), bytes(memory["operators"]).c_str(), trains ? " + variables " : "",
+            trains ? bytes(memory["variables"]).c_str() : "", bytes(memory["arena"]).c_str(),
+            bytes(memory["arena_lower_bound"]).c_str());
   for (const Json& program : model["programs"]) {
-    std::printf("\nprogram %s%s\n", program["name"].get<std::string>().c_str(),
-                program["fully_int8"].get<bool>() ? " (fully int8)" : "");
+    io::print("\nprogram %s%s\n", program["name"].get<std::string>().c_str(),
+              program["fully_int8"].get<bool>() ? " (fully int8)" : "");
     for (const char* direction : {"inputs", "outputs"}) {
       for (const Json& port : program[direction]) {
-        std::printf("  %-7s %s %s\n", direction[0] == 'i' ? "input" : "output", port["name"].get<std::string>().c_str(),
-                    text_of(port["shape"]).c_str());
+        io::print("  %-7s %s %s\n", direction[0] == 'i' ? "input" : "output", port["name"].get<std::string>().c_str(),
+                  text_of(port["shape"]).c_str());
       }
     }
     if (program.contains("level") && program["level"].get<int>() > 0) {
-      std::printf("  %zu ops, for train steps in less memory\n", program["ops"].size());
+      io::print("  %zu ops, for train steps in less memory\n", program["ops"].size());
       continue;
     }
     std::vector<std::vector<std::string>> rows = {
@@ -185,7 +185,7 @@ void print(const Json& model) {
       }
       rows.push_back(std::move(row));
     }
-    std::fputs(io::format_table(rows).c_str(), stdout);
+    io::print("%s", io::format_table(rows).c_str());
   }
 }
 
@@ -197,7 +197,7 @@ void inspect(const Arguments& arguments) {
   open.open_session(options);
   const Json model = model_json(open, options.batch);
   if (arguments.json) {
-    std::printf("%s\n", model.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+    io::print("%s\n", model.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
   } else {
     print(model);
   }

@@ -4,6 +4,8 @@
 #include <limits>
 
 #include "commands.h"
+#include "io/files.h"
+#include "io/terminal.h"
 
 namespace figment::cli {
 
@@ -102,12 +104,6 @@ uint64_t parse_bytes(const std::string& text) {
   return value;
 }
 
-std::pair<std::string, std::string> split_assignment(const std::string& text) {
-  const size_t equals = text.find('=');
-  if (equals == std::string::npos) return {"", text};
-  return {text.substr(0, equals), text.substr(equals + 1)};
-}
-
 size_t sample_elements(const fig_shape& shape) {
   size_t elements = 1;
   for (uint32_t i = 0; i < shape.rank; ++i) elements *= shape.extents[i];
@@ -143,7 +139,13 @@ int run(int argc, char** argv) {
   add_parameters(&app, &commands);
   add_compare(&app, &commands);
   add_bench(&app, &commands);
-  CLI11_PARSE(app, argc, argv);
+  app.add_flag_callback("--allow-large", figment::io::Budget::lift, figment::io::kAllowLargeHelp);
+  app.fallthrough();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error);
+  }
   for (const auto& [command, function] : commands) {
     if (command->parsed()) function();
   }
@@ -154,11 +156,15 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    return run(argc, argv);
+    const int status = run(argc, argv);
+    figment::io::finish_output();
+    return status;
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "figment: out of memory\n");
+    figment::io::print_error("figment: out of memory");
+  } catch (const std::length_error&) {
+    figment::io::print_error("figment: out of memory");
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "figment: %s\n", error.what());
+    figment::io::print_error(std::string("figment: ") + error.what());
   }
   return 1;
 }

@@ -2,7 +2,9 @@
 
 #include <cmath>
 
+#include "io/arrays.h"
 #include "io/files.h"
+#include "io/pictures.h"
 #include "io/plot.h"
 #include "io/terminal.h"
 

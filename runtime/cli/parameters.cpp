@@ -2,7 +2,9 @@
 #include <filesystem>
 
 #include "commands.h"
+#include "io/arrays.h"
 #include "io/files.h"
+#include "io/terminal.h"
 
 namespace figment::cli {
 
@@ -45,16 +47,16 @@ void parameters(const Arguments& arguments) {
   fig_parameter_info info{};
   size_t loaded = 0;
   for (uint32_t i = 0; !arguments.load.empty() && fig_model_parameter(open.model(), i, &info) == FIG_OK; ++i) {
-    const std::string path = arguments.load + "/" + info.name + ".npy";
+    const std::string path = arguments.load + "/" + io::file_name_of(info.name) + ".npy";
     if (!std::filesystem::exists(path)) continue;
     const io::Array expected = shaped(info);
-    const io::Array array = io::read_npy(path);
+    const io::Array array = io::read_array(path);
     if (array.shape != expected.shape) throw Error(path + ": does not have the shape of parameter " + info.name);
     check(fig_parameter_set(open.session(), info.name, array.values.data(), array.values.size()));
     ++loaded;
   }
   if (!arguments.load.empty() && loaded == 0) throw Error(arguments.load + ": has no file NAME.npy of a parameter");
-  if (!arguments.load.empty()) std::printf("%zu parameters loaded\n", loaded);
+  if (!arguments.load.empty()) io::print("%zu parameters loaded\n", loaded);
   size_t written = 0;
   if (!arguments.output.empty()) std::filesystem::create_directories(arguments.output);
   for (uint32_t i = 0; !arguments.output.empty() && fig_model_parameter(open.model(), i, &info) == FIG_OK; ++i) {
@@ -62,10 +64,10 @@ void parameters(const Arguments& arguments) {
     const fig_status status = fig_parameter_get(open.session(), info.name, array.values.data(), array.values.size());
     if (status == FIG_NOT_FOUND) continue;
     check(status);
-    io::write_file(arguments.output + "/" + info.name + ".npy", io::format_npy(array));
+    io::write_file(arguments.output + "/" + io::file_name_of(info.name) + ".npy", io::format_npy(array));
     ++written;
   }
-  if (!arguments.output.empty()) std::printf("%zu parameters written to %s\n", written, arguments.output.c_str());
+  if (!arguments.output.empty()) io::print("%zu parameters written to %s\n", written, arguments.output.c_str());
   if (!arguments.save.empty()) check(fig_session_export(open.session(), arguments.save.c_str()));
 }
 
@@ -77,7 +79,9 @@ void add_parameters(CLI::App* app, Commands* commands) {
   auto arguments = std::make_shared<Arguments>();
   command->add_option("model", arguments->model, ".figment file")->required();
   command->add_option("--checkpoint", arguments->checkpoint, "take them from this checkpoint of the model");
-  command->add_option("-o,--output", arguments->output, "folder to write NAME.npy to, one for each");
+  command->add_option("-o,--output", arguments->output,
+                      "folder to write NAME.npy to, one for each; of a name, bytes other than letters, digits, '-', "
+                      "'_' and '.' become %XX");
   CLI::Option* load = command->add_option("--load", arguments->load, "folder to take those NAME.npy from that it has");
   command->add_option("--out", arguments->save, "write the model with the loaded values to this file")->needs(load);
   (*commands)[command] = [arguments] {

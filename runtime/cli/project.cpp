@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "controls.h"
 #include "evaluation/judge.h"
+#include "io/arrays.h"
 #include "io/files.h"
 #include "io/terminal.h"
 #include "output.h"
@@ -221,7 +222,7 @@ void project(const Arguments& arguments) {
       write_samples(path, pairs, generated, layout);
     }
   }
-  std::printf("%s", io::format_table(table).c_str());
+  io::print("%s", io::format_table(table).c_str());
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 #include <algorithm>
 
 #include "commands.h"
+#include "io/arrays.h"
 #include "io/files.h"
+#include "io/terminal.h"
 
 namespace figment::cli {
 
@@ -42,7 +44,7 @@ void run(const Arguments& arguments) {
   std::vector<std::string> names;
   size_t batch = 0;
   for (const std::string& text : arguments.inputs) {
-    auto [name, path] = split_assignment(text);
+    auto [name, path] = io::split_assignment(text);
     fig_port_info port{};
     if (name.empty() && program.inputs == 1) {
       check(fig_model_input(open.model(), index, 0, &port));
@@ -56,7 +58,7 @@ void run(const Arguments& arguments) {
       known += std::string(known.empty() ? "" : ", ") + port.name;
     }
     if (!found) throw Error("program " + std::string(program.name) + " has no input \"" + name + "\"; it has " + known);
-    arrays.push_back(io::read_npy(path));
+    arrays.push_back(io::read_array(path));
     names.push_back(name);
     const size_t size = batch_of(name, port.shape, arrays.back());
     if (size != 0 && batch != 0 && size != batch)
@@ -85,7 +87,7 @@ void run(const Arguments& arguments) {
   }
   check(fig_run(open.session(), program.name, batch, inputs.data(), inputs.size(), outputs.data(), outputs.size()));
   for (const std::string& text : arguments.outputs) {
-    auto [name, path] = split_assignment(text);
+    auto [name, path] = io::split_assignment(text);
     if (name.empty() && outputs.size() == 1) name = outputs[0].name;
     const auto found = std::find_if(outputs.begin(), outputs.end(),
                                     [wanted = name](const fig_tensor& tensor) { return wanted == tensor.name; });

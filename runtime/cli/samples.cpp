@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <filesystem>
 #include <limits>
 #include <numeric>
 #include <random>
 
 #include "commands.h"
-#include "io/files.h"
+#include "io/arrays.h"
+#include "io/pictures.h"
 
 namespace figment::cli {
 
@@ -123,48 +125,108 @@ void normalize(std::vector<float>* values, size_t columns, const SampleForm& for
   }
 }
 
-std::unique_ptr<SampleSource> from_floats(io::Array array, const std::string& path, const SampleForm& form) {
-  const size_t elements = form.elements();
-  if (array.shape.empty() || array.shape[0] == 0) throw Error(path + ": holds no samples");
-  if (!std::all_of(array.values.begin(), array.values.end(), [](float x) { return std::isfinite(x); }))
-    throw Error(path + ": has NaN or infinite values");
-  const size_t rows = array.shape[0];
-  const size_t columns = array.values.size() / rows;
-  if (columns == 1 && elements > 1 && form.shape.back() != 1)
-    return std::make_unique<Labels>(std::move(array.values), elements, path);
-  const bool sequence = form.shape.size() == 2;
-  const size_t features = form.shape.back();
-  const bool table = sequence && array.shape.size() <= 2 && columns == features && columns != elements;
-  if (!table && columns != elements) {
-    throw Error(path + ": a sample has " + std::to_string(columns) + " values, input " + form.input + " takes " +
-                std::to_string(elements));
+// How the samples of an array fit an input.
+enum class Fit {
+  kSame,          // in the order of the input's elements
+  kChannelsLast,  // images [H, W, C] for [C, H, W]
+  kLabels,        // class numbers for one 1 among zeros
+  kWindows,       // rows of one long sequence
+};
+
+std::vector<size_t> without_ones(std::vector<size_t> shape) {
+  std::erase(shape, size_t{1});
+  return shape;
+}
+
+// Shapes decide, dimensions of 1 apart. A vector stands for any shape of as many elements, and any sample for a vector.
+Fit fit_of(const std::vector<size_t>& array, const std::string& path, const SampleForm& form) {
+  if (array.empty() || array[0] == 0) throw Error(path + ": holds no samples, its shape is " + io::to_string(array));
+  const std::vector<size_t> sample(array.begin() + 1, array.end());
+  const std::vector<size_t> given = without_ones(sample);
+  const std::vector<size_t> wanted = without_ones(form.shape);
+  if (given == wanted) return Fit::kSame;
+  size_t count = 1;
+  for (size_t extent : given) count *= extent;
+  if (count == form.elements() && (given.size() == 1 || wanted.size() == 1)) return Fit::kSame;
+  const std::vector<size_t>& shape = form.shape;
+  if (shape.size() == 3 && sample == std::vector<size_t>{shape[1], shape[2], shape[0]}) return Fit::kChannelsLast;
+  if (shape.size() == 2 && sample.size() < 2 && count == shape[1]) return Fit::kWindows;
+  if (given.empty() && wanted.size() == 1 && !form.generated) return Fit::kLabels;
+  throw Error(path + ": has the shape " + io::to_string(array) + ", that is samples of " + io::to_string(sample) +
+              "; input " + form.input + " takes samples of " + io::to_string(form.shape));
+}
+
+// [N, H, W, C] as [N, C, H, W].
+template <typename T>
+std::vector<T> channels_first(const std::vector<T>& values, const std::vector<size_t>& shape) {
+  const size_t channels = shape[3];
+  const size_t pixels = shape[1] * shape[2];
+  std::vector<T> result(values.size());
+  for (size_t n = 0; n < shape[0]; ++n) {
+    for (size_t i = 0; i < pixels; ++i) {
+      for (size_t c = 0; c < channels; ++c)
+        result[(n * channels + c) * pixels + i] = values[(n * pixels + i) * channels + c];
+    }
   }
-  if (form.normalize) normalize(&array.values, sequence || form.shape.size() == 1 ? features : 1, form);
-  if (!table) return std::make_unique<Floats>(std::move(array.values), rows, elements, elements);
-  const size_t steps = form.shape[0];
-  if (rows < steps) {
-    throw Error(path + ": has " + std::to_string(rows) + " rows, a sequence has " + std::to_string(steps) + " steps");
-  }
-  return std::make_unique<Floats>(std::move(array.values), rows - steps + 1, columns, elements);
+  return result;
+}
+
+// That what is learned from lies where the model's samples do.
+void check_range(const std::vector<float>& values, size_t elements, const std::string& path, const SampleForm& form) {
+  if (!form.bounded) return;
+  const float slack = 1e-3F * (form.high - form.low);
+  const auto outside = std::find_if(values.begin(), values.end(),
+                                    [&](float x) { return x < form.low - slack || x > form.high + slack; });
+  if (outside == values.end()) return;
+  const auto place = static_cast<size_t>(outside - values.begin());
+  char text[96];
+  std::snprintf(text, sizeof text, "has the value %g, the model's samples lie in [%g, %g]",
+                static_cast<double>(*outside), static_cast<double>(form.low), static_cast<double>(form.high));
+  throw Error(path + ": sample " + std::to_string(place / elements) + " " + text +
+              ": give --normalize to scale the data to that range, or scale it yourself");
 }
 
 std::unique_ptr<SampleSource> from_bytes(io::ByteArray array, const std::string& path, const SampleForm& form) {
-  const size_t count = array.shape[0];
-  const size_t elements = form.elements();
-  if (array.values.size() == count && elements > 1)
-    return std::make_unique<Labels>(std::vector<float>(array.values.begin(), array.values.end()), elements, path);
-  if (array.values.size() != count * elements) {
-    throw Error(path + ": a sample has " + std::to_string(array.values.size() / count) + " values, input " +
-                form.input + " takes " + std::to_string(elements));
+  switch (fit_of(array.shape, path, form)) {
+    case Fit::kLabels:
+      return std::make_unique<Labels>(std::vector<float>(array.values.begin(), array.values.end()), form.elements(),
+                                      path);
+    case Fit::kWindows: throw Error(path + ": holds bytes; a long sequence is read from .npy and .csv files");
+    case Fit::kChannelsLast: array.values = channels_first(array.values, array.shape); break;
+    case Fit::kSame: break;
   }
   return std::make_unique<Bytes>(std::move(array), form);
+}
+
+std::unique_ptr<SampleSource> from_floats(io::Array array, const std::string& path, const SampleForm& form) {
+  const Fit fit = fit_of(array.shape, path, form);
+  const size_t elements = form.elements();
+  // Class numbers and windows of bytes are numbers like others.
+  if (array.bytes && (fit == Fit::kSame || fit == Fit::kChannelsLast) && elements > 1)
+    return from_bytes({array.shape, {array.values.begin(), array.values.end()}}, path, form);
+  if (!std::all_of(array.values.begin(), array.values.end(), [](float x) { return std::isfinite(x); }))
+    throw Error(path + ": has NaN or infinite values");
+  if (fit == Fit::kLabels) return std::make_unique<Labels>(std::move(array.values), elements, path);
+  if (fit == Fit::kChannelsLast) array.values = channels_first(array.values, array.shape);
+  const size_t rows = array.shape[0];
+  const size_t features = form.shape.back();
+  const bool table = form.shape.size() <= 2;
+  const size_t steps = fit == Fit::kWindows ? form.shape[0] : 0;
+  if (rows < steps) {
+    throw Error(path + ": has " + std::to_string(rows) + " rows, a sequence has " + std::to_string(steps) + " steps");
+  }
+  if (form.normalize) normalize(&array.values, table ? features : 1, form);
+  check_range(array.values, array.values.size() / rows, path, form);
+  if (fit != Fit::kWindows) return std::make_unique<Floats>(std::move(array.values), rows, elements, elements);
+  return std::make_unique<Floats>(std::move(array.values), rows - steps + 1, features, elements);
 }
 
 std::unique_ptr<SampleSource> open_source(const std::string& path, const SampleForm& form) {
   std::error_code none;
   if (std::filesystem::is_directory(path, none)) return std::make_unique<Folder>(path, form);
-  if (path.ends_with(".npy")) return from_floats(io::read_npy(path), path, form);
-  if (path.ends_with(".csv")) return from_floats(io::read_csv(path), path, form);
+  const bool floats = path.ends_with(".npy") || path.ends_with(".csv") || path.ends_with(".npz") ||
+                      path.find(".npz:") != std::string::npos;
+  if (floats) return from_floats(io::read_array(path), path, form);
   return from_bytes(io::read_idx(path), path, form);
 }
 
@@ -175,7 +237,7 @@ size_t SampleForm::elements() const {
 }
 
 SampleForm form_of(const fig_port_info& port, const fig_output_info& output, bool normalize) {
-  SampleForm form{port.name, {}, output.range_min, output.range_max, normalize};
+  SampleForm form{port.name, {}, output.range_min, output.range_max, normalize, false, false};
   for (uint32_t i = 0; i < port.shape.rank; ++i) {
     // The batch is a dimension of its own, or a factor of one.
     if (!port.shape.per_batch[i] || port.shape.extents[i] != 1) form.shape.push_back(port.shape.extents[i]);

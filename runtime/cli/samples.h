@@ -28,20 +28,24 @@ struct SampleForm {
   float low = 0;   // black
   float high = 1;  // white
   bool normalize = false;
+  bool generated = false;  // what the model generates: never class numbers
+  bool bounded = false;    // values outside the range are an error
 
   size_t elements() const;
 };
 SampleForm form_of(const fig_port_info& port, const fig_output_info& output, bool normalize);
 
 // The samples of a file or a folder.
-//  - IDX (also gzipped): bytes, scaled to the range.
-//  - .npy and .csv: values as they are. A table of as many columns as a sequence has features is read as one long
-//    sequence: the samples are all its windows. `normalize` scales them to the range, from the least to the greatest
-//    value of each column (of a table or of sequences) or of all (images).
+//  - IDX (also gzipped), and .npy and .npz files of unsigned bytes: pixels, scaled to the range.
+//  - other .npy, .npz (PATH.npz:NAME where it holds several) and .csv files: values as they are. A table of as many
+//  columns
+//    as a sequence has features is read as one long sequence: the samples are all its windows. `normalize` scales them
+//    to the range, from the least to the greatest value of each column (of a table or of sequences) or of all (images).
 //  - a folder: its PNG and JPEG files in the order of their names, or of its subfolders, resized to the input's shape
 //  and
 //    scaled to the range; read when they are needed.
-//  - labels: IDX, .npy or .csv of single numbers for an input of several, which become one 1 among zeros.
+//  - labels: single numbers for an input that is one vector, which become one 1 among zeros.
+// Shapes must agree, but for dimensions of 1; a vector stands for any shape, and images may have their channels last.
 class Samples {
  public:
   // Throws an error that names the path and what to do.
@@ -57,8 +61,9 @@ class Samples {
 };
 
 constexpr const char* kDataHelp =
-    "samples: IDX (also gzipped), .npy, .csv (rows of samples, or a long sequence), a folder of PNG and JPEG files";
-constexpr const char* kNormalizeHelp = "scale the values of .npy and .csv files to the model's range";
+    "samples: IDX (also gzipped), .npy, .npz, .csv (rows of samples, or a long sequence), a folder of PNG and JPEG "
+    "files";
+constexpr const char* kNormalizeHelp = "scale the values of .npy, .npz and .csv files to the model's range";
 
 // A permutation of `count` samples for each pass over them, from the seed alone.
 class Shuffle {

@@ -204,11 +204,11 @@ void train(const Arguments& arguments) {
   if (metrics.step > start) save();
   if (!arguments.output.empty()) check(fig_session_export(open.session(), arguments.output.c_str()));
   if (report) report->write();
-  std::printf("%llu steps%s%s\n", static_cast<unsigned long long>(metrics.step), metrics.count > 0 ? ", " : "",
-              to_text(metrics).c_str());
+  io::print("%llu steps%s%s\n", static_cast<unsigned long long>(metrics.step), metrics.count > 0 ? ", " : "",
+            to_text(metrics).c_str());
   if (score && run.best.step > 0) {
-    std::printf("best %s %.4g at step %llu: %s\n", score->name().c_str(), run.best.score,
-                static_cast<unsigned long long>(run.best.step), arguments.best.c_str());
+    io::print("best %s %.4g at step %llu: %s\n", score->name().c_str(), run.best.score,
+              static_cast<unsigned long long>(run.best.step), arguments.best.c_str());
   }
   if (metrics.step < steps) {
     std::fprintf(stderr, "figment: stopped before step %llu%s\n", static_cast<unsigned long long>(steps),

@@ -133,6 +133,7 @@ PortView ProgramView::output(size_t i) const { return port_of(program_->outputs(
 size_t ProgramView::tensor_count() const { return length(program_->tensors()); }
 size_t ProgramView::op_count() const { return length(program_->ops()); }
 bool ProgramView::fully_int8() const { return program_->fully_int8(); }
+bool ProgramView::couples_batch() const { return program_->couples_batch(); }
 
 bool ProgramView::updates() const {
   for (size_t i = 0; i < op_count(); ++i) {
@@ -206,8 +207,8 @@ LatentView ModelView::latent() const { return LatentView(model_->latent()); }
 bool ModelView::has_output() const { return model_->output() != nullptr; }
 OutputView ModelView::output() const {
   const schema::Output* output = model_->output();
-  return {text(output->program()), text(output->port()), static_cast<OutputKind>(output->kind()), output->range_min(),
-          output->range_max()};
+  return {text(output->program()), text(output->port()), static_cast<OutputKind>(output->kind()),
+          output->range_min(),     output->range_max(),  output->bounded()};
 }
 
 size_t ModelView::schedule_count() const { return length(model_->schedule()); }

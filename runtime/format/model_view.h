@@ -120,6 +120,7 @@ struct OutputView {
   OutputKind kind;
   float range_min;
   float range_max;
+  bool bounded;
 };
 
 // A program of a train step; see ScheduleEntry in model.fbs.
@@ -165,6 +166,8 @@ class ProgramView {
   size_t op_count() const;
   OpView op(size_t i) const;
   bool fully_int8() const;
+  // Whether its samples depend on each other, so that only a whole batch gives the right results.
+  bool couples_batch() const;
   // Whether it changes variables, and so runs in training sessions only.
   bool updates() const;
   PlanView plan() const;

@@ -1,11 +1,13 @@
 // Decides whether bytes are a model. Order: size, identifier, schema version, FlatBuffers' verifier, then meaning:
 // every index, shape, type, scale and blob, and that the ops of every program can run in the order they stand.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "core/checked.h"
 #include "core/finite.h"
 #include "core/memory.h"
+#include "format/integer_rule.h"
 #include "format/model_view.h"
 #include "format/quantized.h"
 #include "model_generated.h"
@@ -21,6 +23,7 @@ constexpr size_t kMaxOps = 65536;
 constexpr size_t kMaxPorts = 256;
 constexpr size_t kMaxOperands = 64;
 constexpr size_t kMaxLevels = 16;
+constexpr size_t kMaxReads = 64;       // of indices, which ops may share
 constexpr size_t kMaxStreams = 65536;  // of a seed, before those of codes
 
 template <typename T>
@@ -38,17 +41,11 @@ Status bad(const char* format, Arguments... arguments) {
 Status check_quantization(const schema::Quantization* quantization, DataType type, size_t channels) {
   const size_t scales = quantization == nullptr ? 0 : length(quantization->scales());
   if (type != DataType::kI8) return scales == 0 ? Status() : bad("only i8 tensors are quantised");
+  if (scales > 1 && scales != channels) return bad("the number of scales is neither 1 nor that of the channels");
   for (size_t i = 0; i < scales; ++i) {
     const float scale = quantization->scales()->Get(static_cast<uint32_t>(i));
     if (!std::isnormal(scale) || scale <= 0) return bad("a scale is not a positive normal number");
   }
-  if (scales > 1 && scales != channels) return bad("the number of scales is neither 1 nor that of the channels");
-  return {};
-}
-
-Status check_name(const flatbuffers::String* name) {
-  if (name == nullptr || name->size() == 0) return bad("a name is missing");
-  if (std::strlen(name->c_str()) != name->size()) return bad("a name contains a zero byte");
   return {};
 }
 
@@ -88,6 +85,25 @@ class Verifier {
   }
 
  private:
+  // Parts of a file may overlap, and be named many times; what looks at all of them would take long, and tools that
+  // list them much memory. So all that is looked at together must not be larger than the file.
+  Status spend(uint64_t bytes) {
+    if (bytes > left_) return bad("its parts overlap: together they are larger than the file");
+    left_ -= bytes;
+    return {};
+  }
+
+  Status check_text(const flatbuffers::String* text, const char* what) {
+    if (text == nullptr) return {};
+    FIGMENT_RETURN_IF_ERROR(spend(text->size()));
+    return std::strlen(text->c_str()) == text->size() ? Status() : bad("%s contains a zero byte", what);
+  }
+
+  Status check_name(const flatbuffers::String* name) {
+    if (name == nullptr || name->size() == 0) return bad("a name is missing");
+    return check_text(name, "a name");
+  }
+
   // Set by `envelope` before anything else runs.
   // NOLINTNEXTLINE(clang-analyzer-core.uninitialized.UndefReturn)
   const schema::Model& root() const { return *view_.model_; }
@@ -109,7 +125,8 @@ class Verifier {
     }
     flatbuffers::Verifier::Options options;
     options.max_depth = 16;
-    options.max_tables = 1U << 20;
+    // Each table has at least its vtable's offset, and the offset that names it.
+    options.max_tables = std::min<uint32_t>(1U << 20, header / 8 + 8);
     flatbuffers::Verifier verifier(data, header + sizeof header, options);
     // The version is read before the rest is verified: another version may have another structure.
     const auto* table = flatbuffers::GetSizePrefixedRoot<flatbuffers::Table>(data);
@@ -131,6 +148,7 @@ class Verifier {
                  static_cast<unsigned long long>(root().blob_section_size()), size);
     }
     view_.blobs_ = data + start.value();
+    left_ = size;
     return {};
   }
 
@@ -154,8 +172,11 @@ class Verifier {
         return bad("parameter %u: %s", i, status.message());
       }
     }
+    FIGMENT_RETURN_IF_ERROR(check_text(root().name(), "the model's name"));
+    FIGMENT_RETURN_IF_ERROR(check_text(root().producer(), "the producer's name"));
     for (uint32_t i = 0; i < length(root().metadata()); ++i) {
       FIGMENT_RETURN_IF_ERROR(check_name(root().metadata()->Get(i)->key()));
+      FIGMENT_RETURN_IF_ERROR(check_text(root().metadata()->Get(i)->value(), "a value of the metadata"));
     }
     const size_t programs = length(root().programs());
     if (programs < 1 || programs > kMaxPrograms) return bad("needs 1 to %zu programs, has %zu", kMaxPrograms, programs);
@@ -186,6 +207,9 @@ class Verifier {
       elements *= extent;
     }
     if (!elements.within(kMaxElements)) return bad("too many elements");
+    if (entry->quantization() != nullptr) {
+      FIGMENT_RETURN_IF_ERROR(spend(uint64_t{length(entry->quantization()->scales())} * sizeof(float)));
+    }
     const size_t channels = length(entry->shape()) == 0 ? 1 : entry->shape()->Get(0);
     FIGMENT_RETURN_IF_ERROR(check_quantization(entry->quantization(), type, channels));
     if (entry->variable() && type != DataType::kF32) return bad("a variable must be f32");
@@ -198,6 +222,7 @@ class Verifier {
     if (!padded.valid() || !range_inside(blob->offset(), padded.value(), root().blob_section_size())) {
       return bad("its values lie outside the file");
     }
+    FIGMENT_RETURN_IF_ERROR(spend(bytes.value()));
     if (type == DataType::kF32 && !all_finite(view_.blobs_ + blob->offset(), elements.value())) {
       return bad("has NaN or infinite values");
     }
@@ -250,6 +275,7 @@ class Verifier {
       const schema::Op* op = entry->ops()->Get(i);
       const char* name = op->name() == nullptr ? "" : op->name()->c_str();
       if (op->kind() > schema::OpKind::MAX) return bad("op %u (%s): unknown kind", i, name);
+      FIGMENT_RETURN_IF_ERROR(check_text(op->name(), "an op's name"));
       if (Status status = this->op(op, view, i, written); !status.ok()) {
         return bad("op %u (%s %s): %s", i, name_of(static_cast<OpKind>(op->kind())), name, status.message());
       }
@@ -265,9 +291,7 @@ class Verifier {
   }
 
   Status tensor(const schema::Tensor* entry) {
-    if (entry->name() != nullptr && std::strlen(entry->name()->c_str()) != entry->name()->size()) {
-      return bad("its name contains a zero byte");
-    }
+    FIGMENT_RETURN_IF_ERROR(check_text(entry->name(), "its name"));
     if (entry->constant() >= 0) {
       if (static_cast<size_t>(entry->constant()) >= length(root().constants())) return bad("names no constant");
       return {};
@@ -278,8 +302,8 @@ class Verifier {
     return check_quantization(entry->quantization(), static_cast<DataType>(entry->type()), 1);
   }
 
-  static Status ports(const flatbuffers::Vector<flatbuffers::Offset<schema::Port>>* entries, const ProgramView& view,
-                      const char* what) {
+  Status ports(const flatbuffers::Vector<flatbuffers::Offset<schema::Port>>* entries, const ProgramView& view,
+               const char* what) {
     if (length(entries) > kMaxPorts) return bad("more than %zu %ss", kMaxPorts, what);
     for (uint32_t i = 0; i < length(entries); ++i) {
       const schema::Port* entry = entries->Get(i);
@@ -340,13 +364,15 @@ class Verifier {
           declared.quantization.zero_point != expected->quantization.zero_point) {
         return bad("its output is declared with another quantisation");
       }
-      FIGMENT_RETURN_IF_ERROR(check_integer_ranges(op, operands, declared, view));
+      if (const char* violation = integer_violation(op.kind, operands, declared, bias_of(op, view)))
+        return bad(violation);
     }
     if (op.kind == OpKind::kResizeNearest || op.kind == OpKind::kResizeNearestBackward) {
       const Shape& image = op.kind == OpKind::kResizeNearest ? inputs[0].shape : declared.shape;
       for (size_t axis = 0; axis < 2; ++axis) {
         const ConstantView rows = view_.constant(static_cast<size_t>(view.tensor(op.inputs[axis + 1]).constant));
         const auto* values = static_cast<const int32_t*>(rows.data);
+        FIGMENT_RETURN_IF_ERROR(spend(rows.bytes / kMaxReads));
         for (size_t i = 0; i < rows.shape[0].extent; ++i) {
           if (values[i] < 0 || static_cast<uint32_t>(values[i]) >= image[axis + 1].extent) {
             return bad("an index points outside the input");
@@ -392,60 +418,11 @@ class Verifier {
     return {};
   }
 
-  // The integer arithmetic of quantized.h must not overflow and its scales must be representable.
-  Status check_integer_ranges(const OpView& op, std::span<const TensorType> inputs, const TensorType& output,
-                              const ProgramView& view) const {
-    const float output_scale = output.quantization.scale();
-    const auto ratio_ok = [](float ratio) { return ratio >= kSmallestRatio && ratio < kLargestRatio; };
-    switch (op.kind) {
-      case OpKind::kFullyConnected:
-      case OpKind::kConv2d:
-      case OpKind::kConvTranspose2d: {
-        const TensorType& weights = inputs[1];
-        for (float scale : weights.quantization.scales) {
-          if (!ratio_ok(inputs[0].quantization.scale() * scale / output_scale)) {
-            return bad("input scale * weight scale / output scale is outside [2^-32, 256)");
-          }
-        }
-        const uint64_t terms = element_count(weights.shape, 1).value() / weights.shape[0].extent;
-        const uint64_t largest = terms * 255 * 128;
-        uint64_t bias_bound = 0;
-        if (inputs.size() == 3) {
-          const ConstantView bias = view_.constant(static_cast<size_t>(view.tensor(op.inputs[2]).constant));
-          const auto* values = static_cast<const int32_t*>(bias.data);
-          for (size_t i = 0; i < bias.shape[0].extent; ++i) {
-            const uint64_t magnitude =
-                values[i] < 0 ? 0 - static_cast<uint64_t>(values[i]) : static_cast<uint64_t>(values[i]);
-            if (magnitude > bias_bound) bias_bound = magnitude;
-          }
-        }
-        if (largest + bias_bound > INT32_MAX) return bad("its 32-bit sums can overflow");
-        return {};
-      }
-      case OpKind::kAdd:
-      case OpKind::kSubtract:
-        if (!ratio_ok(inputs[0].quantization.scale() / output_scale) ||
-            !ratio_ok(inputs[1].quantization.scale() / output_scale)) {
-          return bad("input scale / output scale is outside [2^-32, 256)");
-        }
-        return {};
-      case OpKind::kMultiply:
-        if (!ratio_ok(inputs[0].quantization.scale() * inputs[1].quantization.scale() / output_scale)) {
-          return bad("the product of the input scales / output scale is outside [2^-32, 256)");
-        }
-        return {};
-      case OpKind::kMean:
-      case OpKind::kAveragePool2d:
-      case OpKind::kRequantize:
-        if (!ratio_ok(inputs[0].quantization.scale() / output_scale)) {
-          return bad("input scale / output scale is outside [2^-32, 256)");
-        }
-        if (op.kind != OpKind::kRequantize && !(element_count(inputs[0].shape, 1) * 255).within(INT32_MAX)) {
-          return bad("its 32-bit sums can overflow");
-        }
-        return {};
-      default: return {};
-    }
+  // The values of a linear op's bias.
+  std::span<const int32_t> bias_of(const OpView& op, const ProgramView& view) const {
+    if (!is_linear(op.kind) || op.inputs.size() < 3) return {};
+    const ConstantView bias = view_.constant(static_cast<size_t>(view.tensor(op.inputs[2]).constant));
+    return {static_cast<const int32_t*>(bias.data), bias.shape[0].extent};
   }
 
   // An embedded plan is checked in full when it is used (plan/check.h); here only that it fits the program.
@@ -469,7 +446,7 @@ class Verifier {
     return {nullptr, 0, {}, {}};
   }
 
-  Status latent(const schema::Latent* latent) const {
+  Status latent(const schema::Latent* latent) {
     const PortView port = find_port(latent->program(), latent->input(), true);
     if (port.name == nullptr) return bad("the latent names no input of a program");
     if (latent->prior() > schema::Prior::MAX) return bad("the latent has an unknown prior");
@@ -515,7 +492,7 @@ class Verifier {
   }
 
   // The schedule, the scalars and the trained parameters.
-  Status training() const {
+  Status training() {
     if (length(root().schedule()) > kMaxPrograms) return bad("more than %zu entries in the schedule", kMaxPrograms);
     for (uint32_t i = 0; i < length(root().schedule()); ++i) {
       const schema::ScheduleEntry* entry = root().schedule()->Get(i);
@@ -570,6 +547,7 @@ class Verifier {
   }
 
   ModelView view_;
+  uint64_t left_ = 0;  // bytes that may still be looked at
 };
 
 Result<ModelView> ModelView::open(const void* data, size_t size) { return Verifier::open(data, size); }

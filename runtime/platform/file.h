@@ -8,6 +8,10 @@
 
 namespace figment::platform {
 
+// Opens a regular file for reading, without waiting: pipes and devices are refused. The caller closes the descriptor.
+// kNotFound, kIo; the message names the path.
+Result<int> open_regular(const char* path);
+
 // A read-only file in memory, aligned to kTensorAlignment.
 class MappedFile {
  public:
@@ -16,7 +20,7 @@ class MappedFile {
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
 
-  // kNotFound, kIo, kOutOfMemory; the message names the path.
+  // A regular file that is not empty. kNotFound, kIo, kBadFile; the message names the path. Allocates nothing.
   Status open(const char* path);
 
   const void* data() const { return data_; }
@@ -38,7 +42,8 @@ using FileHook = bool (*)(FileOperation operation);
 void set_file_hook(FileHook hook);
 
 // A file that is written beside `path` and takes its place at once when it is complete and on the disk: until then, and
-// after any failure or crash, `path` is as it was.
+// after any failure or crash, `path` is as it was. What a killed process left beside `path` the next write of `path`
+// replaces; a process that is still writing is left alone (kIo). Allocates nothing.
 class FileReplacement {
  public:
   FileReplacement() = default;
@@ -54,9 +59,10 @@ class FileReplacement {
  private:
   Status failed(const char* what) const;
 
-  static constexpr size_t kMostPath = 4096;
-  char path_[kMostPath] = "";
-  char temporary_[kMostPath] = "";
+  static constexpr const char* kSuffix = ".figment-partial";
+  static constexpr size_t kMaxPath = 4096;
+  char path_[kMaxPath] = "";
+  char temporary_[kMaxPath] = "";
   int file_ = -1;
 };
 

@@ -1,10 +1,10 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,9 +15,19 @@ namespace figment::platform {
 
 namespace {
 
+// strerror may allocate.
+const char* text_of(int error) {
+#if defined(__GLIBC__)
+  const char* text = strerrordesc_np(error);
+  return text == nullptr ? "unknown error" : text;
+#else
+  return std::strerror(error);
+#endif
+}
+
 Status failed(const char* path, int error) {
   const StatusCode code = error == ENOENT ? StatusCode::kNotFound : StatusCode::kIo;
-  return Status::error(code, "cannot open %s: %s", path, std::strerror(error));
+  return Status::error(code, "cannot open %s: %s", path, text_of(error));
 }
 
 std::atomic<FileHook> g_hook{nullptr};
@@ -38,22 +48,39 @@ Status make_folder(const char* path) {
   struct stat info{};
   if (errno == EEXIST && ::stat(path, &info) == 0 && S_ISDIR(info.st_mode)) return {};
   return Status::error(StatusCode::kIo, "cannot make the folder %s: %s", path,
-                       std::strerror(errno == EEXIST ? ENOTDIR : errno));
+                       text_of(errno == EEXIST ? ENOTDIR : errno));
 }
 
-Status MappedFile::open(const char* path) {
-  const int file = ::open(path, O_RDONLY | O_CLOEXEC);
+Result<int> open_regular(const char* path) {
+  // A pipe without a writer, or a device, would block.
+  const int file = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) return failed(path, errno);
   struct stat info{};
   Status status;
   if (fstat(file, &info) != 0) {
     status = failed(path, errno);
+  } else if (S_ISDIR(info.st_mode)) {
+    status = failed(path, EISDIR);
   } else if (!S_ISREG(info.st_mode)) {
-    status = failed(path, S_ISDIR(info.st_mode) ? EISDIR : EINVAL);
+    status =
+        Status::error(StatusCode::kIo, "%s is a pipe or a device: only regular files are read; save it to one", path);
+  }
+  if (status.ok()) return file;
+  ::close(file);
+  return status;
+}
+
+Status MappedFile::open(const char* path) {
+  const Result<int> file = open_regular(path);
+  if (!file.ok()) return file.status();
+  struct stat info{};
+  Status status;
+  if (fstat(*file, &info) != 0) {
+    status = failed(path, errno);
   } else if (info.st_size == 0) {
     status = Status::error(StatusCode::kBadFile, "%s is empty", path);
   } else {
-    void* data = mmap(nullptr, static_cast<size_t>(info.st_size), PROT_READ, MAP_PRIVATE, file, 0);
+    void* data = mmap(nullptr, static_cast<size_t>(info.st_size), PROT_READ, MAP_PRIVATE, *file, 0);
     if (data == MAP_FAILED) {
       status = failed(path, errno);
     } else {
@@ -61,7 +88,7 @@ Status MappedFile::open(const char* path) {
       size_ = static_cast<size_t>(info.st_size);
     }
   }
-  ::close(file);
+  ::close(*file);
   return status;
 }
 
@@ -70,24 +97,65 @@ MappedFile::~MappedFile() {
 }
 
 Status FileReplacement::failed(const char* what) const {
-  return Status::error(StatusCode::kIo, "cannot %s %s: %s", what, path_, std::strerror(errno));
+  return Status::error(StatusCode::kIo, "cannot %s %s: %s", what, path_, text_of(errno));
 }
 
+namespace {
+
+// Whether `file` is what `path` names.
+bool is_named(int file, const char* path) {
+  struct stat of_file{};
+  struct stat of_path{};
+  return ::fstat(file, &of_file) == 0 && ::lstat(path, &of_path) == 0 && of_file.st_dev == of_path.st_dev &&
+         of_file.st_ino == of_path.st_ino;
+}
+
+// Removes a file that an earlier write left when it was killed. False, with errno, if another process is writing it.
+bool remove_stale(const char* path) {
+  const int file = ::open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (file < 0) return errno == ENOENT;
+  const bool removed = ::flock(file, LOCK_EX | LOCK_NB) == 0 && (!is_named(file, path) || ::unlink(path) == 0);
+  const int error = errno == EWOULDBLOCK ? EBUSY : errno;
+  ::close(file);
+  errno = error;
+  return removed;
+}
+
+// A fresh file of that name, locked while it is open; -1, with errno, if there can be none.
+int create_locked(const char* path) {
+  constexpr int kTries = 100;
+  for (int i = 0; i < kTries; ++i) {
+    const int file = ::open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (file < 0) {
+      if (errno != EEXIST || !remove_stale(path)) return -1;
+      continue;
+    }
+    // Until it is locked, another process may take it for a stale one. Some file systems know no locks.
+    const bool locked =
+        ::flock(file, LOCK_EX | LOCK_NB) == 0 || errno == ENOLCK || errno == EOPNOTSUPP || errno == ENOSYS;
+    if (locked && is_named(file, path)) return file;
+    ::close(file);
+  }
+  errno = EBUSY;
+  return -1;
+}
+
+}  // namespace
+
 Status FileReplacement::begin(const char* path) {
-  const int length = std::snprintf(temporary_, sizeof temporary_, "%s.XXXXXX", path);
+  const int length = std::snprintf(temporary_, sizeof temporary_, "%s%s", path, kSuffix);
   if (length < 0 || static_cast<size_t>(length) >= sizeof temporary_) {
     temporary_[0] = 0;
     return Status::error(StatusCode::kInvalidArgument, "the path %.60s... is too long", path);
   }
   std::snprintf(path_, sizeof path_, "%s", path);
-  file_ = allowed(FileOperation::kCreate) ? ::mkstemp(temporary_) : -1;
-  if (file_ < 0) {
-    temporary_[0] = 0;
-    return failed("write");
+  file_ = allowed(FileOperation::kCreate) ? create_locked(temporary_) : -1;
+  if (file_ >= 0) return {};
+  temporary_[0] = 0;
+  if (errno == EBUSY) {
+    return Status::error(StatusCode::kIo, "cannot write %s: another process is writing it", path_);
   }
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  return ::fchmod(file_, 0666 & ~mask) == 0 ? Status() : failed("write");
+  return failed("write");
 }
 
 Status FileReplacement::write(uint64_t offset, const void* data, size_t bytes) {
@@ -106,13 +174,15 @@ Status FileReplacement::write(uint64_t offset, const void* data, size_t bytes) {
 
 Status FileReplacement::commit() {
   if (!allowed(FileOperation::kSync) || ::fsync(file_) != 0) return failed("write");
+  // Renamed before it is closed, and with that unlocked.
+  if (!allowed(FileOperation::kRename) || ::rename(temporary_, path_) != 0) return failed("write");
+  temporary_[0] = 0;
   const int closed = ::close(file_);
   file_ = -1;
-  if (closed != 0 || !allowed(FileOperation::kRename) || ::rename(temporary_, path_) != 0) return failed("write");
-  temporary_[0] = 0;
+  if (closed != 0) return failed("write");
   // The new name is on the disk once its folder is.
   char* slash = std::strrchr(path_, '/');
-  char folder[kMostPath] = ".";
+  char folder[kMaxPath] = ".";
   if (slash != nullptr) std::snprintf(folder, sizeof folder, "%.*s", static_cast<int>(slash - path_ + 1), path_);
   const int directory = ::open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0) return failed("write");
@@ -125,8 +195,9 @@ Status FileReplacement::commit() {
 }
 
 FileReplacement::~FileReplacement() {
-  if (file_ >= 0) ::close(file_);
+  // Removed before it is closed, and with that unlocked.
   if (temporary_[0] != 0) ::unlink(temporary_);
+  if (file_ >= 0) ::close(file_);
 }
 
 }  // namespace figment::platform

@@ -42,6 +42,7 @@ Status ProgramInstance::resolve(const format::ModelView& model, size_t program, 
   planned_batch_ = batch;
   const ProgramView view = model.program(program);
   any_batch_ = view.updates();
+  couples_batch_ = view.couples_batch();
   const size_t tensors = view.tensor_count();
   const size_t ops = view.op_count();
   size_t inputs = 0;

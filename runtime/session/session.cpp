@@ -77,7 +77,9 @@ Result<Session::Way> Session::first_way(const SessionOptions& options) const {
   for (uint32_t level = 0; level < level_count(); ++level) {
     if (has_parts(level)) return Way{level, options.part};
   }
-  return wrong("the model trains on whole batches only: its batch normalisation couples the samples of a batch");
+  return wrong(
+      "the model trains on whole batches only: its networks couple the samples of a batch, as batch normalisation "
+      "does");
 }
 
 bool Session::next_way(Way* way) const {
@@ -271,7 +273,7 @@ Result<size_t> Session::find_instance(const char* program) const {
 
 namespace {
 
-// Whether the samples of the batch can be computed in parts.
+// Whether so many samples can be computed, a batch at a time.
 Status check_count(const ProgramInstance& program, size_t count, size_t batch) {
   if (count < 1) return wrong("the number of samples must be at least 1");
   if (count > kMaxElements) return wrong("%zu samples are too many for one call", count);
@@ -286,6 +288,14 @@ Status check_count(const ProgramInstance& program, size_t count, size_t batch) {
   if (!batched && count != 1) return wrong("the program has no batch dimension: it takes 1 sample, not %zu", count);
   if (batched && !divisible && count != batch) {
     return wrong("the program's batch is not its first dimension: it takes exactly the session's batch of %zu", batch);
+  }
+  const bool fits = program.any_batch() ? count <= batch : count == batch;
+  if (batched && program.couples_batch() && !fits) {
+    return wrong(
+        "the program's samples depend on each other, as by a mean over the batch: it takes exactly the session's batch "
+        "of "
+        "%zu, not %zu; create the session for that batch",
+        batch, count);
   }
   return {};
 }

@@ -130,7 +130,7 @@ if [ -n "$convert" ]; then
   expect "training changes the model" '! cmp -s "$work/gan.figment" "$work/trained.figment"'
   check "generate with the trained model" 0 "" $figment generate "$work/trained.figment" -n 4 -o "$work/d.npy"
   check "a model that does not train" 1 "does not train\|no program train.step" $figment train "$models/dgan.figment" --data "$work/samples.npy"
-  check "data of another shape" 1 "values" $figment train "$work/gan.figment" --data "$work/a.npy"
+  check "data of another shape" 1 "samples of \[1, 28, 28\]; input image takes samples of \[12\]" $figment train "$work/gan.figment" --data "$work/a.npy"
   check "data that is none" 1 "truncated\|no IDX" $figment train "$work/gan.figment" --data "$work/broken"
   check "an unwritable result" 1 "cannot write" $figment train "$work/gan.figment" --data "$work/samples.npy" --steps 1 --batch 8 --out /no/such/x.figment
 fi

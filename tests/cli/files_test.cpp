@@ -1,12 +1,17 @@
 #include <doctest/doctest.h>
 
+#include <sys/stat.h>
+
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 
-#include "io/files.h"
+#include "io/arrays.h"
+#include "io/pictures.h"
 #include "io/plot.h"
+#include "io/terminal.h"
 
 using namespace figment::io;
 
@@ -23,34 +28,103 @@ struct Temporary {
   std::string path;
 };
 
-std::string message_of(const std::string& csv) {
-  const Temporary file(".csv", csv);
+template <typename Read>
+std::string message_of(Read read) {
   try {
-    read_csv(file.path);
+    read();
   } catch (const Error& error) {
     return error.what();
   }
   return "";
 }
 
+std::string csv_message(const std::string& text) {
+  return message_of([&] { parse_csv(text, "t.csv"); });
+}
+
+std::vector<float> csv_values(const std::string& text) { return parse_csv(text, "t.csv").values; }
+
+// A .npy file of one row of values, given as they are stored.
+Array npy(const std::string& type, const std::string& shape, const std::string& bytes, const char* order = "False") {
+  std::string header = "{'descr': '" + type + "', 'fortran_order': " + order + ", 'shape': " + shape + ", }\n";
+  std::string file = "\x93NUMPY";
+  file += {1, 0, static_cast<char>(header.size()), 0};
+  file += header + bytes;
+  return parse_npy({reinterpret_cast<const uint8_t*>(file.data()), file.size()}, "t.npy");
+}
+
+std::string repeated(size_t count, char c) { return std::string(count, c); }
+
 const std::string kPictures = FIGMENT_TEST_SOURCE "/data/pictures/";
+const std::string kHostile = FIGMENT_TEST_SOURCE "/data/hostile/";
 
 }  // namespace
 
 TEST_CASE("tables of numbers are read with and without a header") {
-  for (const char* text :
-       {"1,2.5\n-3,4e1\n", "time;value\n 1 ; 2.5\r\n-3;4e1\r\n\r\n", "\"a\"\t\"b\"\n1\t+2.5\n-3\t40"}) {
-    const Temporary file(".csv", text);
-    const Array table = read_csv(file.path);
+  for (const char* text : {"1,2.5\n-3,4e1\n", "time;value\n 1 ; 2.5\r\n-3;4e1\r\n\r\n", "\"a\"\t\"b\"\n1\t+2.5\n-3\t40",
+                           "\xEF\xBB\xBF"
+                           "1,2.5\n-3,40",
+                           "\xEF\xBB\xBF"
+                           "a,b\n1,2.5\n-3,40",
+                           "1;2,5\n-3;4e1", "1\t2,5\n-3\t40", "\"1\",\"2.5\"\n\"-3\",40"}) {
+    INFO(text);
+    const Array table = parse_csv(text, "t.csv");
     CHECK(table.shape == std::vector<size_t>{2, 2});
     CHECK(table.values == std::vector<float>{1, 2.5F, -3, 40});
   }
+  CHECK(csv_values("1e-50,-1e-400,1e-46") == std::vector<float>{0, 0, 0});
+  CHECK(csv_values("\"1,5\";2\n3;4") == std::vector<float>{1.5F, 2, 3, 4});
 }
 
-TEST_CASE("tables with mistakes name the line") {
-  CHECK(message_of("1,2\n3\n").find("line 2: has 1 cells, the lines before have 2") != std::string::npos);
-  CHECK(message_of("1,2\n3,x\n").find("line 2: has a cell that is no number") != std::string::npos);
-  CHECK(message_of("1,2\n3,\n").find("line 2") != std::string::npos);
+TEST_CASE("tables with mistakes name the line and the cell, and lose no row") {
+  CHECK(csv_message("1,2\n3\n").find("line 2: has 1 cells, the lines before have 2") != std::string::npos);
+  CHECK(csv_message("1,2\n3,x\n").find("line 2: cell 2, \"x\", is no number") != std::string::npos);
+  CHECK(csv_message("1,2\n3,\n").find("line 2: cell 2 is empty") != std::string::npos);
+  // A first line with a number in it is no header.
+  CHECK(csv_message(",2\n3,4\n").find("line 1: cell 1 is empty") != std::string::npos);
+  CHECK(csv_message("x,2\n3,4\n").find("line 1: cell 1, \"x\"") != std::string::npos);
+  CHECK(csv_message("a,b\nc,d\n").find("line 2") != std::string::npos);
+  CHECK(csv_message("1e50,2\n").find("is too large for float32") != std::string::npos);
+  CHECK(csv_message("1.5,2,5\n3,4\n").find("line 2: has 2 cells") != std::string::npos);
+}
+
+TEST_CASE("arrays of all number types, byte orders and orders of dimensions are read") {
+  CHECK(npy("<f4", "(2,)", std::string("\0\0\x80\x3F\0\0\0\xC0", 8)).values == std::vector<float>{1, -2});
+  CHECK(npy(">f4", "(2,)", std::string("\x3F\x80\0\0\xC0\0\0\0", 8)).values == std::vector<float>{1, -2});
+  CHECK(npy("<f8", "(1,)", std::string("\0\0\0\0\0\0\xF0\x3F", 8)).values == std::vector<float>{1});
+  CHECK(npy("<f2", "(4,)", std::string("\0\x3C\0\xC0\1\0\0\x7C", 8)).values ==
+        std::vector<float>{1, -2, std::ldexp(1.0F, -24), INFINITY});
+  CHECK(npy("<i8", "(1,)", std::string("\xFE\xFF\xFF\xFF\xFF\xFF\xFF\xFF", 8)).values == std::vector<float>{-2});
+  CHECK(npy(">i2", "(2,)", std::string("\xFF\xFE\0\3", 4)).values == std::vector<float>{-2, 3});
+  CHECK(npy("<u4", "(1,)", std::string("\0\0\0\x80", 4)).values == std::vector<float>{2147483648.0F});
+  CHECK(npy("|b1", "(2,)", std::string("\0\1", 2)).values == std::vector<float>{0, 1});
+  const Array bytes = npy("|u1", "(2,)", std::string("\0\xFF", 2));
+  CHECK(bytes.values == std::vector<float>{0, 255});
+  CHECK(bytes.bytes);
+  CHECK(npy("|i1", "(2, 3)", std::string("\1\2\3\4\5\6", 6), "True").values == std::vector<float>{1, 3, 5, 2, 4, 6});
+  for (const char* type : {"<c8", "<U1", "|O", "<f16", "<i3", "|u9", "", "<f"}) {
+    INFO(type);
+    CHECK(message_of([&] { npy(type, "(1,)", "12345678"); }).find("not numbers") != std::string::npos);
+  }
+  CHECK(message_of([] { npy("<f4", "(3,)", "12345678"); }).find("its shape needs 3") != std::string::npos);
+}
+
+TEST_CASE("an archive's array is read by its name, or alone") {
+  const std::string folder = FIGMENT_TEST_SOURCE "/data/arrays/";
+  CHECK(read_array(folder + "one.npz").values == std::vector<float>{1, 2, 3});
+  CHECK(read_array(folder + "two.npz:b").values == std::vector<float>{4, 5});
+  CHECK(read_array(folder + "two.npz:a").shape == std::vector<size_t>{2, 2});
+  CHECK(message_of([&] { read_array(folder + "two.npz"); }).find("choose one, as in " + folder + "two.npz:a") !=
+        std::string::npos);
+  CHECK(message_of([&] { read_array(folder + "two.npz:c"); }).find("it has a, b") != std::string::npos);
+  const std::vector<uint8_t> whole = read_file(folder + "two.npz");
+  for (size_t size = 0; size < whole.size(); size += 7)
+    CHECK(!message_of([&] { parse_zip(std::span(whole).first(size), "t.npz"); }).empty());
+  for (size_t i = 0; i < whole.size(); ++i) {
+    std::vector<uint8_t> broken = whole;
+    broken[i] ^= 0x55;
+    message_of([&] { parse_zip(broken, "t.npz"); });  // an error or not, but no crash
+  }
 }
 
 TEST_CASE("pictures are read as grey or colour") {
@@ -67,14 +141,57 @@ TEST_CASE("pictures are read as grey or colour") {
   CHECK(std::abs(light.pixels[0] - 124) <= 2);  // 0.299 R + 0.587 G + 0.114 B
 }
 
+TEST_CASE("a PNG's values are taken as they stand, whatever it says of gamma") {
+  // 4 x 1 pixels of 0, 64, 128 and 255 in every form.
+  const std::string folder = FIGMENT_TEST_SOURCE "/data/png/";
+  for (const char* name :
+       {"grey8", "grey8_gamma1", "grey8_gamma_srgb", "grey16", "grey16_gamma1", "rgb8", "rgb16", "palette", "rgba8"}) {
+    INFO(name);
+    const Picture grey = read_picture(folder + name + ".png", 1);
+    CHECK(grey.pixels == std::vector<uint8_t>{0, 64, 128, 255});
+    CHECK(read_picture(folder + name + ".png", 3).pixels ==
+          std::vector<uint8_t>{0, 0, 0, 64, 64, 64, 128, 128, 128, 255, 255, 255});
+  }
+  // Red, green and blue become grey as a JPEG's do; half transparent white is grey on black.
+  CHECK(read_picture(folder + "primaries.png", 1).pixels == std::vector<uint8_t>{76, 150, 29, 128});
+}
+
+TEST_CASE("a JPEG is turned as its EXIF orientation says") {
+  // 16 x 8 pixels, the left half light and the right half dark, as a viewer shows it, stored in all eight ways.
+  for (int orientation = 1; orientation <= 8; ++orientation) {
+    INFO(orientation);
+    const Picture picture =
+        read_picture(FIGMENT_TEST_SOURCE "/data/jpeg/orientation_" + std::to_string(orientation) + ".jpg", 1);
+    REQUIRE(picture.width == 32);
+    REQUIRE(picture.height == 16);
+    const auto at = [&](size_t x, size_t y) { return picture.pixels[y * 32 + x]; };
+    CHECK(std::abs(at(4, 4) - 240) < 10);
+    CHECK(std::abs(at(28, 4) - 160) < 10);
+    CHECK(std::abs(at(4, 12) - 80) < 10);
+    CHECK(std::abs(at(28, 12) - 10) < 10);
+  }
+}
+
 TEST_CASE("broken pictures are errors") {
-  std::vector<uint8_t> bytes = read_file(kPictures + "b/colour.jpg");
-  const Temporary short_jpeg(".jpg", std::string(bytes.begin(), bytes.begin() + 60));
+  const std::vector<uint8_t> jpeg = read_file(kPictures + "b/colour.jpg");
+  const std::vector<uint8_t> png = read_file(kPictures + "a/ramp.png");
+  for (size_t size = 0; size + 1 < jpeg.size(); size += 31)
+    CHECK_THROWS_AS(parse_jpeg(std::span(jpeg).first(size), "t.jpg", 1), Error);
+  for (size_t size = 0; size + 20 < png.size(); ++size)
+    CHECK_THROWS_AS(parse_png(std::span(png).first(size), "t.png", 1), Error);
   const Temporary no_jpeg(".jpg", "hello");
   const Temporary no_png(".png", "hello");
-  for (const std::string& path : {short_jpeg.path, no_jpeg.path, no_png.path}) {
+  for (const std::string& path : {no_jpeg.path, no_png.path}) {
     CHECK_THROWS_WITH_AS(read_picture(path, 1), doctest::Contains(path.c_str()), Error);
   }
+  CHECK_THROWS_WITH_AS(read_picture(FIGMENT_TEST_SOURCE "/data/jpeg/cmyk.jpg", 3), doctest::Contains("CMYK"), Error);
+}
+
+TEST_CASE("small files that promise much are refused before the memory is taken") {
+  CHECK_THROWS_WITH_AS(read_picture(kHostile + "large.jpg", 1), doctest::Contains("--allow-large"), Error);
+  CHECK_THROWS_WITH_AS(read_picture(kHostile + "large.png", 3), doctest::Contains("--allow-large"), Error);
+  CHECK_THROWS_WITH_AS(read_idx(kHostile + "large.idx.gz"), doctest::Contains("--allow-large"), Error);
+  CHECK_THROWS_WITH_AS(read_npz(kHostile + "large.npz"), doctest::Contains("--allow-large"), Error);
 }
 
 TEST_CASE("pictures shrink by means and grow by neighbours") {
@@ -82,6 +199,49 @@ TEST_CASE("pictures shrink by means and grow by neighbours") {
   CHECK(resized(picture, 2, 1).pixels == std::vector<uint8_t>{25, 45});
   CHECK(resized(picture, 8, 2).pixels ==
         std::vector<uint8_t>{0, 0, 10, 10, 20, 20, 30, 30, 40, 40, 50, 50, 60, 60, 70, 70});
+}
+
+TEST_CASE("pipes, devices and folders are refused, not waited for") {
+  const std::string pipe = "/tmp/figment_files_pipe_" + std::to_string(std::rand());
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  CHECK_THROWS_WITH_AS(read_file(pipe), doctest::Contains("is a pipe or a device"), Error);
+  CHECK_THROWS_WITH_AS(read_idx(pipe), doctest::Contains("is a pipe or a device"), Error);
+  CHECK_THROWS_WITH_AS(read_csv("/dev/zero"), doctest::Contains("is a pipe or a device"), Error);
+  CHECK_THROWS_WITH_AS(read_file("/tmp"), doctest::Contains("Is a directory"), Error);
+  std::remove(pipe.c_str());
+}
+
+TEST_CASE("every name has a file name of its own, in the folder that it is written to") {
+  CHECK(file_name_of("encoder.0.weight.adam_m") == "encoder.0.weight.adam_m");
+  CHECK(file_name_of("a/b/kernel") == "a%2Fb%2Fkernel");
+  CHECK(file_name_of("../../etc/passwd") == "%2E.%2F..%2Fetc%2Fpasswd");
+  CHECK(file_name_of("..") == "%2E.");
+  CHECK(file_name_of("a%2Fb") == "a%252Fb");
+  CHECK(file_name_of("\x1B[31m") == "%1B%5B31m");
+  CHECK_THROWS_AS(file_name_of(""), Error);
+  CHECK_THROWS_AS(file_name_of(repeated(300, 'x')), Error);
+}
+
+TEST_CASE("a '=' in a path is no assignment") {
+  using Pair = std::pair<std::string, std::string>;
+  CHECK(split_assignment("latent=z.npy") == Pair{"latent", "z.npy"});
+  CHECK(split_assignment("latent=/a=b/z.npy") == Pair{"latent", "/a=b/z.npy"});
+  CHECK(split_assignment("/a=b/z.npy") == Pair{"", "/a=b/z.npy"});
+  CHECK(split_assignment("z.npy") == Pair{"", "z.npy"});
+  const Temporary file("=1.npy", "x");
+  std::filesystem::current_path("/tmp");
+  CHECK(split_assignment(std::filesystem::path(file.path).filename().string()).first.empty());
+}
+
+TEST_CASE("what steers a terminal is shown, not done") {
+  CHECK(printable("Zoë ≥ 3") == "Zoë ≥ 3");
+  CHECK(printable("\x1B[31mred\x7F") == "\\x1B[31mred\\x7F");
+  CHECK(printable("a\nb\tc") == "a\\x0Ab\\x09c");
+  CHECK(printable("a\nb", true) == "a\nb");
+  CHECK(printable("\xC2\x9B"
+                  "31m") == "\\xC2\\x9B31m");             // a control character of two bytes
+  CHECK(printable("\x9B\xFF\xC3") == "\\x9B\\xFF\\xC3");  // no UTF-8
+  CHECK(format_table({{"name"}, {"\x1B[2J"}}).find('\x1B') == std::string::npos);
 }
 
 TEST_CASE("plots show what there is, whatever that is") {

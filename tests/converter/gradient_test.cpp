@@ -9,7 +9,7 @@
 #include <filesystem>
 
 #include "double_reference.h"
-#include "io/files.h"
+#include "io/arrays.h"
 #include "ir/builder.h"
 #include "ir/runner.h"
 #include "support.h"

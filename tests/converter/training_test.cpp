@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "convert.h"
-#include "io/files.h"
+#include "io/arrays.h"
 #include "ir/runner.h"
 #include "support.h"
 

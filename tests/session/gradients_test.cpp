@@ -8,7 +8,7 @@
 #include <map>
 
 #include "figment/figment.h"
-#include "io/files.h"
+#include "io/arrays.h"
 #include "support.h"
 
 namespace fs = std::filesystem;

@@ -1,60 +1,111 @@
 #include <charconv>
-#include <fstream>
+#include <cmath>
+#include <limits>
+#include <string_view>
 
-#include "io/files.h"
+#include "io/arrays.h"
 
 namespace figment::io {
 
 namespace {
 
-bool is_space(char c) { return c == ' ' || c == '\r' || c == '"'; }
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
-// The numbers of a line; false if a cell is none.
-bool parse_line(const std::string& line, std::vector<float>* numbers) {
-  for (size_t start = 0; start <= line.size();) {
-    size_t end = line.find_first_of(",;\t", start);
-    if (end == std::string::npos) end = line.size();
-    size_t first = start;
-    size_t last = end;
-    while (first < last && is_space(line[first])) ++first;
-    while (last > first && is_space(line[last - 1])) --last;
-    if (first < last && line[first] == '+') ++first;
-    float number = 0;
-    const auto [stop, error] = std::from_chars(line.data() + first, line.data() + last, number);
-    if (error != std::errc() || stop != line.data() + last) return false;
-    numbers->push_back(number);
-    start = end + 1;
+std::string_view trimmed(std::string_view text) {
+  const size_t first = text.find_first_not_of(" \r\t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \r\t") - first + 1);
+}
+
+// The cells of a line. What is in quotes may hold separators; the quotes are taken off.
+std::vector<std::string> split(std::string_view line, char separator) {
+  std::vector<std::string> cells(1);
+  bool quoted = false;
+  for (const char c : line) {
+    if (c == '"') {
+      quoted = !quoted;
+    } else if (c == separator && !quoted) {
+      cells.emplace_back();
+    } else {
+      cells.back() += c;
+    }
   }
-  return true;
+  for (std::string& cell : cells) cell = trimmed(cell);
+  return cells;
+}
+
+enum class Cell { kNumber, kText, kTooLarge };
+
+// The number that a cell holds; `comma`: it may have a decimal comma.
+Cell parse(std::string cell, bool comma, float* number) {
+  if (comma) {
+    const size_t place = cell.find(',');
+    if (place != std::string::npos && cell.find_first_of(",.", place + 1) == std::string::npos) cell[place] = '.';
+  }
+  const char* first = cell.data() + (cell.starts_with('+') ? 1 : 0);
+  const char* last = cell.data() + cell.size();
+  double value = 0;
+  const auto [stop, error] = std::from_chars(first, last, value);
+  if (first == last || stop != last || error == std::errc::invalid_argument) return Cell::kText;
+  if (error == std::errc::result_out_of_range) {
+    // Too small for a double, or too large: the exponent tells.
+    const size_t exponent = cell.find_first_of("eE");
+    if (exponent == std::string::npos || cell[exponent + 1] != '-') return Cell::kTooLarge;
+    value = 0;
+  }
+  *number = static_cast<float>(value);
+  return std::isfinite(*number) || !std::isfinite(value) ? Cell::kNumber : Cell::kTooLarge;
 }
 
 }  // namespace
 
-Array read_csv(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) throw Error("cannot read " + path);
+Array parse_csv(const std::string& text, const std::string& origin) {
+  std::string_view rest = text;
+  if (rest.starts_with(kByteOrderMark)) rest.remove_prefix(kByteOrderMark.size());
   Array array;
-  std::string line;
   size_t columns = 0;
   size_t rows = 0;
-  for (size_t number = 1; std::getline(file, line); ++number) {
-    if (line.find_first_not_of(" \r") == std::string::npos) continue;
-    std::vector<float> values;
-    if (!parse_line(line, &values)) {
-      if (number == 1) continue;
-      throw Error(path + ", line " + std::to_string(number) + ": has a cell that is no number");
+  char separator = 0;
+  bool first = true;
+  for (size_t number = 1; !rest.empty(); ++number) {
+    const size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (trimmed(line).empty()) continue;
+    if (separator == 0)
+      separator = line.find(';') != std::string_view::npos    ? ';'
+                  : line.find('\t') != std::string_view::npos ? '\t'
+                                                              : ',';
+    const std::string place = origin + ", line " + std::to_string(number) + ": ";
+    const std::vector<std::string> cells = split(line, separator);
+    std::vector<float> values(cells.size());
+    size_t texts = 0;
+    std::string mistake;
+    for (size_t i = 0; i < cells.size(); ++i) {
+      const Cell cell = parse(cells[i], separator != ',', &values[i]);
+      texts += cell == Cell::kText ? 1 : 0;
+      if (cell == Cell::kNumber || !mistake.empty()) continue;
+      mistake = "cell " + std::to_string(i + 1) +
+                (cell == Cell::kTooLarge ? ", " + cells[i] + ", is too large for float32"
+                 : cells[i].empty()      ? " is empty"
+                                         : ", \"" + cells[i].substr(0, 40) + "\", is no number");
     }
+    const bool header = first && texts == cells.size();
+    first = false;
+    if (header) continue;
+    if (!mistake.empty()) throw Error(place + mistake);
     if (columns == 0) columns = values.size();
     if (values.size() != columns) {
-      throw Error(path + ", line " + std::to_string(number) + ": has " + std::to_string(values.size()) +
-                  " cells, the lines before have " + std::to_string(columns));
+      throw Error(place + "has " + std::to_string(values.size()) + " cells, the lines before have " +
+                  std::to_string(columns));
     }
     array.values.insert(array.values.end(), values.begin(), values.end());
     ++rows;
   }
-  if (file.bad()) throw Error("cannot read " + path);
   array.shape = {rows, columns};
   return array;
 }
+
+Array read_csv(const std::string& path) { return parse_csv(read_text(path), path); }
 
 }  // namespace figment::io

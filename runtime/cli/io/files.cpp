@@ -1,13 +1,17 @@
 #include "io/files.h"
 
+#include <algorithm>
+#include <atomic>
+#include <cctype>
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "io/terminal.h"
+#include "platform/file.h"
 
 namespace figment::io {
 
@@ -17,54 +21,48 @@ namespace {
   throw Error(what + " " + path + ": " + std::strerror(errno));
 }
 
-bool write_all(int file, std::span<const uint8_t> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(file, bytes.data(), bytes.size());
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      return false;
-    }
-    bytes = bytes.subspan(static_cast<size_t>(written));
+void check(const Status& status) {
+  if (!status.ok()) throw Error(status.message());
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int file) : file_(file) {}
+  ~Descriptor() {
+    if (file_ >= 0) ::close(file_);
   }
-  return true;
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  int get() const { return file_; }
+
+ private:
+  int file_;
+};
+
+void write_special(const std::string& path, std::span<const uint8_t> bytes) {
+  // A pipe that nobody reads would block here.
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.get() < 0) fail("cannot write", path);
+  const int flags = ::fcntl(file.get(), F_GETFL);
+  ::fcntl(file.get(), F_SETFL, flags & ~O_NONBLOCK);
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
+    if (written < 0 && errno != EINTR) fail("cannot write", path);
+    if (written > 0) bytes = bytes.subspan(static_cast<size_t>(written));
+  }
 }
 
 }  // namespace
 
 void write_file(const std::string& path, std::span<const uint8_t> bytes) {
   struct stat info{};
-  // Devices and pipes cannot be replaced; they are written to.
-  const bool special = ::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode);
-  if (special) {
-    const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-    if (file < 0) fail("cannot write", path);
-    const bool written = write_all(file, bytes);
-    const int error = errno;
-    ::close(file);
-    errno = error;
-    if (!written) fail("cannot write", path);
-    return;
-  }
-  std::string temporary = path + ".XXXXXX";
-  const int file = ::mkstemp(temporary.data());
-  if (file < 0) fail("cannot write", path);
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  bool good = write_all(file, bytes) && ::fchmod(file, 0666 & ~mask) == 0 && ::fsync(file) == 0;
-  int error = errno;
-  if (::close(file) != 0 && good) {
-    good = false;
-    error = errno;
-  }
-  if (good && ::rename(temporary.c_str(), path.c_str()) != 0) {
-    good = false;
-    error = errno;
-  }
-  if (!good) {
-    ::unlink(temporary.c_str());
-    errno = error;
-    fail("cannot write", path);
-  }
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+    return write_special(path, bytes);
+  platform::FileReplacement file;
+  check(file.begin(path.c_str()));
+  check(file.write(0, bytes.data(), bytes.size()));
+  check(file.commit());
 }
 
 void write_file(const std::string& path, const std::string& text) {
@@ -72,24 +70,79 @@ void write_file(const std::string& path, const std::string& text) {
 }
 
 std::vector<uint8_t> read_file(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) fail("cannot read", path);
-  std::vector<uint8_t> bytes;
-  std::vector<uint8_t> block(1 << 20);
+  const Result<int> opened = platform::open_regular(path.c_str());
+  check(opened.status());
+  const Descriptor file(*opened);
+  struct stat info{};
+  if (::fstat(file.get(), &info) != 0) fail("cannot read", path);
+  std::vector<uint8_t> bytes(static_cast<size_t>(info.st_size));
+  size_t have = 0;
   while (true) {
-    const ssize_t count = ::read(file, block.data(), block.size());
+    // One byte more than expected, to see the end.
+    if (have == bytes.size()) bytes.resize(have + 1);
+    const ssize_t count = ::read(file.get(), bytes.data() + have, bytes.size() - have);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) {
-      const int error = errno;
-      ::close(file);
-      errno = error;
-      fail("cannot read", path);
-    }
+    if (count < 0) fail("cannot read", path);
     if (count == 0) break;
-    bytes.insert(bytes.end(), block.begin(), block.begin() + count);
+    have += static_cast<size_t>(count);
   }
-  ::close(file);
+  bytes.resize(have);
   return bytes;
+}
+
+std::string read_text(const std::string& path) {
+  const std::vector<uint8_t> bytes = read_file(path);
+  return {bytes.begin(), bytes.end()};
+}
+
+namespace {
+
+std::atomic<bool> g_lifted{false};
+
+constexpr uint64_t kLeastBudget = 256000000;
+constexpr uint64_t kBudgetFactor = 1000;
+
+}  // namespace
+
+Budget::Budget(uint64_t file_bytes)
+    : bytes_(g_lifted ? UINT64_MAX
+                      : std::max(kLeastBudget, std::min(file_bytes, UINT64_MAX / kBudgetFactor) * kBudgetFactor)) {}
+
+void Budget::check(uint64_t bytes, const std::string& what) const {
+  if (bytes <= bytes_) return;
+  throw Error(what + " would take " + format_bytes(static_cast<double>(bytes)) + ", more than the " +
+              format_bytes(static_cast<double>(bytes_)) +
+              " that a file of this size may take; --allow-large lifts this limit");
+}
+
+void Budget::lift() { g_lifted = true; }
+
+std::string file_name_of(const std::string& name) {
+  constexpr size_t kMaxFileName = 240;  // file systems take 255 bytes, and an ending is to follow
+  std::string result;
+  for (const char c : name) {
+    const bool plain =
+        std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || (c == '.' && !result.empty());
+    if (plain) {
+      result += c;
+    } else {
+      constexpr const char* kDigits = "0123456789ABCDEF";
+      const auto byte = static_cast<unsigned char>(c);
+      result += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
+    }
+  }
+  if (result.empty() || result.size() > kMaxFileName)
+    throw Error("the name " + name.substr(0, 60) + (name.size() > 60 ? "..." : "") + " is " +
+                (name.empty() ? "empty" : "too long") + " for a file");
+  return result;
+}
+
+std::pair<std::string, std::string> split_assignment(const std::string& text) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos || text.find('/') < equals) return {"", text};
+  struct stat info{};
+  if (::stat(text.c_str(), &info) == 0) return {"", text};
+  return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
 }  // namespace figment::io

@@ -15,54 +15,39 @@ class Error : public std::runtime_error {
 };
 
 // Writes beside `path` and renames, so that after a failure (a full disk, no permission) `path` is as it was and
-// nothing else is left behind.
+// nothing else is left behind. Devices and pipes are written to.
 void write_file(const std::string& path, std::span<const uint8_t> bytes);
 void write_file(const std::string& path, const std::string& text);
 
+// A regular file; pipes and devices are refused.
 std::vector<uint8_t> read_file(const std::string& path);
+std::string read_text(const std::string& path);
 
-// A float32 array in NumPy's format.
-struct Array {
-  std::vector<size_t> shape;
-  std::vector<float> values;
+// What may be made of a file, so that a small one cannot fill the memory: 1000 times its size, or 256 MB where that is
+// more.
+class Budget {
+ public:
+  explicit Budget(uint64_t file_bytes);
+
+  uint64_t bytes() const { return bytes_; }
+  // Throws Error, naming `what`, the size and how to allow it, if `bytes` are more than the budget.
+  void check(uint64_t bytes, const std::string& what) const;
+
+  // Lifts all budgets of the process from now on, for --allow-large.
+  static void lift();
+
+ private:
+  uint64_t bytes_;
 };
 
-// Reads .npy files of version 1 to 3 with little-endian float32 or float64 values in C order.
-Array read_npy(const std::string& path);
-Array parse_npy(std::span<const uint8_t> bytes, const std::string& origin);
-std::vector<uint8_t> format_npy(const Array& array);
+inline constexpr const char* kAllowLargeHelp = "take files that need much more memory than they are large";
 
-// Bytes in the IDX format (LeCun's; magic 0x08), plain or gzipped.
-struct ByteArray {
-  std::vector<size_t> shape;
-  std::vector<uint8_t> values;
-};
-ByteArray read_idx(const std::string& path);
+// A file name for any name: one for each, of letters, digits, '-', '_' and '.'; other bytes become %XX, and so does a
+// dot that begins the name. Throws Error for names that no file system takes.
+std::string file_name_of(const std::string& name);
 
-// A table of numbers separated by commas, semicolons or tabs; a first line that is no numbers is taken for a header.
-// [rows, columns].
-Array read_csv(const std::string& path);
-
-// Encodes 8-bit pixels, row by row, of 1 (grey) or 3 (RGB) channels.
-std::vector<uint8_t> encode_png(std::span<const uint8_t> pixels, uint32_t width, uint32_t height, uint32_t channels);
-
-// Samples [N, channels, height, width] (channels 1 or 3) as one picture, `columns` a row, with `scale` pixels a
-// pixel and thin gaps. Values are mapped from [low, high] to black and white.
-struct Picture {
-  std::vector<uint8_t> pixels;
-  uint32_t width = 0;
-  uint32_t height = 0;
-  uint32_t channels = 1;
-};
-Picture make_grid(std::span<const float> samples, uint32_t channels, uint32_t height, uint32_t width, float low,
-                  float high, uint32_t columns, uint32_t scale);
-// Whether the name of a file ends like a picture's that read_picture reads.
-bool is_picture(const std::string& path);
-// A PNG or JPEG file as grey (1 channel) or RGB (3).
-Picture read_picture(const std::string& path, uint32_t channels);
-// The mean over the pixels that lie under each new one, or their nearest where the picture grows.
-Picture resized(const Picture& picture, uint32_t width, uint32_t height);
-// Pictures of one height and channel count side by side.
-Picture beside(const Picture& left, const Picture& right, uint32_t gap);
+// "NAME=FILE" -> both; "FILE" -> "" and FILE. A text that is a file's name as it stands, or has a '/' before its first
+// '=', is a file.
+std::pair<std::string, std::string> split_assignment(const std::string& text);
 
 }  // namespace figment::io

@@ -1,14 +1,16 @@
 // NumPy's .npy format, version 1.0 to 3.0 (numpy.lib.format): a magic string, a version, the length of a header, the
 // header (a Python dictionary of three known keys), the values.
+#include <algorithm>
 #include <bit>
 #include <cctype>
+#include <cmath>
 #include <cstring>
 
-#include "io/files.h"
+#include "io/arrays.h"
 
 namespace figment::io {
 
-static_assert(std::endian::native == std::endian::little, "values are stored little-endian");
+static_assert(std::endian::native == std::endian::little, "values are written little-endian");
 
 namespace {
 
@@ -49,7 +51,83 @@ std::vector<size_t> parse_shape(const std::string& text, const std::string& orig
   return shape;
 }
 
+// How a value is stored: NumPy's "<f4" and so on.
+struct Type {
+  char kind = 0;  // f: float, i and u: integers, b: bool
+  size_t size = 0;
+  bool big_endian = false;
+};
+
+Type parse_type(const std::string& text, const std::string& origin) {
+  const std::string quoted = text.substr(0, text.find(','));
+  if (quoted.size() >= 5 && quoted[0] == '\'' && std::strchr("<>|=", quoted[1]) != nullptr && quoted[4] == '\'') {
+    const Type type{quoted[2], static_cast<size_t>(quoted[3] - '0'), quoted[1] == '>'};
+    const char* sizes = type.kind == 'f'                       ? "248"
+                        : type.kind == 'i' || type.kind == 'u' ? "1248"
+                        : type.kind == 'b'                     ? "1"
+                                                               : "";
+    if (std::strchr(sizes, quoted[3]) != nullptr) return type;
+  }
+  throw Error(origin + ": holds values of type " + quoted + ", not numbers: save with x.astype('float32')");
+}
+
+// IEEE 754's half precision.
+float half_to_float(uint16_t bits) {
+  const int exponent = bits >> 10 & 31;
+  const int mantissa = bits & 1023;
+  const float magnitude = exponent == 0    ? std::ldexp(static_cast<float>(mantissa), -24)
+                          : exponent == 31 ? (mantissa == 0 ? INFINITY : NAN)
+                                           : std::ldexp(static_cast<float>(mantissa + 1024), exponent - 25);
+  return bits >> 15 != 0 ? -magnitude : magnitude;
+}
+
+template <typename T>
+float value_as(const uint8_t* little_endian) {
+  T value{};
+  std::memcpy(&value, little_endian, sizeof value);
+  return static_cast<float>(value);
+}
+
+float decode(const Type& type, const uint8_t* data) {
+  uint8_t bytes[8] = {};
+  for (size_t i = 0; i < type.size; ++i) bytes[i] = data[type.big_endian ? type.size - 1 - i : i];
+  const bool is_signed = type.kind == 'i';
+  if (type.kind == 'f') {
+    uint16_t half = 0;
+    std::memcpy(&half, bytes, sizeof half);
+    return type.size == 2 ? half_to_float(half) : type.size == 4 ? value_as<float>(bytes) : value_as<double>(bytes);
+  }
+  switch (type.size) {
+    case 1: return is_signed ? value_as<int8_t>(bytes) : value_as<uint8_t>(bytes);
+    case 2: return is_signed ? value_as<int16_t>(bytes) : value_as<uint16_t>(bytes);
+    case 4: return is_signed ? value_as<int32_t>(bytes) : value_as<uint32_t>(bytes);
+    default: return is_signed ? value_as<int64_t>(bytes) : value_as<uint64_t>(bytes);
+  }
+}
+
+// From Fortran's order (the first dimension innermost) to row-major.
+std::vector<float> from_columns(const std::vector<float>& values, const std::vector<size_t>& shape) {
+  std::vector<float> result(values.size());
+  std::vector<size_t> position(shape.size());
+  for (float& value : result) {
+    size_t offset = 0;
+    for (size_t i = shape.size(); i > 0; --i) offset = offset * shape[i - 1] + position[i - 1];
+    value = values[offset];
+    for (size_t i = shape.size(); i > 0; --i) {
+      if (++position[i - 1] < shape[i - 1]) break;
+      position[i - 1] = 0;
+    }
+  }
+  return result;
+}
+
 }  // namespace
+
+std::string to_string(const std::vector<size_t>& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
 
 Array parse_npy(std::span<const uint8_t> bytes, const std::string& origin) {
   if (bytes.size() < 12 || std::memcmp(bytes.data(), kMagic, kMagicBytes) != 0)
@@ -61,40 +139,37 @@ Array parse_npy(std::span<const uint8_t> bytes, const std::string& origin) {
   if (version > 1) length |= size_t{bytes[10]} << 16 | size_t{bytes[11]} << 24;
   if (length > kLargestHeader || length > bytes.size() - prefix) throw Error(origin + ": truncated in its header");
   const std::string header(reinterpret_cast<const char*>(bytes.data()) + prefix, length);
-  const std::string type = value_of(header, "descr", origin);
-  const bool f32 = type.starts_with("'<f4'");
-  const bool f64 = type.starts_with("'<f8'");
-  if (!f32 && !f64) {
-    throw Error(origin + ": holds values of type " + type.substr(0, type.find(',')) +
-                ", expected float32: save with x.astype('float32')");
-  }
-  if (!value_of(header, "fortran_order", origin).starts_with("False")) {
-    throw Error(origin + ": is in Fortran order: save with numpy.ascontiguousarray(x)");
-  }
+  const Type type = parse_type(value_of(header, "descr", origin), origin);
+  const std::string order = value_of(header, "fortran_order", origin);
+  const bool columns_first = order.starts_with("True");
+  if (!columns_first && !order.starts_with("False"))
+    throw Error(origin + ": the .npy header has a broken fortran_order");
   Array array;
+  array.bytes = type.kind == 'u' && type.size == 1;
   array.shape = parse_shape(value_of(header, "shape", origin), origin);
   size_t count = 1;
   for (size_t extent : array.shape) {
     if (__builtin_mul_overflow(count, extent, &count)) throw Error(origin + ": its shape is too large");
   }
-  const size_t size = f32 ? 4 : 8;
   const size_t available = bytes.size() - prefix - length;
-  if (count > available / size || count * size != available) {
+  if (count > available / type.size || count * type.size != available) {
     throw Error(origin + ": has " + std::to_string(available) + " bytes of values, its shape needs " +
-                std::to_string(count) + " of " + std::to_string(size));
+                std::to_string(count) + " of " + std::to_string(type.size));
   }
   const uint8_t* data = bytes.data() + prefix + length;
   array.values.resize(count);
-  if (f32 && count > 0) {
-    std::memcpy(array.values.data(), data, count * size);
+  if (type.kind == 'f' && type.size == 4 && !type.big_endian && count > 0) {
+    std::memcpy(array.values.data(), data, count * type.size);
   } else {
-    for (size_t i = 0; i < count; ++i) {
-      double value = 0;
-      std::memcpy(&value, data + i * size, size);
-      array.values[i] = static_cast<float>(value);
-    }
+    for (size_t i = 0; i < count; ++i) array.values[i] = decode(type, data + i * type.size);
   }
+  if (columns_first) array.values = from_columns(array.values, array.shape);
   return array;
+}
+
+Array read_array(const std::string& path) {
+  if (path.ends_with(".npz") || path.find(".npz:") != std::string::npos) return read_npz(path);
+  return path.ends_with(".csv") ? read_csv(path) : read_npy(path);
 }
 
 Array read_npy(const std::string& path) { return parse_npy(read_file(path), path); }

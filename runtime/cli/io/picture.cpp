@@ -1,82 +1,167 @@
-#include <cstdio>
-
-#include <jpeglib.h>
 #include <png.h>
+#include <turbojpeg.h>
 
 #include <algorithm>
 #include <cmath>
-#include <csetjmp>
 #include <cstring>
+#include <memory>
 
-#include "io/files.h"
+#include "io/pictures.h"
 
 namespace figment::io {
 
 namespace {
 
 constexpr uint8_t kGapGrey = 40;
-constexpr uint64_t kMostPixels = uint64_t{1} << 28;
 
-void check_size(uint64_t width, uint64_t height, const std::string& path) {
-  if (width * height > kMostPixels) throw Error(path + ": is too large a picture");
+// The luma of ITU-R BT.601, as JPEG has it.
+uint8_t grey_of(uint32_t red, uint32_t green, uint32_t blue) {
+  return static_cast<uint8_t>((299 * red + 587 * green + 114 * blue + 500) / 1000);
 }
 
-Picture read_png(const std::string& path, uint32_t channels) {
-  const std::vector<uint8_t> bytes = read_file(path);
+// The chunks of a PNG that hold pixels: the others, of gamma, colour profiles, text and the like, are left out, so that
+// values are taken as they stand.
+std::vector<uint8_t> only_pixels(std::span<const uint8_t> png) {
+  constexpr size_t kSignature = 8;
+  std::vector<uint8_t> result(png.begin(), png.begin() + static_cast<std::ptrdiff_t>(std::min(kSignature, png.size())));
+  for (size_t place = kSignature; place < png.size();) {
+    const std::span<const uint8_t> rest = png.subspan(place);
+    size_t chunk = rest.size();
+    bool needed = true;
+    if (rest.size() >= 12) {
+      const size_t length = size_t{rest[0]} << 24 | size_t{rest[1]} << 16 | size_t{rest[2]} << 8 | rest[3];
+      chunk = std::min(length + 12, rest.size());
+      const bool ancillary = (rest[4] & 0x20) != 0;
+      needed = !ancillary || std::memcmp(rest.data() + 4, "tRNS", 4) == 0;
+    }
+    if (needed) result.insert(result.end(), rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(chunk));
+    place += chunk;
+  }
+  return result;
+}
+
+}  // namespace
+
+Picture parse_png(std::span<const uint8_t> bytes, const std::string& origin, uint32_t channels) {
+  const std::vector<uint8_t> pixels_only = only_pixels(bytes);
   png_image image{};
   image.version = PNG_IMAGE_VERSION;
-  if (png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()) == 0)
-    throw Error(path + ": " + image.message);
-  image.format = channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
+  const std::unique_ptr<png_image, decltype(&png_image_free)> release(&image, png_image_free);
+  if (png_image_begin_read_from_memory(&image, pixels_only.data(), pixels_only.size()) == 0)
+    throw Error(origin + ": " + image.message);
+  // With alpha and without gamma, both of which libpng would mix in linear light.
+  image.format = PNG_FORMAT_RGBA;
+  image.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
+  constexpr uint64_t kDecodedBytes = 4;  // a pixel
+  const uint64_t area = uint64_t{image.width} * image.height;
+  Budget(bytes.size())
+      .check(area * (kDecodedBytes + channels),
+             origin + ": its " + std::to_string(image.width) + " x " + std::to_string(image.height) + " pixels");
   Picture picture{{}, image.width, image.height, channels};
-  if (uint64_t{image.width} * image.height > kMostPixels) png_image_free(&image);
-  check_size(picture.width, picture.height, path);
-  picture.pixels.resize(PNG_IMAGE_SIZE(image));
-  const png_color black{0, 0, 0};
-  if (png_image_finish_read(&image, &black, picture.pixels.data(), 0, nullptr) == 0)
-    throw Error(path + ": " + image.message);
+  std::vector<uint8_t> decoded(static_cast<size_t>(area * kDecodedBytes));
+  if (png_image_finish_read(&image, nullptr, decoded.data(), 0, nullptr) == 0 || image.warning_or_error != 0)
+    throw Error(origin + ": " + image.message);
+  picture.pixels.resize(static_cast<size_t>(area) * channels);
+  for (size_t i = 0; i < area; ++i) {
+    const uint8_t* pixel = &decoded[i * kDecodedBytes];
+    const auto opaque = [&](size_t c) { return (uint32_t{pixel[c]} * pixel[3] + 127) / 255; };
+    if (channels == 1) {
+      picture.pixels[i] = grey_of(opaque(0), opaque(1), opaque(2));
+    } else {
+      for (size_t c = 0; c < 3; ++c) picture.pixels[i * 3 + c] = static_cast<uint8_t>(opaque(c));
+    }
+  }
   return picture;
 }
 
-// libjpeg ends in error_exit, which must not return.
-struct JpegError {
-  jpeg_error_mgr manager;
-  std::jmp_buf back;
-  char message[JMSG_LENGTH_MAX];
-};
+namespace {
 
-// Only what setjmp allows: no C++ object is made or destroyed between it and longjmp.
-bool decode_jpeg(const std::vector<uint8_t>& bytes, uint32_t channels, Picture* picture, JpegError* error) {
-  jpeg_decompress_struct info{};
-  info.err = jpeg_std_error(&error->manager);
-  error->manager.error_exit = [](j_common_ptr common) {
-    auto* failed = reinterpret_cast<JpegError*>(common->err);
-    common->err->format_message(common, failed->message);
-    std::longjmp(failed->back, 1);
-  };
-  error->manager.output_message = [](j_common_ptr) {};
-  if (setjmp(error->back) != 0) {  // NOLINT(cert-err52-cpp): the library offers nothing else
-    jpeg_destroy_decompress(&info);
-    return false;
-  }
-  jpeg_create_decompress(&info);
-  jpeg_mem_src(&info, bytes.data(), bytes.size());
-  jpeg_read_header(&info, TRUE);
-  info.out_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
-  jpeg_start_decompress(&info);
-  picture->width = info.output_width;
-  picture->height = info.output_height;
-  picture->channels = channels;
-  if (uint64_t{info.output_width} * info.output_height <= kMostPixels) {
-    picture->pixels.resize(size_t{picture->width} * picture->height * channels);
-    while (info.output_scanline < info.output_height) {
-      JSAMPROW row = picture->pixels.data() + size_t{info.output_scanline} * picture->width * channels;
-      jpeg_read_scanlines(&info, &row, 1);
+// The EXIF orientation of a JPEG (TIFF's tag 274), 1 to 8; 1, upright, if it has none.
+int orientation_of(std::span<const uint8_t> jpeg) {
+  for (size_t place = 2; place + 4 <= jpeg.size() && jpeg[place] == 0xFF;) {
+    const uint8_t marker = jpeg[place + 1];
+    const size_t length = size_t{jpeg[place + 2]} << 8 | jpeg[place + 3];
+    if (marker == 0xDA || length < 2 || place + 2 + length > jpeg.size()) break;
+    const std::span<const uint8_t> segment = jpeg.subspan(place + 4, length - 2);
+    place += 2 + length;
+    if (marker != 0xE1 || segment.size() < 14 || std::memcmp(segment.data(), "Exif\0\0", 6) != 0) continue;
+    const std::span<const uint8_t> tiff = segment.subspan(6);
+    const bool little = tiff[0] == 'I';
+    const auto number = [&](size_t at, size_t size) -> size_t {
+      if (at + size > tiff.size()) return 0;
+      size_t value = 0;
+      for (size_t i = 0; i < size; ++i) value = value << 8 | tiff[at + (little ? size - 1 - i : i)];
+      return value;
+    };
+    const size_t directory = number(4, 4);
+    if (directory > tiff.size()) continue;
+    for (size_t i = 0; i < number(directory, 2); ++i) {
+      const size_t entry = directory + 2 + 12 * i;
+      if (number(entry, 2) != 274) continue;
+      const auto orientation = static_cast<int>(number(entry + 8, 2));
+      return orientation >= 1 && orientation <= 8 ? orientation : 1;
     }
   }
-  jpeg_destroy_decompress(&info);
-  return true;
+  return 1;
 }
+
+// The picture as it is to be seen.
+Picture turned(const Picture& picture, int orientation) {
+  if (orientation == 1) return picture;
+  const uint32_t right = picture.width - 1;
+  const uint32_t bottom = picture.height - 1;
+  Picture result = picture;
+  if (orientation >= 5) std::swap(result.width, result.height);
+  for (uint32_t y = 0; y < result.height; ++y) {
+    for (uint32_t x = 0; x < result.width; ++x) {
+      std::pair<uint32_t, uint32_t> from;  // column and row
+      switch (orientation) {
+        case 2: from = {right - x, y}; break;
+        case 3: from = {right - x, bottom - y}; break;
+        case 4: from = {x, bottom - y}; break;
+        case 5: from = {y, x}; break;
+        case 6: from = {y, bottom - x}; break;
+        case 7: from = {right - y, bottom - x}; break;
+        default: from = {right - y, x}; break;
+      }
+      std::memcpy(&result.pixels[(size_t{y} * result.width + x) * picture.channels],
+                  &picture.pixels[(size_t{from.second} * picture.width + from.first) * picture.channels],
+                  picture.channels);
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+Picture parse_jpeg(std::span<const uint8_t> bytes, const std::string& origin, uint32_t channels) {
+  const std::unique_ptr<void, decltype(&tjDestroy)> decoder(tjInitDecompress(), tjDestroy);
+  if (decoder == nullptr) throw Error(origin + ": no memory to decode it");
+  int width = 0;
+  int height = 0;
+  int subsampling = 0;
+  int colours = 0;
+  if (tjDecompressHeader3(decoder.get(), bytes.data(), bytes.size(), &width, &height, &subsampling, &colours) != 0)
+    throw Error(origin + ": " + tjGetErrorStr2(decoder.get()));
+  if (colours == TJCS_CMYK || colours == TJCS_YCCK) {
+    throw Error(origin +
+                ": is a CMYK JPEG, whose colours depend on a printer: convert it to RGB first, as with "
+                "ImageMagick: convert -colorspace sRGB IN.jpg OUT.jpg");
+  }
+  // A progressive file is decoded by way of all its coefficients: 2 bytes for each of 3 components.
+  const uint64_t area = static_cast<uint64_t>(width) * static_cast<uint64_t>(height);
+  Budget(bytes.size())
+      .check(area * (6 + channels),
+             origin + ": its " + std::to_string(width) + " x " + std::to_string(height) + " pixels");
+  Picture picture{std::vector<uint8_t>(static_cast<size_t>(area) * channels), static_cast<uint32_t>(width),
+                  static_cast<uint32_t>(height), channels};
+  if (tjDecompress2(decoder.get(), bytes.data(), bytes.size(), picture.pixels.data(), width, 0, height,
+                    channels == 1 ? TJPF_GRAY : TJPF_RGB, TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS) != 0)
+    throw Error(origin + ": " + tjGetErrorStr2(decoder.get()));
+  return turned(picture, orientation_of(bytes));
+}
+
+namespace {
 
 bool ends_in(const std::string& path, const std::string& ending) {
   return path.size() >= ending.size() &&
@@ -91,13 +176,8 @@ bool is_picture(const std::string& path) {
 }
 
 Picture read_picture(const std::string& path, uint32_t channels) {
-  if (ends_in(path, ".png")) return read_png(path, channels);
-  Picture picture;
-  JpegError error{};
   const std::vector<uint8_t> bytes = read_file(path);
-  if (!decode_jpeg(bytes, channels, &picture, &error)) throw Error(path + ": " + error.message);
-  check_size(picture.width, picture.height, path);
-  return picture;
+  return ends_in(path, ".png") ? parse_png(bytes, path, channels) : parse_jpeg(bytes, path, channels);
 }
 
 Picture resized(const Picture& picture, uint32_t width, uint32_t height) {

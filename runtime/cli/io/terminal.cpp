@@ -4,7 +4,13 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
+#include <cstdarg>
 #include <cstdio>
+#include <cstring>
+#include <iostream>
+
+#include "io/files.h"
 
 namespace figment::io {
 
@@ -32,11 +38,11 @@ void ProgressLine::update(double fraction, const std::string& text) {
   const double left = fraction > 0.01 ? elapsed / fraction - elapsed : 0;
   std::fprintf(stderr, "\r\033[K%s [%.*s%*s] %3.0f %%, %.0f s left%s%s", what_.c_str(), filled,
                "##############################", kWidth - filled, "", fraction * 100, left, text.empty() ? "" : "; ",
-               text.c_str());
+               printable(text).c_str());
 }
 
 void ProgressLine::print(const std::string& text) {
-  std::fprintf(stderr, "%s%s\n", visible_ ? "\r\033[K" : "", text.c_str());
+  std::fprintf(stderr, "%s%s\n", visible_ ? "\r\033[K" : "", printable(text).c_str());
   visible_ = false;
 }
 
@@ -53,7 +59,68 @@ bool is_number(const std::string& text) {
 
 }  // namespace
 
-std::string format_table(const std::vector<std::vector<std::string>>& rows) {
+std::string printable(const std::string& text, bool lines) {
+  std::string result;
+  const auto byte = [&text](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  for (size_t i = 0; i < text.size();) {
+    const unsigned first = byte(i);
+    // The length of a UTF-8 sequence, and whether it is one.
+    const size_t length = first < 0x80                    ? 1
+                          : first >= 0xC2 && first < 0xE0 ? 2
+                          : first >= 0xE0 && first < 0xF0 ? 3
+                          : first >= 0xF0 && first < 0xF5 ? 4
+                                                          : 0;
+    bool good = length > 0;
+    for (size_t j = 1; j < length; ++j) good = good && (byte(i + j) & 0xC0) == 0x80;
+    const bool control = first < 0x20 || first == 0x7F || (first == 0xC2 && byte(i + 1) < 0xA0);
+    if (good && (!control || (lines && first == '\n'))) {
+      result.append(text, i, length);
+      i += length;
+      continue;
+    }
+    char escaped[8];
+    std::snprintf(escaped, sizeof escaped, "\\x%02X", first);
+    result += escaped;
+    ++i;
+  }
+  return result;
+}
+
+namespace {
+
+[[noreturn]] void output_lost(int error) {
+  throw Error(std::string("cannot write to standard output: ") + std::strerror(error));
+}
+
+}  // namespace
+
+void print(const char* format, ...) {
+  va_list arguments;
+  va_list again;
+  va_start(arguments, format);
+  va_copy(again, arguments);
+  std::string text(static_cast<size_t>(std::max(std::vsnprintf(nullptr, 0, format, arguments), 0)), ' ');
+  std::vsnprintf(text.data(), text.size() + 1, format, again);
+  va_end(again);
+  va_end(arguments);
+  const std::string safe = printable(text, true);
+  if (std::fwrite(safe.data(), 1, safe.size(), stdout) != safe.size()) output_lost(errno);
+}
+
+void print_error(const std::string& text) { std::fprintf(stderr, "%s\n", printable(text, true).c_str()); }
+
+void finish_output() {
+  errno = 0;
+  std::cout.flush();
+  const bool flushed = std::fflush(stdout) == 0;
+  if (!flushed || std::ferror(stdout) != 0 || !std::cout) output_lost(errno == 0 ? EIO : errno);
+}
+
+std::string format_table(const std::vector<std::vector<std::string>>& given) {
+  std::vector<std::vector<std::string>> rows = given;
+  for (std::vector<std::string>& row : rows) {
+    for (std::string& cell : row) cell = printable(cell);
+  }
   std::vector<size_t> widths;
   std::vector<bool> right;
   for (const std::vector<std::string>& row : rows) {

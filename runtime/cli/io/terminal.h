@@ -28,7 +28,19 @@ class ProgressLine {
   bool visible_ = false;
 };
 
-// Rows of cells in aligned columns; the first row is the header. Columns of numbers are aligned to the right.
+// `text` with its control characters, and bytes that are no UTF-8, as \\xNN: names from files could else steer a
+// terminal. Ends of lines stay if `lines`.
+std::string printable(const std::string& text, bool lines = false);
+
+// printf to standard output, printable. Throws Error if that fails.
+[[gnu::format(printf, 1, 2)]] void print(const char* format, ...);
+// The same with a line's end behind, to standard error; whether that fails is not told.
+void print_error(const std::string& text);
+// What is still to be written to standard output is; throws Error, saying why, if anything printed was lost.
+void finish_output();
+
+// Rows of cells, made printable, in aligned columns; the first row is the header. Columns of numbers are aligned to the
+// right.
 std::string format_table(const std::vector<std::vector<std::string>>& rows);
 
 // "12.3 kB" (powers of 1000).

@@ -107,9 +107,10 @@ typedef struct fig_program_info {
   uint32_t outputs;
   uint32_t tensors;
   uint32_t ops;
-  bool fully_int8; /* outputs are bit-identical on every target for the same inputs */
-  bool trains;     /* changes variables: runs in sessions created for training */
-  uint32_t level;  /* of a program that trains: 0 for the fastest way to compute a step, others take less memory */
+  bool fully_int8;    /* outputs are bit-identical on every target for the same inputs */
+  bool trains;        /* changes variables: runs in sessions created for training */
+  uint32_t level;     /* of a program that trains: 0 for the fastest way to compute a step, others take less memory */
+  bool couples_batch; /* samples depend on each other (a mean over the batch): it takes the session's batch exactly */
 } fig_program_info;
 
 FIG_API fig_status fig_model_program(const fig_model* model, uint32_t index, fig_program_info* info);
@@ -182,6 +183,7 @@ typedef struct fig_output_info {
   bool image;      /* [N, channels, height, width] */
   float range_min; /* black */
   float range_max; /* white */
+  bool bounded;    /* samples lie in the range */
 } fig_output_info;
 
 /* FIG_NOT_FOUND if the file says nothing about it. */
@@ -279,7 +281,8 @@ FIG_API fig_status fig_generate(fig_session* session, size_t count, const fig_ge
                                 size_t out_elements);
 
 /* Runs a program (NULL: the only one) on `count` samples, the session's batch at a time. All inputs must be given;
- * outputs that are not wanted may be left out. A program without batch dimensions takes count 1. */
+ * outputs that are not wanted may be left out. A program without batch dimensions takes count 1, one whose samples
+ * depend on each other (fig_program_info.couples_batch) the session's batch exactly. */
 FIG_API fig_status fig_run(fig_session* session, const char* program, size_t count, const fig_tensor* inputs,
                            size_t input_count, const fig_tensor* outputs, size_t output_count);
 

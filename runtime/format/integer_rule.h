@@ -1,0 +1,16 @@
+// What the integer arithmetic of quantized.h needs of an int8 op: sums that do not overflow, scales whose ratio it can
+// multiply by.
+#pragma once
+
+#include <span>
+
+#include "format/op.h"
+
+namespace figment::format {
+
+// Why an op with an int8 output cannot be computed, or nullptr. `bias` is the third operand's values, of a linear op
+// that has one.
+const char* integer_violation(OpKind kind, std::span<const TensorType> inputs, const TensorType& output,
+                              std::span<const int32_t> bias);
+
+}  // namespace figment::format
