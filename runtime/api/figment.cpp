@@ -1,6 +1,7 @@
 // The C API: checks of arguments, conversions, and nothing else.
 #include "figment/figment.h"
 
+#include <cstddef>
 #include <cstring>
 
 #include "session/model.h"
@@ -37,14 +38,69 @@ Session* unwrap(fig_session* session) { return reinterpret_cast<Session*>(sessio
 const Session* unwrap(const fig_session* session) { return reinterpret_cast<const Session*>(session); }
 fig_session* wrap(Session* session) { return reinterpret_cast<fig_session*>(session); }
 
-// Copies a struct of the caller's, of whatever version: fields that it does not have are zero.
+// A field of a struct of the caller's.
+struct Field {
+  size_t offset;
+  size_t bytes;
+};
+#define FIELD(type, name) \
+  Field { offsetof(type, name), sizeof(type::name) }
+
+// All fields of the structs, in order.
 template <typename T>
-bool copy_options(const T* given, T* out) {
+struct Fields;
+template <>
+struct Fields<fig_session_options> {
+  using T = fig_session_options;
+  static constexpr const char* kName = "fig_session_options";
+  static constexpr Field kAll[] = {FIELD(T, struct_size), FIELD(T, program),      FIELD(T, batch), FIELD(T, threads),
+                                   FIELD(T, thread_pool), FIELD(T, memory_limit), FIELD(T, seed),  FIELD(T, kernels),
+                                   FIELD(T, training),    FIELD(T, part)};
+};
+template <>
+struct Fields<fig_generate_options> {
+  using T = fig_generate_options;
+  static constexpr const char* kName = "fig_generate_options";
+  static constexpr Field kAll[] = {FIELD(T, struct_size), FIELD(T, first_index), FIELD(T, latents),
+                                   FIELD(T, latents_out), FIELD(T, inputs),      FIELD(T, input_count)};
+};
+template <>
+struct Fields<fig_batch> {
+  using T = fig_batch;
+  static constexpr const char* kName = "fig_batch";
+  static constexpr Field kAll[] = {FIELD(T, struct_size), FIELD(T, count),   FIELD(T, inputs),
+                                   FIELD(T, input_count), FIELD(T, latents), FIELD(T, latent_count)};
+};
+#undef FIELD
+
+// Whether the list leaves no room for a field that it forgets: padding alone is between them.
+template <typename T>
+constexpr bool lists_all_fields() {
+  size_t end = 0;
+  for (const Field& field : Fields<T>::kAll) {
+    if (field.offset < end || field.offset - end >= field.bytes) return false;
+    end = field.offset + field.bytes;
+  }
+  return sizeof(T) - end < alignof(T);
+}
+
+// Copies a struct of the caller's, of whatever version: fields that it does not have are zero. A size that ends inside
+// a field is none of any version.
+template <typename T>
+Status copy_options(const T* given, T* out) {
+  static_assert(lists_all_fields<T>());
   *out = T{};
-  if (given == nullptr) return true;
-  if (given->struct_size < sizeof(size_t) || given->struct_size > sizeof(T)) return false;
-  std::memcpy(out, given, given->struct_size);
-  return true;
+  if (given == nullptr) return {};
+  const size_t size = given->struct_size;
+  bool known = size >= sizeof(size_t) && size <= sizeof(T);
+  for (const Field& field : Fields<T>::kAll)
+    known = known && (size <= field.offset || size >= field.offset + field.bytes);
+  if (!known) {
+    return Status::error(StatusCode::kInvalidArgument, "%s: struct_size is %zu: set it to sizeof the struct, %zu",
+                         Fields<T>::kName, size, sizeof(T));
+  }
+  std::memcpy(out, given, size);
+  return {};
 }
 
 fig_shape shape_of(const figment::Shape& shape) {
@@ -59,9 +115,7 @@ fig_shape shape_of(const figment::Shape& shape) {
 
 Result<figment::SessionOptions> session_options(const fig_session_options* given) {
   fig_session_options options;
-  if (!copy_options(given, &options)) {
-    return Status::error(StatusCode::kInvalidArgument, "fig_session_options: set struct_size to its size");
-  }
+  FIGMENT_RETURN_IF_ERROR(copy_options(given, &options));
   figment::SessionOptions result;
   result.program = options.program;
   result.batch = options.batch == 0 ? 1 : options.batch;
@@ -343,7 +397,7 @@ fig_status fig_generate(fig_session* session, size_t count, const fig_generate_o
                         size_t out_elements) {
   if (session == nullptr || out == nullptr) return null_argument("fig_generate");
   fig_generate_options given;
-  if (!copy_options(options, &given)) return invalid("fig_generate_options: set struct_size to its size");
+  if (Status status = copy_options(options, &given); !status.ok()) return fail(status);
   if (given.inputs == nullptr && given.input_count != 0) return null_argument("fig_generate");
   figment::GenerateOptions converted;
   converted.first_index = given.first_index;
@@ -364,7 +418,7 @@ fig_status fig_run(fig_session* session, const char* program, size_t count, cons
 fig_status fig_train_step(fig_session* session, const fig_batch* batch, fig_metrics* metrics) {
   if (session == nullptr || batch == nullptr || metrics == nullptr) return null_argument("fig_train_step");
   fig_batch given;
-  if (!copy_options(batch, &given)) return invalid("fig_batch: set struct_size to its size");
+  if (Status status = copy_options(batch, &given); !status.ok()) return fail(status);
   if ((given.inputs == nullptr && given.input_count != 0) || (given.latents == nullptr && given.latent_count != 0)) {
     return null_argument("fig_train_step");
   }

@@ -40,6 +40,35 @@ volatile std::sig_atomic_t g_stop = 0;  // the signal that asked for it
 
 void stop(int signal) { g_stop = signal; }
 
+// From now on the signals that end a program ask it to save and stop, however often they come; what the caller chose to
+// ignore (nohup) stays ignored. A reader of the output that goes away does not end it either.
+void stop_by_signals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction action{};
+    if (::sigaction(signal, nullptr, &action) != 0 || action.sa_handler == SIG_IGN) continue;
+    action.sa_handler = stop;
+    action.sa_flags = SA_RESTART;
+    ::sigaction(signal, &action, nullptr);
+  }
+}
+
+// Whether training normalises by the statistics of the batch.
+bool normalizes_batches(const OpenModel& open) {
+  fig_model_info info{};
+  check(fig_model_get_info(open.model(), &info));
+  for (uint32_t p = 0; p < info.programs; ++p) {
+    fig_program_info program{};
+    check(fig_model_program(open.model(), p, &program));
+    for (uint32_t i = 0; program.trains && i < program.ops; ++i) {
+      fig_op_info op{};
+      check(fig_model_op(open.model(), p, i, &op));
+      if (std::strcmp(op.kind, "batch_norm_statistics") == 0) return true;
+    }
+  }
+  return false;
+}
+
 // A number of the model's metadata, or `fallback`.
 uint64_t metadata_number(const OpenModel& open, const std::string& key, uint64_t fallback) {
   const std::string text = metadata_of(open, key);
@@ -175,8 +204,11 @@ void train(const Arguments& arguments) {
   fig_metrics metrics{};
   metrics.step = start;
   uint64_t skipped = 0;
-  std::signal(SIGINT, stop);
-  std::signal(SIGTERM, stop);
+  if (options.batch == 1 && normalizes_batches(open)) {
+    io::print_error(
+        "figment: batch normalisation of single samples makes them all alike: a batch of 16 or more trains better\n");
+  }
+  stop_by_signals();
   {
     io::ProgressLine line("training");
     for (uint64_t step = start; step < steps && g_stop == 0; ++step) {

@@ -56,6 +56,9 @@ class FileReplacement {
   Status write(uint64_t offset, const void* data, size_t bytes);
   Status commit();
 
+  // Removes what a killed process left beside `path`, if it can be removed.
+  static void clean(const char* path);
+
  private:
   Status failed(const char* what) const;
 

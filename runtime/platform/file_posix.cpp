@@ -194,6 +194,12 @@ Status FileReplacement::commit() {
   return status;
 }
 
+void FileReplacement::clean(const char* path) {
+  char temporary[kMaxPath];
+  const int length = std::snprintf(temporary, sizeof temporary, "%s%s", path, kSuffix);
+  if (length > 0 && static_cast<size_t>(length) < sizeof temporary) remove_stale(temporary);
+}
+
 FileReplacement::~FileReplacement() {
   // Removed before it is closed, and with that unlocked.
   if (temporary_[0] != 0) ::unlink(temporary_);

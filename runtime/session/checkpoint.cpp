@@ -83,6 +83,8 @@ Status Session::save_checkpoint(const char* folder, std::span<const uint8_t> cal
     }
   }
   SlotPath path;
+  FIGMENT_RETURN_IF_ERROR(path.set(folder, 1 - target));
+  platform::FileReplacement::clean(path.text);
   FIGMENT_RETURN_IF_ERROR(path.set(folder, target));
   platform::FileReplacement file;
   FIGMENT_RETURN_IF_ERROR(file.begin(path.text));

@@ -104,6 +104,15 @@ inline const NamedTensor* find_tensor(std::span<const NamedTensor> tensors, cons
   return nullptr;
 }
 
+// kInvalidArgument if a name is missing or given twice.
+inline Status check_names(std::span<const NamedTensor> tensors) {
+  for (const NamedTensor& tensor : tensors) {
+    if (tensor.name == nullptr) return wrong("a tensor has no name");
+    if (find_tensor(tensors, tensor.name) != &tensor) return wrong("tensor \"%s\" is given twice", tensor.name);
+  }
+  return {};
+}
+
 inline Status check_tensor(const NamedTensor& tensor, const Port& port, size_t count) {
   if (tensor.data == nullptr) return wrong("tensor \"%s\" has no data", tensor.name);
   const size_t expected = port.per_batch ? port.sample_elements * count : port.exporter.elements();

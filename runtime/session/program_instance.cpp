@@ -43,6 +43,7 @@ Status ProgramInstance::resolve(const format::ModelView& model, size_t program, 
   const ProgramView view = model.program(program);
   any_batch_ = view.updates();
   couples_batch_ = view.couples_batch();
+  least_batch_ = 1;
   const size_t tensors = view.tensor_count();
   const size_t ops = view.op_count();
   size_t inputs = 0;
@@ -91,6 +92,10 @@ Status ProgramInstance::resolve(const format::ModelView& model, size_t program, 
     }
     step_outputs_[i] = op.outputs[0];
     step.output = operands_[op.outputs[0]];
+    if (op.kind == OpKind::kBatchNormStatistics) {
+      const Extents sample = resolve_extents(view.tensor(op.inputs[0]).type.shape, 1);
+      if (sample.elements() == sample[sample.rank() - 1]) least_batch_ = 2;
+    }
     entries_[i] = kernels::find_kernel(step, set);
     if (entries_[i] == nullptr) {
       return name_op(Status::error(StatusCode::kUnsupported, "no kernel in this build runs it"), step);

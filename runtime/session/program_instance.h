@@ -50,6 +50,8 @@ class ProgramInstance {
   size_t planned_batch() const { return planned_batch_; }
   // Whether it changes variables, and so can be resized.
   bool any_batch() const { return any_batch_; }
+  // The least batch that it computes: 2 where batch normalisation would take the variance of one value, which is 0.
+  size_t least_batch() const { return least_batch_; }
   // Whether its samples depend on each other: only the batch that it computes at a time gives the right results.
   bool couples_batch() const { return couples_batch_; }
   // Updates of variables that stand together are one sub-step: they are made if what they read (gradients, statistics)
@@ -99,6 +101,7 @@ class ProgramInstance {
   size_t planned_batch_ = 0;
   bool any_batch_ = false;
   bool couples_batch_ = false;
+  size_t least_batch_ = 1;
   size_t batch_ = 0;                     // of the shapes below
   Array<kernels::Operand> operands_;     // one for each tensor
   Array<kernels::Operand> step_inputs_;  // the steps' inputs, one after another

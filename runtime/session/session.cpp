@@ -6,9 +6,6 @@
 #include <new>
 
 #include "session/ports.h"
-#if FIGMENT_XNNPACK
-#include <pthreadpool.h>
-#endif
 
 namespace figment {
 
@@ -22,9 +19,6 @@ Session::Session(Model* model) : model_(model) { model_->retain(); }
 
 Session::~Session() {
   programs_.reset();
-#if FIGMENT_XNNPACK
-  if (owns_threads_) pthreadpool_destroy(threads_);
-#endif
   model_->release();
 }
 
@@ -150,12 +144,7 @@ Status Session::prepare(const SessionOptions& options) {
 #if FIGMENT_XNNPACK
   if (options.kernels == kernels::KernelSet::kBest) {
     FIGMENT_RETURN_IF_ERROR(kernels::initialize_xnnpack());
-    threads_ = options.thread_pool;
-    if (threads_ == nullptr && options.threads > 1) {
-      threads_ = pthreadpool_create(options.threads);
-      if (threads_ == nullptr) return no_memory("the session's threads");
-      owns_threads_ = true;
-    }
+    FIGMENT_RETURN_IF_ERROR(threads_.start(options.threads, options.thread_pool));
   }
 #endif
   Result<Way> first = first_way(options);
@@ -202,7 +191,7 @@ Status Session::prepare_programs(const SessionOptions& options, Way way) {
     for (const ProgramInstance& program : programs_) pool_bytes += program.pool_bytes();
     FIGMENT_RETURN_IF_ERROR(pool_.reserve(pool_bytes));
   }
-  environment.threads = threads_;
+  environment.threads = threads_.pool();
   const kernels::Pool::Scope scope(&pool_);
 #endif
   for (size_t i = 0; i < count; ++i) {
@@ -304,15 +293,17 @@ Status check_count(const ProgramInstance& program, size_t count, size_t batch) {
 
 Status Session::run(const char* name, size_t count, std::span<const NamedTensor> inputs,
                     std::span<const NamedTensor> outputs) {
+  FIGMENT_RETURN_IF_ERROR(threads_.check());
   Result<size_t> found = find_instance(name);
   if (!found.ok()) return found.status();
   ProgramInstance& program = programs_[*found];
   FIGMENT_RETURN_IF_ERROR(check_count(program, count, program.planned_batch()));
+  FIGMENT_RETURN_IF_ERROR(check_names(inputs));
+  FIGMENT_RETURN_IF_ERROR(check_names(outputs));
   for (const NamedTensor& tensor : inputs) {
     const Port* port = find_port(program.inputs(), tensor.name);
     if (port == nullptr) {
-      return Status::error(StatusCode::kNotFound, "the program has no input \"%s\"; its first is \"%s\"",
-                           tensor.name == nullptr ? "" : tensor.name,
+      return Status::error(StatusCode::kNotFound, "the program has no input \"%s\"; its first is \"%s\"", tensor.name,
                            program.inputs().empty() ? "" : program.inputs()[0].name);
     }
     FIGMENT_RETURN_IF_ERROR(check_tensor(tensor, *port, count));
@@ -323,8 +314,8 @@ Status Session::run(const char* name, size_t count, std::span<const NamedTensor>
   for (const NamedTensor& tensor : outputs) {
     const Port* port = find_port(program.outputs(), tensor.name);
     if (port == nullptr) {
-      return Status::error(StatusCode::kNotFound, "the program has no output \"%s\"; its first is \"%s\"",
-                           tensor.name == nullptr ? "" : tensor.name, program.outputs()[0].name);
+      return Status::error(StatusCode::kNotFound, "the program has no output \"%s\"; its first is \"%s\"", tensor.name,
+                           program.outputs()[0].name);
     }
     FIGMENT_RETURN_IF_ERROR(check_tensor(tensor, *port, count));
   }
@@ -393,6 +384,7 @@ Status Session::reconstruct(size_t count, std::span<const float> samples, std::s
 }
 
 Status Session::generate(size_t count, const GenerateOptions& options, std::span<float> out) {
+  FIGMENT_RETURN_IF_ERROR(threads_.check());
   const format::ModelView& view = model_->view();
   if (!view.has_latent()) return wrong("the model does not generate: it names no latent; use fig_run");
   const format::LatentView latent = view.latent();
@@ -411,11 +403,11 @@ Status Session::generate(size_t count, const GenerateOptions& options, std::span
     return wrong("there are %zu values of latents, %zu samples need %zu", *options.latent_elements, count,
                  count * latent.size);
   }
+  FIGMENT_RETURN_IF_ERROR(check_names(options.inputs));
   for (const NamedTensor& tensor : options.inputs) {
     const Port* port = find_port(program.inputs(), tensor.name);
     if (port == nullptr || port == &latent_port) {
-      return Status::error(StatusCode::kNotFound, "the generator has no condition \"%s\"",
-                           tensor.name == nullptr ? "" : tensor.name);
+      return Status::error(StatusCode::kNotFound, "the generator has no condition \"%s\"", tensor.name);
     }
     FIGMENT_RETURN_IF_ERROR(check_tensor(tensor, *port, count));
   }

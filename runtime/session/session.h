@@ -9,6 +9,7 @@
 #include "core/memory.h"
 #include "core/philox.h"
 #include "core/status.h"
+#include "kernels/threads.h"
 #include "session/model.h"
 #include "session/program_instance.h"
 #if FIGMENT_XNNPACK
@@ -94,7 +95,7 @@ class Session {
   // "encode" and then, from its first output, the program that generates.
   Status reconstruct(size_t count, std::span<const float> samples, std::span<float> out);
 
-  // Runs the programs of the schedule that are due at this step, and counts it.
+  // Runs the programs of the schedule that are due at this step, and counts it. The batch is checked before the first.
   Status train_step(const TrainBatch& batch, TrainMetrics* metrics);
   uint64_t steps() const { return steps_; }
   // The value of a named scalar. kNotFound.
@@ -143,12 +144,18 @@ class Session {
   size_t batch_ = 1;
   uint64_t seed_ = 0;
   uint64_t memory_limit_ = UINT64_MAX;
-  pthreadpool* threads_ = nullptr;
-  bool owns_threads_ = false;
+  kernels::Threads threads_;  // outlive the operators in programs_
 #if FIGMENT_XNNPACK
   kernels::Pool pool_;  // outlives the operators in programs_
 #endif
-  // Runs a schedule entry's program on samples [first, first + count) of the batch.
+  // Whether the sub-steps that are due can be computed on the batch, which holds nothing that no program reads.
+  Status check_batch(const TrainBatch& batch) const;
+  bool is_due(const format::ScheduleView& entry) const {
+    return entry.level == way_.level && steps_ % entry.period == entry.phase;
+  }
+  // The latent that a schedule entry draws for an input.
+  std::optional<format::LatentView> drawn_latent(size_t entry, const char* input) const;
+  // Runs a schedule entry's program on samples [first, first + count) of a batch that was checked.
   Status train_program(size_t entry, const TrainBatch& batch, size_t first, size_t count, TrainMetrics* metrics);
   uint64_t checkpoint_bytes() const;  // of the variables
   // Whether all that is kept is finite: what is not could not be loaded again. kInvalidArgument.

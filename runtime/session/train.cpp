@@ -20,35 +20,89 @@ Status needs_training() {
 
 }  // namespace
 
+std::optional<format::LatentView> Session::drawn_latent(size_t entry, const char* input) const {
+  const format::ModelView& view = model_->view();
+  for (size_t i = 0; i < view.schedule(entry).latent_count; ++i) {
+    const format::LatentView latent = view.schedule_latent(entry, i);
+    if (std::strcmp(latent.input, input) == 0) return latent;
+  }
+  return std::nullopt;
+}
+
+Status Session::check_batch(const TrainBatch& batch) const {
+  if (batch.count < 1 || batch.count > batch_) {
+    return wrong("the batch has %zu samples, the session was created for 1 to %zu", batch.count, batch_);
+  }
+  FIGMENT_RETURN_IF_ERROR(check_names(batch.inputs));
+  FIGMENT_RETURN_IF_ERROR(check_names(batch.latents));
+  const format::ModelView& view = model_->view();
+  // A batch may hold what other steps read.
+  const auto is_read = [&](const NamedTensor& tensor, bool as_latent) {
+    for (size_t i = 0; i < view.schedule_count(); ++i) {
+      if (view.schedule(i).level != way_.level) continue;
+      const Result<size_t> found = find_instance(view.schedule(i).program);
+      if (!found.ok()) continue;
+      const Port* port = find_port(programs_[*found].inputs(), tensor.name);
+      if (port != nullptr && drawn_latent(i, port->name).has_value() == as_latent) return true;
+    }
+    return false;
+  };
+  for (const NamedTensor& tensor : batch.inputs) {
+    if (is_read(tensor, false)) continue;
+    return wrong(is_read(tensor, true) ? "\"%s\" is drawn: give it among the latents, or not at all"
+                                       : "no train program has an input \"%s\"",
+                 tensor.name);
+  }
+  for (const NamedTensor& tensor : batch.latents) {
+    if (!is_read(tensor, true)) return wrong("no train program draws \"%s\"", tensor.name);
+  }
+  for (size_t i = 0; i < view.schedule_count(); ++i) {
+    const format::ScheduleView due = view.schedule(i);
+    if (!is_due(due)) continue;
+    const Result<size_t> found = find_instance(due.program);
+    if (!found.ok()) return found.status();
+    const ProgramInstance& program = programs_[*found];
+    const size_t part = due.part ? way_.part : batch.count;
+    const size_t rest = batch.count % part;
+    if (std::min(part, rest == 0 ? part : rest) < program.least_batch()) {
+      return wrong("%s: batch normalisation of one value a channel learns nothing: give at least %zu samples",
+                   due.program, program.least_batch());
+    }
+    for (const Port& port : program.inputs()) {
+      const bool drawn = drawn_latent(i, port.name).has_value();
+      const NamedTensor* given = find_tensor(drawn ? batch.latents : batch.inputs, port.name);
+      if (given == nullptr && !drawn) {
+        return wrong("%s: the batch has no \"%s\": %zu values a sample", due.program, port.name, port.sample_elements);
+      }
+      if (given == nullptr) continue;
+      if (Status status = check_tensor(*given, port, batch.count); !status.ok()) return status.with_prefix(due.program);
+      if (port.per_batch && !port.batch_first && part < batch.count) {
+        return wrong("%s: \"%s\" does not begin with the batch, so that it cannot be computed in parts", due.program,
+                     port.name);
+      }
+    }
+  }
+  return {};
+}
+
 Status Session::train_program(size_t entry, const TrainBatch& batch, size_t first, size_t count,
                               TrainMetrics* metrics) {
-  const format::ModelView& view = model_->view();
-  const format::ScheduleView due = view.schedule(entry);
+  const format::ScheduleView due = model_->view().schedule(entry);
   Result<size_t> found = find_instance(due.program);
   if (!found.ok()) return found.status();
   ProgramInstance& program = programs_[*found];
   FIGMENT_RETURN_IF_ERROR(program.resize(count));
   for (const Port& port : program.inputs()) {
-    std::optional<format::LatentView> drawn;
-    for (size_t j = 0; j < due.latent_count && !drawn; ++j) {
-      const format::LatentView latent = view.schedule_latent(entry, j);
-      if (std::strcmp(latent.input, port.name) == 0) drawn = latent;
-    }
+    const std::optional<format::LatentView> drawn = drawn_latent(entry, port.name);
     const NamedTensor* given = find_tensor(drawn ? batch.latents : batch.inputs, port.name);
     if (given != nullptr) {
-      FIGMENT_RETURN_IF_ERROR(check_tensor(*given, port, batch.count));
-      if (port.per_batch && !port.batch_first && count != batch.count) {
-        return wrong("\"%s\" does not begin with the batch, so that it cannot be computed in parts", port.name);
-      }
       copy_in(program, port, given->data, first, count);
-    } else if (drawn) {
-      for (size_t i = 0; i < count; ++i) {
-        drawn->draw(seed_, steps_ * batch_ + first + i, latent_staging_.data() + i * drawn->size);
-      }
-      copy_in(program, port, latent_staging_.data(), 0, count);
-    } else {
-      return wrong("the batch has no \"%s\": %zu values a sample", port.name, port.sample_elements);
+      continue;
     }
+    for (size_t i = 0; i < count; ++i) {
+      drawn->draw(seed_, steps_ * batch_ + first + i, latent_staging_.data() + i * drawn->size);
+    }
+    copy_in(program, port, latent_staging_.data(), 0, count);
   }
   // A run by name may have left an output at the caller's.
   for (const Port& port : program.outputs()) {
@@ -75,14 +129,13 @@ Status Session::train_program(size_t entry, const TrainBatch& batch, size_t firs
 
 Status Session::train_step(const TrainBatch& batch, TrainMetrics* metrics) {
   if (!training_) return needs_training();
-  if (batch.count < 1 || batch.count > batch_) {
-    return wrong("the batch has %zu samples, the session was created for 1 to %zu", batch.count, batch_);
-  }
+  FIGMENT_RETURN_IF_ERROR(threads_.check());
+  FIGMENT_RETURN_IF_ERROR(check_batch(batch));
   const format::ModelView& view = model_->view();
   *metrics = {};
   for (size_t i = 0; i < view.schedule_count(); ++i) {
     const format::ScheduleView due = view.schedule(i);
-    if (due.level != way_.level || steps_ % due.period != due.phase) continue;
+    if (!is_due(due)) continue;
     const size_t part = due.part ? way_.part : batch.count;
     for (size_t first = 0; first < batch.count; first += part) {
       const size_t count = std::min(part, batch.count - first);

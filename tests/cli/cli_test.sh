@@ -215,10 +215,12 @@ total=$($figment inspect "$models/tiny_crgan.figment" --batch 64 --json | sed -n
 $figment generate "$models/tiny_crgan.figment" --seed 1 -n 64 -o "$work/sequences.npy"
 check "train in less memory" 0 "^3 steps" $figment train "$models/tiny_crgan.figment" --data "$work/sequences.npy" --batch 64 --steps 3 --memory-limit $((total - 1))
 check "train in too little" 1 "needs [0-9]* bytes" $train --steps 3 --memory-limit 10K
-( $train --steps 1000000 --checkpoint "$work/signal" --checkpoint-every 20 > "$work/signal.out" 2>&1; echo $? > "$work/signal.status" ) &
-for wait in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ -e "$work/signal" ] || sleep 1; done
-pkill -TERM -f "$work/signal" && wait
-expect "a signal ends a run in order" '[ "$(cat "$work/signal.status")" = 143 ] && grep -q "goes on from here" "$work/signal.out" && ls "$work/signal/" | grep -q checkpoint'
+for signal in 15 1; do  # TERM and HUP
+  ( $train --steps 1000000 --checkpoint "$work/signal$signal" --checkpoint-every 20 > "$work/signal.out" 2>&1; echo $? > "$work/signal.status" ) &
+  for wait in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ -e "$work/signal$signal" ] || sleep 1; done
+  pkill -$signal -f "$work/signal$signal" && wait
+  expect "signal $signal ends a run in order" '[ "$(cat "$work/signal.status")" = $((128 + signal)) ] && grep -q "goes on from here" "$work/signal.out" && ls "$work/signal$signal/" | grep -q checkpoint'
+done
 $figment generate "$models/tiny_vae.figment" --seed 9 -n 6 --batch 6 -o "$work/x.npy"
 $figment run "$models/tiny_vae.figment" --program encode --batch 6 --input sample="$work/x.npy" --output latent_mean="$work/noise.npy"
 check "run a train program" 0 "" $figment run "$models/tiny_vae.figment" --program train.step --batch 6 --input sample="$work/x.npy" --input noise="$work/noise.npy" --output vae.loss="$work/loss.npy"

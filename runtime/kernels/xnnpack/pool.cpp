@@ -7,6 +7,8 @@
 #include <cstring>
 #include <utility>
 
+#include "platform/process.h"
+
 namespace figment::kernels {
 
 namespace {
@@ -76,32 +78,53 @@ void* xnnpack_aligned_allocate(void* context, size_t alignment, size_t size) {
 constexpr xnn_allocator kAllocator = {
     nullptr, xnnpack_allocate, xnnpack_reallocate, xnnpack_deallocate, xnnpack_aligned_allocate, xnnpack_deallocate};
 
+// What initialising ended in.
+enum class Start : uint8_t { kDone, kNoProcessor, kNoMemory, kUnsupported };
+
+Start start_xnnpack() {
+  if (!cpuinfo_initialize()) return Start::kNoProcessor;
 #if CPUINFO_ARCH_X86_64
-// The int8 convolution for AMX of XNNPACK 2024-11-08 (Debian 13) reads channels 0 to 63 again instead of 64 and up in a
-// tile of one pixel (16 n + 1 pixels). XNNPACK does not tell its version, so AMX is hidden from any: it looks once, and
-// takes its kernels for AVX-512 VNNI.
-xnn_status initialize_without_amx() {
-  if (!cpuinfo_initialize()) return xnn_status_unsupported_hardware;
+  // The int8 convolution for AMX of XNNPACK 2024-11-08 (Debian 13) reads channels 0 to 63 again instead of 64 and up in
+  // a tile of one pixel (16 n + 1 pixels). XNNPACK does not tell its version, so AMX is hidden from any: it looks once,
+  // and takes its kernels for AVX-512 VNNI.
   const bool amx = std::exchange(cpuinfo_isa.amx_int8, false);
   const xnn_status status = xnn_initialize(&kAllocator);
   cpuinfo_isa.amx_int8 = amx;
-  return status;
-}
 #else
-xnn_status initialize_without_amx() { return xnn_initialize(&kAllocator); }
+  const xnn_status status = xnn_initialize(&kAllocator);
 #endif
+  switch (status) {
+    case xnn_status_success: return Start::kDone;
+    case xnn_status_out_of_memory: return Start::kNoMemory;
+    default: return Start::kUnsupported;
+  }
+}
 
 }  // namespace
 
 Status initialize_xnnpack() {
-  static const xnn_status status = initialize_without_amx();
-  switch (status) {
-    case xnn_status_success: return {};
-    case xnn_status_out_of_memory: return Status::error(StatusCode::kOutOfMemory, "no memory to initialise XNNPACK");
-    default:
-      return Status::error(StatusCode::kUnsupported,
-                           "XNNPACK does not run on this processor; use the portable kernels");
+  static const Start start = start_xnnpack();
+  switch (start) {
+    case Start::kDone: return {};
+    case Start::kNoMemory: return Status::error(StatusCode::kOutOfMemory, "no memory to initialise XNNPACK");
+    case Start::kNoProcessor:
+#if defined(__linux__)
+      for (const char* path :
+           {"/proc/cpuinfo", "/sys/devices/system/cpu/possible", "/sys/devices/system/cpu/present"}) {
+        if (platform::is_readable(path)) continue;
+        return Status::error(StatusCode::kUnsupported,
+                             "XNNPACK cannot find out what processor this is: %s cannot be read; mount /proc and /sys, "
+                             "or use the portable kernels",
+                             path);
+      }
+#endif
+      return Status::error(
+          StatusCode::kOutOfMemory,
+          "XNNPACK cannot find out what processor this is, for want of memory or for what /proc and /sys "
+          "say of it; use the portable kernels");
+    case Start::kUnsupported: break;
   }
+  return Status::error(StatusCode::kUnsupported, "XNNPACK has no kernels for this processor; use the portable kernels");
 }
 
 }  // namespace figment::kernels
