@@ -6,12 +6,15 @@
 
 #include "import/onnx_graph.h"
 #include "io/files.h"
+#include "io/terminal.h"
 
 namespace figment::converter {
 
 namespace {
 
 constexpr int64_t kOldestOpset = 6;
+// The newest whose changes to the ops below have been read (ONNX 1.23).
+constexpr int64_t kNewestOpset = 28;
 // The largest single file that protobuf parses.
 constexpr size_t kLargestFile = size_t{2} << 30;
 
@@ -52,6 +55,14 @@ std::vector<T> elements(const onnx::TensorProto& tensor, const Field& field) {
   return values;
 }
 
+template <typename T, typename Field>
+IntegerTensor integers_of(const onnx::TensorProto& tensor, const Field& field, const std::vector<uint32_t>& shape) {
+  IntegerTensor integers;
+  integers.shape.assign(shape.begin(), shape.end());
+  for (T value : elements<T>(tensor, field)) integers.values.push_back({static_cast<int64_t>(value), false});
+  return integers;
+}
+
 Binding binding_of(const onnx::TensorProto& tensor, const std::string& name, Graph& graph) {
   if (tensor.data_location() == onnx::TensorProto::EXTERNAL) {
     throw Error("tensor " + name +
@@ -74,17 +85,15 @@ Binding binding_of(const onnx::TensorProto& tensor, const std::string& name, Gra
       }
       return graph.add_constant(name, shape, values);
     }
-    case onnx::TensorProto::INT64:
-    case onnx::TensorProto::INT32: {
-      IntegerTensor integers;
-      integers.shape.assign(shape.begin(), shape.end());
-      if (tensor.data_type() == onnx::TensorProto::INT64) {
-        for (int64_t value : elements<int64_t>(tensor, tensor.int64_data())) integers.values.push_back({value, false});
-      } else {
-        for (int32_t value : elements<int32_t>(tensor, tensor.int32_data())) integers.values.push_back({value, false});
-      }
-      return integers;
-    }
+    case onnx::TensorProto::INT64: return integers_of<int64_t>(tensor, tensor.int64_data(), shape);
+    case onnx::TensorProto::INT32: return integers_of<int32_t>(tensor, tensor.int32_data(), shape);
+    case onnx::TensorProto::INT16: return integers_of<int16_t>(tensor, tensor.int32_data(), shape);
+    case onnx::TensorProto::INT8: return integers_of<int8_t>(tensor, tensor.int32_data(), shape);
+    case onnx::TensorProto::UINT64: return integers_of<uint64_t>(tensor, tensor.uint64_data(), shape);
+    case onnx::TensorProto::UINT32: return integers_of<uint32_t>(tensor, tensor.uint64_data(), shape);
+    case onnx::TensorProto::UINT16: return integers_of<uint16_t>(tensor, tensor.int32_data(), shape);
+    case onnx::TensorProto::UINT8:
+    case onnx::TensorProto::BOOL: return integers_of<uint8_t>(tensor, tensor.int32_data(), shape);
     default:
       throw Error("tensor " + name + " is of type " + type_name(tensor.data_type()) +
                   "; weights must be float32: export the model with .float()");
@@ -97,7 +106,14 @@ Permutation nchw_to_nhwc() { return {0, 2, 3, 1}; }
 Permutation nhwc_to_nchw() { return {0, 3, 1, 2}; }
 
 void OnnxNode::fail(const std::string& what) const {
-  throw Error("node " + name + " (" + proto.op_type() + ", opset " + std::to_string(opset) + "): " + what);
+  throw NodeError(name, proto.op_type() + ", opset " + std::to_string(opset), what);
+}
+
+void OnnxNode::spend(uint64_t bytes) const {
+  if (__builtin_add_overflow(importer.spent_, bytes, &importer.spent_)) importer.spent_ = UINT64_MAX;
+  if (importer.spent_ <= importer.budget_.bytes()) return;
+  fail("what it makes of constants would take " + io::format_bytes(static_cast<double>(bytes)) +
+       ", too much for a file of this size; --allow-large lifts this limit");
 }
 
 ValueId OnnxNode::tensor(size_t i) const {
@@ -110,7 +126,8 @@ ValueId OnnxNode::tensor(size_t i) const {
     fail("input " + input + " does not exist in the graph");
   }
   if (std::holds_alternative<IntegerTensor>(found->second)) {
-    fail("input " + input + " holds integers; only shapes may be computed with integers");
+    fail("input " + input +
+         " holds integers; only shapes may be computed with integers: export the model with .float()");
   }
   if (std::holds_alternative<Comparison>(found->second)) fail("input " + input + " is a comparison, not numbers");
   return std::get<ValueId>(found->second);
@@ -148,7 +165,7 @@ const Comparison* OnnxNode::comparison(size_t i) const {
 const IntegerTensor& OnnxNode::integers(size_t i) const {
   if (!is_integers(i)) {
     if (!has_input(i)) fail("input " + std::to_string(i) + " is missing");
-    fail("input " + proto.input(static_cast<int>(i)) + " must be integers known while converting");
+    fail("input " + proto.input(static_cast<int>(i)) + " must be integers known while converting: " + kSimplify);
   }
   return std::get<IntegerTensor>(importer.bindings_.at(proto.input(static_cast<int>(i))));
 }
@@ -205,6 +222,8 @@ size_t OnnxNode::axis(int64_t axis, size_t rank) const {
 void OnnxNode::bind(const Binding& binding, size_t output) const {
   if (output >= static_cast<size_t>(proto.output_size()) || proto.output(static_cast<int>(output)).empty()) return;
   const std::string& key = proto.output(static_cast<int>(output));
+  if (const auto* integers = std::get_if<IntegerTensor>(&binding))
+    spend(integers->values.size() * sizeof(SymbolicInteger));
   if (!importer.bindings_.emplace(key, binding).second) fail("output " + key + " is defined twice");
 }
 
@@ -232,14 +251,18 @@ ValueId OnnxNode::reshaped(ValueId x, const Shape& shape) const {
   return graph.add_value(std::move(copy));
 }
 
-OnnxImporter::OnnxImporter(const onnx::ModelProto& model, Purpose purpose, Graph* graph)
-    : model_(model), purpose_(purpose), graph_(*graph) {}
+OnnxImporter::OnnxImporter(const onnx::ModelProto& model, size_t file_bytes, Purpose purpose, Graph* graph)
+    : model_(model), purpose_(purpose), graph_(*graph), budget_(file_bytes) {}
 
 void OnnxImporter::check_model() const {
   if (model_.graph().node_size() == 0) throw Error("the file has no nodes: it is not an ONNX model, or an empty one");
   if (opset_ < kOldestOpset) {
     throw Error("the model uses opset " + std::to_string(opset_) + "; export it with opset_version=17 (" +
                 std::to_string(kOldestOpset) + " at least)");
+  }
+  if (opset_ > kNewestOpset) {
+    throw Error("the model uses opset " + std::to_string(opset_) + ", newer than what is known here (" +
+                std::to_string(kNewestOpset) + "): export it with opset_version=17");
   }
 }
 
@@ -275,7 +298,14 @@ void OnnxImporter::bind_inputs() {
         (type.elem_type() == onnx::TensorProto::INT32 || type.elem_type() == onnx::TensorProto::INT64) &&
         type.shape().dim_size() == 1 && gives_lengths(input.name());
     if (!input.type().has_tensor_type() || (type.elem_type() != onnx::TensorProto::FLOAT && !lengths)) {
-      throw Error("input " + input.name() + " is not a float32 tensor: Figment's inputs are float32");
+      const std::string found = input.type().has_tensor_type() ? type_name(type.elem_type()) : "no tensor";
+      throw Error("input " + input.name() + " is " + found +
+                  "; Figment's inputs are float32: export the model with .float() and float example inputs, labels as "
+                  "one-hot vectors");
+    }
+    if (!type.has_shape()) {
+      throw Error("input " + input.name() +
+                  " has no shape: export with example inputs, or set it with onnx.tools.update_model_dims");
     }
     if (static_cast<size_t>(type.shape().dim_size()) > kMaxRank) {
       throw Error("input " + input.name() + " has more than " + std::to_string(kMaxRank) + " dimensions");
@@ -363,23 +393,131 @@ void OnnxImporter::import_if(const OnnxNode& node) {
   }
 }
 
+namespace {
+
+const Importer* find_importer(const std::string& op) {
+  for (const Importers* family :
+       {&arithmetic_importers(), &window_importers(), &recurrent_importers(), &shape_importers()}) {
+    if (const auto found = family->find(op); found != family->end()) return &found->second;
+  }
+  return nullptr;
+}
+
+// What to do about an op that is not supported.
+std::string remedy_of(const std::string& op) {
+  using Ops = std::set<std::string>;
+  static const std::vector<std::pair<Ops, std::string>> remedies = {
+      {{"And",
+        "Ceil",
+        "CumSum",
+        "GatherND",
+        "GreaterOrEqual",
+        "Less",
+        "LessOrEqual",
+        "Loop",
+        "NonZero",
+        "Not",
+        "Or",
+        "Range",
+        "Round",
+        "Scan",
+        "ScatterElements",
+        "ScatterND",
+        "SequenceAt",
+        "SequenceConstruct",
+        "Size",
+        "SplitToSequence",
+        "Tile",
+        "TopK",
+        "Unique",
+        "Floor",
+        "Trilu",
+        "OneHot",
+        "Xor"},
+       std::string("where it computes shapes, ") + kSimplify},
+      {{"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"},
+       "make what it draws an input of the model"},
+      {{"ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul",
+        "QuantizeLinear"},
+       "convert the float model instead, and quantise it with --int8"},
+      {{"RNN"}, "use a GRU or an LSTM"},
+  };
+  for (const auto& [ops, remedy] : remedies) {
+    if (ops.contains(op)) return remedy;
+  }
+  return "rewrite the model without it, or see CONTRIBUTING.md, \"Add an op\"";
+}
+
+}  // namespace
+
+bool OnnxImporter::is_missing(const std::string& name) const {
+  const auto found = bindings_.find(name);
+  return found != bindings_.end() && std::holds_alternative<Missing>(found->second);
+}
+
+void OnnxImporter::import_node(const OnnxNode& node) {
+  const std::string& op = node.proto.op_type();
+  if (!node.proto.domain().empty() && node.proto.domain() != "ai.onnx") {
+    node.fail("ops of domain " + node.proto.domain() + " are not supported; export with standard ONNX ops only");
+  }
+  const Importer* importer = find_importer(op);
+  if (importer == nullptr && op != "Constant" && op != "If") node.fail("this op is not supported; " + remedy_of(op));
+  const auto& inputs = node.proto.input();
+  if (std::any_of(inputs.begin(), inputs.end(), [this](const std::string& input) { return is_missing(input); })) return;
+  if (op == "Constant") return import_constant(node);
+  if (op == "If") return import_if(node);
+  const size_t before = graph_.values.size();
+  (*importer)(node);
+  uint64_t bytes = 0;
+  for (size_t i = before; i < graph_.values.size(); ++i) {
+    if (graph_.values[i].is_constant()) bytes += graph_.values[i].constant->bytes.size();
+  }
+  node.spend(bytes);
+}
+
 void OnnxImporter::import_nodes(const onnx::GraphProto& graph) {
   for (const onnx::NodeProto& node : graph.node()) node_outputs_.insert(node.output().begin(), node.output().end());
   for (const onnx::NodeProto& proto : graph.node()) {
     std::string name = proto.name();
     if (name.empty()) name = proto.output_size() > 0 ? proto.output(0) : "?";
     const OnnxNode node{*this, proto, graph_, opset_, name};
-    if (!proto.domain().empty() && proto.domain() != "ai.onnx") {
-      node.fail("ops of domain " + proto.domain() + " are not supported; export with standard ONNX ops only");
+    try {
+      import_node(node);
+    } catch (const NodeError& error) {
+      problems_.push_back(error);
+    } catch (const Error& error) {
+      problems_.emplace_back(name, proto.op_type() + ", opset " + std::to_string(opset_), error.what());
     }
-    if (proto.op_type() == "Constant") {
-      import_constant(node);
-    } else if (proto.op_type() == "If") {
-      import_if(node);
-    } else if (!import_arithmetic(node) && !import_windows(node) && !import_recurrent(node) && !import_shapes(node)) {
-      node.fail("this op is not supported; rewrite the model without it, or see CONTRIBUTING.md, \"Add an op\"");
+    for (const std::string& output : proto.output()) {
+      if (!output.empty()) bindings_.emplace(output, Missing{});
     }
   }
+}
+
+void OnnxImporter::report_problems() const {
+  if (problems_.empty()) return;
+  if (problems_.size() == 1) throw problems_[0];
+  // One line for all nodes of one op with one problem.
+  std::vector<std::pair<NodeError, size_t>> kinds;
+  for (const NodeError& problem : problems_) {
+    const auto same = std::find_if(kinds.begin(), kinds.end(), [&](const auto& kind) {
+      return kind.first.op() == problem.op() && kind.first.reason() == problem.reason();
+    });
+    if (same == kinds.end()) {
+      kinds.emplace_back(problem, 1);
+    } else {
+      ++same->second;
+    }
+  }
+  constexpr size_t kMostLines = 25;
+  std::string text = std::to_string(problems_.size()) + " nodes cannot be converted:";
+  for (size_t i = 0; i < std::min(kinds.size(), kMostLines); ++i) {
+    const auto& [problem, count] = kinds[i];
+    text += "\n  node " + problem.node() + (count > 1 ? " and " + std::to_string(count - 1) + " more" : "") + " (" +
+            problem.op() + "): " + problem.reason();
+  }
+  if (kinds.size() > kMostLines) text += "\n  and " + std::to_string(kinds.size() - kMostLines) + " other problems";
+  throw Error(text);
 }
 
 void OnnxImporter::run() {
@@ -390,6 +528,7 @@ void OnnxImporter::run() {
   bind_initializers(model_.graph());
   bind_inputs();
   import_nodes(model_.graph());
+  report_problems();
   bind_outputs();
   for (const Value& value : graph_.values) {
     if (!value.is_constant() || value.type != DataType::kF32) continue;
@@ -408,7 +547,7 @@ Graph import_onnx(const std::string& bytes, const std::string& origin, const std
     }
     Graph graph;
     graph.name = program;
-    OnnxImporter(model, purpose, &graph).run();
+    OnnxImporter(model, bytes.size(), purpose, &graph).run();
     return graph;
   } catch (const Error& error) {
     throw Error(origin + ": " + error.what());

@@ -1,7 +1,6 @@
 // ONNX ops on elements, matrix products, softmax and normalisation.
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <map>
 
@@ -26,7 +25,8 @@ std::pair<ValueId, ValueId> equal_ranks(const OnnxNode& node, ValueId a, ValueId
   return {extend(a), extend(b)};
 }
 
-void import_binary(const OnnxNode& node, OpKind kind) {
+template <OpKind kKind>
+void import_binary(const OnnxNode& node) {
   if (node.is_integers(0) && node.is_integers(1)) {
     const IntegerTensor& a = node.integers(0);
     const IntegerTensor& b = node.integers(1);
@@ -41,7 +41,7 @@ void import_binary(const OnnxNode& node, OpKind kind) {
       const SymbolicInteger& y = b.values[b.values.size() == 1 ? 0 : i];
       SymbolicInteger z;
       bool overflow = false;
-      switch (kind) {
+      switch (kKind) {
         case OpKind::kAdd: overflow = __builtin_add_overflow(x.value, y.value, &z.value); break;
         case OpKind::kSubtract: overflow = __builtin_sub_overflow(x.value, y.value, &z.value); break;
         case OpKind::kMultiply: overflow = __builtin_mul_overflow(x.value, y.value, &z.value); break;
@@ -51,13 +51,13 @@ void import_binary(const OnnxNode& node, OpKind kind) {
       }
       if (overflow) node.fail("its integers overflow");
       if (x.per_batch != y.per_batch) {
-        if (kind == OpKind::kAdd || kind == OpKind::kSubtract || (kind == OpKind::kDivide && y.per_batch)) {
+        if (kKind == OpKind::kAdd || kKind == OpKind::kSubtract || (kKind == OpKind::kDivide && y.per_batch)) {
           node.fail("it mixes the batch with constants in a way that is not a multiple of the batch");
         }
         z.per_batch = true;
       } else if (x.per_batch) {
-        if (kind == OpKind::kMultiply) node.fail("it squares the batch");
-        z.per_batch = kind != OpKind::kDivide;
+        if (kKind == OpKind::kMultiply) node.fail("it squares the batch");
+        z.per_batch = kKind != OpKind::kDivide;
       }
       result.values.push_back(z);
     }
@@ -67,7 +67,7 @@ void import_binary(const OnnxNode& node, OpKind kind) {
   if (node.attribute("axis") != nullptr)
     node.fail("broadcasting along an axis ended with opset 7; export with a newer opset");
   const auto [a, b] = equal_ranks(node, node.tensor(0), node.tensor(1));
-  node.bind(node.add(kind, {}, {a, b}));
+  node.bind(node.add(kKind, {}, {a, b}));
 }
 
 void import_clip(const OnnxNode& node) {
@@ -227,6 +227,7 @@ void import_layer_normalization(const OnnxNode& node) {
   rows.push_back(channels);
   const auto flat = [&](size_t i, float fallback) {
     if (!node.has_input(i)) {
+      node.spend(channels.extent * sizeof(float));
       const std::vector<float> values(channels.extent, fallback);
       return node.graph.add_constant(node.name + (i == 1 ? ".scale" : ".shift"), {channels.extent}, values);
     }
@@ -252,7 +253,7 @@ ValueId transposed_matrix(const OnnxNode& node, ValueId id) {
     for (uint32_t j = 0; j < columns; ++j) result[size_t{j} * rows + i] = value.f32()[size_t{i} * columns + j];
   }
   std::optional<Origin> origin = value.constant->origin;
-  if (origin && origin->permutation.size() == 2) std::swap(origin->permutation[0], origin->permutation[1]);
+  if (origin) follow(&*origin, {rows, columns}, {1, 0});
   const ValueId transposed = node.graph.add_constant(value.name, {columns, rows}, result);
   node.graph[transposed].constant->origin = origin;
   return transposed;
@@ -373,49 +374,46 @@ void import_reduce_mean(const OnnxNode& node) {
   node.bind(y);
 }
 
-void import_unary(const OnnxNode& node, OpKind kind) { node.bind(node.add(kind, {}, {node.tensor(0)})); }
+template <OpKind kKind>
+void import_unary(const OnnxNode& node) {
+  node.bind(node.add(kKind, {}, {node.tensor(0)}));
+}
 
-using Importer = std::function<void(const OnnxNode&)>;
-
-const std::map<std::string, Importer>& importers() {
-  const auto unary = [](OpKind kind) { return [kind](const OnnxNode& node) { import_unary(node, kind); }; };
-  const auto binary = [](OpKind kind) { return [kind](const OnnxNode& node) { import_binary(node, kind); }; };
-  static const std::map<std::string, Importer> table = {
-      {"Abs", unary(OpKind::kAbs)},
-      {"Add", binary(OpKind::kAdd)},
-      {"BatchNormalization", import_batch_normalization},
-      {"Clip", import_clip},
-      {"Div", binary(OpKind::kDivide)},
-      {"Elu", [](const OnnxNode& node) { import_alpha(node, OpKind::kElu, 1.0F); }},
-      {"Exp", unary(OpKind::kExp)},
-      {"Gemm", import_gemm},
-      {"LeakyRelu", [](const OnnxNode& node) { import_alpha(node, OpKind::kLeakyRelu, 0.01F); }},
-      {"Log", unary(OpKind::kLog)},
-      {"LayerNormalization", import_layer_normalization},
-      {"LogSoftmax", [](const OnnxNode& node) { node.bind(softmax(node, OpKind::kLogSoftmax)); }},
-      {"MatMul", import_matmul},
-      {"Mul", binary(OpKind::kMultiply)},
-      {"Neg", unary(OpKind::kNegate)},
-      {"Pow", import_pow},
-      {"ReduceMean", import_reduce_mean},
-      {"Relu", import_relu},
-      {"Sigmoid", unary(OpKind::kSigmoid)},
-      {"Softmax", [](const OnnxNode& node) { node.bind(softmax(node, OpKind::kSoftmax)); }},
-      {"Softplus", unary(OpKind::kSoftplus)},
-      {"Sqrt", unary(OpKind::kSqrt)},
-      {"Sub", binary(OpKind::kSubtract)},
-      {"Tanh", unary(OpKind::kTanh)},
-  };
-  return table;
+template <OpKind kKind>
+void import_softmax(const OnnxNode& node) {
+  node.bind(softmax(node, kKind));
 }
 
 }  // namespace
 
-bool import_arithmetic(const OnnxNode& node) {
-  const auto found = importers().find(node.proto.op_type());
-  if (found == importers().end()) return false;
-  found->second(node);
-  return true;
+const Importers& arithmetic_importers() {
+  static const Importers table = {
+      {"Abs", import_unary<OpKind::kAbs>},
+      {"Add", import_binary<OpKind::kAdd>},
+      {"BatchNormalization", import_batch_normalization},
+      {"Clip", import_clip},
+      {"Div", import_binary<OpKind::kDivide>},
+      {"Elu", [](const OnnxNode& node) { import_alpha(node, OpKind::kElu, 1.0F); }},
+      {"Exp", import_unary<OpKind::kExp>},
+      {"Gemm", import_gemm},
+      {"LeakyRelu", [](const OnnxNode& node) { import_alpha(node, OpKind::kLeakyRelu, 0.01F); }},
+      {"Log", import_unary<OpKind::kLog>},
+      {"LayerNormalization", import_layer_normalization},
+      {"LogSoftmax", import_softmax<OpKind::kLogSoftmax>},
+      {"MatMul", import_matmul},
+      {"Mul", import_binary<OpKind::kMultiply>},
+      {"Neg", import_unary<OpKind::kNegate>},
+      {"Pow", import_pow},
+      {"ReduceMean", import_reduce_mean},
+      {"Relu", import_relu},
+      {"Sigmoid", import_unary<OpKind::kSigmoid>},
+      {"Softmax", import_softmax<OpKind::kSoftmax>},
+      {"Softplus", import_unary<OpKind::kSoftplus>},
+      {"Sqrt", import_unary<OpKind::kSqrt>},
+      {"Sub", import_binary<OpKind::kSubtract>},
+      {"Tanh", import_unary<OpKind::kTanh>},
+  };
+  return table;
 }
 
 }  // namespace figment::converter

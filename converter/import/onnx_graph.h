@@ -10,6 +10,7 @@
 
 #include "import/import_onnx.h"
 #include "import/onnx_proto.h"
+#include "io/files.h"
 #include "ir/graph.h"
 
 namespace figment::converter {
@@ -37,14 +38,38 @@ struct Comparison {
   float threshold = 0;
 };
 
+// What a node that cannot be imported would compute.
+struct Missing {};
+
 // What an ONNX name stands for.
-using Binding = std::variant<ValueId, IntegerTensor, Comparison>;
+using Binding = std::variant<ValueId, IntegerTensor, Comparison, Missing>;
 
 struct OnnxNode;
 
+// What is wrong with a node.
+class NodeError : public Error {
+ public:
+  NodeError(const std::string& node, const std::string& op, const std::string& reason)
+      : Error("node " + node + " (" + op + "): " + reason), node_(node), op_(op), reason_(reason) {}
+
+  const std::string& node() const { return node_; }
+  const std::string& op() const { return op_; }  // with the opset
+  const std::string& reason() const { return reason_; }
+
+ private:
+  std::string node_;
+  std::string op_;
+  std::string reason_;
+};
+
+// How to get rid of shape arithmetic.
+inline constexpr const char* kSimplify =
+    "export with fixed sizes, or compute the shapes ahead: onnxsim IN.onnx OUT.onnx (or onnxslim)";
+
 class OnnxImporter {
  public:
-  OnnxImporter(const onnx::ModelProto& model, Purpose purpose, Graph* graph);
+  // `file_bytes`: the size of the file, which bounds what may be made of it.
+  OnnxImporter(const onnx::ModelProto& model, size_t file_bytes, Purpose purpose, Graph* graph);
 
   // Imports the whole graph. Throws Error.
   void run();
@@ -57,7 +82,13 @@ class OnnxImporter {
   void bind_inputs();
   // Whether an input is the lengths of sequences.
   bool gives_lengths(const std::string& input) const;
+  // Imports what can be; what is wrong with the other nodes is collected in problems_, and what they compute is
+  // Missing.
   void import_nodes(const onnx::GraphProto& graph);
+  void import_node(const OnnxNode& node);
+  bool is_missing(const std::string& name) const;
+  // Throws one Error for all that was collected.
+  void report_problems() const;
   void import_constant(const OnnxNode& node);
   // The branch that a condition known while converting selects.
   void import_if(const OnnxNode& node);
@@ -69,6 +100,9 @@ class OnnxImporter {
   int64_t opset_ = 0;
   std::map<std::string, Binding> bindings_;
   std::set<std::string> node_outputs_;  // of all nodes, to tell cycles from missing tensors
+  std::vector<NodeError> problems_;
+  io::Budget budget_;
+  uint64_t spent_ = 0;  // bytes of the constants and integers that nodes have made
 };
 
 // One node, with typed access to its inputs and attributes. All accessors throw Error with the node named.
@@ -80,6 +114,9 @@ struct OnnxNode {
   std::string name;  // the node's own, or its first output's
 
   [[noreturn]] void fail(const std::string& what) const;
+
+  // Before a constant or integers of so many bytes are made: fails if the file is too small for that.
+  void spend(uint64_t bytes) const;
 
   size_t input_count() const { return static_cast<size_t>(proto.input_size()); }
   bool has_input(size_t i) const { return i < input_count() && !proto.input(static_cast<int>(i)).empty(); }
@@ -119,11 +156,13 @@ struct OnnxNode {
   ValueId reshaped(ValueId x, const Shape& shape) const;
 };
 
-// Imports one node; false if the op is unknown. One function a family of ops.
-bool import_arithmetic(const OnnxNode& node);  // elementwise, softmax, matrix products, normalisation
-bool import_windows(const OnnxNode& node);     // convolution, pooling, resizing
-bool import_recurrent(const OnnxNode& node);   // LSTM, GRU, reversed sequences
-bool import_shapes(const OnnxNode& node);      // everything that moves or measures
+// Importers by op. One function a family of ops.
+using Importer = void (*)(const OnnxNode&);
+using Importers = std::map<std::string, Importer>;
+const Importers& arithmetic_importers();  // elementwise, softmax, matrix products, normalisation
+const Importers& window_importers();      // convolution, pooling, resizing
+const Importers& recurrent_importers();   // LSTM, GRU, reversed sequences
+const Importers& shape_importers();       // everything that moves or measures
 
 Permutation nchw_to_nhwc();
 Permutation nhwc_to_nchw();

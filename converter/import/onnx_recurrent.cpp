@@ -200,20 +200,15 @@ void import_reverse_sequence(const OnnxNode& node) {
 
 }  // namespace
 
-bool import_recurrent(const OnnxNode& node) {
-  constexpr Cell kLstm = {OpKind::kLstm, 4, format::lstm_plane::kHidden};
-  constexpr Cell kGru = {OpKind::kGru, 3, format::gru_plane::kHidden};
-  const std::string& type = node.proto.op_type();
-  if (type == "LSTM") {
-    RecurrentLayer(node, kLstm).import();
-  } else if (type == "GRU") {
-    RecurrentLayer(node, kGru).import();
-  } else if (type == "ReverseSequence") {
-    import_reverse_sequence(node);
-  } else {
-    return false;
-  }
-  return true;
+const Importers& recurrent_importers() {
+  static const Importers table = {
+      {"GRU",
+       [](const OnnxNode& node) { RecurrentLayer(node, {OpKind::kGru, 3, format::gru_plane::kHidden}).import(); }},
+      {"LSTM",
+       [](const OnnxNode& node) { RecurrentLayer(node, {OpKind::kLstm, 4, format::lstm_plane::kHidden}).import(); }},
+      {"ReverseSequence", import_reverse_sequence},
+  };
+  return table;
 }
 
 }  // namespace figment::converter

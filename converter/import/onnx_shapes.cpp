@@ -1,7 +1,6 @@
 // ONNX ops that move elements or compute shapes.
 #include <algorithm>
 #include <cstring>
-#include <functional>
 #include <map>
 
 #include "import/onnx_graph.h"
@@ -10,15 +9,28 @@ namespace figment::converter {
 
 namespace {
 
+// Of a parameter, for training, a parameter of its own: exporters store tensors of equal values once, and name the
+// others by their Identities.
 void import_identity(const OnnxNode& node) {
   if (node.is_integers(0)) return node.bind(node.integers(0));
-  node.bind(node.tensor(0));
+  const ValueId x = node.tensor(0);
+  const Value& value = node.graph[x];
+  if (node.importer.purpose() == Purpose::kInference || !value.is_constant() || !value.constant->origin)
+    return node.bind(x);
+  node.spend(value.constant->bytes.size());
+  Value copy = value;
+  copy.name = node.proto.output(0);
+  copy.constant->origin->name = copy.name;
+  node.bind(node.graph.add_value(std::move(copy)));
 }
 
 void import_dropout(const OnnxNode& node) {
   if (node.proto.output_size() > 1 && !node.proto.output(1).empty() && node.importer.purpose() == Purpose::kInference) {
     node.fail("its mask output is not supported");
   }
+  if (node.importer.purpose() == Purpose::kInference && node.is_integers(2) &&
+      node.numbers(2) != std::vector<int64_t>{0})
+    node.fail("it drops values, as in training: export the model with model.eval() and training=TrainingMode.EVAL");
   const ValueId x = node.tensor(0);
   const float rate = node.has_input(1) ? node.scalar(1) : node.real("ratio", 0.5F);
   if (node.importer.purpose() == Purpose::kInference || rate == 0) return node.bind(x);
@@ -532,7 +544,7 @@ void import_constant_of_shape(const OnnxNode& node) {
     shape.push_back(static_cast<uint32_t>(extent));
     count *= static_cast<uint64_t>(extent);
   }
-  if (!count.within(1U << 24)) node.fail("its output is too large");
+  if (!count.within(kMaxElements)) node.fail("its output is too large");
   float real = 0;
   if (const onnx::AttributeProto* value = node.attribute("value")) {
     const onnx::TensorProto& tensor = value->t();
@@ -540,6 +552,7 @@ void import_constant_of_shape(const OnnxNode& node) {
       int64_t integer = 0;
       if (tensor.int64_data_size() == 1) integer = tensor.int64_data(0);
       if (tensor.raw_data().size() == sizeof integer) std::memcpy(&integer, tensor.raw_data().data(), sizeof integer);
+      node.spend(count.value() * sizeof(SymbolicInteger));
       const IntegerTensor integers{{shape.begin(), shape.end()},
                                    std::vector<SymbolicInteger>(count.value(), {integer, false})};
       return node.bind(integers);
@@ -548,6 +561,7 @@ void import_constant_of_shape(const OnnxNode& node) {
     if (tensor.float_data_size() == 1) real = tensor.float_data(0);
     if (tensor.raw_data().size() == sizeof real) std::memcpy(&real, tensor.raw_data().data(), sizeof real);
   }
+  node.spend(count.value() * sizeof(float));
   node.bind(node.graph.add_constant(node.name, shape, std::vector<float>(count.value(), real)));
 }
 
@@ -615,8 +629,8 @@ void import_where(const OnnxNode& node) {
 
 }  // namespace
 
-bool import_shapes(const OnnxNode& node) {
-  static const std::map<std::string, std::function<void(const OnnxNode&)>> table = {
+const Importers& shape_importers() {
+  static const Importers table = {
       {"Cast", import_cast},           {"Concat", import_concat},   {"ConstantOfShape", import_constant_of_shape},
       {"Dropout", import_dropout},     {"Equal", import_equal},     {"Expand", import_expand},
       {"Flatten", import_flatten},     {"Gather", import_gather},   {"Greater", import_greater},
@@ -625,10 +639,7 @@ bool import_shapes(const OnnxNode& node) {
       {"Split", import_split},         {"Squeeze", import_squeeze}, {"Transpose", import_transpose},
       {"Unsqueeze", import_unsqueeze}, {"Where", import_where},
   };
-  const auto found = table.find(node.proto.op_type());
-  if (found == table.end()) return false;
-  found->second(node);
-  return true;
+  return table;
 }
 
 }  // namespace figment::converter

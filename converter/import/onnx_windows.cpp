@@ -85,10 +85,7 @@ ValueId arrange_weights(const OnnxNode& node, ValueId id, const std::vector<uint
   const Value& value = node.graph[id];
   const std::vector<float> to = transposed(value.f32(), split, {permutation.begin(), permutation.end()});
   std::optional<Origin> origin = value.constant->origin;
-  if (origin) {
-    origin->split = split;
-    origin->permutation = permutation;
-  }
+  if (origin) follow(&*origin, split, {permutation.begin(), permutation.end()});
   const ValueId arranged = node.graph.add_constant(value.name, shape, to);
   node.graph[arranged].constant->origin = origin;
   return arranged;
@@ -295,26 +292,18 @@ void import_resize(const OnnxNode& node) {
 
 }  // namespace
 
-bool import_windows(const OnnxNode& node) {
-  const std::string& op = node.proto.op_type();
-  if (op == "Conv") {
-    import_convolution(node, false);
-  } else if (op == "ConvTranspose") {
-    import_convolution(node, true);
-  } else if (op == "AveragePool") {
-    import_pool(node, OpKind::kAveragePool2d);
-  } else if (op == "MaxPool") {
-    import_pool(node, OpKind::kMaxPool2d);
-  } else if (op == "GlobalAveragePool") {
-    import_global_pool(node, OpKind::kMean);
-  } else if (op == "GlobalMaxPool") {
-    import_global_pool(node, OpKind::kMaxPool2d);
-  } else if (op == "Resize" || op == "Upsample") {
-    import_resize(node);
-  } else {
-    return false;
-  }
-  return true;
+const Importers& window_importers() {
+  static const Importers table = {
+      {"AveragePool", [](const OnnxNode& node) { import_pool(node, OpKind::kAveragePool2d); }},
+      {"Conv", [](const OnnxNode& node) { import_convolution(node, false); }},
+      {"ConvTranspose", [](const OnnxNode& node) { import_convolution(node, true); }},
+      {"GlobalAveragePool", [](const OnnxNode& node) { import_global_pool(node, OpKind::kMean); }},
+      {"GlobalMaxPool", [](const OnnxNode& node) { import_global_pool(node, OpKind::kMaxPool2d); }},
+      {"MaxPool", [](const OnnxNode& node) { import_pool(node, OpKind::kMaxPool2d); }},
+      {"Resize", import_resize},
+      {"Upsample", import_resize},
+  };
+  return table;
 }
 
 }  // namespace figment::converter

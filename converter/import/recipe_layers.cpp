@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/philox.h"
+#include "io/files.h"
 
 namespace figment::converter {
 
@@ -130,13 +131,22 @@ std::vector<float> LayerBuilder::drawn(int64_t count, int64_t fan_in, int64_t fa
   return values;
 }
 
+int64_t LayerBuilder::counted(const std::string& name, const std::vector<int64_t>& shape) {
+  constexpr size_t kText = 0;  // the budget of a text of any length is the least
+  const int64_t count = elements(shape);
+  parameters_ += count;
+  io::Budget(kText).check(static_cast<uint64_t>(parameters_) * sizeof(float),
+                          "with parameter " + name + ", " + to_text(shape) + ", the network");
+  return count;
+}
+
 void LayerBuilder::weights(const std::string& name, const std::vector<int64_t>& shape, int64_t fan_in,
                            int64_t fan_out) {
-  add_tensor(name, shape, drawn(elements(shape), fan_in, fan_out));
+  add_tensor(name, shape, drawn(counted(name, shape), fan_in, fan_out));
 }
 
 void LayerBuilder::constant(const std::string& name, const std::vector<int64_t>& shape, float value) {
-  add_tensor(name, shape, std::vector<float>(static_cast<size_t>(elements(shape)), value));
+  add_tensor(name, shape, std::vector<float>(static_cast<size_t>(counted(name, shape)), value));
 }
 
 std::vector<float> LayerBuilder::drawn_bias(int64_t count, int64_t fan_in) {
@@ -145,7 +155,7 @@ std::vector<float> LayerBuilder::drawn_bias(int64_t count, int64_t fan_in) {
 }
 
 void LayerBuilder::bias(const std::string& name, const std::vector<int64_t>& shape, int64_t fan_in) {
-  add_tensor(name, shape, drawn_bias(elements(shape), fan_in));
+  add_tensor(name, shape, drawn_bias(counted(name, shape), fan_in));
 }
 
 LayerBuilder::Tensor LayerBuilder::reshaped(const Tensor& x, const std::vector<int64_t>& shape) {

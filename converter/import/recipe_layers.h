@@ -54,6 +54,8 @@ class LayerBuilder {
   onnx::NodeProto* node(const std::string& type, const std::vector<std::string>& inputs, const std::string& output);
   std::string fresh(const std::string& what);
   std::string integers(const std::vector<int64_t>& values);
+  // The elements of a parameter that is about to be made. Throws Error, naming it, if all of them grow too large.
+  int64_t counted(const std::string& name, const std::vector<int64_t>& shape);
   // Values to begin with, of weights and of biases, by the initialization.
   std::vector<float> drawn(int64_t count, int64_t fan_in, int64_t fan_out);
   std::vector<float> drawn_bias(int64_t count, int64_t fan_in);
@@ -68,6 +70,7 @@ class LayerBuilder {
   uint32_t stream_;
   uint64_t drawn_ = 0;  // tensors so far
   size_t names_ = 0;
+  int64_t parameters_ = 0;  // elements so far
 };
 
 }  // namespace figment::converter

@@ -1,6 +1,8 @@
 #include "ir/graph.h"
 
+#include <algorithm>
 #include <cstring>
+#include <set>
 #include <sstream>
 
 namespace figment::converter {
@@ -179,6 +181,93 @@ std::vector<float> transposed(std::span<const float> in, const std::vector<uint3
     }
   }
   return out;
+}
+
+namespace {
+
+// Where the dimensions of a dense shape end, in elements from the right: [2, 3, 4] -> 4, 12, 24. Dimensions of 1 end
+// nowhere.
+std::set<uint64_t> ends_of(const std::vector<uint32_t>& shape) {
+  std::set<uint64_t> ends;
+  uint64_t product = 1;
+  for (size_t i = shape.size(); i > 0; --i) {
+    product *= shape[i - 1];
+    if (product > 1) ends.insert(product);
+  }
+  return ends;
+}
+
+// For each dimension of `shape` the parts, by number, of a shape that splits it further: parts[i] ends at ends[i] from
+// the right; those of one dimension are listed from the left.
+std::vector<std::vector<size_t>> parts_of(const std::vector<uint32_t>& shape, const std::vector<uint64_t>& ends) {
+  std::vector<std::vector<size_t>> parts(shape.size());
+  uint64_t product = 1;
+  size_t next = 0;
+  for (size_t i = shape.size(); i > 0; --i) {
+    product *= shape[i - 1];
+    while (next < ends.size() && ends[next] <= product) parts[i - 1].insert(parts[i - 1].begin(), next++);
+  }
+  return parts;
+}
+
+}  // namespace
+
+void follow(Origin* origin, const std::vector<uint32_t>& split, const std::vector<uint32_t>& permutation) {
+  // The constant's present order, dimension by dimension, and the parts that both it and `split` are made of.
+  std::vector<uint32_t> present;
+  for (uint8_t axis : origin->permutation) present.push_back(origin->split[axis]);
+  std::set<uint64_t> all = ends_of(present);
+  all.merge(ends_of(split));
+  const std::vector<uint64_t> ends(all.begin(), all.end());
+  std::vector<uint32_t> extents;
+  uint64_t before = 1;
+  for (uint64_t end : ends) {
+    if (end % before != 0) {
+      origin->folded = true;
+      return;
+    }
+    extents.push_back(static_cast<uint32_t>(end / before));
+    before = end;
+  }
+  // The parts as they stand in the exporter's order, and as they come to stand.
+  const std::vector<std::vector<size_t>> of_present = parts_of(present, ends);
+  std::vector<size_t> exporters;
+  for (size_t axis = 0; axis < origin->split.size(); ++axis) {
+    const auto place = std::find(origin->permutation.begin(), origin->permutation.end(), axis);
+    const std::vector<size_t>& parts = of_present[static_cast<size_t>(place - origin->permutation.begin())];
+    exporters.insert(exporters.end(), parts.begin(), parts.end());
+  }
+  const std::vector<std::vector<size_t>> of_split = parts_of(split, ends);
+  std::vector<size_t> ours;
+  for (uint32_t axis : permutation) ours.insert(ours.end(), of_split[axis].begin(), of_split[axis].end());
+  // Parts that stay neighbours are one dimension.
+  std::vector<uint32_t> merged;
+  std::vector<size_t> dimension_of(extents.size());
+  for (size_t i = 0; i < exporters.size(); ++i) {
+    const auto place = std::find(ours.begin(), ours.end(), exporters[i]);
+    const bool joined = i > 0 && place != ours.begin() && *(place - 1) == exporters[i - 1];
+    if (joined) {
+      merged.back() *= extents[exporters[i]];
+    } else {
+      merged.push_back(extents[exporters[i]]);
+    }
+    dimension_of[exporters[i]] = merged.size() - 1;
+  }
+  if (merged.size() > kMaxRank) {
+    origin->folded = true;
+    return;
+  }
+  origin->split = merged;
+  origin->permutation.clear();
+  for (size_t part : ours) {
+    const auto dimension = static_cast<uint8_t>(dimension_of[part]);
+    if (origin->permutation.empty() || origin->permutation.back() != dimension)
+      origin->permutation.push_back(dimension);
+  }
+  if (merged.empty()) {
+    origin->split = {1};
+    origin->permutation = {0};
+  }
 }
 
 }  // namespace figment::converter

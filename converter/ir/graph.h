@@ -38,6 +38,10 @@ struct Origin {
   std::vector<std::string> parts;  // if not empty, dimension 0 is equal parts that are parameters of these names
 };
 
+// What an origin is for a constant that is rearranged once more: reshaped to `split`, transposed by `permutation`.
+// Folded if that takes more dimensions than an origin has.
+void follow(Origin* origin, const std::vector<uint32_t>& split, const std::vector<uint32_t>& permutation);
+
 struct Constant {
   std::vector<uint8_t> bytes;  // may be empty for a variable that starts as zeros
   std::optional<Origin> origin;

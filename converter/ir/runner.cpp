@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "io/files.h"
+
 namespace figment::converter {
 
 namespace {
@@ -20,6 +22,8 @@ Runner::Runner(const std::vector<uint8_t>& file, uint32_t batch, fig_kernels ker
   options.kernels = kernels;
   options.training = training;
   options.seed = seed;
+  options.memory_limit = io::Budget(file.size()).bytes();
+  if (__builtin_mul_overflow(options.memory_limit, uint64_t{batch}, &options.memory_limit)) options.memory_limit = 0;
   if (fig_model_open_memory(start, file.size(), &model_) != FIG_OK ||
       fig_session_create(model_, &options, &session_) != FIG_OK) {
     release();

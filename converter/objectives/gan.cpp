@@ -96,6 +96,7 @@ class GanBuilder {
         discriminator_(discriminator),
         options_(options),
         model_(result->model),
+        notes_(result->notes),
         d_("d", {&discriminator}, options.discriminator_optimizer.value_or(options.optimizer), options, &model_),
         g_("g", {&generator}, options.optimizer, options, &model_) {
     g_.average(options.ema_decay);
@@ -135,9 +136,8 @@ class GanBuilder {
   void find_ports() {
     const std::vector<PortDefinition> inputs = data_inputs(generator_);
     latent_ = find_latent(inputs, options_.latent);
-    if (!latent_.shape[0].per_batch) {
-      throw Error("generator: the batch must be the first dimension of the latent (for recurrent layers, batch_first)");
-    }
+    check_batch(generator_);
+    check_batch(discriminator_);
     made_ = only(generator_.graph.outputs, generator_, "output, the sample");
     uint32_t code_values = 0;
     for (const CodeOptions& code : options_.codes) code_values += code.size;
@@ -151,6 +151,18 @@ class GanBuilder {
       (condition ? conditions_ : samples).push_back(port);
     }
     real_ = only(samples, discriminator_, "input beside the conditions, the sample");
+    judged_ = real_.name;
+    if (real_.name == latent_.name) {
+      // Both networks may call their input "input"; in one program names are of one tensor.
+      const auto taken = [&](const std::string& name) {
+        return name == latent_.name || find_port(conditions_, name) != nullptr;
+      };
+      for (const std::string& name : {made_.name, std::string("sample"), std::string("real.sample")}) {
+        if (taken(real_.name)) real_.name = name;
+      }
+      notes_.push_back("discriminator: its input " + judged_ +
+                       " has the latent's name; where the model trains, it is " + real_.name);
+    }
     for (const PortDefinition& port : inputs) {
       if (port.name != latent_.name && find_port(conditions_, port.name) == nullptr) {
         throw Error("generator: its condition " + port.name + " is no input of the discriminator");
@@ -211,7 +223,7 @@ class GanBuilder {
 
   std::vector<ValueId> judge(Pass& pass, ValueId sample, const std::string& label) {
     sample = augmented(&pass.composer, sample, real_, label, options_.augment, &pass.drawn);
-    return pass.composer.add(discriminator_, with_conditions(pass, discriminator_, real_.name, sample),
+    return pass.composer.add(discriminator_, with_conditions(pass, discriminator_, judged_, sample),
                              Composer::Mode::kTraining, label, &pass.statistics);
   }
 
@@ -313,12 +325,14 @@ class GanBuilder {
   const Network& discriminator_;
   const TrainOptions& options_;
   ModelDefinition& model_;
+  std::vector<std::string>& notes_;
   Updates d_;
   Updates g_;
   Streams streams_;
   PortDefinition latent_;
   PortDefinition made_;
-  PortDefinition real_;
+  PortDefinition real_;  // of train programs
+  std::string judged_;   // the discriminator's own name for it
   std::vector<PortDefinition> conditions_;
   size_t logit_ = 0;
   std::vector<std::pair<std::string, ValueId>> numbers_;  // of the program under construction

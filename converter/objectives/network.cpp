@@ -154,9 +154,38 @@ bool Network::couples_batch() const {
          });
 }
 
+namespace {
+
+// A weight that several layers read in one layout is one value: it trains as one, on the sum of the gradients.
+void share_equal_parameters(Graph* graph) {
+  std::map<std::string, std::vector<ValueId>> known;  // by the exporter's name
+  for (Node& node : graph->nodes) {
+    for (ValueId& id : node.inputs) {
+      const Value& value = (*graph)[id];
+      if (!value.is_constant() || !value.constant->origin || value.constant->origin->folded) continue;
+      const Origin& origin = *value.constant->origin;
+      std::vector<ValueId>& others = known[origin.name];
+      const auto same = std::find_if(others.begin(), others.end(), [&](ValueId other_id) {
+        const Value& other = (*graph)[other_id];
+        return other.shape == value.shape && other.constant->origin->split == origin.split &&
+               other.constant->origin->permutation == origin.permutation &&
+               other.constant->bytes == value.constant->bytes;
+      });
+      if (same == others.end()) {
+        others.push_back(id);
+      } else {
+        id = *same;
+      }
+    }
+  }
+}
+
+}  // namespace
+
 Network make_network(const std::string& name, Graph graph, const TrainingScope& scope) {
   Network network{name, std::move(graph), {}, {}};
   assign_layouts(&network.graph);
+  share_equal_parameters(&network.graph);
   remove_dead(&network.graph);
   const std::vector<Parameter> parameters = find_parameters(network.graph);
   if (parameters.empty()) throw Error(name + ": has no parameters to train");

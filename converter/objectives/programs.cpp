@@ -35,6 +35,16 @@ std::vector<PortDefinition> data_inputs(const Network& network) {
   return result;
 }
 
+void check_batch(const Network& network) {
+  for (const PortDefinition& port : data_inputs(network)) {
+    if (port.shape.rank() > 0 && port.shape[0].per_batch) continue;
+    throw Error(
+        network.name + ": input " + port.name + " is " + to_string(port.shape) +
+        ", and training needs an open batch as its first dimension: export with dynamic_axes={'" + port.name +
+        "': {0: 'batch'}} (dynamo: dynamic_shapes; Keras: a batch of None; recurrent layers: batch_first=True)");
+  }
+}
+
 uint32_t sample_size(const PortDefinition& port) { return static_cast<uint32_t>(element_count(port.shape, 1).value()); }
 
 Graph inference_program(const std::string& name, const Network& network, const std::string& suffix) {

@@ -11,6 +11,9 @@ const PortDefinition& only(const std::vector<PortDefinition>& ports, const Netwo
 // The ports that are no dropout masks.
 std::vector<PortDefinition> data_inputs(const Network& network);
 
+// Throws Error if an input of the network has a fixed batch, saying how to export an open one.
+void check_batch(const Network& network);
+
 // Elements of one sample.
 uint32_t sample_size(const PortDefinition& port);
 

@@ -6,6 +6,8 @@ namespace figment::converter {
 
 namespace {
 
+constexpr const char* kNoise = "noise";
+
 class VaeBuilder {
  public:
   VaeBuilder(const Network& encoder, const Network& decoder, const Network& logits, const TrainOptions& options,
@@ -16,7 +18,11 @@ class VaeBuilder {
         options_(options),
         model_(*model),
         vae_("vae", {&encoder, &logits}, options.optimizer, options, model) {
+    check_batch(encoder);
+    check_batch(decoder);
     sample_ = only(data_inputs(encoder), encoder, "input, the sample");
+    // The step's own input, which is drawn, has another name than the sample.
+    if (sample_.name == kNoise) sample_.name = "sample";
     if (encoder.graph.outputs.size() != 2) throw Error("encoder: needs two outputs, the means and the log variances");
     mean_ = encoder.graph.outputs[0];
     latent_ = only(data_inputs(logits), decoder, "input, the latent");
@@ -53,12 +59,12 @@ class VaeBuilder {
     std::vector<RunningStatistics> statistics;
   };
 
-  LatentDefinition noise() const { return {"", "noise", sample_size(mean_), Prior::kNormal, 0, 0, {}}; }
+  LatentDefinition noise() const { return {"", kNoise, sample_size(mean_), Prior::kNormal, 0, 0, {}}; }
 
   ValueId objective(Pass& pass) {
     Composer& composer = pass.composer;
     const ValueId x = composer.add_input(sample_.name, encoder_.graph, sample_);
-    const ValueId noise = composer.add_input("noise", encoder_.graph, mean_);
+    const ValueId noise = composer.add_input(kNoise, encoder_.graph, mean_);
     const std::vector<ValueId> posterior =
         composer.add(encoder_, {x}, Composer::Mode::kTraining, "encode", &pass.statistics);
     const ValueId mean = posterior[0];

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "io/files.h"
 #include "ir/runner.h"
 #include "write/write_model.h"
 
@@ -36,6 +37,16 @@ std::vector<size_t> fixed_nodes(const Graph& graph) {
 std::vector<std::string> fold_constants(Graph* graph) {
   const std::vector<size_t> fixed = fixed_nodes(*graph);
   if (fixed.empty()) return {};
+  uint64_t constant_bytes = 0;
+  for (const Value& value : graph->values) constant_bytes += value.is_constant() ? value.constant->bytes.size() : 0;
+  const io::Budget budget(constant_bytes);
+  uint64_t folded_bytes = 0;
+  for (size_t i : fixed) {
+    const Node& node = graph->nodes[i];
+    folded_bytes += (*graph)[node.output].elements() * sizeof(float);
+    budget.check(folded_bytes, std::string("node ") + node.name + " (" + format::name_of(node.kind) +
+                                   "): what it makes of constants, " + to_string((*graph)[node.output].shape) + ",");
+  }
   Graph program;
   program.name = "fold";
   std::map<ValueId, ValueId> copies;

@@ -153,7 +153,7 @@ class LayoutPass {
     const ValueId id = fresh_.add_constant(value.name, extents_of(permuted(value.shape, to_new)), data);
     if (value.constant->origin) {
       Origin origin = *value.constant->origin;
-      origin.folded = true;
+      follow(&origin, extents_of(value.shape), order);
       fresh_[id].constant->origin = origin;
     }
     return id;
@@ -369,23 +369,12 @@ class LayoutPass {
     }
     const std::vector<float> data = transposed(value.f32(), split, permutation);
     const ValueId result = fresh_.add_constant(value.name, extents_of(value.shape), data);
-    follow_origin(value, split, permutation, result);
-    return result;
-  }
-
-  // Composes a further split and permutation onto a constant's origin, if its present one is simple enough.
-  void follow_origin(const Value& from, const std::vector<uint32_t>& split, const std::vector<uint32_t>& permutation,
-                     ValueId to) {
-    if (!from.constant->origin) return;
-    Origin origin = *from.constant->origin;
-    const bool direct = std::is_sorted(origin.permutation.begin(), origin.permutation.end());
-    if (direct && split.size() <= kMaxRank) {
-      origin.split = split;
-      origin.permutation.assign(permutation.begin(), permutation.end());
-    } else {
-      origin.folded = true;
+    if (value.constant->origin) {
+      Origin origin = *value.constant->origin;
+      follow(&origin, split, permutation);
+      fresh_[result].constant->origin = origin;
     }
-    fresh_[to].constant->origin = origin;
+    return result;
   }
 
   void rewrite_fully_connected(const Node& node) {
@@ -404,7 +393,11 @@ class LayoutPass {
     }
     const std::vector<float> data = transposed(weights.f32(), split, permutation);
     const ValueId permuted_weights = fresh_.add_constant(weights.name, extents_of(weights.shape), data);
-    follow_origin(weights, split, permutation, permuted_weights);
+    if (weights.constant && weights.constant->origin) {
+      Origin origin = *weights.constant->origin;
+      follow(&origin, split, permutation);
+      fresh_[permuted_weights].constant->origin = origin;
+    }
     std::vector<ValueId> inputs = {in.value, permuted_weights};
     if (node.inputs.size() == 3) inputs.push_back(lazy_[node.inputs[2]].value);
     notes_.push_back(node.name + ": channel order of its flattened input folded into its weights");

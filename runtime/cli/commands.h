@@ -29,6 +29,8 @@ class OpenModel {
 
   // Replaces the session.
   void open_session(const fig_session_options& options);
+  // The same, in no more memory than a file of the model's size may need for each sample of the batch.
+  void open_within_budget(fig_session_options options);
   // The same with a session that can run the program: of it alone, or a training session if it trains.
   void open_session(fig_session_options options, const fig_program_info& program);
   // Whether any program trains.
@@ -55,6 +57,9 @@ struct SessionArguments {
   void add_to(CLI::App* command, bool with_batch);
   fig_session_options options() const;
 };
+
+// Of an option: a whole number from 1 on. `absent` says what leaving the option out means.
+CLI::Validator at_least_one(const std::string& absent);
 
 // "64M" -> bytes (K, M, G are powers of 1024).
 uint64_t parse_bytes(const std::string& text);

@@ -53,7 +53,7 @@ void DataArguments::add_to(CLI::App* command) {
   command->add_option("--labels", labels, "file of the samples' classes, where no condition gives them");
   command->add_option("--classes", classes, "only samples of these classes: 0-7,9");
   command->add_option("--limit", limit, "only the first samples, so many of them (of the --classes)")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least_one("all"));
   command
       ->add_option("--hold-out", hold_out,
                    "share of the samples that are not trained on, but judged by (of one long series the last windows)")

@@ -194,7 +194,7 @@ void inspect(const Arguments& arguments) {
   fig_session_options options = arguments.session.options();
   if (options.batch == 0) options.batch = 1;
   options.training = open.trains();
-  open.open_session(options);
+  open.open_within_budget(options);
   const Json model = model_json(open, options.batch);
   if (arguments.json) {
     io::print("%s\n", model.dump(2, ' ', false, Json::error_handler_t::replace).c_str());

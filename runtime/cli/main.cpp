@@ -1,5 +1,6 @@
 // figment: generate, run, inspect and time models from the command line, on top of the public API.
 #include <cctype>
+#include <charconv>
 #include <cstdio>
 #include <limits>
 
@@ -24,6 +25,20 @@ void OpenModel::open_session(const fig_session_options& options) {
   fig_session_destroy(session_);
   session_ = nullptr;
   check(fig_session_create(model_, &options, &session_));
+}
+
+void OpenModel::open_within_budget(fig_session_options options) {
+  fig_model_info info{};
+  check(fig_model_get_info(model_, &info));
+  uint64_t limit = 0;
+  if (__builtin_mul_overflow(io::Budget(info.file_bytes).bytes(), uint64_t{options.batch}, &limit)) limit = UINT64_MAX;
+  if (options.memory_limit == 0 || options.memory_limit > limit) options.memory_limit = limit;
+  fig_session_destroy(session_);
+  session_ = nullptr;
+  const fig_status status = fig_session_create(model_, &options, &session_);
+  if (status == FIG_MEMORY_LIMIT && options.memory_limit == limit)
+    throw Error(std::string(fig_error_message()) + "; if a file this small needs that, give --allow-large");
+  check(status);
 }
 
 void OpenModel::open_session(fig_session_options options, const fig_program_info& program) {
@@ -78,6 +93,16 @@ fig_session_options SessionArguments::options() const {
   if (!memory_limit.empty()) result.memory_limit = parse_bytes(memory_limit);
   result.kernels = portable ? FIG_KERNELS_PORTABLE : FIG_KERNELS_BEST;
   return result;
+}
+
+CLI::Validator at_least_one(const std::string& absent) {
+  const auto check = [absent](const std::string& text) {
+    uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc() && end == text.data() + text.size() && value > 0) return std::string();
+    return "\"" + text + "\" is no whole number from 1 on" + (absent.empty() ? "" : "; leave it out for " + absent);
+  };
+  return {check, "N >= 1"};
 }
 
 uint64_t parse_bytes(const std::string& text) {

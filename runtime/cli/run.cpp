@@ -28,7 +28,11 @@ size_t batch_of(const std::string& name, const fig_shape& shape, const io::Array
     if (!shape.per_batch[i]) {
       if (array.shape[i] != shape.extents[i]) throw wrong;
     } else {
-      if (array.shape[i] == 0 || array.shape[i] % shape.extents[i] != 0) throw wrong;
+      if (array.shape[i] == 0) {
+        throw Error("input " + name + " holds no samples: its shape is [" + actual + "], and " + to_string(shape) +
+                    " needs at least one");
+      }
+      if (array.shape[i] % shape.extents[i] != 0) throw wrong;
       batch = array.shape[i] / shape.extents[i];
     }
   }

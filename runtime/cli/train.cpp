@@ -268,18 +268,18 @@ void add_train(CLI::App* app, Commands* commands) {
   command->add_option("model", arguments->model, ".figment file")->required();
   arguments->data.add_to(command);
   command->add_option("--steps", arguments->steps, "train up to this step (default: the recipe's, or 1000)")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least_one("the recipe's, or 1000"));
   command
       ->add_option(
           "--part", arguments->part,
           "samples of a batch computed at a time, their gradients summed up (default: as --memory-limit demands)")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least_one("the whole batch, or what --memory-limit allows"));
   command->add_option("--seed", arguments->session.seed, "of the order of the data and of what is drawn")
       ->capture_default_str();
   command->add_option("--checkpoint", arguments->checkpoint,
                       "folder to save to and, if it holds a checkpoint, to go on from; also saved when interrupted");
   command->add_option("--checkpoint-every", arguments->checkpoint_every, "steps between checkpoints")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least_one("500"))
       ->capture_default_str();
   command->add_option("--out", arguments->output, "write the trained model to this file, also when interrupted");
   command->add_option("--keep-best", arguments->best,
@@ -287,12 +287,12 @@ void add_train(CLI::App* app, Commands* commands) {
   command->add_option("--classifier", arguments->classifier,
                       "model that judges images for the score (models/classifier)");
   command->add_option("--score-every", arguments->score_every, "steps between scores (default: a twentieth of all)")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least_one("a twentieth of all steps"));
   command->add_option(
       "--report", arguments->report,
       "folder for pictures of samples as training goes on, and for the losses (losses.csv, losses.svg)");
   command->add_option("--pictures-every", arguments->pictures_every, "steps between pictures (default: a tenth of all)")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least_one("a tenth of all steps"));
   arguments->session.add_to(command, true);
   (*commands)[command] = [arguments] { train(*arguments); };
 }

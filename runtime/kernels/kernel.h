@@ -33,6 +33,7 @@ struct Operand {
   void* data = nullptr;
 
   size_t elements() const { return shape.elements(); }
+  size_t bytes() const { return elements() * format::element_size(type); }
   const float* f32() const { return static_cast<const float*>(data); }
   const int8_t* i8() const { return static_cast<const int8_t*>(data); }
   const int32_t* i32() const { return static_cast<const int32_t*>(data); }

@@ -134,6 +134,14 @@ Status ProgramInstance::resolve_ports(const ProgramView& program, size_t batch) 
   return {};
 }
 
+const Step* ProgramInstance::largest_step() const {
+  const Step* largest = nullptr;
+  for (const Step& step : steps_) {
+    if (largest == nullptr || step.output.bytes() > largest->output.bytes()) largest = &step;
+  }
+  return largest;
+}
+
 size_t ProgramInstance::pool_bytes() const {
   size_t bytes = 0;
   for (size_t i = 0; i < steps_.size(); ++i) bytes += kernels_[i]->pool_bytes(steps_[i]);

@@ -73,6 +73,9 @@ class ProgramInstance {
   void* memory(const Port& port) const { return operands_[port.tensor].data; }
   const Extents& shape(const Port& port) const { return operands_[port.tensor].shape; }
 
+  // The step whose output is the largest, for messages; nullptr if there is none.
+  const kernels::Step* largest_step() const;
+
   size_t tensor_count() const { return operands_.size(); }
   size_t step_count() const { return steps_.size(); }
   const char* kernel_name(size_t step) const { return kernels_[step]->name(); }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <cstring>
 #include <new>
 
@@ -120,6 +121,8 @@ Status Session::allocate_variables(Way way) {
     }
   }
   if (view.part_weight() >= 0) wanted[static_cast<size_t>(view.part_weight())] = true;
+  const CheckedSize needed = Variables::needed(view, wanted);
+  if (needed.valid() && needed.value() > memory_limit_) return too_large(needed.value());
   return variables_.allocate(view, wanted);
 }
 
@@ -152,17 +155,32 @@ Status Session::prepare(const SessionOptions& options) {
   Way way = *first;
   uint64_t least = UINT64_MAX;
   while (true) {
-    FIGMENT_RETURN_IF_ERROR(prepare_programs(options, way));
-    if (memory().total() <= memory_limit_) return {};
-    least = std::min(least, memory().total());
-    if (!training_ || !next_way(&way)) break;
+    Result<uint64_t> needed = prepare_programs(options, way);
+    if (!needed.ok()) return needed.status();
+    if (*needed <= memory_limit_) return {};
+    least = std::min(least, *needed);
+    if (!training_ || !next_way(&way)) return too_large(least);
   }
-  return Status::error(StatusCode::kMemoryLimit,
-                       "needs %llu bytes for batch %zu, the limit is %llu: raise it or lower the batch",
-                       static_cast<unsigned long long>(least), batch_, static_cast<unsigned long long>(memory_limit_));
 }
 
-Status Session::prepare_programs(const SessionOptions& options, Way way) {
+Status Session::too_large(uint64_t needed) const {
+  const kernels::Step* largest = nullptr;
+  for (const ProgramInstance& program : programs_) {
+    const kernels::Step* step = program.largest_step();
+    if (step != nullptr && (largest == nullptr || step->output.bytes() > largest->output.bytes())) largest = step;
+  }
+  char most[200] = "";
+  if (largest != nullptr) {
+    std::snprintf(most, sizeof most, "; the largest tensor is that of %s %s, %llu bytes",
+                  format::name_of(largest->kind), largest->name,
+                  static_cast<unsigned long long>(largest->output.bytes()));
+  }
+  return Status::error(
+      StatusCode::kMemoryLimit, "needs %llu bytes for batch %zu, the limit is %llu: raise it or lower the batch%s",
+      static_cast<unsigned long long>(needed), batch_, static_cast<unsigned long long>(memory_limit_), most);
+}
+
+Result<uint64_t> Session::prepare_programs(const SessionOptions& options, Way way) {
   const format::ModelView& view = model_->view();
   way_ = way;
   programs_.reset();
@@ -189,6 +207,9 @@ Status Session::prepare_programs(const SessionOptions& options, Way way) {
   if (options.kernels == kernels::KernelSet::kBest) {
     size_t pool_bytes = 0;
     for (const ProgramInstance& program : programs_) pool_bytes += program.pool_bytes();
+    const MemoryReport others = memory();
+    const uint64_t least = others.total() - others.operators + pool_bytes;
+    if (least > memory_limit_) return least;
     FIGMENT_RETURN_IF_ERROR(pool_.reserve(pool_bytes));
   }
   environment.threads = threads_.pool();
@@ -203,7 +224,7 @@ Status Session::prepare_programs(const SessionOptions& options, Way way) {
       arena_lower_bound_ = programs_[i].arena_lower_bound();
     }
   }
-  return {};
+  return memory().total();
 }
 
 Status Session::allocate_arena() {

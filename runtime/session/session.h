@@ -125,8 +125,12 @@ class Session {
   };
 
   Status prepare(const SessionOptions& options);
-  // Prepares the programs for one way of training, in the place of what was prepared.
-  Status prepare_programs(const SessionOptions& options, Way way);
+  // Prepares the programs for one way of training, in the place of what was prepared, and returns the bytes that the
+  // session then needs. Where XNNPACK's objects alone are more than the limit, they are not made and the bytes are a
+  // lower bound.
+  Result<uint64_t> prepare_programs(const SessionOptions& options, Way way);
+  // kMemoryLimit for `needed` bytes.
+  Status too_large(uint64_t needed) const;
   Status allocate_variables(Way way);
   // Whether the session prepares program `i`, and for how many samples.
   bool wants_program(const SessionOptions& options, size_t i, Way way, size_t* batch) const;

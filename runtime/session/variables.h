@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "core/checked.h"
 #include "core/memory.h"
 #include "core/status.h"
 #include "format/model_view.h"
@@ -11,6 +12,8 @@ namespace figment {
 
 class Variables {
  public:
+  // The bytes that `allocate` takes; invalid if they are more than can be counted.
+  static CheckedSize needed(const format::ModelView& model, const Array<bool>& wanted);
   // Takes memory for the variables for which wanted[i] is true, i being the constant, and sets them to the values that
   // the file starts with.
   Status allocate(const format::ModelView& model, const Array<bool>& wanted);
