@@ -233,17 +233,6 @@ void start_from(const std::string& path, const std::string& role, Runner& traine
   if (!missing.empty()) throw Error("--start-from: the exporter has no name for parameter " + *missing.begin());
 }
 
-// What an exporter folded away, told by the names that it gives to what it computes.
-void note_folded(const Network& network, std::vector<std::string>* notes) {
-  for (const std::string& name : network.trained) {
-    if (name.find(".onnx::") == std::string::npos) continue;
-    notes->push_back(network.name + ": its exporter computed " + name.substr(network.name.size() + 1) +
-                     " from parameters, and batch normalisations may be folded into it: to train these, export with "
-                     "do_constant_folding=False and training=torch.onnx.TrainingMode.PRESERVE");
-    return;
-  }
-}
-
 // A scope that fits nothing is a mistake.
 void check_scope(const TrainingScope& scope, const std::vector<const Network*>& networks) {
   for (const std::string& pattern : scope.freeze) {
@@ -278,9 +267,8 @@ TrainedModel train_model(const ConvertOptions& options, const Recipe& recipe) {
   const auto network = [&](const std::string& role) {
     Graph graph = from_recipe ? recipe.networks.at(role) : load_network(options, role);
     if (trained_before) start_from(options.start_from, role, *trained_before, &graph);
-    Network made = make_network(role, std::move(graph), options.scope);
-    note_folded(made, &notes);
-    return made;
+    for (const std::string& note : graph.notes) notes.push_back(role + ": " + note);
+    return make_network(role, std::move(graph), options.scope);
   };
   TrainOptions train = from_recipe ? recipe.train : options.train;
   const Objective objective = from_recipe ? recipe.objective : options.objective;
@@ -300,6 +288,23 @@ TrainedModel train_model(const ConvertOptions& options, const Recipe& recipe) {
   TrainedModel trained = gan ? gan_model(first, second, train) : vae_model(first, second, train);
   trained.notes.insert(trained.notes.begin(), notes.begin(), notes.end());
   return trained;
+}
+
+// What gradients train, in the order of its use.
+std::vector<TrainedReport> list_trained(const ModelDefinition& model) {
+  std::vector<TrainedReport> result;
+  for (const TrainedDefinition& trained : model.trained) {
+    const Value* found = nullptr;
+    for (const Graph& program : model.programs) {
+      for (const Value& value : program.values) {
+        if (found == nullptr && value.is_variable() && value.name == trained.variable) found = &value;
+      }
+    }
+    if (found == nullptr) continue;
+    const std::optional<Origin>& origin = found->constant->origin;
+    result.push_back({trained.variable, origin ? origin->shape : extents_of(found->shape)});
+  }
+  return result;
 }
 
 Converted convert_training(ConvertOptions options) {
@@ -328,7 +333,8 @@ Converted convert_training(ConvertOptions options) {
   }
   describe_output(options, model.programs[0], known, &model);
   for (const Graph& graph : model.programs) result.report.programs.push_back({graph.name, {}, {}, {}});
-  result.report.programs[0].notes = trained.notes;
+  result.report.notes = trained.notes;
+  result.report.trained = list_trained(model);
   for (const auto& [role, path] : options.networks) result.report.source_bytes += std::filesystem::file_size(path);
   if (!options.recipe.empty()) result.report.source_bytes = std::filesystem::file_size(options.recipe);
   result.file = write_model(model);

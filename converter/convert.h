@@ -62,8 +62,15 @@ struct ProgramReport {
   std::vector<Op> ops;
 };
 
+// A parameter that training changes.
+struct TrainedReport {
+  std::string name;
+  std::vector<uint32_t> shape;  // the exporter's
+};
+
 struct ConvertReport {
   std::vector<ProgramReport> programs;
+  std::vector<TrainedReport> trained;
   std::vector<std::string> notes;  // of the whole model
   uint64_t source_bytes = 0;
   uint64_t file_bytes = 0;

@@ -45,7 +45,18 @@ std::string to_text(const ConvertReport& report) {
     out << io::format_table(rows);
     if (program.int8) append_int8(*program.int8, &out);
   }
-  for (const std::string& note : report.notes) out << note << "\n";
+  if (!report.trained.empty()) {
+    std::vector<std::vector<std::string>> rows = {{"trained parameter", "shape"}};
+    size_t values = 0;
+    for (const TrainedReport& trained : report.trained) {
+      const Shape shape = constant_shape(trained.shape);
+      values += element_count(shape, 1).value();
+      rows.push_back({trained.name, to_string(shape)});
+    }
+    out << io::format_table(rows) << report.trained.size() << " parameters of " << io::format_count(values)
+        << " values train\n";
+  }
+  for (const std::string& note : report.notes) out << "note: " << note << "\n";
   out << "size: " << io::format_bytes(static_cast<double>(report.source_bytes)) << " before, "
       << io::format_bytes(static_cast<double>(report.file_bytes)) << " after\n";
   return out.str();

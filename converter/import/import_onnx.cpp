@@ -219,6 +219,10 @@ size_t OnnxNode::axis(int64_t axis, size_t rank) const {
   return static_cast<size_t>(axis < 0 ? axis + signed_rank : axis);
 }
 
+bool OnnxNode::is_read(size_t i) const {
+  return i < static_cast<size_t>(proto.output_size()) && importer.read_.contains(proto.output(static_cast<int>(i)));
+}
+
 void OnnxNode::bind(const Binding& binding, size_t output) const {
   if (output >= static_cast<size_t>(proto.output_size()) || proto.output(static_cast<int>(output)).empty()) return;
   const std::string& key = proto.output(static_cast<int>(output));
@@ -475,12 +479,56 @@ void OnnxImporter::import_node(const OnnxNode& node) {
   node.spend(bytes);
 }
 
+namespace {
+
+using Producers = std::map<std::string, const onnx::NodeProto*>;
+
+// The nodes of a graph and of the graphs inside its nodes, by what they compute.
+void find_producers(const onnx::GraphProto& graph, Producers* producers) {
+  for (const onnx::NodeProto& node : graph.node()) {
+    for (const std::string& output : node.output()) producers->emplace(output, &node);
+    for (const onnx::AttributeProto& attribute : node.attribute()) {
+      if (attribute.has_g()) find_producers(attribute.g(), producers);
+    }
+  }
+}
+
+}  // namespace
+
+void OnnxImporter::find_read() {
+  Producers producers;
+  find_producers(model_.graph(), &producers);
+  std::vector<std::string> open;
+  const auto read = [&](const std::string& name) {
+    if (!name.empty() && read_.insert(name).second) open.push_back(name);
+  };
+  for (const onnx::ValueInfoProto& output : model_.graph().output()) read(output.name());
+  while (!open.empty()) {
+    const auto found = producers.find(open.back());
+    open.pop_back();
+    if (found == producers.end()) continue;
+    for (const std::string& input : found->second->input()) read(input);
+    for (const onnx::AttributeProto& attribute : found->second->attribute()) {
+      if (!attribute.has_g()) continue;
+      for (const onnx::ValueInfoProto& output : attribute.g().output()) read(output.name());
+    }
+  }
+}
+
 void OnnxImporter::import_nodes(const onnx::GraphProto& graph) {
-  for (const onnx::NodeProto& node : graph.node()) node_outputs_.insert(node.output().begin(), node.output().end());
+  for (const onnx::NodeProto& node : graph.node()) {
+    for (const std::string& output : node.output()) {
+      if (!output.empty() && !node_outputs_.insert(output).second) throw Error("output " + output + " is defined twice");
+    }
+  }
   for (const onnx::NodeProto& proto : graph.node()) {
     std::string name = proto.name();
     if (name.empty()) name = proto.output_size() > 0 ? proto.output(0) : "?";
     const OnnxNode node{*this, proto, graph_, opset_, name};
+    if (std::none_of(proto.output().begin(), proto.output().end(),
+                     [this](const std::string& output) { return read_.contains(output); })) {
+      continue;
+    }
     try {
       import_node(node);
     } catch (const NodeError& error) {
@@ -520,16 +568,65 @@ void OnnxImporter::report_problems() const {
   throw Error(text);
 }
 
+namespace {
+
+// "a, b and 3 more".
+std::string list_of(const std::vector<std::string>& names) {
+  constexpr size_t kMost = 6;
+  std::string text;
+  for (size_t i = 0; i < std::min(names.size(), kMost); ++i) text += (i > 0 ? ", " : "") + names[i];
+  return text + (names.size() > kMost ? " and " + std::to_string(names.size() - kMost) + " more" : "");
+}
+
+}  // namespace
+
+void OnnxImporter::note_left_out() const {
+  // PyTorch's exporter of graphs calls a batch normalisation's output "getitem", the one of TorchScript names tensors
+  // that it computed "onnx::"; tf2onnx says "fused_bn".
+  const bool pytorch = model_.producer_name() == "pytorch";
+  std::vector<std::string> by_script;
+  std::vector<std::string> by_graphs;
+  std::vector<std::string> by_keras;
+  std::vector<std::string> without_bias;
+  for (const onnx::NodeProto& node : model_.graph().node()) {
+    const bool convolution = node.op_type() == "Conv" || node.op_type() == "ConvTranspose";
+    if ((!convolution && node.op_type() != "Gemm") || node.input_size() < 2) continue;
+    const std::string& weights = node.input(1);
+    const bool graphs = pytorch && !weights.starts_with("onnx::") && !node.name().starts_with("/");
+    if (weights.starts_with("onnx::")) by_script.push_back(weights);
+    if (weights.find("fused_bn") != std::string::npos) by_keras.push_back(weights);
+    if (graphs && node.output_size() > 0 && node.output(0).starts_with("getitem")) by_graphs.push_back(weights);
+    if (graphs && (node.input_size() < 3 || node.input(2).empty())) without_bias.push_back(weights);
+  }
+  const auto note = [&](const std::vector<std::string>& names, const std::string& before, const std::string& behind) {
+    if (!names.empty()) graph_.notes.push_back(before + list_of(names) + behind);
+  };
+  const std::string folded = "batch normalisations are folded into ";
+  note(by_script, "the exporter computed ",
+       " from other parameters, and batch normalisations may be folded into them, which then do not train: export with "
+       "torch.onnx.export(..., dynamo=False, do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE)");
+  note(by_graphs, folded,
+       ", and do not train: export with torch.onnx.export(..., dynamo=True, optimize=False), after network.eval()");
+  note(by_keras, folded,
+       ", and do not train: export with o = dict(tf2onnx.optimizer._get_optimizers()); o.pop('remove_back_to_back'); "
+       "tf2onnx.convert.from_keras(model, optimizers=o, output_path=...)");
+  note(without_bias, "no bias comes with ",
+       ": where the network has one of zeros, the exporter dropped it, and it does not train; to keep it, "
+       "torch.onnx.export(..., dynamo=True, optimize=False)");
+}
+
 void OnnxImporter::run() {
   for (const onnx::OperatorSetIdProto& opset : model_.opset_import()) {
     if (opset.domain().empty() || opset.domain() == "ai.onnx") opset_ = opset.version();
   }
   check_model();
+  find_read();
   bind_initializers(model_.graph());
   bind_inputs();
   import_nodes(model_.graph());
   report_problems();
   bind_outputs();
+  if (purpose_ == Purpose::kTraining) note_left_out();
   for (const Value& value : graph_.values) {
     if (!value.is_constant() || value.type != DataType::kF32) continue;
     for (float x : value.f32()) {

@@ -86,6 +86,8 @@ class OnnxImporter {
   // Missing.
   void import_nodes(const onnx::GraphProto& graph);
   void import_node(const OnnxNode& node);
+  // Fills read_ with what the model's outputs depend on: other nodes are left out.
+  void find_read();
   bool is_missing(const std::string& name) const;
   // Throws one Error for all that was collected.
   void report_problems() const;
@@ -93,12 +95,15 @@ class OnnxImporter {
   // The branch that a condition known while converting selects.
   void import_if(const OnnxNode& node);
   void bind_outputs();
+  // What of a network's parameters the exporter folded into others or left out, and how to export it instead.
+  void note_left_out() const;
 
   const onnx::ModelProto& model_;
   Purpose purpose_;
   Graph& graph_;
   int64_t opset_ = 0;
   std::map<std::string, Binding> bindings_;
+  std::set<std::string> read_;          // tensors that outputs depend on
   std::set<std::string> node_outputs_;  // of all nodes, to tell cycles from missing tensors
   std::vector<NodeError> problems_;
   io::Budget budget_;
@@ -146,6 +151,8 @@ struct OnnxNode {
   // `axis` counted from the end if negative, checked against `rank`.
   size_t axis(int64_t axis, size_t rank) const;
 
+  // Whether output i is there, and something depends on it.
+  bool is_read(size_t i) const;
   void bind(const Binding& binding, size_t output = 0) const;
 
   // Appends an IR node named after this one.

@@ -25,9 +25,7 @@ void import_identity(const OnnxNode& node) {
 }
 
 void import_dropout(const OnnxNode& node) {
-  if (node.proto.output_size() > 1 && !node.proto.output(1).empty() && node.importer.purpose() == Purpose::kInference) {
-    node.fail("its mask output is not supported");
-  }
+  if (node.is_read(1) && node.importer.purpose() == Purpose::kInference) node.fail("its mask output is not supported");
   if (node.importer.purpose() == Purpose::kInference && node.is_integers(2) &&
       node.numbers(2) != std::vector<int64_t>{0})
     node.fail("it drops values, as in training: export the model with model.eval() and training=TrainingMode.EVAL");
@@ -76,6 +74,12 @@ void import_cast(const OnnxNode& node) {
     return node.bind(integers);
   }
   node.fail("only casts between float types, and of shapes, are supported");
+}
+
+// To the type of the second input, which is float wherever it is no integer.
+void import_cast_like(const OnnxNode& node) {
+  if (node.is_integers(0) != node.is_integers(1)) node.fail("only casts that change nothing are supported");
+  import_identity(node);
 }
 
 void import_shape(const OnnxNode& node) {
@@ -504,6 +508,21 @@ Shape shape_of(const OnnxNode& node, const IntegerTensor& integers) {
 }
 
 void import_expand(const OnnxNode& node) {
+  if (node.is_integers(0)) {
+    const IntegerTensor& from = node.integers(0);
+    IntegerTensor result;
+    CheckedSize count = 1;
+    for (int64_t extent : node.numbers(1)) {
+      if (extent < 1) node.fail("its shape has a dimension of " + std::to_string(extent));
+      result.shape.push_back(static_cast<size_t>(extent));
+      count *= static_cast<uint64_t>(extent);
+    }
+    if (count.valid() && count.value() == 1) return node.bind(from);
+    if (from.values.size() != 1 || !count.within(kMaxElements)) node.fail("only one integer may be expanded");
+    node.spend(count.value() * sizeof(SymbolicInteger));
+    result.values.assign(count.value(), from.values[0]);
+    return node.bind(result);
+  }
   const Shape wanted = shape_of(node, node.integers(1));
   ValueId x = node.tensor(0);
   const size_t rank = std::max(wanted.rank(), node.graph[x].shape.rank());
@@ -519,6 +538,14 @@ void import_expand(const OnnxNode& node) {
   }
   x = node.reshaped(x, from);
   if (from == to) return node.bind(x);
+  const bool batch = std::any_of(to.begin(), to.end(), [](const Dimension& dimension) { return dimension.per_batch; });
+  if (node.graph[x].is_constant() && node.graph[x].elements() == 1 && !batch &&
+      element_count(to, 1).within(kMaxElements)) {
+    // One number: a constant at once, as exporters make biases of zeros.
+    node.spend(element_count(to, 1).value() * sizeof(float));
+    const std::vector<float> values(element_count(to, 1).value(), node.graph[x].f32()[0]);
+    return node.bind(node.graph.add_constant(node.name, extents_of(to), values));
+  }
   Value declared;
   declared.shape = to;
   node.bind(node.add(OpKind::kBroadcast, {}, {x}, &declared));
@@ -631,13 +658,27 @@ void import_where(const OnnxNode& node) {
 
 const Importers& shape_importers() {
   static const Importers table = {
-      {"Cast", import_cast},           {"Concat", import_concat},   {"ConstantOfShape", import_constant_of_shape},
-      {"Dropout", import_dropout},     {"Equal", import_equal},     {"Expand", import_expand},
-      {"Flatten", import_flatten},     {"Gather", import_gather},   {"Greater", import_greater},
-      {"Identity", import_identity},   {"Mod", import_mod},         {"Pad", import_pad},
-      {"Reshape", import_reshape},     {"Shape", import_shape},     {"Slice", import_slice},
-      {"Split", import_split},         {"Squeeze", import_squeeze}, {"Transpose", import_transpose},
-      {"Unsqueeze", import_unsqueeze}, {"Where", import_where},
+      {"Cast", import_cast},
+      {"CastLike", import_cast_like},
+      {"Concat", import_concat},
+      {"ConstantOfShape", import_constant_of_shape},
+      {"Dropout", import_dropout},
+      {"Equal", import_equal},
+      {"Expand", import_expand},
+      {"Flatten", import_flatten},
+      {"Gather", import_gather},
+      {"Greater", import_greater},
+      {"Identity", import_identity},
+      {"Mod", import_mod},
+      {"Pad", import_pad},
+      {"Reshape", import_reshape},
+      {"Shape", import_shape},
+      {"Slice", import_slice},
+      {"Split", import_split},
+      {"Squeeze", import_squeeze},
+      {"Transpose", import_transpose},
+      {"Unsqueeze", import_unsqueeze},
+      {"Where", import_where},
   };
   return table;
 }

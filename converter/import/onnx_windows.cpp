@@ -148,15 +148,18 @@ void import_convolution(const OnnxNode& node, bool transposed) {
   std::vector<ValueId> inputs = {node.transpose(x, nchw_to_nhwc()), arranged};
   if (node.has_input(2)) {
     const ValueId bias = node.constant(2, "bias");
-    if (node.graph[bias].elements() != outputs) node.fail("its bias does not have one value per output channel");
-    inputs.push_back(bias);
+    const Value& value = node.graph[bias];
+    if (value.elements() != outputs) node.fail("its bias does not have one value per output channel");
+    // Exporters make a bias of zeros for a layer without one.
+    const bool made = !value.constant->origin && std::ranges::all_of(value.f32(), [](float x) { return x == 0; });
+    if (!made) inputs.push_back(bias);
   }
   const ValueId y = node.add(transposed ? OpKind::kConvTranspose2d : OpKind::kConv2d, attributes, inputs);
   node.bind(from_two_dimensions(node, node.transpose(y, nhwc_to_nchw()), one_dimensional));
 }
 
 void import_pool(const OnnxNode& node, OpKind kind) {
-  if (node.proto.output_size() > 1 && !node.proto.output(1).empty()) node.fail("its index output is not supported");
+  if (node.is_read(1)) node.fail("its index output is not supported");
   if (node.integer("storage_order", 0) != 0) node.fail("storage_order 1 is not supported");
   ValueId x = node.tensor(0);
   const bool one_dimensional = to_two_dimensions(node, &x);

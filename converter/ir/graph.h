@@ -91,6 +91,7 @@ struct Graph {
   std::vector<PortDefinition> inputs;
   std::vector<PortDefinition> outputs;
   bool fully_int8 = false;
+  std::vector<std::string> notes;  // what its exporter left out, as far as the importer can tell
 
   Value& operator[](ValueId id) { return values[id]; }
   const Value& operator[](ValueId id) const { return values[id]; }

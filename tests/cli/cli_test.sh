@@ -68,6 +68,9 @@ expect "of nearly all leaves one sample" '[ "$(tail -3 "$work/x.csv" | cut -d, -
 check "a class as condition" 0 "" $figment generate "$models/tiny_gan.figment" --class 1 -n 3 -o "$work/x.csv"
 check "a missing condition" 1 "condition label is missing" $figment generate "$models/tiny_gan.figment" -o "$work/x.csv"
 check "run with a wrong shape" 1 "expected \[N, 100, 1, 1\]" $figment run "$models/dcgan.figment" --input latent="$work/a.npy" --output "$work/y.npy"
+printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 100, 1, 1), }" > "$work/empty.npy"
+check "run on no samples" 1 "holds no samples" $figment run "$models/dcgan.figment" --input latent="$work/empty.npy" --output "$work/y.npy"
+check "no steps" 105 "leave it out for the recipe's" $figment train "$models/tiny_vae.figment" --data "$work/a.npy" --steps 0
 check "run with a wrong name" 1 "it has latent" $figment run "$models/dcgan.figment" --input noise="$work/a.npy" --output "$work/y.npy"
 check "run without input" 1 "latent" $figment run "$models/dcgan.figment" --output "$work/y.npy"
 check "an unknown program" 1 "no program paint" $figment run "$models/dcgan.figment" --program paint --output "$work/y.npy"

@@ -140,6 +140,74 @@ TEST_CASE("what is wrong with an ONNX file is said by name") {
       {"latent", "open"});
 }
 
+TEST_CASE("all nodes that cannot be converted are listed at once, each with what to do") {
+  onnx::ModelProto model = small_model();
+  onnx::GraphProto* graph = model.mutable_graph();
+  graph->mutable_node(1)->set_output(0, "activated");
+  const char* ops[] = {"Einsum", "NonZero", "Einsum", "QuantizeLinear", "RandomNormalLike", "Relu"};
+  std::string last = "activated";
+  for (size_t i = 0; i < std::size(ops); ++i) {
+    onnx::NodeProto* node = graph->add_node();
+    node->set_op_type(ops[i]);
+    node->set_name("n" + std::to_string(i));
+    node->add_input(last);
+    last = i + 1 == std::size(ops) ? "image" : "t" + std::to_string(i);
+    node->add_output(last);
+  }
+  const std::string error = error_of(model);
+  for (const char* part : {"5 nodes cannot be converted", "node n0 and 1 more (Einsum", "node n1 (NonZero", "onnxslim",
+                           "node n3 (QuantizeLinear", "--int8", "node n4 (RandomNormalLike", "an input of the model"})
+    CHECK_MESSAGE(error.find(part) != std::string::npos, error, " should say ", part);
+  CHECK(error.find("n5") == std::string::npos);
+}
+
+TEST_CASE("what no output depends on is left out, whatever it is") {
+  onnx::ModelProto model = small_model();
+  onnx::NodeProto* node = model.mutable_graph()->add_node();
+  node->set_op_type("NonZero");
+  node->add_input("hidden");
+  node->add_output("nowhere");
+  CHECK(error_of(model) == "");
+}
+
+TEST_CASE("inputs and tensors of other types and shapes are refused with what to type") {
+  check_error([](auto* m) { m->mutable_opset_import(0)->set_version(99); }, {"opset 99", "opset_version=17"});
+  check_error(
+      [](auto* m) { m->mutable_graph()->mutable_input(0)->mutable_type()->mutable_tensor_type()->clear_shape(); },
+      {"latent", "no shape", "update_model_dims"});
+  for (const auto type : {onnx::TensorProto::BOOL, onnx::TensorProto::INT8, onnx::TensorProto::UINT64}) {
+    check_error(
+        [type](auto* m) {
+          onnx::TensorProto* weight = m->mutable_graph()->mutable_initializer(0);
+          weight->clear_float_data();
+          weight->set_data_type(type);
+          weight->set_raw_data(std::string(type == onnx::TensorProto::UINT64 ? 96 : 12, 1));
+        },
+        {"dense", "weight", "integers", ".float()"});
+    check_error(
+        [type](auto* m) {
+          m->mutable_graph()->mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(type);
+        },
+        {"latent", onnx::TensorProto_DataType_Name(type).c_str(), ".float()"});
+  }
+  check_error(
+      [](auto* m) {
+        onnx::NodeProto* node = m->mutable_graph()->mutable_node(1);
+        node->set_op_type("Dropout");
+        node->add_input("ratio");
+        node->add_input("training");
+        onnx::TensorProto* ratio = m->mutable_graph()->add_initializer();
+        ratio->set_name("ratio");
+        ratio->set_data_type(onnx::TensorProto::FLOAT);
+        ratio->add_float_data(0.5F);
+        onnx::TensorProto* training = m->mutable_graph()->add_initializer();
+        training->set_name("training");
+        training->set_data_type(onnx::TensorProto::BOOL);
+        training->add_int32_data(1);
+      },
+      {"activation", "Dropout", "training", "model.eval()"});
+}
+
 TEST_CASE("an ONNX file cut or flipped anywhere is an error or a model") {
   const std::string bytes = small_model().SerializeAsString();
   for (size_t size = 0; size < bytes.size(); ++size) {

@@ -1,0 +1,243 @@
+// Networks as exporters write them (data/exported): parameters stored once, shared, folded, dropped, or named alike.
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "convert.h"
+#include "import/onnx_proto.h"
+#include "ir/runner.h"
+#include "support.h"
+
+using namespace figment::converter;
+namespace fs = std::filesystem;
+
+namespace {
+
+const fs::path kFolder = FIGMENT_TEST_SOURCE "/data/exported";
+constexpr uint32_t kBatch = 6;
+
+ConvertOptions gan(const fs::path& generator, const fs::path& discriminator) {
+  ConvertOptions options;
+  options.name = "gan";
+  options.objective = Objective::kGan;
+  options.networks["generator"] = generator.string();
+  options.networks["discriminator"] = discriminator.string();
+  options.train.optimizer.optimizer = Optimizer::kSgd;
+  options.train.optimizer.learning_rate = 0.5;
+  options.train.optimizer.beta1 = 0;
+  return options;
+}
+
+std::string error_of(const ConvertOptions& options) {
+  try {
+    convert(options, {});
+    return "";
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+using Parameters = std::map<std::string, std::vector<float>>;
+
+Parameters parameters_of(Runner& runner) {
+  Parameters result;
+  fig_parameter_info info{};
+  for (uint32_t i = 0; fig_model_parameter(runner.model(), i, &info) == FIG_OK; ++i) {
+    size_t elements = 1;
+    for (uint32_t d = 0; d < info.shape.rank; ++d) elements *= info.shape.extents[d];
+    std::vector<float> values(elements);
+    if (fig_parameter_get(runner.session(), info.name, values.data(), elements) == FIG_OK) result[info.name] = values;
+  }
+  return result;
+}
+
+// The parameters before and after one step on made-up data, in the session's seed.
+struct Step {
+  explicit Step(const Converted& converted, const char* sample, size_t sample_elements)
+      : runner(converted.file, kBatch, FIG_KERNELS_BEST, true), before(parameters_of(runner)) {
+    figment::test::Random random(3);
+    std::vector<float> values(kBatch * sample_elements);
+    for (float& value : values) value = random.real();
+    const fig_tensor tensor = {sample, values.data(), values.size()};
+    const fig_batch batch{sizeof(fig_batch), kBatch, &tensor, 1, nullptr, 0};
+    fig_metrics metrics{};
+    REQUIRE_MESSAGE(fig_train_step(runner.session(), &batch, &metrics) == FIG_OK, fig_error_message());
+    CHECK(metrics.skipped == 0);
+    after = parameters_of(runner);
+  }
+  Runner runner;
+  Parameters before;
+  Parameters after;
+};
+
+onnx::ModelProto read(const fs::path& path) {
+  const std::vector<uint8_t> bytes = figment::test::read_bytes(path);
+  onnx::ModelProto model;
+  REQUIRE(model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+  return model;
+}
+
+// A changed copy of a network, gone in the end.
+class Changed {
+ public:
+  explicit Changed(const onnx::ModelProto& model)
+      : path_(fs::temp_directory_path() / ("figment_changed_" + std::to_string(getpid()) + ".onnx")) {
+    std::ofstream(path_, std::ios::binary) << model.SerializeAsString();
+  }
+  ~Changed() { fs::remove(path_); }
+  Changed(const Changed&) = delete;
+  Changed& operator=(const Changed&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+// Each Identity of an initialiser as an initialiser of its own, as the network has it.
+onnx::ModelProto untied(onnx::ModelProto model) {
+  onnx::GraphProto* graph = model.mutable_graph();
+  for (int i = graph->node_size(); i > 0; --i) {
+    const onnx::NodeProto node = graph->node(i - 1);
+    if (node.op_type() != "Identity") continue;
+    for (const onnx::TensorProto& tensor : graph->initializer()) {
+      if (tensor.name() != node.input(0)) continue;
+      onnx::TensorProto copy = tensor;
+      copy.set_name(node.output(0));
+      *graph->add_initializer() = copy;
+      graph->mutable_node()->DeleteSubrange(i - 1, 1);
+      break;
+    }
+  }
+  return model;
+}
+
+}  // namespace
+
+TEST_CASE("parameters that the exporter stored once, since they were equal, train apart") {
+  for (const char* name : {"g_linear", "g_layernorm", "g_batchnorm"}) {
+    INFO(std::string(name));
+    const fs::path path = kFolder / (std::string(name) + ".onnx");
+    const Changed apart(untied(read(path)));
+    const Step tied(convert(gan(path, kFolder / "d.onnx"), {}), "row", 4);
+    const Step expected(convert(gan(apart.path(), kFolder / "d.onnx"), {}), "row", 4);
+    REQUIRE(tied.after.size() == expected.after.size());
+    for (const auto& [parameter, values] : expected.after) {
+      REQUIRE_MESSAGE(tied.after.contains(parameter), parameter);
+      CHECK_MESSAGE(tied.after.at(parameter) == values, parameter);
+    }
+  }
+  const Step step(convert(gan(kFolder / "g_linear.onnx", kFolder / "d.onnx"), {}), "row", 4);
+  CHECK(step.before.at("generator.0.bias") == step.before.at("generator.2.bias"));
+  CHECK(step.after.at("generator.0.bias") != step.after.at("generator.2.bias"));
+}
+
+TEST_CASE("a weight that two layers read trains as one, on the sum of their gradients") {
+  const onnx::ModelProto original = read(kFolder / "shared_d.onnx");
+  onnx::ModelProto model = original;
+  onnx::GraphProto* graph = model.mutable_graph();
+  for (const char* shared : {"w", "b"}) {
+    for (const onnx::TensorProto& tensor : original.graph().initializer()) {
+      if (tensor.name() != shared) continue;
+      onnx::TensorProto copy = tensor;
+      copy.set_name(std::string(shared) + ".second");
+      *graph->add_initializer() = copy;
+    }
+  }
+  onnx::NodeProto* second = graph->mutable_node(2);
+  second->set_input(1, "w.second");
+  second->set_input(2, "b.second");
+  const Changed apart(model);
+  const Step shared(convert(gan(kFolder / "shared_g.onnx", kFolder / "shared_d.onnx"), {}), "x", 6);
+  const Step two(convert(gan(kFolder / "shared_g.onnx", apart.path()), {}), "x", 6);
+  for (const char* parameter : {"w", "b"}) {
+    const std::string name = std::string("discriminator.") + parameter;
+    std::vector<float> changes;
+    std::vector<float> sums;
+    for (size_t i = 0; i < shared.before.at(name).size(); ++i) {
+      changes.push_back(shared.after.at(name)[i] - shared.before.at(name)[i]);
+      sums.push_back(two.after.at(name)[i] - two.before.at(name)[i] + two.after.at(name + ".second")[i] -
+                     two.before.at(name + ".second")[i]);
+    }
+    CHECK(figment::test::relative_error(changes, sums) < 1e-4);
+    CHECK(shared.after.at(name) != two.after.at(name));
+  }
+}
+
+TEST_CASE("parameters keep the exporter's values and shapes through any change of layout") {
+  const std::pair<const char*, const char*> pairs[] = {
+      {"g_mm_view", "d_img"},   {"g_conv_scale_shift", "d_img"},    {"g_batchnorm", "d"},
+      {"script_g", "script_d"}, {"graphs_kept_g", "graphs_kept_d"}, {"one_name_g", "one_name_d"}};
+  for (const auto& [generator, discriminator] : pairs) {
+    INFO(std::string(generator));
+    const fs::path path = kFolder / (std::string(generator) + ".onnx");
+    const Converted converted = convert(gan(path, kFolder / (std::string(discriminator) + ".onnx")), {});
+    Runner runner(converted.file, 1, FIG_KERNELS_BEST, true);
+    const Parameters parameters = parameters_of(runner);
+    size_t found = 0;
+    const onnx::ModelProto model = read(path);
+    for (const onnx::TensorProto& tensor : model.graph().initializer()) {
+      const auto entry = parameters.find("generator." + tensor.name());
+      if (entry == parameters.end()) continue;
+      ++found;
+      REQUIRE(tensor.raw_data().size() == entry->second.size() * sizeof(float));
+      CHECK_MESSAGE(std::memcmp(tensor.raw_data().data(), entry->second.data(), tensor.raw_data().size()) == 0,
+                    tensor.name());
+      const auto trained = std::find_if(converted.report.trained.begin(), converted.report.trained.end(),
+                                        [&](const TrainedReport& report) { return report.name == entry->first; });
+      if (trained == converted.report.trained.end()) continue;
+      CHECK(std::equal(trained->shape.begin(), trained->shape.end(), tensor.dims().begin(), tensor.dims().end()));
+    }
+    CHECK(found >= 2);
+  }
+}
+
+TEST_CASE("the report lists what trains, and what the exporter folded or dropped") {
+  const auto report_of = [](const std::string& kind) {
+    return to_text(convert(gan(kFolder / (kind + "_g.onnx"), kFolder / (kind + "_d.onnx")), {}).report);
+  };
+  const std::string script = report_of("script");
+  CHECK(has(script, "discriminator.onnx::Conv_24  [4, 1, 3, 3]"));
+  CHECK(has(script, "TrainingMode.PRESERVE"));
+  const std::string graphs = report_of("graphs");
+  CHECK(has(graphs, "batch normalisations are folded into 0.weight, 3.weight"));
+  CHECK(has(graphs, "no bias comes with 0.weight, 3.weight, 6.weight"));
+  CHECK(has(graphs, "optimize=False"));
+  const std::string kept = report_of("graphs_kept");
+  CHECK(!has(kept, "folded into 0.weight"));
+  CHECK(has(kept, "discriminator.4.bias"));
+  CHECK(has(kept, "18 parameters of 966 values train"));
+}
+
+TEST_CASE("a generator and a discriminator may call their inputs alike") {
+  const Converted converted = convert(gan(kFolder / "one_name_g.onnx", kFolder / "one_name_d.onnx"), {});
+  CHECK(has(to_text(converted.report), "its input input has the latent's name"));
+  const Step step(converted, "output", size_t{3} * 8 * 8);
+  for (const auto& [name, values] : step.after) CHECK_MESSAGE(values != step.before.at(name), name);
+  // The discriminator by itself keeps its name.
+  Step fresh(converted, "output", size_t{3} * 8 * 8);
+  const auto outputs = fresh.runner.run("discriminate", {{"input", std::vector<float>(192, 0.5F)}}, 1);
+  CHECK(outputs.at("output").size() == 1);
+}
+
+TEST_CASE("a fixed batch is refused for training with the export call that opens it") {
+  const std::string error = error_of(gan(kFolder / "fixed_g.onnx", kFolder / "fixed_d.onnx"));
+  CHECK_MESSAGE(has(error, "dynamic_axes={'z': {0: 'batch'}}"), error);
+}
+
+TEST_CASE("small files that make much of constants are refused by node and size") {
+  for (const auto& [name, size] : {std::pair("expand", "8.00 GB"), {"concat", "268 MB"}, {"pad", "8.00 GB"}}) {
+    ConvertOptions options;
+    options.sources = {{"", FIGMENT_TEST_SOURCE "/data/hostile/" + std::string(name) + ".onnx"}};
+    const std::string error = error_of(options);
+    CHECK_MESSAGE(has(error, size), error);
+    CHECK_MESSAGE(has(error, std::string("node c")), error);
+    CHECK_MESSAGE(has(error, "--allow-large"), error);
+  }
+}
