@@ -30,8 +30,10 @@ class Threads {
 
  private:
   pthreadpool* pool_ = nullptr;
+#if FIGMENT_XNNPACK
   bool owned_ = false;
   uint64_t process_ = 0;
+#endif
 };
 
 }  // namespace figment::kernels

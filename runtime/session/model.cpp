@@ -4,7 +4,6 @@
 #include <new>
 
 #include "core/memory.h"
-#include "kernels/kernel.h"
 
 namespace figment {
 

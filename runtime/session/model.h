@@ -6,6 +6,7 @@
 
 #include "core/status.h"
 #include "format/model_view.h"
+#include "kernels/kernel.h"
 #include "platform/file.h"
 #if FIGMENT_XNNPACK
 #include "kernels/xnnpack/packed_weights.h"

@@ -43,8 +43,6 @@ int status_of_child(const std::function<int()>& work) {
 
 }  // namespace
 
-#if FIGMENT_XNNPACK
-
 TEST_CASE("a forked child cannot use its parent's threads, is told so, and can make its own") {
   fig_model* model = nullptr;
   REQUIRE(fig_model_open(model_path("dcgan").c_str(), &model) == FIG_OK);
@@ -96,5 +94,3 @@ TEST_CASE("a thread that does not start is an error, and no thread is left behin
   pthread_attr_destroy(&impossible);
   fig_model_close(model);
 }
-
-#endif

@@ -18,7 +18,6 @@ constexpr size_t kVector = 16;
 using Vector = float __attribute__((vector_size(kVector * sizeof(float))));
 
 constexpr size_t kPanel = 32;       // columns of b that are rearranged together
-constexpr size_t kWorth = 1000000;  // multiply-adds from which threads are worth their hand-over
 
 // A tile of c: rows of a against `columns` (at most kPanel) columns of a packed panel [depth, kPanel].
 struct Tile {
@@ -214,6 +213,7 @@ void run_panel(void* context, size_t thread, size_t panel) {
 void run(Task task, pthreadpool* threads) {
   const Product& product = *task.product;
 #if FIGMENT_XNNPACK
+  constexpr size_t kWorth = 1000000;  // multiply-adds from which threads are worth their hand-over
   if (threads != nullptr && product.rows * product.depth * product.columns >= kWorth) {
     pthreadpool_parallelize_1d_with_thread(threads, run_panel, &task, panel_count(product.columns),
                                            PTHREADPOOL_FLAG_DISABLE_DENORMALS);
