@@ -58,8 +58,9 @@ TEST_CASE("a forked child cannot use its parent's threads, is told so, and can m
     if (fig_generate(two, 1, nullptr, pixels.data(), kPixels) != FIG_INVALID_ARGUMENT || !mentions("fork")) return 1;
     if (fig_generate(one, 1, nullptr, pixels.data(), kPixels) != FIG_OK || pixels != expected) return 2;
     fig_session_destroy(two);
+    // An emulated process that was forked starts no threads (QEMU 7.2 ends by an assertion).
     bool again = false;
-    fig_session* own = create(model, 2, &again);
+    fig_session* own = create(model, FIGMENT_EMULATED ? 1 : 2, &again);
     if (!again || fig_generate(own, 1, nullptr, pixels.data(), kPixels) != FIG_OK || pixels != expected) return 3;
     fig_session_destroy(own);
     return 0;

@@ -1,0 +1,229 @@
+// Runs the graphs of tests/fuzz/graphs.py in every configuration, and compares: graphs_check FILE.zip [NUMBER].
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "convert.h"
+#include "figment/figment.h"
+#include "io/arrays.h"
+#include "io/files.h"
+#include "support.h"
+
+namespace {
+
+using namespace figment;
+using converter::Converted;
+using converter::ConvertOptions;
+
+constexpr size_t kRows = 16;           // computed, by repeating those recorded
+constexpr double kTolerance = 5e-5;    // of the largest value
+constexpr double kSignalToNoise = 20;  // dB, of int8
+
+struct Tensor {
+  std::string name;
+  std::vector<float> values;  // kRows samples
+};
+
+struct Case {
+  std::vector<uint8_t> onnx;
+  std::vector<Tensor> inputs;
+  std::vector<Tensor> outputs;
+};
+
+// kRows rows of a recorded array, which are fewer.
+std::vector<float> repeated(const io::Array& array) {
+  const size_t rows = array.shape.at(0);
+  const size_t row = array.values.size() / rows;
+  std::vector<float> result;
+  for (size_t i = 0; i < kRows; ++i) {
+    const auto start = array.values.begin() + static_cast<std::ptrdiff_t>(i % rows * row);
+    result.insert(result.end(), start, start + static_cast<std::ptrdiff_t>(row));
+  }
+  return result;
+}
+
+std::map<size_t, Case> read_cases(const std::string& path) {
+  std::map<size_t, Case> cases;
+  for (const io::ZipEntry& entry : io::parse_zip(io::read_file(path), path)) {
+    Case& one = cases[std::stoul(entry.name)];
+    const size_t dot = entry.name.find('.');
+    if (entry.name.substr(dot) == ".onnx") {
+      one.onnx = entry.bytes;
+      continue;
+    }
+    const bool input = entry.name.compare(dot, 4, ".in.") == 0;
+    const size_t start = dot + (input ? 4 : 5);
+    const std::string name = entry.name.substr(start, entry.name.size() - start - 4);
+    (input ? one.inputs : one.outputs).push_back({name, repeated(io::parse_npy(entry.bytes, entry.name))});
+  }
+  return cases;
+}
+
+struct Configuration {
+  fig_kernels kernels;
+  uint32_t threads;
+  uint32_t batch;
+};
+
+std::string to_string(const Configuration& c) {
+  return std::string(c.kernels == FIG_KERNELS_BEST ? "best" : "portable") + " kernels, " + std::to_string(c.threads) +
+         " threads, batch " + std::to_string(c.batch);
+}
+
+// All outputs for kRows samples, or an exception with the library's message.
+std::vector<std::vector<float>> run(const std::vector<uint8_t>& file, const Case& one, const Configuration& c) {
+  test::AlignedBytes copy(file);
+  const auto check = [](fig_status status) {
+    if (status != FIG_OK) throw std::runtime_error(fig_error_message());
+  };
+  fig_model* model = nullptr;
+  check(fig_model_open_memory(copy.data(), copy.size(), &model));
+  const std::unique_ptr<fig_model, void (*)(fig_model*)> closes(model, fig_model_close);
+  fig_session_options options{};
+  options.struct_size = sizeof options;
+  options.kernels = c.kernels;
+  options.threads = c.threads;
+  options.batch = c.batch;
+  fig_session* session = nullptr;
+  check(fig_session_create(model, &options, &session));
+  const std::unique_ptr<fig_session, void (*)(fig_session*)> destroys(session, fig_session_destroy);
+  std::vector<fig_tensor> inputs;
+  for (const Tensor& tensor : one.inputs)
+    inputs.push_back({tensor.name.c_str(), const_cast<float*>(tensor.values.data()), tensor.values.size()});
+  std::vector<std::vector<float>> results;
+  std::vector<fig_tensor> outputs;
+  results.reserve(one.outputs.size());
+  for (const Tensor& tensor : one.outputs) {
+    results.emplace_back(tensor.values.size());
+    outputs.push_back({tensor.name.c_str(), results.back().data(), results.back().size()});
+  }
+  check(fig_run(session, nullptr, kRows, inputs.data(), inputs.size(), outputs.data(), outputs.size()));
+  return results;
+}
+
+double signal_to_noise(const std::vector<float>& actual, const std::vector<float>& expected) {
+  double signal = 0;
+  double noise = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const double difference = static_cast<double>(actual[i]) - static_cast<double>(expected[i]);
+    signal += static_cast<double>(expected[i]) * static_cast<double>(expected[i]);
+    noise += difference * difference;
+  }
+  if (!std::isfinite(noise)) return -INFINITY;
+  return noise == 0 ? INFINITY : 10 * std::log10(signal / noise);
+}
+
+class Checker {
+ public:
+  explicit Checker(std::string folder) : onnx_(std::move(folder) + "/graph.onnx") {}
+
+  void check(size_t number, const Case& one) {
+    number_ = number;
+    io::write_file(onnx_, one.onnx);
+    ConvertOptions options;
+    options.sources = {{"run", onnx_}};
+    options.name = "graph";
+    try {
+      check_float(one, converter::convert(options, {}));
+      options.int8 = true;
+      options.calibration_rows = kRows;
+      for (const Tensor& tensor : one.inputs) options.calibration_data[tensor.name] = tensor.values;
+      check_int8(one, converter::convert(options, {}));
+    } catch (const std::exception& error) {
+      fail(error.what());
+    }
+    ++graphs_;
+  }
+
+  int report() const {
+    std::printf(
+        "%zu graphs in %zu configurations: %zu failures; f32 differs by %.1e of the largest value at most; int8, "
+        "%zu graphs whole: %.1f dB at the least\n",
+        graphs_, runs_, failures_, worst_, whole_, least_);
+    return failures_ == 0 && graphs_ > 0 ? 0 : 1;
+  }
+
+ private:
+  void fail(const std::string& what) {
+    ++failures_;
+    std::printf("graph %zu: %s\n", number_, what.c_str());
+  }
+
+  void check_float(const Case& one, const Converted& converted) {
+    for (const fig_kernels kernels : {FIG_KERNELS_BEST, FIG_KERNELS_PORTABLE}) {
+      for (const uint32_t threads : {1U, 2U}) {
+        for (const uint32_t batch : {1U, 2U, 3U, 16U}) {
+          const Configuration c{kernels, threads, batch};
+          const auto results = run(converted.file, one, c);
+          ++runs_;
+          for (size_t i = 0; i < results.size(); ++i) {
+            const double error = test::relative_error(results[i], one.outputs[i].values);
+            worst_ = std::max(worst_, error);
+            if (!(error <= kTolerance)) {
+              char text[64];
+              std::snprintf(text, sizeof text, " differs by %.2e, ", error);
+              fail("output " + one.outputs[i].name + text + to_string(c));
+            }
+          }
+        }
+      }
+    }
+  }
+
+  void check_int8(const Case& one, const Converted& converted) {
+    const bool whole = converted.report.programs.at(0).int8->fully_int8;
+    whole_ += whole ? 1 : 0;
+    std::vector<std::vector<float>> first;
+    for (const fig_kernels kernels : {FIG_KERNELS_BEST, FIG_KERNELS_PORTABLE}) {
+      for (const uint32_t threads : {1U, 2U}) {
+        for (const uint32_t batch : {1U, 3U, 16U}) {
+          const Configuration c{kernels, threads, batch};
+          const auto results = run(converted.file, one, c);
+          ++runs_;
+          for (size_t i = 0; i < results.size(); ++i) {
+            const double ratio = signal_to_noise(results[i], one.outputs[i].values);
+            least_ = std::min(least_, ratio);
+            if (!(ratio >= kSignalToNoise)) {
+              char text[64];
+              std::snprintf(text, sizeof text, " has %.1f dB in int8, ", ratio);
+              fail("output " + one.outputs[i].name + text + to_string(c));
+            }
+          }
+          if (first.empty()) first = results;
+          if (whole && results != first) fail("fully int8, but other bits with " + to_string(c));
+        }
+      }
+    }
+  }
+
+  std::string onnx_;
+  size_t number_ = 0;
+  size_t graphs_ = 0;
+  size_t runs_ = 0;
+  size_t failures_ = 0;
+  size_t whole_ = 0;
+  double worst_ = 0;
+  double least_ = INFINITY;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) return 2;
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("figment_graphs_" + std::to_string(getpid()));
+  std::filesystem::create_directory(folder);
+  Checker checker(folder.string());
+  for (const auto& [number, one] : read_cases(argv[1])) {
+    if (argc > 2 && number != std::stoul(argv[2])) continue;
+    checker.check(number, one);
+  }
+  std::filesystem::remove_all(folder);
+  return checker.report();
+}
