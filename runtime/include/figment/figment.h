@@ -13,9 +13,11 @@
  *  - Every call that can fail returns a fig_status; on anything but FIG_OK, fig_error_message() says what was wrong
  *    and what to do, and nothing has been created or changed. No call aborts or throws.
  *  - Structs that the caller fills begin with struct_size = sizeof the struct; zero in any other field means default.
+ *    The shorter struct of an older header is taken; a size that ends inside a field is refused.
  *  - Tensors are f32, dense, row-major, in the shape and layout that the exporter of the model gave them.
  *  - Strings returned by the library are UTF-8, end in NUL, and live as long as the model they come from.
- *  - Threads: a model may be used from any number of threads at once; a session from one at a time.
+ *  - Threads: a model may be used from any number of threads at once; a session from one at a time. A session of more
+ *    than one thread is its process's: in a child that was forked from it, all but its destruction is refused.
  *  - After fig_session_create no call on the session allocates memory.
  */
 #ifndef FIGMENT_FIGMENT_H
@@ -288,7 +290,8 @@ FIG_API fig_status fig_run(fig_session* session, const char* program, size_t cou
 
 /* ---- Training ------------------------------------------------------------------------------------------------ */
 
-/* One batch. All memory is the caller's and only read. */
+/* One batch. All memory is the caller's and only read. It is checked as a whole before the step: a name that no train
+ * program reads, or that comes twice, is an error, and so is one value a channel for batch normalisation. */
 typedef struct fig_batch {
   size_t struct_size;
   size_t count;             /* samples: at most the session's batch */
