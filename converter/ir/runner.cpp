@@ -24,11 +24,12 @@ Runner::Runner(const std::vector<uint8_t>& file, uint32_t batch, fig_kernels ker
   options.seed = seed;
   options.memory_limit = io::Budget(file.size()).bytes();
   if (__builtin_mul_overflow(options.memory_limit, uint64_t{batch}, &options.memory_limit)) options.memory_limit = 0;
-  if (fig_model_open_memory(start, file.size(), &model_) != FIG_OK ||
-      fig_session_create(model_, &options, &session_) != FIG_OK) {
-    release();
-    throw Error(fig_error_message());
-  }
+  fig_status status = fig_model_open_memory(start, file.size(), &model_);
+  if (status == FIG_OK) status = fig_session_create(model_, &options, &session_);
+  if (status == FIG_OK) return;
+  release();
+  const std::string message = fig_error_message();
+  throw Error(status != FIG_MEMORY_LIMIT ? message : message + "; if a file this small needs that, give --allow-large");
 }
 
 Runner::~Runner() { release(); }

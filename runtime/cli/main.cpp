@@ -32,11 +32,12 @@ void OpenModel::open_within_budget(fig_session_options options) {
   check(fig_model_get_info(model_, &info));
   uint64_t limit = 0;
   if (__builtin_mul_overflow(io::Budget(info.file_bytes).bytes(), uint64_t{options.batch}, &limit)) limit = UINT64_MAX;
-  if (options.memory_limit == 0 || options.memory_limit > limit) options.memory_limit = limit;
+  const bool asked = options.memory_limit != 0;
+  if (!asked) options.memory_limit = limit;
   fig_session_destroy(session_);
   session_ = nullptr;
   const fig_status status = fig_session_create(model_, &options, &session_);
-  if (status == FIG_MEMORY_LIMIT && options.memory_limit == limit)
+  if (status == FIG_MEMORY_LIMIT && !asked)
     throw Error(std::string(fig_error_message()) + "; if a file this small needs that, give --allow-large");
   check(status);
 }
