@@ -139,7 +139,8 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
 }
 
 void describe_ops(const std::vector<uint8_t>& file, bool training, ConvertReport* report) {
-  Runner runner(file, 1, FIG_KERNELS_BEST, training);
+  // A recipe states the size of its networks, others come in files.
+  Runner runner(file, 1, FIG_KERNELS_BEST, training, 0, training ? 0 : report->source_bytes);
   for (uint32_t p = 0; p < report->programs.size(); ++p) {
     fig_program_info program{};
     if (fig_model_program(runner.model(), p, &program) != FIG_OK) throw Error(fig_error_message());

@@ -1,5 +1,6 @@
 // figment-convert: the command line of the converter.
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -280,6 +281,7 @@ int convert(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes (ulimit -f) is an error of the write
   try {
     const int status = convert(argc, argv);
     figment::io::finish_output();

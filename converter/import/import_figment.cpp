@@ -81,7 +81,9 @@ ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::stri
   for (size_t i = 0; i < view.metadata_count(); ++i)
     model.metadata.emplace_back(view.metadata(i).key, view.metadata(i).value);
   for (size_t i = 0; i < view.program_count(); ++i) {
-    if (!view.program(i).updates()) model.programs.push_back(import_program(view, view.program(i)));
+    if (view.program(i).updates()) continue;
+    model.programs.push_back(import_program(view, view.program(i)));
+    model.programs.back().source_bytes = file.size();
   }
   if (view.has_latent()) {
     const format::LatentView latent = view.latent();

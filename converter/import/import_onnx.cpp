@@ -109,11 +109,23 @@ void OnnxNode::fail(const std::string& what) const {
   throw NodeError(name, proto.op_type() + ", opset " + std::to_string(opset), what);
 }
 
+void OnnxNode::expect_room(uint64_t bytes) const {
+  // The passes behind hold copies: of other layouts, of the folded graph, of the file that is written.
+  constexpr uint64_t kCopies = 4;
+  uint64_t total = 0;
+  if (__builtin_add_overflow(importer.made_, bytes, &total) || __builtin_mul_overflow(total, kCopies, &total))
+    total = UINT64_MAX;
+  if (total <= importer.budget_.bytes()) return;
+  throw TooLarge(name, proto.op_type() + ", opset " + std::to_string(opset),
+                 "what it and the nodes before it make of constants would take " +
+                     io::format_bytes(static_cast<double>(total)) +
+                     ", too much for a file of this size; --allow-large lifts this limit");
+}
+
 void OnnxNode::spend(uint64_t bytes) const {
-  if (__builtin_add_overflow(importer.spent_, bytes, &importer.spent_)) importer.spent_ = UINT64_MAX;
-  if (importer.spent_ <= importer.budget_.bytes()) return;
-  fail("what it makes of constants would take " + io::format_bytes(static_cast<double>(bytes)) +
-       ", too much for a file of this size; --allow-large lifts this limit");
+  if (bytes == 0) return;
+  expect_room(bytes);
+  importer.made_ += bytes;
 }
 
 ValueId OnnxNode::tensor(size_t i) const {
@@ -518,7 +530,8 @@ void OnnxImporter::find_read() {
 void OnnxImporter::import_nodes(const onnx::GraphProto& graph) {
   for (const onnx::NodeProto& node : graph.node()) {
     for (const std::string& output : node.output()) {
-      if (!output.empty() && !node_outputs_.insert(output).second) throw Error("output " + output + " is defined twice");
+      if (!output.empty() && !node_outputs_.insert(output).second)
+        throw Error("output " + output + " is defined twice");
     }
   }
   for (const onnx::NodeProto& proto : graph.node()) {
@@ -531,6 +544,8 @@ void OnnxImporter::import_nodes(const onnx::GraphProto& graph) {
     }
     try {
       import_node(node);
+    } catch (const TooLarge&) {
+      throw;
     } catch (const NodeError& error) {
       problems_.push_back(error);
     } catch (const Error& error) {
@@ -644,6 +659,7 @@ Graph import_onnx(const std::string& bytes, const std::string& origin, const std
     }
     Graph graph;
     graph.name = program;
+    graph.source_bytes = bytes.size();
     OnnxImporter(model, bytes.size(), purpose, &graph).run();
     return graph;
   } catch (const Error& error) {

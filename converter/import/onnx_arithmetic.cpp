@@ -227,7 +227,7 @@ void import_layer_normalization(const OnnxNode& node) {
   rows.push_back(channels);
   const auto flat = [&](size_t i, float fallback) {
     if (!node.has_input(i)) {
-      node.spend(channels.extent * sizeof(float));
+      node.expect_room(channels.extent * sizeof(float));
       const std::vector<float> values(channels.extent, fallback);
       return node.graph.add_constant(node.name + (i == 1 ? ".scale" : ".shift"), {channels.extent}, values);
     }

@@ -62,6 +62,12 @@ class NodeError : public Error {
   std::string reason_;
 };
 
+// What a node makes is too much for the file: nothing more is imported.
+class TooLarge : public NodeError {
+ public:
+  using NodeError::NodeError;
+};
+
 // How to get rid of shape arithmetic.
 inline constexpr const char* kSimplify =
     "export with fixed sizes, or compute the shapes ahead: onnxsim IN.onnx OUT.onnx (or onnxslim)";
@@ -107,7 +113,7 @@ class OnnxImporter {
   std::set<std::string> node_outputs_;  // of all nodes, to tell cycles from missing tensors
   std::vector<NodeError> problems_;
   io::Budget budget_;
-  uint64_t spent_ = 0;  // bytes of the constants and integers that nodes have made
+  uint64_t made_ = 0;  // bytes of the constants and integers that nodes have made
 };
 
 // One node, with typed access to its inputs and attributes. All accessors throw Error with the node named.
@@ -120,7 +126,9 @@ struct OnnxNode {
 
   [[noreturn]] void fail(const std::string& what) const;
 
-  // Before a constant or integers of so many bytes are made: fails if the file is too small for that.
+  // Before a constant or integers of so many bytes are made: fails if the file is too small for them.
+  void expect_room(uint64_t bytes) const;
+  // Counts what was made; fails likewise.
   void spend(uint64_t bytes) const;
 
   size_t input_count() const { return static_cast<size_t>(proto.input_size()); }

@@ -17,7 +17,7 @@ void import_identity(const OnnxNode& node) {
   const Value& value = node.graph[x];
   if (node.importer.purpose() == Purpose::kInference || !value.is_constant() || !value.constant->origin)
     return node.bind(x);
-  node.spend(value.constant->bytes.size());
+  node.expect_room(value.constant->bytes.size());
   Value copy = value;
   copy.name = node.proto.output(0);
   copy.constant->origin->name = copy.name;
@@ -519,7 +519,7 @@ void import_expand(const OnnxNode& node) {
     }
     if (count.valid() && count.value() == 1) return node.bind(from);
     if (from.values.size() != 1 || !count.within(kMaxElements)) node.fail("only one integer may be expanded");
-    node.spend(count.value() * sizeof(SymbolicInteger));
+    node.expect_room(count.value() * sizeof(SymbolicInteger));
     result.values.assign(count.value(), from.values[0]);
     return node.bind(result);
   }
@@ -542,7 +542,7 @@ void import_expand(const OnnxNode& node) {
   if (node.graph[x].is_constant() && node.graph[x].elements() == 1 && !batch &&
       element_count(to, 1).within(kMaxElements)) {
     // One number: a constant at once, as exporters make biases of zeros.
-    node.spend(element_count(to, 1).value() * sizeof(float));
+    node.expect_room(element_count(to, 1).value() * sizeof(float));
     const std::vector<float> values(element_count(to, 1).value(), node.graph[x].f32()[0]);
     return node.bind(node.graph.add_constant(node.name, extents_of(to), values));
   }
@@ -579,7 +579,7 @@ void import_constant_of_shape(const OnnxNode& node) {
       int64_t integer = 0;
       if (tensor.int64_data_size() == 1) integer = tensor.int64_data(0);
       if (tensor.raw_data().size() == sizeof integer) std::memcpy(&integer, tensor.raw_data().data(), sizeof integer);
-      node.spend(count.value() * sizeof(SymbolicInteger));
+      node.expect_room(count.value() * sizeof(SymbolicInteger));
       const IntegerTensor integers{{shape.begin(), shape.end()},
                                    std::vector<SymbolicInteger>(count.value(), {integer, false})};
       return node.bind(integers);
@@ -588,7 +588,7 @@ void import_constant_of_shape(const OnnxNode& node) {
     if (tensor.float_data_size() == 1) real = tensor.float_data(0);
     if (tensor.raw_data().size() == sizeof real) std::memcpy(&real, tensor.raw_data().data(), sizeof real);
   }
-  node.spend(count.value() * sizeof(float));
+  node.expect_room(count.value() * sizeof(float));
   node.bind(node.graph.add_constant(node.name, shape, std::vector<float>(count.value(), real)));
 }
 

@@ -91,6 +91,7 @@ struct Graph {
   std::vector<PortDefinition> inputs;
   std::vector<PortDefinition> outputs;
   bool fully_int8 = false;
+  uint64_t source_bytes = 0;       // of the file that it comes from, which bounds what may be made of it
   std::vector<std::string> notes;  // what its exporter left out, as far as the importer can tell
 
   Value& operator[](ValueId id) { return values[id]; }

@@ -17,9 +17,10 @@ using TensorMap = std::map<std::string, std::vector<float>>;
 
 class Runner {
  public:
-  // Takes the bytes of a model file. Throws Error.
+  // Takes the bytes of a model file. `source_bytes` is the size of what it was made from, which bounds the memory that
+  // it may take; 0: its own. Throws Error.
   Runner(const std::vector<uint8_t>& file, uint32_t batch, fig_kernels kernels = FIG_KERNELS_BEST,
-         bool training = false, uint64_t seed = 0);
+         bool training = false, uint64_t seed = 0, uint64_t source_bytes = 0);
   ~Runner();
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <map>
 
+#include "core/checked.h"
 #include "io/files.h"
+#include "io/terminal.h"
 #include "ir/runner.h"
 #include "write/write_model.h"
 
@@ -32,21 +34,56 @@ std::vector<size_t> fixed_nodes(const Graph& graph) {
   return result;
 }
 
+// About how many operations a node takes.
+uint64_t operations(const Graph& graph, const Node& node) {
+  const auto elements = [&](ValueId id) { return CheckedSize(graph[id].elements()); };
+  CheckedSize most = elements(node.output);
+  for (ValueId id : node.inputs) most = std::max(most.value(), elements(id).value());
+  const auto extent = [&](size_t input, bool last) -> uint64_t {
+    const Shape& shape = graph[node.inputs[input]].shape;
+    return shape.rank() == 0 ? 1 : shape[last ? shape.rank() - 1 : 0].extent;
+  };
+  CheckedSize each = 1;
+  if (format::is_linear(node.kind)) {
+    each = elements(node.inputs[1]).value() / std::max<uint64_t>(extent(1, false), 1);
+  } else if (node.kind == OpKind::kMatmul) {
+    each = extent(0, true);
+  } else if (node.kind == OpKind::kAveragePool2d || node.kind == OpKind::kMaxPool2d) {
+    each = uint64_t{node.attributes.window.kernel[0]} * node.attributes.window.kernel[1];
+  } else if (node.kind == OpKind::kLstm || node.kind == OpKind::kGru) {
+    each = extent(1, true);
+  }
+  const CheckedSize total = most * each.value();
+  return total.valid() ? total.value() : UINT64_MAX;
+}
+
+// Throws Error if computing the nodes takes more memory or time than a file of the graph's size may.
+void check_cost(const Graph& graph, const std::vector<size_t>& fixed) {
+  constexpr uint64_t kCopies = 3;  // in the arena, read from it, and in the graph
+  constexpr uint64_t kLeastOperations = 1000000000;
+  const io::Budget budget(graph.source_bytes);
+  const uint64_t most = budget.bytes() == UINT64_MAX ? UINT64_MAX : std::max(kLeastOperations, budget.bytes());
+  uint64_t bytes = 0;
+  uint64_t count = 0;
+  for (size_t i : fixed) {
+    const Node& node = graph.nodes[i];
+    const std::string name = "node " + node.name + " (" + format::name_of(node.kind) + ")";
+    bytes += kCopies * graph[node.output].elements() * sizeof(float);
+    budget.check(bytes, name + ": what it and the nodes before it make of constants, here " +
+                            to_string(graph[node.output].shape) + ",");
+    if (__builtin_add_overflow(count, operations(graph, node), &count)) count = UINT64_MAX;
+    if (count <= most) continue;
+    throw Error(name + ": computing it and the nodes before it from constants takes " + io::format_count(count) +
+                " operations, too many for a file of this size; --allow-large lifts this limit");
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> fold_constants(Graph* graph) {
   const std::vector<size_t> fixed = fixed_nodes(*graph);
   if (fixed.empty()) return {};
-  uint64_t constant_bytes = 0;
-  for (const Value& value : graph->values) constant_bytes += value.is_constant() ? value.constant->bytes.size() : 0;
-  const io::Budget budget(constant_bytes);
-  uint64_t folded_bytes = 0;
-  for (size_t i : fixed) {
-    const Node& node = graph->nodes[i];
-    folded_bytes += (*graph)[node.output].elements() * sizeof(float);
-    budget.check(folded_bytes, std::string("node ") + node.name + " (" + format::name_of(node.kind) +
-                                   "): what it makes of constants, " + to_string((*graph)[node.output].shape) + ",");
-  }
+  check_cost(*graph, fixed);
   Graph program;
   program.name = "fold";
   std::map<ValueId, ValueId> copies;
@@ -81,7 +118,7 @@ std::vector<std::string> fold_constants(Graph* graph) {
     ModelDefinition model;
     model.name = "fold";
     model.programs.push_back(std::move(program));
-    Runner runner(write_model(model), 1);
+    Runner runner(write_model(model), 1, FIG_KERNELS_BEST, false, 0, graph->source_bytes);
     for (const auto& [name, values] : runner.run("fold", {}, 1)) {
       Value& value = (*graph)[wanted.at(name)];
       const auto* bytes = reinterpret_cast<const uint8_t*>(values.data());

@@ -55,6 +55,7 @@ class LayoutPass {
  public:
   explicit LayoutPass(Graph* graph) : old_(*graph), uses_(graph->use_counts()), lazy_(graph->values.size()) {
     fresh_.name = old_.name;
+    fresh_.source_bytes = old_.source_bytes;
     for (size_t i = 0; i < old_.nodes.size(); ++i) {
       for (ValueId id : old_.nodes[i].inputs) readers_[id].push_back(i);
     }

@@ -78,9 +78,7 @@ TensorMap run_whole(const Graph& graph, const TensorMap& inputs, size_t samples)
 
 constexpr double kExact = 200;  // dB, of results without an error
 
-double decibels(double signal, double noise) {
-  return noise <= 0 ? kExact : 10 * std::log10(std::max(signal, 1e-30) / noise);
-}
+double decibels(double signal, double noise) { return noise <= 0 ? kExact : 10 * std::log10(signal / noise); }
 
 // The power of `expected` around its mean, or around 0 if it hardly varies, over that of the error.
 double signal_to_noise(std::span<const float> actual, std::span<const float> expected) {
@@ -130,7 +128,7 @@ class Quantizer {
       for (const auto& [name, values] : reference_) {
         for (float value : values) low = std::min(low, value), high = std::max(high, value);
       }
-      peak_ = std::max(static_cast<double>(high) - low, 1e-6);
+      peak_ = std::max(static_cast<double>(high) - low, std::numeric_limits<double>::min());
     }
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       if (options_.keep_f32.contains(graph_.nodes[i].name)) {

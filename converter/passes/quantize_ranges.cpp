@@ -11,7 +11,7 @@ namespace figment::converter {
 QuantParameters parameters_for(double low, double high) {
   low = std::min(low, 0.0);
   high = std::max(high, 0.0);
-  const double scale = std::max((high - low) / 255, 1e-9);
+  const double scale = high > low ? (high - low) / 255 : 1;
   const double zero = std::nearbyint(-128 - low / scale);
   return {static_cast<float>(scale), static_cast<int32_t>(std::clamp(zero, -128.0, 127.0))};
 }

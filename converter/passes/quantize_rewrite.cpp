@@ -40,6 +40,7 @@ class Rewriter {
   Int8Program run() {
     Int8Program result;
     fresh_.name = old_.name;
+    fresh_.source_bytes = old_.source_bytes;
     for (const PortDefinition& port : old_.inputs) {
       PortDefinition out = port;
       out.value = fresh_.add_value(old_[port.value]);
@@ -197,6 +198,9 @@ class Rewriter {
     if (format::is_linear(kind) && inputs.size() == 3) {
       const std::vector<uint8_t>& bytes = fresh_[inputs[2]].constant->bytes;
       bias = {reinterpret_cast<const int32_t*>(bytes.data()), bytes.size() / sizeof(int32_t)};
+    }
+    for (float scale : output.scales) {
+      if (!std::isnormal(scale)) throw OutOfRange{"its values are too small or too large for a scale"};
     }
     const format::TensorType type{output.type, output.shape, {output.scales, output.zero_point}, false, false};
     if (const char* violation = format::integer_violation(kind, types, type, bias)) throw OutOfRange{violation};

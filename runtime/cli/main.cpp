@@ -1,6 +1,7 @@
 // figment: generate, run, inspect and time models from the command line, on top of the public API.
 #include <cctype>
 #include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <limits>
 
@@ -46,6 +47,24 @@ void OpenModel::open_session(fig_session_options options, const fig_program_info
   options.training = program.trains;
   options.program = program.trains ? nullptr : program.name;
   open_session(options);
+}
+
+void OpenModel::open_fitting(fig_session_options options, const fig_program_info& program, size_t most) {
+  fig_model_info info{};
+  check(fig_model_get_info(model_, &info));
+  const bool whole = program.couples_batch || program.trains;
+  const uint64_t asked = options.memory_limit;
+  options.batch = static_cast<uint32_t>(std::min<size_t>(most, UINT32_MAX));
+  options.training = program.trains;
+  options.program = program.trains ? nullptr : program.name;
+  for (;; options.batch = (options.batch + 1) / 2) {
+    const bool last = whole || options.batch == 1;
+    options.memory_limit = asked == 0 && !last ? io::Budget(info.file_bytes).bytes() : asked;
+    fig_session_destroy(session_);
+    session_ = nullptr;
+    const fig_status status = fig_session_create(model_, &options, &session_);
+    if (last || status != FIG_MEMORY_LIMIT) return check(status);
+  }
 }
 
 bool OpenModel::trains() const {
@@ -181,6 +200,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes (ulimit -f) is an error of the write
   try {
     const int status = run(argc, argv);
     figment::io::finish_output();

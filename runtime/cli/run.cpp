@@ -71,8 +71,11 @@ void run(const Arguments& arguments) {
   }
   if (batch == 0) batch = 1;
   fig_session_options options = arguments.session.options();
-  if (options.batch == 0) options.batch = static_cast<uint32_t>(std::min<size_t>(batch, UINT32_MAX));
-  open.open_session(options, program);
+  if (options.batch != 0) {
+    open.open_session(options, program);
+  } else {
+    open.open_fitting(options, program, batch);
+  }
   std::vector<fig_tensor> inputs;
   for (size_t i = 0; i < arrays.size(); ++i)
     inputs.push_back({names[i].c_str(), arrays[i].values.data(), arrays[i].values.size()});

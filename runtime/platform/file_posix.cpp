@@ -149,6 +149,11 @@ Status FileReplacement::begin(const char* path) {
     return Status::error(StatusCode::kInvalidArgument, "the path %.60s... is too long", path);
   }
   std::snprintf(path_, sizeof path_, "%s", path);
+  struct stat info{};
+  if (::stat(path, &info) == 0 && !S_ISREG(info.st_mode)) {
+    temporary_[0] = 0;
+    return Status::error(StatusCode::kIo, "cannot write %s: it is no regular file, which alone can be replaced", path_);
+  }
   file_ = allowed(FileOperation::kCreate) ? create_locked(temporary_) : -1;
   if (file_ >= 0) return {};
   temporary_[0] = 0;
