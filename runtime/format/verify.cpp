@@ -86,9 +86,10 @@ class Verifier {
 
  private:
   // Parts of a file may overlap, and be named many times; what looks at all of them would take long, and tools that
-  // list them much memory. So all that is looked at together must not be larger than the file.
+  // list them much memory. So all that is looked at together must not be larger than the file
+  // twice: what indexes read counts beside what they are.
   Status spend(uint64_t bytes) {
-    if (bytes > left_) return bad("its parts overlap: together they are larger than the file");
+    if (bytes > left_) return bad("its parts overlap: together they are larger than the file twice");
     left_ -= bytes;
     return {};
   }
@@ -148,7 +149,7 @@ class Verifier {
                  static_cast<unsigned long long>(root().blob_section_size()), size);
     }
     view_.blobs_ = data + start.value();
-    left_ = size;
+    left_ = 2 * uint64_t{size};
     return {};
   }
 

@@ -231,6 +231,46 @@ TEST_CASE("a fixed batch is refused for training with the export call that opens
   CHECK_MESSAGE(has(error, "dynamic_axes={'z': {0: 'batch'}}"), error);
 }
 
+TEST_CASE("a file that is index tables for the most part is read again") {
+  onnx::ModelProto model;
+  model.set_ir_version(8);
+  model.add_opset_import()->set_version(17);
+  onnx::GraphProto* graph = model.mutable_graph();
+  onnx::TensorProto* scales = graph->add_initializer();
+  scales->set_name("scales");
+  scales->set_data_type(onnx::TensorProto::FLOAT);
+  scales->add_dims(4);
+  for (float scale : {1.0F, 1.0F, 1.0F, 256.0F}) scales->add_float_data(scale);
+  onnx::NodeProto* resize = graph->add_node();
+  resize->set_op_type("Resize");
+  for (const char* input : {"x", "", "scales"}) resize->add_input(input);
+  resize->add_output("large");
+  for (const auto& [name, value] :
+       {std::pair("coordinate_transformation_mode", "asymmetric"), {"nearest_mode", "floor"}}) {
+    onnx::AttributeProto* attribute = resize->add_attribute();
+    attribute->set_name(name);
+    attribute->set_s(value);
+  }
+  onnx::NodeProto* mean = graph->add_node();
+  mean->set_op_type("ReduceMean");
+  mean->add_input("large");
+  mean->add_output("y");
+  onnx::AttributeProto* axes = mean->add_attribute();
+  axes->set_name("axes");
+  axes->add_ints(3);
+  for (auto* info : {graph->add_input(), graph->add_output()}) {
+    info->set_name(info == &graph->input(0) ? "x" : "y");
+    onnx::TypeProto_Tensor* type = info->mutable_type()->mutable_tensor_type();
+    type->set_elem_type(onnx::TensorProto::FLOAT);
+    type->mutable_shape()->add_dim()->set_dim_param("batch");
+    for (int64_t extent : {1, 1, 255}) type->mutable_shape()->add_dim()->set_dim_value(extent);
+  }
+  const Changed file(model);
+  ConvertOptions options;
+  options.sources = {{"", file.path().string()}};
+  CHECK(error_of(options) == "");
+}
+
 TEST_CASE("small files whose constants take long to compute are refused by node") {
   onnx::ModelProto model;
   model.set_ir_version(8);
