@@ -17,7 +17,7 @@ namespace {
 constexpr size_t kVector = 16;
 using Vector = float __attribute__((vector_size(kVector * sizeof(float))));
 
-constexpr size_t kPanel = 32;       // columns of b that are rearranged together
+constexpr size_t kPanel = 32;  // columns of b that are rearranged together
 
 // A tile of c: rows of a against `columns` (at most kPanel) columns of a packed panel [depth, kPanel].
 struct Tile {
