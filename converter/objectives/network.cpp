@@ -7,7 +7,7 @@
 #include <cmath>
 #include <optional>
 
-#include "passes/batch.h"
+#include "ir/batch.h"
 #include "passes/layout.h"
 #include "passes/simplify.h"
 

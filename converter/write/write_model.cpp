@@ -6,8 +6,8 @@
 #include "core/memory.h"
 #include "figment/version.h"
 #include "format/model_view.h"
+#include "ir/batch.h"
 #include "model_generated.h"
-#include "passes/batch.h"
 
 namespace figment::converter {
 

@@ -4,9 +4,9 @@
 #include <functional>
 
 #include "convert.h"
+#include "ir/batch.h"
 #include "ir/builder.h"
 #include "ir/runner.h"
-#include "passes/batch.h"
 #include "support.h"
 #include "write/write_model.h"
 
@@ -119,7 +119,6 @@ TEST_CASE("a program that couples the batch computes that batch, and no other") 
                          doctest::Contains("exactly the session's batch of 4"), Error);
   }
   options.int8 = true;
-  options.calibration_data[port.name] = std::vector<float>(64 * size, 0.5F);
-  options.calibration_rows = 64;
+  options.calibration_data[port.name] = {{64, size}, std::vector<float>(64 * size, 0.5F)};
   CHECK_THROWS_WITH_AS(convert(options, {}), doctest::Contains("depend on each other"), Error);
 }

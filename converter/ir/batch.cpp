@@ -1,4 +1,4 @@
-#include "passes/batch.h"
+#include "ir/batch.h"
 
 #include <algorithm>
 #include <optional>
