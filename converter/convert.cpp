@@ -9,8 +9,9 @@
 #include "import/import_figment.h"
 #include "import/import_onnx.h"
 #include "io/files.h"
+#include "io/samples.h"
+#include "ir/batch.h"
 #include "ir/runner.h"
-#include "passes/batch.h"
 #include "passes/fold.h"
 #include "passes/layout.h"
 #include "passes/simplify.h"
@@ -84,6 +85,38 @@ void describe_output(const ConvertOptions& options, const Graph& graph, std::opt
   model->output = output;
 }
 
+// Whether an input may be one 1 among zeros.
+bool takes_classes(const PortDefinition& port) { return port.shape.rank() == 2; }
+
+std::vector<size_t> without_ones(const Shape& shape) {
+  std::vector<size_t> result;
+  for (const Dimension& dimension : shape) {
+    if (dimension.extent != 1) result.push_back(dimension.extent);
+  }
+  return result;
+}
+
+// How samples for an input look: those in the shape of what the model generates lie in its range.
+io::SampleForm form_of(const PortDefinition& port, const ModelDefinition& model) {
+  io::SampleForm form;
+  form.input = port.name;
+  for (const Dimension& dimension : port.shape) {
+    if (!dimension.per_batch || dimension.extent != 1) form.shape.push_back(dimension.extent);
+  }
+  if (form.shape.empty()) form.shape.push_back(1);
+  form.ranged = false;
+  if (!model.output) return form;
+  for (const Graph& graph : model.programs) {
+    for (const PortDefinition& output : graph.outputs) {
+      if (graph.name != model.output->program || output.name != model.output->port) continue;
+      form.generated = without_ones(output.shape) == without_ones(port.shape) && port.name != model.latent->input;
+    }
+  }
+  form.bounded = form.ranged = form.generated && model.output->bounded;
+  if (form.ranged) form.low = model.output->range_min, form.high = model.output->range_max;
+  return form;
+}
+
 QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefinition& model, Graph* graph,
                                 const Progress& progress) {
   for (const PortDefinition& port : graph->inputs) {
@@ -103,24 +136,31 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
   quantize_options.psnr_goal_db = options.psnr_goal_db;
   quantize_options.keep_threshold_db = options.keep_threshold_db;
   quantize_options.snr_goal_db = options.snr_goal_db;
-  size_t samples = options.calibration_samples;
+  std::map<std::string, io::Samples> given;
+  std::optional<size_t> rows;
+  for (const PortDefinition& port : graph->inputs) {
+    const auto found = options.calibration_data.find(port.name);
+    if (found == options.calibration_data.end()) continue;
+    const std::string origin = "--calibration-data " + port.name;
+    const io::Samples& examples =
+        given.emplace(port.name, io::Samples(found->second, origin, form_of(port, model))).first->second;
+    if (rows.value_or(examples.count()) != examples.count())
+      throw Error(origin + ": the calibration files hold different numbers of samples");
+    rows = examples.count();
+  }
+  const size_t samples = rows.value_or(options.calibration_samples);
   TensorMap calibration;
   for (const PortDefinition& port : graph->inputs) {
-    const auto given = options.calibration_data.find(port.name);
-    if (given != options.calibration_data.end()) samples = options.calibration_rows;
-  }
-  for (const PortDefinition& port : graph->inputs) {
     const size_t size = sample_elements(port);
-    const auto given = options.calibration_data.find(port.name);
     std::vector<float>& values = calibration[port.name];
-    if (given != options.calibration_data.end()) {
-      values = given->second;
-      if (values.size() != samples * size) {
-        throw Error("--calibration-data for " + port.name + " has " + std::to_string(values.size()) + " values, " +
-                    std::to_string(samples) + " samples of " + to_string(port.shape) + " have " +
-                    std::to_string(samples * size));
-      }
+    if (const auto found = given.find(port.name); found != given.end()) {
+      values.resize(samples * size);
+      for (size_t i = 0; i < samples; ++i) found->second.copy(i, values.data() + i * size);
     } else if (options.calibration_classes.contains(port.name)) {
+      if (!takes_classes(port)) {
+        throw Error("--calibration-data " + port.name + "=classes is for inputs of one value a class, [N, K]; " +
+                    port.name + " is " + to_string(port.shape) + ": give samples");
+      }
       values.resize(samples * size);
       for (size_t i = 0; i < samples; ++i) values[i * size + i % size] = 1;
     } else if (generates && port.name == model.latent->input) {
@@ -130,7 +170,7 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
       for (size_t i = 0; i < samples; ++i) model.latent->draw(kCalibrationSeed, i, values.data() + i * size);
     } else {
       throw Error("int8 needs examples of input " + port.name + ", which is no latent: give --calibration-data " +
-                  port.name + "=x.npy (or =classes)");
+                  port.name + "=x.npy" + (takes_classes(port) ? " (or =classes)" : ""));
     }
   }
   if (generates && model.output->bounded)
@@ -348,6 +388,21 @@ Converted convert_training(ConvertOptions options) {
 
 namespace {
 
+// Examples for an input that no program has are a mistake.
+void check_calibration_names(const ConvertOptions& options, const ModelDefinition& model) {
+  std::set<std::string> names = options.calibration_classes;
+  for (const auto& [name, examples] : options.calibration_data) names.insert(name);
+  std::string known;
+  for (const Graph& graph : model.programs) {
+    for (const PortDefinition& port : graph.inputs) {
+      names.erase(port.name);
+      known += (known.empty() ? "" : ", ") + port.name;
+    }
+  }
+  if (!names.empty())
+    throw Error("--calibration-data " + *names.begin() + ": there is no such input; there are " + known);
+}
+
 // Quantises, if asked for, writes and describes a model whose programs only run.
 Converted finish(const ConvertOptions& options, ModelDefinition model, Converted result, const Progress& progress) {
   ConvertReport& report = result.report;
@@ -375,6 +430,7 @@ Converted convert_model(const ConvertOptions& options, const Progress& progress)
   if (!options.checkpoint.empty()) file = with_checkpoint(file, options.checkpoint);
   ModelDefinition model = import_figment(file, options.model);
   if (!options.name.empty()) model.name = options.name;
+  check_calibration_names(options, model);
   if (options.int8) {
     // Programs that int8 has no examples for are left out, and the report says so.
     std::erase_if(model.programs, [&](const Graph& graph) {
@@ -438,6 +494,7 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
   }
   if (!options.latent.empty() && !latent_found)
     throw Error("--latent " + options.latent + ": no model has an input of that name");
+  check_calibration_names(options, model);
   return finish(options, std::move(model), std::move(result), progress);
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "import/recipe.h"
+#include "io/arrays.h"
 #include "ir/graph.h"
 #include "objectives/objective.h"
 #include "passes/quantize.h"
@@ -36,8 +37,8 @@ struct ConvertOptions {
   Prior prior = Prior::kNormal;
   bool int8 = false;
   size_t calibration_samples = 512;
-  TensorMap calibration_data;                 // by input name; the latent is drawn
-  size_t calibration_rows = 0;                // samples in calibration_data
+  // Samples by input name, in the input's shape or as io::Samples reads them; the latent is drawn.
+  std::map<std::string, io::Array> calibration_data;
   std::set<std::string> calibration_classes;  // inputs that take class after class, one 1 among zeros
   std::set<std::string> keep_f32;
   double psnr_goal_db = 35;

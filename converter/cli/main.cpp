@@ -26,13 +26,7 @@ void read_calibration(const std::vector<std::string>& files, ConvertOptions* opt
       options->calibration_classes.insert(name);
       continue;
     }
-    const figment::io::Array array = figment::io::read_array(path);
-    if (array.shape.empty()) throw Error(path + ": has no dimensions");
-    if (options->calibration_rows != 0 && options->calibration_rows != array.shape[0]) {
-      throw Error("the calibration files hold different numbers of samples");
-    }
-    options->calibration_rows = array.shape[0];
-    options->calibration_data[name] = array.values;
+    options->calibration_data[name] = figment::io::read_array(path);
   }
 }
 
@@ -188,8 +182,9 @@ int convert(int argc, char** argv) {
   app.add_option("--calibrate", options.calibration_samples, "latents to calibrate int8 on")
       ->check(CLI::Range(16, 1000000))
       ->capture_default_str();
-  app.add_option("--calibration-data", calibration,
-                 "INPUT=FILE (.npy, .csv): samples of an input to calibrate int8 on; INPUT=classes: one 1 among zeros");
+  app.add_option(
+      "--calibration-data", calibration,
+      "INPUT=FILE (.npy, .npz, .csv): samples of an input to calibrate int8 on; INPUT=classes: one 1 among zeros");
   app.add_option("--keep-f32", keep, "ops that stay f32, by name")->delimiter(',');
   app.add_option("--psnr-goal", options.psnr_goal_db, "below this many dB, costly layers stay f32 by themselves")
       ->capture_default_str();

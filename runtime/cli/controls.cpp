@@ -5,9 +5,9 @@
 #include <cmath>
 #include <optional>
 
+#include "dataset.h"
 #include "io/files.h"
 #include "output.h"
-#include "samples.h"
 
 namespace figment::cli {
 
@@ -181,7 +181,7 @@ void read_conditions(const ControlArguments& arguments, float low, float high, S
         });
     if (place == steered->conditions.end())
       throw Error("--condition " + text + ": the generator has no such condition");
-    const Samples samples(path, {place->name, place->shape, low, high});
+    const io::Samples samples(path, {place->name, place->shape, low, high});
     if (samples.count() < steered->count) {
       throw Error(path + ": has " + std::to_string(samples.count()) + " rows for " + std::to_string(steered->count) +
                   " samples");

@@ -1,11 +1,11 @@
 #include "dataset.h"
 
-#include "io/files.h"
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <numeric>
+
+#include "io/files.h"
 
 namespace figment::cli {
 
@@ -47,9 +47,9 @@ bool is_held_out(uint64_t i, double share) {
 void DataArguments::add_to(CLI::App* command) {
   command
       ->add_option("--data", data,
-                   std::string(kDataHelp) + "; with conditions INPUT=FILE for each, labels as class numbers")
+                   std::string(io::kDataHelp) + "; with conditions INPUT=FILE for each, labels as class numbers")
       ->required();
-  command->add_flag("--normalize", normalize, kNormalizeHelp);
+  command->add_flag("--normalize", normalize, io::kNormalizeHelp);
   command->add_option("--labels", labels, "file of the samples' classes, where no condition gives them");
   command->add_option("--classes", classes, "only samples of these classes: 0-7,9");
   command->add_option("--limit", limit, "only the first samples, so many of them (of the --classes)")
@@ -58,6 +58,16 @@ void DataArguments::add_to(CLI::App* command) {
       ->add_option("--hold-out", hold_out,
                    "share of the samples that are not trained on, but judged by (of one long series the last windows)")
       ->check(CLI::Range(0.0, 0.9));
+}
+
+io::SampleForm form_of(const fig_port_info& port, const fig_output_info& output, bool normalize) {
+  io::SampleForm form{port.name, {}, output.range_min, output.range_max, normalize, false, false};
+  for (uint32_t i = 0; i < port.shape.rank; ++i) {
+    // The batch is a dimension of its own, or a factor of one.
+    if (!port.shape.per_batch[i] || port.shape.extents[i] != 1) form.shape.push_back(port.shape.extents[i]);
+  }
+  if (form.shape.empty()) form.shape.push_back(1);
+  return form;
 }
 
 Dataset::Dataset(const DataArguments& arguments, const std::vector<fig_port_info>& ports, const fig_output_info& output)
@@ -82,7 +92,7 @@ Dataset::Dataset(const DataArguments& arguments, const std::vector<fig_port_info
     throw Error("the input " + inputs_[0].name + " needs data: --data " + inputs_[0].name + "=FILE");
   for (Input& input : inputs_) {
     if (input.path.empty()) continue;
-    SampleForm form = form_of(input.port, output, arguments.normalize);
+    io::SampleForm form = form_of(input.port, output, arguments.normalize);
     form.generated = &input == inputs_.data();
     form.bounded = form.generated && output.bounded;
     input.samples.emplace(input.path, form);
@@ -99,7 +109,7 @@ Dataset::Dataset(const DataArguments& arguments, const std::vector<fig_port_info
 void Dataset::read_labels(const DataArguments& arguments) {
   const size_t count = inputs_[0].samples->count();
   if (!arguments.labels.empty()) {
-    const Samples file(arguments.labels, {"labels", {1}, 0, 255, false, false, false});
+    const io::Samples file(arguments.labels, {"labels", {1}, 0, 255, false, false, false});
     if (file.count() != count) {
       throw Error(arguments.labels + " holds " + std::to_string(file.count()) + " labels for " + std::to_string(count) +
                   " samples");

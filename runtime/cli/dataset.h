@@ -6,9 +6,12 @@
 #include <vector>
 
 #include "commands.h"
-#include "samples.h"
+#include "io/samples.h"
 
 namespace figment::cli {
+
+// How samples for an input look, in the range of what the model generates.
+io::SampleForm form_of(const fig_port_info& port, const fig_output_info& output, bool normalize);
 
 // Options that `train` and `evaluate` share.
 struct DataArguments {
@@ -34,7 +37,7 @@ class Dataset {
     fig_port_info port{};
     size_t elements = 0;  // of a sample
     std::string path;     // empty: there is no data for it
-    std::optional<Samples> samples;
+    std::optional<io::Samples> samples;
   };
 
   // The first input is the one that must have data: "FILE" without a name is for the first that has none. Throws an

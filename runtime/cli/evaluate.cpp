@@ -61,7 +61,7 @@ class Evaluation {
                   ": leaves too few samples to compare with (16; see --classes, --limit and --hold-out)");
     if (!arguments.classifier.empty()) classifier_.emplace(arguments.classifier, arguments.session.threads);
     if (output.image && !classifier_) throw Error("to judge images, give a --classifier");
-    Shuffle shuffle(data_->count(), arguments.session.seed + 1);
+    io::Shuffle shuffle(data_->count(), arguments.session.seed + 1);
     Real real = real_samples(*data_, &shuffle, 0, count_);
     real_ = std::move(real.samples);
     conditions_ = std::move(real.conditions);
@@ -277,7 +277,7 @@ class Evaluation {
 
   // How well Q's category of real samples is their class.
   void real_codes() {
-    Shuffle shuffle(data_->count(), arguments_.session.seed + 1);
+    io::Shuffle shuffle(data_->count(), arguments_.session.seed + 1);
     fig_code_info code{};
     for (uint32_t i = 0; fig_model_code(open_.model(), i, &code) == FIG_OK; ++i) {
       if (code.prior != FIG_PRIOR_CATEGORICAL) continue;

@@ -192,7 +192,10 @@ void project(const Arguments& arguments) {
   const bool encodes = has_program(open, "encode");
   if (!encodes && !has_program(open, "project"))
     throw Error("the model has neither an encoder nor the program \"project\": convert it with an objective, in f32");
-  const Samples data(arguments.data, form_of(generated.port, generated.output, arguments.normalize));
+  io::SampleForm form = form_of(generated.port, generated.output, arguments.normalize);
+  form.generated = true;
+  form.bounded = generated.output.bounded;
+  const io::Samples data(arguments.data, form);
   if (arguments.first >= data.count() || arguments.count > data.count() - arguments.first)
     throw Error(arguments.data + ": holds only " + std::to_string(data.count()) + " samples");
   std::vector<float> samples(arguments.count * generated.sample);
@@ -231,8 +234,8 @@ void add_project(CLI::App* app, Commands* commands) {
   CLI::App* command = app->add_subcommand("project", "Find the latents of samples: by the encoder, or by a search");
   auto arguments = std::make_shared<Arguments>();
   command->add_option("model", arguments->model, ".figment file")->required();
-  command->add_option("--data", arguments->data, kDataHelp)->required();
-  command->add_flag("--normalize", arguments->normalize, kNormalizeHelp);
+  command->add_option("--data", arguments->data, io::kDataHelp)->required();
+  command->add_flag("--normalize", arguments->normalize, io::kNormalizeHelp);
   command->add_option("-n,--count", arguments->count, "number of samples")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();

@@ -184,7 +184,7 @@ void train(const Arguments& arguments) {
     values.emplace_back(options.batch * input.elements);
     tensors.push_back({input.name.c_str(), values.back().data(), values.back().size()});
   }
-  Shuffle shuffle(samples, options.seed);
+  io::Shuffle shuffle(samples, options.seed);
   const fig_batch batch{sizeof(fig_batch), options.batch, tensors.data(), tensors.size(), nullptr, 0};
   std::optional<Report> report;
   if (!arguments.report.empty()) {

@@ -41,9 +41,10 @@ enum class FileOperation : uint8_t { kCreate, kWrite, kSync, kRename, kSyncFolde
 using FileHook = bool (*)(FileOperation operation);
 void set_file_hook(FileHook hook);
 
-// A file that is written beside `path` and takes its place at once when it is complete and on the disk: until then, and
-// after any failure or crash, `path` is as it was. What a killed process left beside `path` the next write of `path`
-// replaces; a process that is still writing is left alone (kIo). Allocates nothing.
+// A file that is written beside `path` and takes its place at once when it is complete and on the disk. Until then, and
+// after a crash or a failure before, `path` is as it was; after a failure to put the new name on the disk it is the new
+// file. What a killed process left beside `path` the next write of `path` replaces; a process that is still writing is
+// left alone (kIo). Allocates nothing.
 class FileReplacement {
  public:
   FileReplacement() = default;

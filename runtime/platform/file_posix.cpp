@@ -110,11 +110,16 @@ bool is_named(int file, const char* path) {
          of_file.st_ino == of_path.st_ino;
 }
 
+// Locks a file that no other process has locked. Some file systems know no locks: what is there counts as free.
+bool lock(int file) {
+  return ::flock(file, LOCK_EX | LOCK_NB) == 0 || errno == ENOLCK || errno == EOPNOTSUPP || errno == ENOSYS;
+}
+
 // Removes a file that an earlier write left when it was killed. False, with errno, if another process is writing it.
 bool remove_stale(const char* path) {
   const int file = ::open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (file < 0) return errno == ENOENT;
-  const bool removed = ::flock(file, LOCK_EX | LOCK_NB) == 0 && (!is_named(file, path) || ::unlink(path) == 0);
+  const bool removed = lock(file) && (!is_named(file, path) || ::unlink(path) == 0);
   const int error = errno == EWOULDBLOCK ? EBUSY : errno;
   ::close(file);
   errno = error;
@@ -130,10 +135,8 @@ int create_locked(const char* path) {
       if (errno != EEXIST || !remove_stale(path)) return -1;
       continue;
     }
-    // Until it is locked, another process may take it for a stale one. Some file systems know no locks.
-    const bool locked =
-        ::flock(file, LOCK_EX | LOCK_NB) == 0 || errno == ENOLCK || errno == EOPNOTSUPP || errno == ENOSYS;
-    if (locked && is_named(file, path)) return file;
+    // Until it is locked, another process may take it for a stale one.
+    if (lock(file) && is_named(file, path)) return file;
     ::close(file);
   }
   errno = EBUSY;

@@ -11,6 +11,7 @@
 #include "io/arrays.h"
 #include "io/pictures.h"
 #include "io/plot.h"
+#include "io/samples.h"
 #include "io/terminal.h"
 
 using namespace figment::io;
@@ -74,6 +75,11 @@ TEST_CASE("tables of numbers are read with and without a header") {
   }
   CHECK(csv_values("1e-50,-1e-400,1e-46") == std::vector<float>{0, 0, 0});
   CHECK(csv_values("\"1,5\";2\n3;4") == std::vector<float>{1.5F, 2, 3, 4});
+  // A separator in quotes separates nothing; a line of tabs is a row, a blank one is none.
+  CHECK(parse_csv("\"a;b\",c\n1,2\n", "t.csv").shape == std::vector<size_t>{1, 2});
+  CHECK(csv_message("1\t2\n\t\n3\t4\n").find("line 2: cell 1 is empty") != std::string::npos);
+  CHECK(csv_values("1\t2\n  \n3\t4\n") == std::vector<float>{1, 2, 3, 4});
+  CHECK(csv_values("-1e-400,1e-5000") == std::vector<float>{0, 0});
 }
 
 TEST_CASE("tables with mistakes name the line and the cell, and lose no row") {
@@ -84,6 +90,8 @@ TEST_CASE("tables with mistakes name the line and the cell, and lose no row") {
   CHECK(csv_message(",2\n3,4\n").find("line 1: cell 1 is empty") != std::string::npos);
   CHECK(csv_message("x,2\n3,4\n").find("line 1: cell 1, \"x\"") != std::string::npos);
   CHECK(csv_message("a,b\nc,d\n").find("line 2") != std::string::npos);
+  CHECK(csv_message("1,+-5\n").find("cell 2, \"+-5\", is no number") != std::string::npos);
+  CHECK(csv_message("1,1e5000\n").find("is too large for float32") != std::string::npos);
   CHECK(csv_message("1e50,2\n").find("is too large for float32") != std::string::npos);
   CHECK(csv_message("1.5,2,5\n3,4\n").find("line 2: has 2 cells") != std::string::npos);
 }
@@ -118,13 +126,20 @@ TEST_CASE("an archive's array is read by its name, or alone") {
         std::string::npos);
   CHECK(message_of([&] { read_array(folder + "two.npz:c"); }).find("it has a, b") != std::string::npos);
   const std::vector<uint8_t> whole = read_file(folder + "two.npz");
+  const auto unpack_all = [](std::span<const uint8_t> bytes) {
+    for (const ZipEntry& entry : parse_zip(bytes, "t.npz")) unpack(entry, "t.npz", Budget(bytes.size()));
+  };
   for (size_t size = 0; size < whole.size(); size += 7)
-    CHECK(!message_of([&] { parse_zip(std::span(whole).first(size), "t.npz"); }).empty());
+    CHECK(!message_of([&] { unpack_all(std::span(whole).first(size)); }).empty());
   for (size_t i = 0; i < whole.size(); ++i) {
     std::vector<uint8_t> broken = whole;
     broken[i] ^= 0x55;
-    message_of([&] { parse_zip(broken, "t.npz"); });  // an error or not, but no crash
+    message_of([&] { unpack_all(broken); });  // an error or not, but no crash
   }
+  // One array is read whatever the others are, and an empty file may be deflated.
+  CHECK(read_array(folder + "other.npz:a").values == std::vector<float>{1, 2});
+  CHECK_THROWS_WITH_AS(read_array(folder + "other.npz:large"), doctest::Contains("--allow-large"), Error);
+  CHECK_THROWS_WITH_AS(read_array(folder + "other.npz:empty"), doctest::Contains("not a .npy file"), Error);
 }
 
 TEST_CASE("pictures are read as grey or colour") {
@@ -173,6 +188,10 @@ TEST_CASE("a JPEG is turned as its EXIF orientation says") {
 }
 
 TEST_CASE("broken pictures are errors") {
+  // A chunk that says it is longer than addresses go.
+  std::vector<uint8_t> long_chunk = read_file(kPictures + "a/ramp.png");
+  for (size_t i = 33; i < 37; ++i) long_chunk[i] = i == 36 ? 0xF4 : 0xFF;
+  CHECK_THROWS_AS(parse_png(long_chunk, "t.png", 1), Error);
   const std::vector<uint8_t> jpeg = read_file(kPictures + "b/colour.jpg");
   const std::vector<uint8_t> png = read_file(kPictures + "a/ramp.png");
   for (size_t size = 0; size + 1 < jpeg.size(); size += 31)
@@ -187,6 +206,26 @@ TEST_CASE("broken pictures are errors") {
   CHECK_THROWS_WITH_AS(read_picture(FIGMENT_TEST_SOURCE "/data/jpeg/cmyk.jpg", 3), doctest::Contains("CMYK"), Error);
 }
 
+TEST_CASE("gzipped files are read to their end, and checked") {
+  std::vector<uint8_t> packed = read_file(FIGMENT_TEST_SOURCE "/data/arrays/three.idx.gz");
+  const auto read = [](const std::vector<uint8_t>& bytes) { return parse_idx(bytes, "t.gz"); };
+  CHECK(read(packed).values == std::vector<uint8_t>{7, 8, 9});
+  for (size_t size = 0; size < packed.size(); ++size)
+    CHECK_THROWS_AS(read({packed.begin(), packed.begin() + static_cast<std::ptrdiff_t>(size)}), Error);
+  for (size_t i = 10; i < packed.size(); ++i) {
+    INFO(i);
+    std::vector<uint8_t> broken = packed;
+    broken[i] ^= 1;
+    CHECK_THROWS_AS(read(broken), Error);
+  }
+  // Members follow one another, and are one file.
+  const std::vector<uint8_t> head = read_file(FIGMENT_TEST_SOURCE "/data/arrays/two_members.idx.gz");
+  CHECK(read(head).values == std::vector<uint8_t>{7, 8, 9});
+  packed.insert(packed.end(), head.begin(), head.end());
+  CHECK_THROWS_WITH_AS(read(packed), doctest::Contains("more bytes than its dimensions say"), Error);
+  CHECK_THROWS_WITH_AS(read({0, 0, 8, 1, 0, 0, 0, 1, 5, 6}), doctest::Contains("more bytes than"), Error);
+}
+
 TEST_CASE("small files that promise much are refused before the memory is taken") {
   CHECK_THROWS_WITH_AS(read_picture(kHostile + "large.jpg", 1), doctest::Contains("--allow-large"), Error);
   CHECK_THROWS_WITH_AS(read_picture(kHostile + "large.png", 3), doctest::Contains("--allow-large"), Error);
@@ -199,6 +238,40 @@ TEST_CASE("pictures shrink by means and grow by neighbours") {
   CHECK(resized(picture, 2, 1).pixels == std::vector<uint8_t>{25, 45});
   CHECK(resized(picture, 8, 2).pixels ==
         std::vector<uint8_t>{0, 0, 10, 10, 20, 20, 30, 30, 40, 40, 50, 50, 60, 60, 70, 70});
+}
+
+namespace {
+
+// `count` samples of one form: those that an array holds as the model's input takes them.
+std::vector<float> samples_of(Array array, const SampleForm& form) {
+  const Samples samples(std::move(array), "t.npy", form);
+  std::vector<float> values(samples.count() * form.elements());
+  for (size_t i = 0; i < samples.count(); ++i) samples.copy(i, values.data() + i * form.elements());
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("shapes decide how an array becomes samples, and types only how pixels do") {
+  SampleForm image{"image", {2, 1, 2}, -1, 1};
+  image.generated = image.bounded = true;
+  CHECK(samples_of({{1, 2, 1, 2}, {1, 0, -1, 0.5F}}, image) == std::vector<float>{1, 0, -1, 0.5F});
+  CHECK(samples_of({{1, 1, 2, 2}, {1, 0, -1, 0.5F}}, image) == std::vector<float>{1, -1, 0, 0.5F});  // [N, H, W, C]
+  CHECK(samples_of({{1, 2, 1, 2}, {255, 0, 0, 255}, true}, image) == std::vector<float>{1, -1, -1, 1});
+  CHECK_THROWS_WITH_AS(samples_of({{1, 3, 2, 1}, {0, 0, 0, 0, 0, 0}}, image),
+                       doctest::Contains("samples of [3, 2, 1]; input image takes samples of [2, 1, 2]"), Error);
+  CHECK_THROWS_WITH_AS(samples_of({{1, 2, 1, 2}, {0, 0, 3, 0}}, image), doctest::Contains("--normalize"), Error);
+  // A condition, as a class or as one 1 among zeros, is not a picture, in whatever type.
+  const SampleForm condition{"class", {3}, 0, 1};
+  for (const bool bytes : {false, true}) {
+    CHECK(samples_of({{2, 3}, {0, 1, 0, 0, 0, 1}, bytes}, condition) == std::vector<float>{0, 1, 0, 0, 0, 1});
+    CHECK(samples_of({{2}, {1, 2}, bytes}, condition) == std::vector<float>{0, 1, 0, 0, 0, 1});
+    CHECK_THROWS_WITH_AS(samples_of({{1}, {3}, bytes}, condition), doctest::Contains("only 3 classes"), Error);
+  }
+  // Pixels need a range to become numbers of.
+  SampleForm photo{"photo", {1, 1, 2}, 0, 1};
+  photo.ranged = false;
+  CHECK_THROWS_WITH_AS(samples_of({{1, 1, 1, 2}, {0, 255}, true}, photo), doctest::Contains("save floats"), Error);
 }
 
 TEST_CASE("pipes, devices and folders are refused, not waited for") {
@@ -219,7 +292,14 @@ TEST_CASE("every name has a file name of its own, in the folder that it is writt
   CHECK(file_name_of("a%2Fb") == "a%252Fb");
   CHECK(file_name_of("\x1B[31m") == "%1B%5B31m");
   CHECK_THROWS_AS(file_name_of(""), Error);
-  CHECK_THROWS_AS(file_name_of(repeated(300, 'x')), Error);
+  // The longest can be written, by way of a temporary file.
+  std::string longest = repeated(300, 'x');
+  while (!message_of([&] { file_name_of(longest); }).empty()) longest.pop_back();
+  CHECK(longest.size() > 200);
+  const std::string path = "/tmp/" + longest;
+  write_file(path, "x");
+  CHECK(read_text(path) == "x");
+  std::remove(path.c_str());
 }
 
 TEST_CASE("a '=' in a path is no assignment") {

@@ -57,7 +57,7 @@ TEST_CASE(
     ConvertOptions options;
     options.sources = {{"run", entry.path().string()}};
     options.name = stem;
-    options.calibration_rows = 64;
+    constexpr size_t kExamples = 64;
     figment::test::Random random(5);
     size_t rows = 0;
     const Converted converted = convert(options, {});
@@ -72,9 +72,11 @@ TEST_CASE(
         const figment::io::Array array = recorded(port.name);
         inputs[port.name] = array.values;
         rows = array.shape[0];
-        std::vector<float>& examples = options.calibration_data[port.name];
-        examples.resize(array.values.size() / rows * options.calibration_rows);
-        for (float& value : examples) value = 2 * random.real();
+        figment::io::Array& examples = options.calibration_data[port.name];
+        examples.shape = array.shape;
+        examples.shape[0] = kExamples;
+        examples.values.resize(array.values.size() / rows * kExamples);
+        for (float& value : examples.values) value = 2 * random.real();
       }
       const TensorMap results = runner.run("run", inputs, rows);
       for (const auto& [name, values] : results) {

@@ -92,7 +92,7 @@ Classifier::Result Classifier::classify(const Features& samples, float low, floa
   return result;
 }
 
-Real real_samples(const Dataset& data, Shuffle* shuffle, size_t first, size_t count) {
+Real real_samples(const Dataset& data, io::Shuffle* shuffle, size_t first, size_t count) {
   Real result;
   for (const Dataset::Input& input : data.inputs()) {
     if (!input.samples) continue;
@@ -164,7 +164,7 @@ RunningScore::RunningScore(const OpenModel& open, const Dataset& data, const std
     : open_(open), generated_(generated_of(open)), bound_(has_bound(open)) {
   if (data.count() < 8)
     throw Error(data.path() + ": leaves too few samples to score by (8; see --classes, --limit and --hold-out)");
-  Shuffle shuffle(data.count(), 1);
+  io::Shuffle shuffle(data.count(), 1);
   real_ = real_samples(data, &shuffle, 0, std::min(kRunning, data.count()));
   if (bound_) {
     // What is trained: of a weighted divergence the weighted bound.

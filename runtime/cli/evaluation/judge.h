@@ -44,7 +44,7 @@ struct Real {
   std::vector<Steered::Condition> conditions;
 };
 // From position `first` of the order that `shuffle` gives. The data set's first input is what is generated.
-Real real_samples(const Dataset& data, Shuffle* shuffle, size_t first, size_t count);
+Real real_samples(const Dataset& data, io::Shuffle* shuffle, size_t first, size_t count);
 
 // What a session makes: rows of samples with their latents, under the given conditions; a class condition that is not
 // among them takes the classes 0, 1, 2, ... in turn.

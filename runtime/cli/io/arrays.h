@@ -32,12 +32,18 @@ std::vector<uint8_t> format_npy(const Array& array);
 // One array of NumPy's archive of several: PATH.npz:NAME, or PATH.npz where there is one alone.
 Array read_npz(const std::string& path);
 
-// The files of a zip archive, stored or deflated, without encryption.
+// A file in a zip archive, stored or deflated.
 struct ZipEntry {
   std::string name;
-  std::vector<uint8_t> bytes;
+  std::span<const uint8_t> packed;  // in the archive's bytes
+  uint64_t size;                    // unpacked
+  uint32_t crc;
+  uint16_t method;
 };
+// What is in an archive of these bytes, without unpacking it.
 std::vector<ZipEntry> parse_zip(std::span<const uint8_t> bytes, const std::string& origin);
+// An entry's bytes, which the archive has room for by `budget`.
+std::vector<uint8_t> unpack(const ZipEntry& entry, const std::string& origin, const Budget& budget);
 
 // Bytes in the IDX format (LeCun's; magic 0x08), plain or gzipped.
 struct ByteArray {

@@ -1,5 +1,6 @@
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <string_view>
 
@@ -15,6 +16,18 @@ std::string_view trimmed(std::string_view text) {
   const size_t first = text.find_first_not_of(" \r\t");
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(" \r\t") - first + 1);
+}
+
+// ';' or tab if one stands outside quotes, else ','.
+char separator_of(std::string_view line) {
+  char found = ',';
+  bool quoted = false;
+  for (const char c : line) {
+    quoted = quoted != (c == '"');
+    if (!quoted && c == ';') return c;
+    if (!quoted && c == '\t') found = c;
+  }
+  return found;
 }
 
 // The cells of a line. What is in quotes may hold separators; the quotes are taken off.
@@ -42,16 +55,15 @@ Cell parse(std::string cell, bool comma, float* number) {
     const size_t place = cell.find(',');
     if (place != std::string::npos && cell.find_first_of(",.", place + 1) == std::string::npos) cell[place] = '.';
   }
-  const char* first = cell.data() + (cell.starts_with('+') ? 1 : 0);
+  const char* first = cell.data() + (cell.starts_with('+') && !cell.starts_with("+-") ? 1 : 0);
   const char* last = cell.data() + cell.size();
   double value = 0;
   const auto [stop, error] = std::from_chars(first, last, value);
   if (first == last || stop != last || error == std::errc::invalid_argument) return Cell::kText;
   if (error == std::errc::result_out_of_range) {
-    // Too small for a double, or too large: the exponent tells.
-    const size_t exponent = cell.find_first_of("eE");
-    if (exponent == std::string::npos || cell[exponent + 1] != '-') return Cell::kTooLarge;
-    value = 0;
+    // Too small for a double, or too large: whichever strtod says.
+    value = std::strtod(cell.c_str(), nullptr);
+    if (std::fabs(value) > 1) return Cell::kTooLarge;
   }
   *number = static_cast<float>(value);
   return std::isfinite(*number) || !std::isfinite(value) ? Cell::kNumber : Cell::kTooLarge;
@@ -71,11 +83,9 @@ Array parse_csv(const std::string& text, const std::string& origin) {
     const size_t end = std::min(rest.find('\n'), rest.size());
     const std::string_view line = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
-    if (trimmed(line).empty()) continue;
-    if (separator == 0)
-      separator = line.find(';') != std::string_view::npos    ? ';'
-                  : line.find('\t') != std::string_view::npos ? '\t'
-                                                              : ',';
+    // A tab may be space around a cell, or stand between cells.
+    if (trimmed(line).empty() && (separator != '\t' || line.find('\t') == std::string_view::npos)) continue;
+    if (separator == 0) separator = separator_of(line);
     const std::string place = origin + ", line " + std::to_string(number) + ": ";
     const std::vector<std::string> cells = split(line, separator);
     std::vector<float> values(cells.size());

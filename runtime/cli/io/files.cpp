@@ -75,10 +75,10 @@ std::vector<uint8_t> read_file(const std::string& path) {
   const Descriptor file(*opened);
   struct stat info{};
   if (::fstat(file.get(), &info) != 0) fail("cannot read", path);
-  std::vector<uint8_t> bytes(static_cast<size_t>(info.st_size));
+  // One byte more than expected, to see the end.
+  std::vector<uint8_t> bytes(static_cast<size_t>(info.st_size) + 1);
   size_t have = 0;
   while (true) {
-    // One byte more than expected, to see the end.
     if (have == bytes.size()) bytes.resize(have + 1);
     const ssize_t count = ::read(file.get(), bytes.data() + have, bytes.size() - have);
     if (count < 0 && errno == EINTR) continue;
@@ -109,6 +109,7 @@ Budget::Budget(uint64_t file_bytes)
                       : std::max(kLeastBudget, std::min(file_bytes, UINT64_MAX / kBudgetFactor) * kBudgetFactor)) {}
 
 void Budget::check(uint64_t bytes, const std::string& what) const {
+  if (bytes > SIZE_MAX / 2) throw Error(what + " would take more memory than this machine can address");
   if (bytes <= bytes_) return;
   throw Error(what + " would take " + format_bytes(static_cast<double>(bytes)) + ", more than the " +
               format_bytes(static_cast<double>(bytes_)) +
@@ -118,7 +119,9 @@ void Budget::check(uint64_t bytes, const std::string& what) const {
 void Budget::lift() { g_lifted = true; }
 
 std::string file_name_of(const std::string& name) {
-  constexpr size_t kMaxFileName = 240;  // file systems take 255 bytes, and an ending is to follow
+  // File systems take 255 bytes, of which endings take 8 (".2.png") and a file that is being written 16
+  // (platform/file.h).
+  constexpr size_t kMaxFileName = 255 - 8 - 16;
   std::string result;
   for (const char c : name) {
     const bool plain =

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/checked.h"
 #include "io/arrays.h"
 
 namespace figment::io {
@@ -24,42 +25,54 @@ class Source {
   Source(const Source&) = delete;
   Source& operator=(const Source&) = delete;
 
-  void read(void* out, size_t bytes) {
-    auto* target = static_cast<uint8_t*>(out);
+  void read(uint8_t* out, size_t bytes) {
+    if (take(out, bytes) != bytes) throw Error(origin_ + " is truncated");
+  }
+
+  // That nothing follows, and that the checksums of what was unpacked are right.
+  void finish() {
+    uint8_t more = 0;
+    if (take(&more, 1) != 0) throw Error(origin_ + ": has more bytes than its dimensions say");
+  }
+
+ private:
+  // The next `bytes` bytes; fewer only where the file ends. Returns how many.
+  size_t take(uint8_t* out, size_t bytes) {
     if (!packed_) {
-      if (bytes > rest_.size()) throw Error(origin_ + " is truncated");
-      std::copy_n(rest_.begin(), bytes, target);
-      rest_ = rest_.subspan(bytes);
-      return;
+      const size_t count = std::min(bytes, rest_.size());
+      std::copy_n(rest_.begin(), count, out);
+      rest_ = rest_.subspan(count);
+      return count;
     }
-    while (bytes > 0) {
-      constexpr size_t kPiece = size_t{1} << 30;
-      const size_t piece = std::min(bytes, kPiece);
+    constexpr size_t kPiece = size_t{1} << 30;
+    size_t made = 0;
+    while (made < bytes) {
       if (stream_.avail_in == 0) {
         stream_.next_in = const_cast<uint8_t*>(rest_.data());
         stream_.avail_in = static_cast<unsigned>(std::min(rest_.size(), kPiece));
         rest_ = rest_.subspan(stream_.avail_in);
       }
-      stream_.next_out = target;
-      stream_.avail_out = static_cast<unsigned>(piece);
-      const int status = inflate(&stream_, Z_NO_FLUSH);
-      const size_t made = piece - stream_.avail_out;
-      target += made;
-      bytes -= made;
-      if (status == Z_STREAM_END && bytes > 0 && stream_.avail_in + rest_.size() > 0) {
+      if (member_ended_) {
+        if (stream_.avail_in == 0) break;
         // Files of several members, as `cat` makes them.
         if (inflateReset(&stream_) != Z_OK) throw Error(origin_ + ": cannot be unpacked");
-      } else if (status != Z_OK && bytes > 0) {
-        throw Error(origin_ +
-                    (status == Z_STREAM_END || status == Z_BUF_ERROR ? " is truncated" : ": the gzip data is corrupt"));
       }
+      const size_t piece = std::min(bytes - made, kPiece);
+      stream_.next_out = out + made;
+      stream_.avail_out = static_cast<unsigned>(piece);
+      const int status = inflate(&stream_, Z_NO_FLUSH);
+      made += piece - stream_.avail_out;
+      if (status == Z_BUF_ERROR) throw Error(origin_ + " is truncated");
+      if (status != Z_OK && status != Z_STREAM_END) throw Error(origin_ + ": the gzip data is corrupt");
+      member_ended_ = status == Z_STREAM_END;
     }
+    return made;
   }
 
- private:
   std::span<const uint8_t> rest_;
   std::string origin_;
   bool packed_ = false;
+  bool member_ended_ = false;
   z_stream stream_{};
 };
 
@@ -85,8 +98,9 @@ ByteArray parse_idx(std::span<const uint8_t> bytes, const std::string& origin) {
   }
   // A sample costs its bytes and its place in the lists of what is chosen.
   constexpr uint64_t kSampleBytes = 32;
+  const CheckedSize cost = CheckedSize(count) + CheckedSize(kSampleBytes) * array.shape[0];
   Budget(bytes.size())
-      .check(count + kSampleBytes * array.shape[0], origin + ": its " + to_string(array.shape) + " bytes");
+      .check(cost.valid() ? cost.value() : UINT64_MAX, origin + ": its " + to_string(array.shape) + " bytes");
   // In pieces, so that a header that promises too much takes no more memory than there is data.
   constexpr size_t kPiece = size_t{16} << 20;
   while (array.values.size() < count) {
@@ -94,6 +108,7 @@ ByteArray parse_idx(std::span<const uint8_t> bytes, const std::string& origin) {
     array.values.resize(std::min(count, have + kPiece));
     source.read(array.values.data() + have, array.values.size() - have);
   }
+  source.finish();
   return array;
 }
 

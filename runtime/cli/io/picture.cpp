@@ -29,8 +29,8 @@ std::vector<uint8_t> only_pixels(std::span<const uint8_t> png) {
     size_t chunk = rest.size();
     bool needed = true;
     if (rest.size() >= 12) {
-      const size_t length = size_t{rest[0]} << 24 | size_t{rest[1]} << 16 | size_t{rest[2]} << 8 | rest[3];
-      chunk = std::min(length + 12, rest.size());
+      const uint64_t length = uint64_t{rest[0]} << 24 | uint64_t{rest[1]} << 16 | uint64_t{rest[2]} << 8 | rest[3];
+      chunk = static_cast<size_t>(std::min<uint64_t>(length + 12, rest.size()));
       const bool ancillary = (rest[4] & 0x20) != 0;
       needed = !ancillary || std::memcmp(rest.data() + 4, "tRNS", 4) == 0;
     }

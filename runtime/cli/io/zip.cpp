@@ -16,6 +16,9 @@ constexpr uint32_t kDirectoryEntry = 0x02014B50;
 constexpr uint32_t kDirectoryEnd = 0x06054B50;
 constexpr size_t kDirectoryEndBytes = 22;
 constexpr uint32_t kIn64Bits = 0xFFFFFFFF;  // the size stands in an extra field
+constexpr uint16_t kCountIn64Bits = 0xFFFF;
+constexpr uint16_t kStored = 0;
+constexpr uint16_t kDeflated = 8;
 constexpr uint16_t kExtra64 = 1;
 
 class Reader {
@@ -41,29 +44,39 @@ class Reader {
   const std::string& origin_;
 };
 
-std::vector<uint8_t> unpacked(const Reader& reader, std::span<const uint8_t> packed, uint64_t size) {
-  std::vector<uint8_t> result(static_cast<size_t>(size));
+std::vector<uint8_t> inflated(const ZipEntry& entry, const std::string& origin) {
+  // One byte more than is wanted: inflate needs room to see the end, and a larger entry shows itself.
+  std::vector<uint8_t> result(static_cast<size_t>(entry.size) + 1);
   z_stream stream{};
-  if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) reader.fail("cannot be unpacked: no memory");
+  if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw Error(origin + ": cannot be unpacked: no memory");
   constexpr size_t kPiece = size_t{1} << 30;
   size_t taken = 0;
   size_t made = 0;
   int status = Z_OK;
   while (status == Z_OK) {
-    stream.next_in = const_cast<uint8_t*>(packed.data()) + taken;
-    stream.avail_in = static_cast<unsigned>(std::min(kPiece, packed.size() - taken));
+    stream.next_in = const_cast<uint8_t*>(entry.packed.data()) + taken;
+    stream.avail_in = static_cast<unsigned>(std::min(kPiece, entry.packed.size() - taken));
     stream.next_out = result.data() + made;
     stream.avail_out = static_cast<unsigned>(std::min(kPiece, result.size() - made));
     const unsigned in = stream.avail_in;
     const unsigned out = stream.avail_out;
-    status = inflate(&stream, Z_NO_FLUSH);
+    status = inflate(&stream, Z_NO_FLUSH);  // Z_BUF_ERROR if it can do nothing
     taken += in - stream.avail_in;
     made += out - stream.avail_out;
-    if (in == stream.avail_in && out == stream.avail_out && status == Z_OK) break;
   }
   inflateEnd(&stream);
-  if (status != Z_STREAM_END || made != size) reader.fail("is corrupt: an entry does not unpack to its size");
+  if (status != Z_STREAM_END || made != entry.size)
+    throw Error(origin + ": the archive is corrupt: " + entry.name + " does not unpack to its size");
+  result.resize(made);
   return result;
+}
+
+uint32_t crc_of(std::span<const uint8_t> bytes) {
+  constexpr size_t kPiece = size_t{1} << 30;
+  uLong crc = crc32(0, nullptr, 0);
+  for (size_t done = 0; done < bytes.size(); done += kPiece)
+    crc = crc32(crc, bytes.data() + done, static_cast<unsigned>(std::min(bytes.size() - done, kPiece)));
+  return static_cast<uint32_t>(crc);
 }
 
 }  // namespace
@@ -81,8 +94,8 @@ std::vector<ZipEntry> parse_zip(std::span<const uint8_t> bytes, const std::strin
   if (end == UINT64_MAX) throw Error(origin + ": not a zip archive, or a truncated one");
   const size_t count = reader.number<uint16_t>(end + 10);
   uint64_t place = reader.number<uint32_t>(end + 16);
-  const Budget budget(bytes.size());
-  uint64_t total = 0;
+  if (count == kCountIn64Bits || place == kIn64Bits)
+    reader.fail("has too many files or bytes; save fewer arrays in it");
   std::vector<ZipEntry> entries;
   for (size_t i = 0; i < count; ++i) {
     if (reader.number<uint32_t>(place) != kDirectoryEntry) reader.fail("has a broken directory");
@@ -110,29 +123,24 @@ std::vector<ZipEntry> parse_zip(std::span<const uint8_t> bytes, const std::strin
     }
     place += 46 + name_size + extra_size + comment_size;
     if ((flags & 1) != 0) reader.fail("is encrypted");
-    ZipEntry entry{{name.begin(), name.end()}, {}};
-    total += std::min(size, UINT64_MAX - total);
-    budget.check(total, origin + ": unpacking " + entry.name);
     if (reader.number<uint32_t>(offset) != kLocalHeader) reader.fail("has a broken entry");
     const uint64_t data = offset + 30 + reader.number<uint16_t>(offset + 26) + reader.number<uint16_t>(offset + 28);
-    const std::span<const uint8_t> stored = reader.part(data, packed);
-    if (method == 0 && packed == size) {
-      entry.bytes.assign(stored.begin(), stored.end());
-    } else if (method == 8) {
-      entry.bytes = unpacked(reader, stored, size);
-    } else {
-      reader.fail("packs " + entry.name + " in a way that is not supported; save it with numpy.savez");
-    }
-    uint32_t found = static_cast<uint32_t>(crc32(0, nullptr, 0));
-    for (size_t done = 0; done < entry.bytes.size();) {
-      const auto piece = static_cast<unsigned>(std::min<size_t>(entry.bytes.size() - done, 1U << 30));
-      found = static_cast<uint32_t>(crc32(found, entry.bytes.data() + done, piece));
-      done += piece;
-    }
-    if (found != crc) reader.fail("is corrupt: " + entry.name + " has another checksum");
-    entries.push_back(std::move(entry));
+    entries.push_back({{name.begin(), name.end()}, reader.part(data, packed), size, crc, method});
   }
   return entries;
+}
+
+std::vector<uint8_t> unpack(const ZipEntry& entry, const std::string& origin, const Budget& budget) {
+  if (entry.method != kDeflated && (entry.method != kStored || entry.packed.size() != entry.size)) {
+    throw Error(origin + ": the archive packs " + entry.name +
+                " in a way that is not supported; save it with numpy.savez");
+  }
+  budget.check(entry.size, origin + ": unpacking " + entry.name);
+  std::vector<uint8_t> bytes = entry.method == kStored ? std::vector<uint8_t>(entry.packed.begin(), entry.packed.end())
+                                                       : inflated(entry, origin);
+  if (crc_of(bytes) != entry.crc)
+    throw Error(origin + ": the archive is corrupt: " + entry.name + " has another checksum");
+  return bytes;
 }
 
 Array read_npz(const std::string& path) {
@@ -140,10 +148,12 @@ Array read_npz(const std::string& path) {
   const std::string file = colon == std::string::npos ? path : path.substr(0, colon + 4);
   const std::string wanted = colon == std::string::npos ? "" : path.substr(colon + 5);
   std::string names;
-  const std::vector<ZipEntry> entries = parse_zip(read_file(file), file);
+  const std::vector<uint8_t> bytes = read_file(file);
+  const std::vector<ZipEntry> entries = parse_zip(bytes, file);
   for (const ZipEntry& entry : entries) {
     const std::string name = entry.name.ends_with(".npy") ? entry.name.substr(0, entry.name.size() - 4) : entry.name;
-    if (name == wanted || (wanted.empty() && entries.size() == 1)) return parse_npy(entry.bytes, file + ":" + name);
+    if (name == wanted || (wanted.empty() && entries.size() == 1))
+      return parse_npy(unpack(entry, file, Budget(bytes.size())), file + ":" + name);
     names += (names.empty() ? "" : ", ") + name;
   }
   if (!wanted.empty()) throw Error(file + ": has no array " + wanted + "; it has " + names);

@@ -1,6 +1,6 @@
-// What XNNPACK's operators need of a step, in one place. XNNPACK (2024-11-08, Debian 13) checks little of it: what it
-// does not meet makes it read or write outside its buffers. A kernel takes a step only if no condition is violated, and
-// the operators check once more before they create and reshape.
+// What XNNPACK's operators need of a step, in one place. XNNPACK (2024-11-08, Debian 13) checks little of it: a step
+// that does not meet it makes XNNPACK read or write outside its buffers. A kernel takes a step only if no condition is
+// violated, and the operators check once more before they create and reshape.
 #pragma once
 
 #include <array>
@@ -22,9 +22,8 @@ const char* weights_violation(const Step& step);
 // A convolution over images of `input`:
 //  - the kernel fits into the padded image (else the output extent underflows),
 //  - sizes of indirection buffers fit into size_t,
-//  - on 32-bit ARM an int8 output has more than one pixel: on Cortex-A5 and A7 a single pixel is computed by a kernel
-//  of
-//    another signature.
+//  - on 32-bit ARM an int8 output has more than one pixel: on Cortex-A5 and A7 XNNPACK computes a single one by a
+//    kernel whose parameters are laid out otherwise.
 const char* convolution_violation(DataType type, const Window& window, const Plane& input);
 
 // A transposed convolution over images of `input`:

@@ -1,4 +1,4 @@
-#include "samples.h"
+#include "io/samples.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,17 +8,15 @@
 #include <numeric>
 #include <random>
 
-#include "commands.h"
-#include "io/arrays.h"
 #include "io/pictures.h"
 
-namespace figment::cli {
+namespace figment::io {
 
 namespace {
 
 class Bytes final : public SampleSource {
  public:
-  Bytes(io::ByteArray array, const SampleForm& form)
+  Bytes(ByteArray array, const SampleForm& form)
       : array_(std::move(array)), elements_(form.elements()), low_(form.low), step_((form.high - form.low) / 255) {}
 
   size_t count() const override { return array_.shape[0]; }
@@ -27,7 +25,7 @@ class Bytes final : public SampleSource {
   }
 
  private:
-  io::ByteArray array_;
+  ByteArray array_;
   size_t elements_;
   float low_;
   float step_;
@@ -86,7 +84,7 @@ class Folder final : public SampleSource {
     height_ = static_cast<uint32_t>(form.shape[1]);
     width_ = static_cast<uint32_t>(form.shape[2]);
     for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
-      if (entry.is_regular_file() && io::is_picture(entry.path().string())) files_.push_back(entry.path().string());
+      if (entry.is_regular_file() && is_picture(entry.path().string())) files_.push_back(entry.path().string());
     }
     std::sort(files_.begin(), files_.end());
     if (files_.empty()) throw Error(path + ": holds no .png, .jpg or .jpeg files");
@@ -94,7 +92,7 @@ class Folder final : public SampleSource {
 
   size_t count() const override { return files_.size(); }
   void copy(size_t i, float* out) const override {
-    const io::Picture picture = io::resized(io::read_picture(files_[i], channels_), width_, height_);
+    const Picture picture = resized(read_picture(files_[i], channels_), width_, height_);
     const size_t pixels = size_t{width_} * height_;
     for (size_t p = 0; p < pixels; ++p) {
       for (size_t c = 0; c < channels_; ++c)
@@ -140,20 +138,21 @@ std::vector<size_t> without_ones(std::vector<size_t> shape) {
 
 // Shapes decide, dimensions of 1 apart. A vector stands for any shape of as many elements, and any sample for a vector.
 Fit fit_of(const std::vector<size_t>& array, const std::string& path, const SampleForm& form) {
-  if (array.empty() || array[0] == 0) throw Error(path + ": holds no samples, its shape is " + io::to_string(array));
+  if (array.empty() || array[0] == 0) throw Error(path + ": holds no samples, its shape is " + to_string(array));
   const std::vector<size_t> sample(array.begin() + 1, array.end());
   const std::vector<size_t> given = without_ones(sample);
   const std::vector<size_t> wanted = without_ones(form.shape);
+  const std::vector<size_t>& shape = form.shape;
+  if (sample == shape) return Fit::kSame;
+  if (shape.size() == 3 && sample == std::vector<size_t>{shape[1], shape[2], shape[0]}) return Fit::kChannelsLast;
   if (given == wanted) return Fit::kSame;
   size_t count = 1;
   for (size_t extent : given) count *= extent;
   if (count == form.elements() && (given.size() == 1 || wanted.size() == 1)) return Fit::kSame;
-  const std::vector<size_t>& shape = form.shape;
-  if (shape.size() == 3 && sample == std::vector<size_t>{shape[1], shape[2], shape[0]}) return Fit::kChannelsLast;
   if (shape.size() == 2 && sample.size() < 2 && count == shape[1]) return Fit::kWindows;
   if (given.empty() && wanted.size() == 1 && !form.generated) return Fit::kLabels;
-  throw Error(path + ": has the shape " + io::to_string(array) + ", that is samples of " + io::to_string(sample) +
-              "; input " + form.input + " takes samples of " + io::to_string(form.shape));
+  throw Error(path + ": has the shape " + to_string(array) + ", that is samples of " + to_string(sample) + "; input " +
+              form.input + " takes samples of " + to_string(form.shape));
 }
 
 // [N, H, W, C] as [N, C, H, W].
@@ -186,7 +185,11 @@ void check_range(const std::vector<float>& values, size_t elements, const std::s
               ": give --normalize to scale the data to that range, or scale it yourself");
 }
 
-std::unique_ptr<SampleSource> from_bytes(io::ByteArray array, const std::string& path, const SampleForm& form) {
+std::unique_ptr<SampleSource> from_bytes(ByteArray array, const std::string& path, const SampleForm& form) {
+  if (!form.ranged) {
+    throw Error(path + ": holds 8-bit pixels, and the model does not say which range they are to become: save floats " +
+                "as input " + form.input + " was trained on");
+  }
   switch (fit_of(array.shape, path, form)) {
     case Fit::kLabels:
       return std::make_unique<Labels>(std::vector<float>(array.values.begin(), array.values.end()), form.elements(),
@@ -198,11 +201,12 @@ std::unique_ptr<SampleSource> from_bytes(io::ByteArray array, const std::string&
   return std::make_unique<Bytes>(std::move(array), form);
 }
 
-std::unique_ptr<SampleSource> from_floats(io::Array array, const std::string& path, const SampleForm& form) {
+std::unique_ptr<SampleSource> from_floats(Array array, const std::string& path, const SampleForm& form) {
   const Fit fit = fit_of(array.shape, path, form);
   const size_t elements = form.elements();
-  // Class numbers and windows of bytes are numbers like others.
-  if (array.bytes && (fit == Fit::kSame || fit == Fit::kChannelsLast) && elements > 1)
+  // Bytes are pixels where samples or images go; labels, and one 1 among zeros, are numbers like others.
+  const bool pictures = form.generated || form.shape.size() == 3;
+  if (array.bytes && pictures && (fit == Fit::kSame || fit == Fit::kChannelsLast) && elements > 1)
     return from_bytes({array.shape, {array.values.begin(), array.values.end()}}, path, form);
   if (!std::all_of(array.values.begin(), array.values.end(), [](float x) { return std::isfinite(x); }))
     throw Error(path + ": has NaN or infinite values");
@@ -226,8 +230,8 @@ std::unique_ptr<SampleSource> open_source(const std::string& path, const SampleF
   if (std::filesystem::is_directory(path, none)) return std::make_unique<Folder>(path, form);
   const bool floats = path.ends_with(".npy") || path.ends_with(".csv") || path.ends_with(".npz") ||
                       path.find(".npz:") != std::string::npos;
-  if (floats) return from_floats(io::read_array(path), path, form);
-  return from_bytes(io::read_idx(path), path, form);
+  if (floats) return from_floats(read_array(path), path, form);
+  return from_bytes(read_idx(path), path, form);
 }
 
 }  // namespace
@@ -236,17 +240,10 @@ size_t SampleForm::elements() const {
   return std::accumulate(shape.begin(), shape.end(), size_t{1}, std::multiplies<>());
 }
 
-SampleForm form_of(const fig_port_info& port, const fig_output_info& output, bool normalize) {
-  SampleForm form{port.name, {}, output.range_min, output.range_max, normalize, false, false};
-  for (uint32_t i = 0; i < port.shape.rank; ++i) {
-    // The batch is a dimension of its own, or a factor of one.
-    if (!port.shape.per_batch[i] || port.shape.extents[i] != 1) form.shape.push_back(port.shape.extents[i]);
-  }
-  if (form.shape.empty()) form.shape.push_back(1);
-  return form;
-}
-
 Samples::Samples(const std::string& path, const SampleForm& form) : source_(open_source(path, form)) {}
+
+Samples::Samples(Array array, const std::string& origin, const SampleForm& form)
+    : source_(from_floats(std::move(array), origin, form)) {}
 
 size_t Shuffle::at(uint64_t position) {
   const uint64_t pass = position / order_.size();
@@ -260,4 +257,4 @@ size_t Shuffle::at(uint64_t position) {
   return order_[position % order_.size()];
 }
 
-}  // namespace figment::cli
+}  // namespace figment::io

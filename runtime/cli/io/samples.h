@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "figment/figment.h"
+#include "io/arrays.h"
 
-namespace figment::cli {
+namespace figment::io {
 
 // Where samples come from.
 class SampleSource {
@@ -30,26 +30,28 @@ struct SampleForm {
   bool normalize = false;
   bool generated = false;  // what the model generates: never class numbers
   bool bounded = false;    // values outside the range are an error
+  bool ranged = true;      // whether the range is known; if not, pixels are an error
 
   size_t elements() const;
 };
-SampleForm form_of(const fig_port_info& port, const fig_output_info& output, bool normalize);
 
 // The samples of a file or a folder.
-//  - IDX (also gzipped), and .npy and .npz files of unsigned bytes: pixels, scaled to the range.
+//  - IDX (also gzipped), and .npy and .npz files of unsigned bytes where samples or images go: pixels, scaled to the
+//    range.
 //  - other .npy, .npz (PATH.npz:NAME where it holds several) and .csv files: values as they are. A table of as many
-//  columns
-//    as a sequence has features is read as one long sequence: the samples are all its windows. `normalize` scales them
-//    to the range, from the least to the greatest value of each column (of a table or of sequences) or of all (images).
+//    columns as a sequence has features is read as one long sequence: the samples are all its windows. `normalize`
+//    scales them to the range, from the least to the greatest value of each column (of a table or of sequences) or of
+//    all (images).
 //  - a folder: its PNG and JPEG files in the order of their names, or of its subfolders, resized to the input's shape
-//  and
-//    scaled to the range; read when they are needed.
+//    and scaled to the range; read when they are needed.
 //  - labels: single numbers for an input that is one vector, which become one 1 among zeros.
 // Shapes must agree, but for dimensions of 1; a vector stands for any shape, and images may have their channels last.
 class Samples {
  public:
   // Throws an error that names the path and what to do.
   Samples(const std::string& path, const SampleForm& form);
+  // Of an array that was read already; `origin` names it in messages.
+  Samples(Array array, const std::string& origin, const SampleForm& form);
 
   size_t count() const { return source_->count(); }
   void copy(size_t i, float* out) const { source_->copy(i, out); }
@@ -78,4 +80,4 @@ class Shuffle {
   uint64_t pass_ = UINT64_MAX;
 };
 
-}  // namespace figment::cli
+}  // namespace figment::io
