@@ -466,9 +466,11 @@ std::string remedy_of(const std::string& op) {
 
 }  // namespace
 
-bool OnnxImporter::is_missing(const std::string& name) const {
-  const auto found = bindings_.find(name);
-  return found != bindings_.end() && std::holds_alternative<Missing>(found->second);
+bool OnnxImporter::reads_missing(const onnx::NodeProto& node) const {
+  return std::any_of(node.input().begin(), node.input().end(), [this](const std::string& input) {
+    const auto found = bindings_.find(input);
+    return found != bindings_.end() && std::holds_alternative<Missing>(found->second);
+  });
 }
 
 void OnnxImporter::import_node(const OnnxNode& node) {
@@ -478,8 +480,7 @@ void OnnxImporter::import_node(const OnnxNode& node) {
   }
   const Importer* importer = find_importer(op);
   if (importer == nullptr && op != "Constant" && op != "If") node.fail("this op is not supported; " + remedy_of(op));
-  const auto& inputs = node.proto.input();
-  if (std::any_of(inputs.begin(), inputs.end(), [this](const std::string& input) { return is_missing(input); })) return;
+  if (reads_missing(node.proto)) return;
   if (op == "Constant") return import_constant(node);
   if (op == "If") return import_if(node);
   const size_t before = graph_.values.size();
@@ -544,6 +545,10 @@ void OnnxImporter::import_nodes(const onnx::GraphProto& graph) {
     }
     try {
       import_node(node);
+      for (const std::string& output : proto.output()) {
+        if (read_.contains(output) && !bindings_.contains(output) && !reads_missing(proto))
+          node.fail("its output " + output + " is not supported");
+      }
     } catch (const TooLarge&) {
       throw;
     } catch (const NodeError& error) {

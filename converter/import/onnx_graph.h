@@ -94,7 +94,7 @@ class OnnxImporter {
   void import_node(const OnnxNode& node);
   // Fills read_ with what the model's outputs depend on: other nodes are left out.
   void find_read();
-  bool is_missing(const std::string& name) const;
+  bool reads_missing(const onnx::NodeProto& node) const;
   // Throws one Error for all that was collected.
   void report_problems() const;
   void import_constant(const OnnxNode& node);

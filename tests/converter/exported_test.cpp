@@ -9,11 +9,13 @@
 #include <map>
 
 #include "convert.h"
-#include "import/onnx_proto.h"
 #include "ir/runner.h"
+#include "onnx_builder.h"
 #include "support.h"
 
 using namespace figment::converter;
+using figment::test::OnnxBuilder;
+using figment::test::OnnxFile;
 namespace fs = std::filesystem;
 
 namespace {
@@ -84,22 +86,6 @@ onnx::ModelProto read(const fs::path& path) {
   return model;
 }
 
-// A changed copy of a network, gone in the end.
-class Changed {
- public:
-  explicit Changed(const onnx::ModelProto& model)
-      : path_(fs::temp_directory_path() / ("figment_changed_" + std::to_string(getpid()) + ".onnx")) {
-    std::ofstream(path_, std::ios::binary) << model.SerializeAsString();
-  }
-  ~Changed() { fs::remove(path_); }
-  Changed(const Changed&) = delete;
-  Changed& operator=(const Changed&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
 // Each Identity of an initialiser as an initialiser of its own, as the network has it.
 onnx::ModelProto untied(onnx::ModelProto model) {
   onnx::GraphProto* graph = model.mutable_graph();
@@ -124,7 +110,7 @@ TEST_CASE("parameters that the exporter stored once, since they were equal, trai
   for (const char* name : {"g_linear", "g_layernorm", "g_batchnorm"}) {
     INFO(std::string(name));
     const fs::path path = kFolder / (std::string(name) + ".onnx");
-    const Changed apart(untied(read(path)));
+    const OnnxFile apart(untied(read(path)));
     const Step tied(convert(gan(path, kFolder / "d.onnx"), {}), "row", 4);
     const Step expected(convert(gan(apart.path(), kFolder / "d.onnx"), {}), "row", 4);
     REQUIRE(tied.after.size() == expected.after.size());
@@ -153,7 +139,7 @@ TEST_CASE("a weight that two layers read trains as one, on the sum of their grad
   onnx::NodeProto* second = graph->mutable_node(2);
   second->set_input(1, "w.second");
   second->set_input(2, "b.second");
-  const Changed apart(model);
+  const OnnxFile apart(model);
   const Step shared(convert(gan(kFolder / "shared_g.onnx", kFolder / "shared_d.onnx"), {}), "x", 6);
   const Step two(convert(gan(kFolder / "shared_g.onnx", apart.path()), {}), "x", 6);
   for (const char* parameter : {"w", "b"}) {
@@ -232,85 +218,31 @@ TEST_CASE("a fixed batch is refused for training with the export call that opens
 }
 
 TEST_CASE("a file that is index tables for the most part is read again") {
-  onnx::ModelProto model;
-  model.set_ir_version(8);
-  model.add_opset_import()->set_version(17);
-  onnx::GraphProto* graph = model.mutable_graph();
-  onnx::TensorProto* scales = graph->add_initializer();
-  scales->set_name("scales");
-  scales->set_data_type(onnx::TensorProto::FLOAT);
-  scales->add_dims(4);
-  for (float scale : {1.0F, 1.0F, 1.0F, 256.0F}) scales->add_float_data(scale);
-  onnx::NodeProto* resize = graph->add_node();
-  resize->set_op_type("Resize");
-  for (const char* input : {"x", "", "scales"}) resize->add_input(input);
-  resize->add_output("large");
-  for (const auto& [name, value] :
-       {std::pair("coordinate_transformation_mode", "asymmetric"), {"nearest_mode", "floor"}}) {
-    onnx::AttributeProto* attribute = resize->add_attribute();
-    attribute->set_name(name);
-    attribute->set_s(value);
-  }
-  onnx::NodeProto* mean = graph->add_node();
-  mean->set_op_type("ReduceMean");
-  mean->add_input("large");
-  mean->add_output("y");
-  onnx::AttributeProto* axes = mean->add_attribute();
-  axes->set_name("axes");
-  axes->add_ints(3);
-  for (auto* info : {graph->add_input(), graph->add_output()}) {
-    info->set_name(info == &graph->input(0) ? "x" : "y");
-    onnx::TypeProto_Tensor* type = info->mutable_type()->mutable_tensor_type();
-    type->set_elem_type(onnx::TensorProto::FLOAT);
-    type->mutable_shape()->add_dim()->set_dim_param("batch");
-    for (int64_t extent : {1, 1, 255}) type->mutable_shape()->add_dim()->set_dim_value(extent);
-  }
-  const Changed file(model);
+  OnnxBuilder model;
+  model.input("x", {1, 1, 255});
+  model.output("y", {1, 1, 255});
+  onnx::NodeProto* resize = model.node("Resize", {"x", "", model.floats("scales", {4}, {1, 1, 1, 256})}, {"large"});
+  OnnxBuilder::attribute(resize, "coordinate_transformation_mode", "asymmetric");
+  OnnxBuilder::attribute(resize, "nearest_mode", "floor");
+  OnnxBuilder::attribute(model.node("ReduceMean", {"large"}, {"y"}), "axes", std::vector<int64_t>{3});
+  const OnnxFile file(model.model);
   ConvertOptions options;
-  options.sources = {{"", file.path().string()}};
+  options.sources = {{"", file.path()}};
   CHECK(error_of(options) == "");
 }
 
 TEST_CASE("small files whose constants take long to compute are refused by node") {
-  onnx::ModelProto model;
-  model.set_ir_version(8);
-  model.add_opset_import()->set_version(17);
-  onnx::GraphProto* graph = model.mutable_graph();
-  onnx::TensorProto* shape = graph->add_initializer();
-  shape->set_name("shape");
-  shape->set_data_type(onnx::TensorProto::INT64);
-  shape->add_dims(4);
-  for (int64_t extent : {1, 1, 3000, 3000}) shape->add_int64_data(extent);
-  onnx::NodeProto* constant = graph->add_node();
-  constant->set_op_type("ConstantOfShape");
-  constant->add_input("shape");
-  constant->add_output("c");
-  onnx::NodeProto* pool = graph->add_node();
-  pool->set_op_type("AveragePool");
-  pool->set_name("pool");
-  pool->add_input("c");
-  pool->add_output("p");
-  onnx::AttributeProto* kernel = pool->add_attribute();
-  kernel->set_name("kernel_shape");
-  for (int i = 0; i < 2; ++i) kernel->add_ints(1500);
-  onnx::NodeProto* mean = graph->add_node();
-  mean->set_op_type("ReduceMean");
-  mean->add_input("p");
-  mean->add_output("m");
-  onnx::NodeProto* add = graph->add_node();
-  add->set_op_type("Add");
-  add->add_input("x");
-  add->add_input("m");
-  add->add_output("y");
-  for (auto* info : {graph->add_input(), graph->add_output()}) {
-    info->set_name(info == &graph->input(0) ? "x" : "y");
-    onnx::TypeProto_Tensor* type = info->mutable_type()->mutable_tensor_type();
-    type->set_elem_type(onnx::TensorProto::FLOAT);
-    for (int i = 0; i < 4; ++i) type->mutable_shape()->add_dim()->set_dim_value(1);
-  }
-  const Changed file(model);
+  OnnxBuilder model;
+  model.input("x", {1, 1, 1});
+  model.output("y", {1, 1, 1});
+  model.node("ConstantOfShape", {model.integers("shape", {4}, {1, 1, 3000, 3000})}, {"large"});
+  OnnxBuilder::attribute(model.node("AveragePool", {"large"}, {"pool"}), "kernel_shape",
+                         std::vector<int64_t>{1500, 1500});
+  model.node("ReduceMean", {"pool"}, {"mean"});
+  model.node("Add", {"x", "mean"}, {"y"});
+  const OnnxFile file(model.model);
   ConvertOptions options;
-  options.sources = {{"", file.path().string()}};
+  options.sources = {{"", file.path()}};
   const std::string error = error_of(options);
   CHECK_MESSAGE(has(error, "node pool (average_pool2d)"), error);
   CHECK_MESSAGE(has(error, "operations"), error);

@@ -6,52 +6,34 @@
 
 #include "convert.h"
 #include "import/import_onnx.h"
-#include "import/onnx_proto.h"
+#include "onnx_builder.h"
 #include "support.h"
 
 using namespace figment::converter;
+using figment::test::OnnxBuilder;
+using figment::test::OnnxFile;
 
 namespace {
 
-onnx::ValueInfoProto value(const std::string& name, std::initializer_list<int64_t> rest, bool batch = true) {
-  onnx::ValueInfoProto info;
-  info.set_name(name);
-  onnx::TypeProto_Tensor* type = info.mutable_type()->mutable_tensor_type();
-  type->set_elem_type(onnx::TensorProto::FLOAT);
-  if (batch) type->mutable_shape()->add_dim()->set_dim_param("batch");
-  for (int64_t extent : rest) type->mutable_shape()->add_dim()->set_dim_value(extent);
-  return info;
-}
-
 // latent [N, 4] -> Gemm (weight [3, 4]) -> Relu -> image [N, 3].
 onnx::ModelProto small_model() {
-  onnx::ModelProto model;
-  model.set_ir_version(8);
-  model.add_opset_import()->set_version(17);
-  onnx::GraphProto* graph = model.mutable_graph();
-  *graph->add_input() = value("latent", {4});
-  *graph->add_output() = value("image", {3});
-  onnx::TensorProto* weight = graph->add_initializer();
-  weight->set_name("weight");
-  weight->set_data_type(onnx::TensorProto::FLOAT);
-  weight->add_dims(3);
-  weight->add_dims(4);
-  for (int i = 0; i < 12; ++i) weight->add_float_data(0.1F * static_cast<float>(i));
-  onnx::NodeProto* gemm = graph->add_node();
-  gemm->set_op_type("Gemm");
+  OnnxBuilder model;
+  model.input("latent", {4});
+  model.output("image", {3});
+  std::vector<float> weight(12);
+  for (size_t i = 0; i < 12; ++i) weight[i] = 0.1F * static_cast<float>(i);
+  model.floats("weight", {3, 4}, weight);
+  onnx::NodeProto* gemm = model.node("Gemm", {"latent", "weight"}, {"hidden"});
   gemm->set_name("dense");
-  gemm->add_input("latent");
-  gemm->add_input("weight");
-  gemm->add_output("hidden");
-  onnx::AttributeProto* transposed = gemm->add_attribute();
-  transposed->set_name("transB");
-  transposed->set_i(1);
-  onnx::NodeProto* relu = graph->add_node();
-  relu->set_op_type("Relu");
-  relu->set_name("activation");
-  relu->add_input("hidden");
-  relu->add_output("image");
-  return model;
+  OnnxBuilder::attribute(gemm, "transB", 1);
+  model.node("Relu", {"hidden"}, {"image"})->set_name("activation");
+  return model.model;
+}
+
+// Makes the input [N, extent].
+void set_extent(onnx::ModelProto* model, int64_t extent) {
+  onnx::TypeProto_Tensor* type = model->mutable_graph()->mutable_input(0)->mutable_type()->mutable_tensor_type();
+  type->mutable_shape()->mutable_dim(1)->set_dim_value(extent);
 }
 
 std::string error_of(const onnx::ModelProto& model) {
@@ -117,10 +99,8 @@ TEST_CASE("what is wrong with an ONNX file is said by name") {
         m->mutable_graph()->mutable_initializer(0)->set_float_data(3, std::numeric_limits<float>::quiet_NaN());
       },
       {"weight", "NaN"});
-  check_error([](auto* m) { *m->mutable_graph()->mutable_input(0) = value("latent", {5}); },
-              {"dense", "not the weights'"});
-  check_error([](auto* m) { *m->mutable_graph()->mutable_input(0) = value("latent", {int64_t{1} << 40}); },
-              {"latent", "dimension"});
+  check_error([](auto* m) { set_extent(m, 5); }, {"dense", "not the weights'"});
+  check_error([](auto* m) { set_extent(m, int64_t{1} << 40); }, {"latent", "dimension"});
   check_error(
       [](auto* m) {
         m->mutable_graph()->mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(
@@ -168,6 +148,110 @@ TEST_CASE("what no output depends on is left out, whatever it is") {
   node->add_input("hidden");
   node->add_output("nowhere");
   CHECK(error_of(model) == "");
+}
+
+TEST_CASE("an output of a node that is read and not supported is named") {
+  OnnxBuilder model;
+  model.input("x", {2});
+  model.output("y", {2});
+  for (const char* name : {"scale", "shift", "mean", "variance"}) model.floats(name, {2}, {1, 2});
+  OnnxBuilder::attribute(
+      model.node("BatchNormalization", {"x", "scale", "shift", "mean", "variance"}, {"norm", "running", "spread"}),
+      "training_mode", 1);
+  model.node("Add", {"norm", "running"}, {"y"});
+  const std::string training = error_of(model.model);
+  CHECK_MESSAGE(training.find("norm") != std::string::npos, training);
+  model.graph()->mutable_node(0)->clear_attribute();
+  const std::string error = error_of(model.model);
+  CHECK_MESSAGE(error.find("node norm (BatchNormalization") != std::string::npos, error);
+  CHECK_MESSAGE(error.find("its output running is not supported") != std::string::npos, error);
+  model.graph()->mutable_node(1)->set_input(1, "norm");
+  CHECK(error_of(model.model) == "");
+}
+
+TEST_CASE("int8 that makes NaN is noise, and stays f32") {
+  // exp(x) rounds to 0 in int8 for most x in [-10, 0], and 0 / 0 is NaN.
+  OnnxBuilder model;
+  model.input("x", {8});
+  model.output("y", {8});
+  model.node("Exp", {"x"}, {"s"});
+  model.node("Mul", {"x", "s"}, {"product"});
+  model.node("Div", {"product", "s"}, {"y"});
+  const OnnxFile file(model.model);
+  ConvertOptions options;
+  options.sources = {{"run", file.path()}};
+  options.int8 = true;
+  figment::io::Array& examples = options.calibration_data["x"];
+  examples.shape = {64, 8};
+  figment::test::Random random(6);
+  for (size_t i = 0; i < 64 * 8; ++i) examples.values.push_back(5 * random.real() - 5);
+  const QuantizeReport report = *convert(options, {}).report.programs[0].int8;
+  CHECK(!report.fully_int8);
+  CHECK(report.snr_db >= 20);
+}
+
+TEST_CASE("samples to calibrate on are taken as data is: by shape, type and range") {
+  OnnxBuilder model;
+  model.input("image", {3, 2, 2});
+  model.input("class", {4});
+  model.output("y", {3, 2, 2});
+  model.floats("weight", {4, 3}, {1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1});
+  model.node("MatMul", {"class", "weight"}, {"shift"});
+  model.node("Reshape", {"shift", model.integers("shape", {4}, {-1, 3, 1, 1})}, {"channels"});
+  model.node("Add", {"image", "channels"}, {"y"});
+  const OnnxFile file(model.model);
+  ConvertOptions options;
+  options.sources = {{"run", file.path()}};
+  options.int8 = true;
+  constexpr size_t kExamples = 32;
+  figment::test::Random random(6);
+  figment::io::Array image{{kExamples, 3, 2, 2}, {}};
+  figment::io::Array last{{kExamples, 2, 2, 3}, std::vector<float>(kExamples * 12)};  // the same, channels last
+  for (size_t n = 0; n < kExamples; ++n) {
+    for (size_t c = 0; c < 3; ++c) {
+      for (size_t i = 0; i < 4; ++i)
+        image.values.push_back(last.values[n * 12 + i * 3 + c] = static_cast<float>(c + 1) * random.real());
+    }
+  }
+  figment::io::Array labels{{kExamples}, {}};
+  figment::io::Array one_hot{{kExamples, 4}, std::vector<float>(kExamples * 4), true};
+  for (size_t n = 0; n < kExamples; ++n) {
+    labels.values.push_back(static_cast<float>(n % 4));
+    one_hot.values[n * 4 + n % 4] = 1;
+  }
+  const auto convert_with = [&](const figment::io::Array& images, const figment::io::Array& classes) {
+    options.calibration_data = {{"image", images}, {"class", classes}};
+    return convert(options, {}).file;
+  };
+  const std::vector<uint8_t> expected = convert_with(image, one_hot);
+  CHECK(convert_with(last, labels) == expected);
+  const auto error_with = [&](const figment::io::Array& images, const figment::io::Array& classes) -> std::string {
+    try {
+      convert_with(images, classes);
+      return "";
+    } catch (const std::exception& error) {
+      return error.what();
+    }
+  };
+  const auto has = [](const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+  };
+  figment::io::Array wide = image;
+  wide.shape = {kExamples, 3, 4, 1};
+  CHECK(has(error_with(wide, labels), "samples of [3, 4, 1]; input image takes samples of [3, 2, 2]"));
+  figment::io::Array pixels = image;
+  pixels.bytes = true;
+  CHECK(has(error_with(pixels, labels), "save floats"));
+  figment::io::Array fewer = labels;
+  fewer.shape = {16};
+  fewer.values.resize(16);
+  CHECK(has(error_with(image, fewer), "different numbers of samples"));
+  options.calibration_classes = {"image"};
+  options.calibration_data = {{"class", labels}};
+  CHECK_THROWS_WITH_AS(convert(options, {}), doctest::Contains("image is [N, 3, 2, 2]: give samples"), Error);
+  options.calibration_classes = {"colour"};
+  CHECK_THROWS_WITH_AS(convert(options, {}), doctest::Contains("there is no such input; there are image, class"),
+                       Error);
 }
 
 TEST_CASE("inputs and tensors of other types and shapes are refused with what to type") {
