@@ -77,8 +77,13 @@ TensorMap run_whole(const Graph& graph, const TensorMap& inputs, size_t samples)
 }
 
 constexpr double kExact = 200;  // dB, of results without an error
+constexpr double kReserve = 3;  // dB of signal to noise, for other samples than were seen
 
-double decibels(double signal, double noise) { return noise <= 0 ? kExact : 10 * std::log10(signal / noise); }
+// NaN among the results leaves nothing of the signal.
+double decibels(double signal, double noise) {
+  if (noise == 0) return kExact;
+  return noise > 0 && std::isfinite(noise) ? 10 * std::log10(signal / noise) : -std::numeric_limits<double>::infinity();
+}
 
 // The power of `expected` around its mean, or around 0 if it hardly varies, over that of the error.
 double signal_to_noise(std::span<const float> actual, std::span<const float> expected) {
@@ -109,6 +114,7 @@ class Quantizer {
         progress_(progress),
         samples_(samples),
         calibrated_(samples - samples / 4),
+        all_(calibration),
         calibration_(part_of(calibration, samples, 0, calibrated_)),
         held_out_(part_of(calibration, samples, calibrated_, samples)),
         choices_(graph->values.size(), RangeRule::kMinMax),
@@ -119,7 +125,8 @@ class Quantizer {
     if (graph_.nodes.empty()) return {{}, kExact, kExact, calibrated_, false};
     observe();
     reference_ = run_whole(graph_, held_out_, held_out_samples());
-    for (const auto& [name, values] : reference_)
+    all_reference_ = run_whole(graph_, all_, samples_);
+    for (const auto& [name, values] : all_reference_)
       check_finite(values, "output " + name + " has, on the calibration data,");
     peak_ = options_.peak;
     if (peak_ <= 0) {
@@ -164,7 +171,7 @@ class Quantizer {
       Runner runner(write_model(single(part)), static_cast<uint32_t>(batch));
       for (int pass = 0; pass < 2; ++pass) {
         const auto see = [&](ValueId id, std::span<const float> values) {
-          pass == 0 ? distributions_[id].see_extremes(values) : distributions_[id].see(values);
+          pass == 0 ? distributions_[id].see_extremes(values, batch) : distributions_[id].see(values);
         };
         for (size_t begin = 0; begin < calibrated_; begin += batch) {
           const TensorMap inputs = part_of(calibration_, calibrated_, begin, begin + batch);
@@ -218,15 +225,15 @@ class Quantizer {
     return result;
   }
 
-  // The outputs of the int8 program on the samples held out.
-  TensorMap outputs_of(const std::set<size_t>& kept) const {
-    return run_whole(rewrite_in_int8(graph_, assignment(), kept).graph, held_out_, held_out_samples());
+  // The outputs of the int8 program.
+  TensorMap outputs_of(const std::set<size_t>& kept, const TensorMap& inputs, size_t samples) const {
+    return run_whole(rewrite_in_int8(graph_, assignment(), kept).graph, inputs, samples);
   }
 
   double psnr(const std::set<size_t>& kept) const {
     double error = 0;
     size_t count = 0;
-    for (const auto& [name, values] : outputs_of(kept)) {
+    for (const auto& [name, values] : outputs_of(kept, held_out_, held_out_samples())) {
       const std::vector<float>& expected = reference_.at(name);
       for (size_t i = 0; i < values.size(); ++i) error += std::pow(static_cast<double>(values[i]) - expected[i], 2);
       count += values.size();
@@ -234,12 +241,24 @@ class Quantizer {
     return decibels(peak_ * peak_, error / static_cast<double>(count));
   }
 
-  // The signal to noise of the output that has least.
-  double least_quality(const std::set<size_t>& kept) const {
+  // The signal to noise of the output that has least, on `inputs` whose f32 outputs are `reference`.
+  double least_quality(const std::set<size_t>& kept, const TensorMap& inputs, const TensorMap& reference,
+                       size_t samples) const {
     double least = kExact;
-    for (const auto& [name, values] : outputs_of(kept))
-      least = std::min(least, signal_to_noise(values, reference_.at(name)));
+    for (const auto& [name, values] : outputs_of(kept, inputs, samples))
+      least = std::min(least, signal_to_noise(values, reference.at(name)));
     return least;
+  }
+
+  // Whether that is enough, of all samples: few of them may bring most of the noise.
+  bool reaches_goal(double quality) const { return quality >= options_.snr_goal_db + kReserve; }
+  double quality_on_all(const std::set<size_t>& kept) const {
+    return least_quality(kept, all_, all_reference_, samples_);
+  }
+
+  bool applies(RangeRule rule, ValueId id) const {
+    if (rule == RangeRule::kSaturation) return saturation_[id] != 0;
+    return rule == RangeRule::kMinMax || distributions_[id].may_clip();
   }
 
   // First the best of three rules for all tensors, then for each tensor what is best given the others.
@@ -247,8 +266,9 @@ class Quantizer {
     const RangeRule rules[] = {RangeRule::kMinMax, RangeRule::kPercentile, RangeRule::kMse, RangeRule::kSaturation};
     const std::vector<RangeRule> fixed = choices_;
     const auto set_all = [&](RangeRule rule) {
-      for (ValueId id = 0; id < choices_.size(); ++id)
-        choices_[id] = fixed[id] == RangeRule::kFixed ? RangeRule::kFixed : rule;
+      for (ValueId id = 0; id < choices_.size(); ++id) {
+        if (fixed[id] != RangeRule::kFixed) choices_[id] = applies(rule, id) ? rule : RangeRule::kMinMax;
+      }
     };
     best_ = -std::numeric_limits<double>::infinity();
     RangeRule best_rule = RangeRule::kMinMax;
@@ -268,7 +288,7 @@ class Quantizer {
       if (choices_[id] == RangeRule::kFixed || passes_through(graph_.nodes[i].kind)) continue;
       RangeRule chosen = choices_[id];
       for (RangeRule rule : rules) {
-        if (rule == chosen || (rule == RangeRule::kSaturation && saturation_[id] == 0)) continue;
+        if (rule == chosen || !applies(rule, id)) continue;
         choices_[id] = rule;
         const double result = psnr(kept_);
         if (result > best_ + 0.01) {
@@ -309,7 +329,7 @@ class Quantizer {
   // Keeps in f32 what stands in the way of the least signal to noise at each output: the layers that alone, all others
   // being f32, cost most, and no more of them than it takes.
   void reach_least_quality() {
-    if (least_quality(kept_) >= options_.snr_goal_db) return;
+    if (reaches_goal(quality_on_all(kept_))) return;
     const std::vector<std::string> reasons = rewrite_in_int8(graph_, assignment(), kept_).reasons;
     std::vector<std::pair<double, size_t>> costs;
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
@@ -318,7 +338,7 @@ class Quantizer {
       for (size_t j = 0; j < graph_.nodes.size(); ++j) {
         if (j != i) others.insert(j);
       }
-      costs.emplace_back(least_quality(others), i);
+      costs.emplace_back(quality_on_all(others), i);
       tick(0.95 + 0.04 * static_cast<double>(i) / static_cast<double>(graph_.nodes.size()));
     }
     std::sort(costs.begin(), costs.end());
@@ -331,7 +351,7 @@ class Quantizer {
     size_t enough = costs.size();
     for (size_t too_few = 0; too_few < enough;) {
       const size_t middle = (too_few + enough) / 2;
-      if (least_quality(with(middle)) >= options_.snr_goal_db) {
+      if (reaches_goal(quality_on_all(with(middle)))) {
         enough = middle;
       } else {
         too_few = middle + 1;
@@ -340,9 +360,10 @@ class Quantizer {
     kept_ = with(enough);
     for (size_t i = 0; i < enough; ++i) {
       char text[128];
-      std::snprintf(text, sizeof text,
-                    "kept f32: else an output has less than %g dB of signal to noise (%.1f dB by this alone)",
-                    options_.snr_goal_db, costs[i].first);
+      std::snprintf(
+          text, sizeof text,
+          "kept f32: each output is to have %g dB of signal to noise, and %g in reserve (%.1f dB by this alone)",
+          options_.snr_goal_db, kReserve, costs[i].first);
       kept_reasons_[costs[i].second] = text;
     }
   }
@@ -352,7 +373,7 @@ class Quantizer {
     Int8Program quantized = rewrite_in_int8(graph_, assigned, kept_);
     QuantizeReport report;
     report.psnr_db = psnr(kept_);
-    report.snr_db = least_quality(kept_);
+    report.snr_db = least_quality(kept_, held_out_, reference_, held_out_samples());
     report.calibration_samples = calibrated_;
     report.fully_int8 = quantized.graph.fully_int8;
     const std::vector<double> noise = layer_noise(quantized);
@@ -406,9 +427,11 @@ class Quantizer {
   const Progress& progress_;
   size_t samples_;
   size_t calibrated_;
+  const TensorMap& all_;
   TensorMap calibration_;
   TensorMap held_out_;
-  TensorMap reference_;
+  TensorMap reference_;  // outputs in f32 on what is held out
+  TensorMap all_reference_;
   double peak_ = 0;
   double best_ = 0;
   std::vector<RangeRule> choices_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "format/quantized.h"
@@ -36,10 +37,15 @@ const char* name_of(RangeRule rule) {
   return "";
 }
 
-void Distribution::see_extremes(std::span<const float> values) {
-  for (float value : values) {
-    low_ = std::min<double>(low_, value);
-    high_ = std::max<double>(high_, value);
+void Distribution::see_extremes(std::span<const float> values, size_t samples) {
+  if (values.size() % samples != 0) samples = 1;
+  const size_t size = values.size() / samples;
+  for (size_t i = 0; i < samples; ++i) {
+    const auto [least, most] = std::ranges::minmax(values.subspan(i * size, size));
+    least_.push_back(least);
+    most_.push_back(most);
+    low_ = std::min<double>(low_, least);
+    high_ = std::max<double>(high_, most);
   }
 }
 
@@ -52,10 +58,38 @@ void Distribution::see(std::span<const float> values) {
   total_ += values.size();
 }
 
+namespace {
+
+constexpr double kClipped = 0.00005;  // on either side, by kPercentile
+
+// What the greatest value of one sample in 16 times as many as there are is expected to reach: the excess of these
+// values over a high threshold falls off exponentially (the peaks-over-threshold method with a tail of index 0; Coles,
+// An Introduction to Statistical Modeling of Extreme Values, 4.3.3).
+double expected_extreme(std::vector<double> greatest) {
+  constexpr double kMore = 16;
+  const size_t count = greatest.size();
+  const size_t tail = std::max<size_t>(count / 10, 1);
+  std::sort(greatest.begin(), greatest.end(), std::greater<>());
+  const double threshold = greatest[std::min(tail, count - 1)];
+  double excess = 0;
+  for (size_t i = 0; i < tail; ++i) excess += (greatest[i] - threshold) / static_cast<double>(tail);
+  return std::max(greatest[0], threshold + excess * std::log(kMore * static_cast<double>(tail)));
+}
+
+}  // namespace
+
+bool Distribution::may_clip() const {
+  constexpr double kLeastClipped = 10;
+  return static_cast<double>(total_) * kClipped >= kLeastClipped;
+}
+
 std::pair<double, double> Distribution::range(RangeRule rule) const {
-  if (rule == RangeRule::kPercentile) return {quantile(0.00005), quantile(0.99995)};
+  if (total_ == 0) return {0, 0};  // what no sample computes
+  if (rule == RangeRule::kPercentile) return {quantile(kClipped), quantile(1 - kClipped)};
   if (rule == RangeRule::kMse) return least_error();
-  return {low_, high_};
+  std::vector<double> mirrored = least_;
+  for (double& value : mirrored) value = -value;
+  return {std::min(0.0, -expected_extreme(mirrored)), std::max(0.0, expected_extreme(most_))};
 }
 
 double Distribution::center(size_t bin) const {

@@ -25,7 +25,7 @@ QuantParameters parameters_for(double low, double high);
 std::optional<QuantParameters> known_range(OpKind kind);
 
 enum class RangeRule : uint8_t {
-  kMinMax,
+  kMinMax,      // the extremes, and as far beyond as those of other samples are to be expected
   kPercentile,  // all but one value in 20000 on either side
   kMse,         // the least error of rounding and clipping together
   kSaturation,  // as min-max, but no further than where the only reader, a squashing function, is flat
@@ -33,15 +33,17 @@ enum class RangeRule : uint8_t {
 };
 const char* name_of(RangeRule rule);
 
-// The values that a tensor took, as a histogram between their extremes. All values are shown to it twice: first to
-// see_extremes, then to see.
+// The values that a tensor took, as a histogram between their extremes. All values are shown to it twice, as many
+// samples at a time as one likes, one behind the other: first to see_extremes, then to see.
 class Distribution {
  public:
-  void see_extremes(std::span<const float> values);
+  void see_extremes(std::span<const float> values, size_t samples);
   void see(std::span<const float> values);
 
-  // [low, high] by the rule; the extremes for rules that need to know more than the values.
+  // [low, high] by the rule; as by kMinMax for rules that need to know more than the values.
   std::pair<double, double> range(RangeRule rule) const;
+  // Whether enough values were seen to say which of them are rare enough to be clipped.
+  bool may_clip() const;
 
  private:
   static constexpr size_t kBins = 4096;
@@ -52,6 +54,8 @@ class Distribution {
 
   double low_ = 0;  // zero is always representable
   double high_ = 0;
+  std::vector<double> least_;  // of each sample
+  std::vector<double> most_;
   std::vector<uint64_t> counts_ = std::vector<uint64_t>(kBins);
   size_t total_ = 0;
 };
