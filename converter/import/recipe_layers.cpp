@@ -132,10 +132,9 @@ std::vector<float> LayerBuilder::drawn(int64_t count, int64_t fan_in, int64_t fa
 }
 
 int64_t LayerBuilder::counted(const std::string& name, const std::vector<int64_t>& shape) {
-  constexpr size_t kText = 0;  // the budget of a text of any length is the least
   const int64_t count = elements(shape);
   parameters_ += count;
-  io::Budget(kText).check(static_cast<uint64_t>(parameters_) * sizeof(float),
+  io::Budget::least().check(static_cast<uint64_t>(parameters_) * sizeof(float),
                           "with parameter " + name + ", " + to_text(shape) + ", the network");
   return count;
 }

@@ -23,8 +23,7 @@ Runner::Runner(const std::vector<uint8_t>& file, uint32_t batch, fig_kernels ker
   options.kernels = kernels;
   options.training = training;
   options.seed = seed;
-  options.memory_limit = io::Budget(source_bytes == 0 ? file.size() : source_bytes).bytes();
-  if (__builtin_mul_overflow(options.memory_limit, uint64_t{batch}, &options.memory_limit)) options.memory_limit = 0;
+  options.memory_limit = io::Budget(source_bytes == 0 ? file.size() : source_bytes).bytes(batch);
   fig_status status = fig_model_open_memory(start, file.size(), &model_);
   if (status == FIG_OK) status = fig_session_create(model_, &options, &session_);
   if (status == FIG_OK) return;

@@ -124,7 +124,9 @@ void compare(const Arguments& arguments) {
                      io::encode_png(both.pixels, both.width, both.height, both.channels));
     }
   }
-  io::print("%s", arguments.json ? (list.dump(2) + "\n").c_str() : io::format_table(rows).c_str());
+  io::print("%s", arguments.json
+                      ? (list.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n").c_str()
+                      : io::format_table(rows).c_str());
 }
 
 }  // namespace

@@ -31,10 +31,8 @@ void OpenModel::open_session(const fig_session_options& options) {
 void OpenModel::open_within_budget(fig_session_options options) {
   fig_model_info info{};
   check(fig_model_get_info(model_, &info));
-  uint64_t limit = 0;
-  if (__builtin_mul_overflow(io::Budget(info.file_bytes).bytes(), uint64_t{options.batch}, &limit)) limit = UINT64_MAX;
   const bool asked = options.memory_limit != 0;
-  if (!asked) options.memory_limit = limit;
+  if (!asked) options.memory_limit = io::Budget(info.file_bytes).bytes(options.batch);
   fig_session_destroy(session_);
   session_ = nullptr;
   const fig_status status = fig_session_create(model_, &options, &session_);

@@ -206,7 +206,7 @@ void train(const Arguments& arguments) {
   uint64_t skipped = 0;
   if (options.batch == 1 && normalizes_batches(open)) {
     io::print_error(
-        "figment: batch normalisation of single samples makes them all alike: a batch of 16 or more trains better\n");
+        "figment: batch normalisation of single samples makes them all alike: a batch of 16 or more trains better");
   }
   stop_by_signals();
   {

@@ -85,11 +85,11 @@ class Verifier {
   }
 
  private:
-  // Parts of a file may overlap, and be named many times; what looks at all of them would take long, and tools that
-  // list them much memory. So all that is looked at together must not be larger than the file
-  // twice: what indexes read counts beside what they are.
+  // Parts of a file may overlap, and be named many times: what looks at all of them would take long, and tools that
+  // list them much memory. So all that is looked at together must not be larger than twice the file, indices counted
+  // both as they stand and as what they read.
   Status spend(uint64_t bytes) {
-    if (bytes > left_) return bad("its parts overlap: together they are larger than the file twice");
+    if (bytes > left_) return bad("its parts overlap: together they are larger than twice the file");
     left_ -= bytes;
     return {};
   }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "core/checked.h"
 #include "core/shape.h"
 #include "core/status.h"
 #include "format/op.h"
@@ -70,7 +71,7 @@ class Kernel {
   // What runs, once prepared, for reports: "portable", "xnnpack convolution", ...
   virtual const char* name() const = 0;
   // Bytes that `prepare` will take from the environment's pool for `step`, at most.
-  virtual size_t pool_bytes(const Step& /*step*/) const { return 0; }
+  virtual CheckedSize pool_bytes(const Step& /*step*/) const { return 0; }
   // Acquires everything but operands in planned memory. Called once. kOutOfMemory, kMemoryLimit, kInternal.
   virtual Status prepare(const Step& step, const Environment& environment) = 0;
   // Bytes of planned memory that `run` may write; constant after `prepare`.

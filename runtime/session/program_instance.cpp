@@ -142,8 +142,8 @@ const Step* ProgramInstance::largest_step() const {
   return largest;
 }
 
-size_t ProgramInstance::pool_bytes() const {
-  size_t bytes = 0;
+CheckedSize ProgramInstance::pool_bytes() const {
+  CheckedSize bytes;
   for (size_t i = 0; i < steps_.size(); ++i) bytes += kernels_[i]->pool_bytes(steps_[i]);
   return bytes;
 }

@@ -39,7 +39,7 @@ class ProgramInstance {
   Status resolve(const format::ModelView& model, size_t program, size_t batch, kernels::KernelSet set,
                  const Variables* variables);
   // What preparing the kernels will take from the operators' pool.
-  size_t pool_bytes() const;
+  CheckedSize pool_bytes() const;
   // Prepares the kernels and plans the memory.
   Status prepare(const kernels::Environment& environment);
   // Gives the tensors their addresses in `arena`, of at least arena_bytes().

@@ -175,9 +175,10 @@ Status Session::too_large(uint64_t needed) const {
                   format::name_of(largest->kind), largest->name,
                   static_cast<unsigned long long>(largest->output.bytes()));
   }
-  return Status::error(
-      StatusCode::kMemoryLimit, "needs %llu bytes for batch %zu, the limit is %llu: raise it or lower the batch%s",
-      static_cast<unsigned long long>(needed), batch_, static_cast<unsigned long long>(memory_limit_), most);
+  return Status::error(StatusCode::kMemoryLimit,
+                       "needs at least %llu bytes for batch %zu, the limit is %llu: raise it or lower the batch%s",
+                       static_cast<unsigned long long>(needed), batch_, static_cast<unsigned long long>(memory_limit_),
+                       most);
 }
 
 Result<uint64_t> Session::prepare_programs(const SessionOptions& options, Way way) {
@@ -205,12 +206,15 @@ Result<uint64_t> Session::prepare_programs(const SessionOptions& options, Way wa
   environment.weights = model_->packed_weights();
 #if FIGMENT_XNNPACK
   if (options.kernels == kernels::KernelSet::kBest) {
-    size_t pool_bytes = 0;
+    CheckedSize pool_bytes;
     for (const ProgramInstance& program : programs_) pool_bytes += program.pool_bytes();
+    if (!pool_bytes.within(SIZE_MAX / 2)) {
+      return Status::error(StatusCode::kOutOfMemory, "no memory for the model's convolutions: lower the batch");
+    }
     const MemoryReport others = memory();
-    const uint64_t least = others.total() - others.operators + pool_bytes;
+    const uint64_t least = others.total() - others.operators + pool_bytes.value();
     if (least > memory_limit_) return least;
-    FIGMENT_RETURN_IF_ERROR(pool_.reserve(pool_bytes));
+    FIGMENT_RETURN_IF_ERROR(pool_.reserve(static_cast<size_t>(pool_bytes.value())));
   }
   environment.threads = threads_.pool();
   const kernels::Pool::Scope scope(&pool_);

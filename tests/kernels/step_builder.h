@@ -67,7 +67,7 @@ class StepBuilder {
     REQUIRE(initialize_xnnpack().ok());
     PackedWeights weights;
     Pool pool;
-    REQUIRE(pool.reserve(kernel->pool_bytes(step)).ok());
+    REQUIRE(pool.reserve(static_cast<size_t>(kernel->pool_bytes(step).value())).ok());
     {
       const Pool::Scope scope(&pool);
       environment.weights = &weights;

@@ -49,7 +49,14 @@ std::string describe(OpKind kind, const Window& window, const Extents& x) {
   return text + " groups " + std::to_string(window.groups);
 }
 
-// The convolution, or transposed convolution, of a step in f32 at one place of the output, in double precision.
+// An element of an operand, without its scale.
+double element(const Operand& operand, size_t i) {
+  if (operand.type == DataType::kF32) return static_cast<double>(operand.f32()[i]);
+  return operand.i8()[i] - operand.quantization.zero_point;
+}
+
+// The convolution, or transposed convolution, of a step at one place of the output, in double precision: of int8 the
+// exact sum, in its output's steps.
 double convolved(const StepBuilder& builder, size_t n, size_t oy, size_t ox, size_t o) {
   const Window& window = builder.step.attributes.window;
   const Operand& x = builder.operands[0];
@@ -57,7 +64,12 @@ double convolved(const StepBuilder& builder, size_t n, size_t oy, size_t ox, siz
   const bool transposed = builder.step.kind == OpKind::kConvTranspose2d;
   const size_t group_channels = weights.shape[3];
   const size_t group = o / (weights.shape[0] / window.groups);
-  double sum = builder.operands.size() == 3 ? static_cast<double>(builder.operands[2].f32()[o]) : 0;
+  const bool i8 = x.type == DataType::kI8;
+  double sum = 0;
+  if (builder.operands.size() == 3) {
+    const void* bias = builder.operands[2].data;
+    sum = i8 ? static_cast<const int32_t*>(bias)[o] : static_cast<double>(static_cast<const float*>(bias)[o]);
+  }
   for (size_t iy = 0; iy < x.shape[1]; ++iy) {
     for (size_t ix = 0; ix < x.shape[2]; ++ix) {
       for (size_t ky = 0; ky < window.kernel[0]; ++ky) {
@@ -70,17 +82,19 @@ double convolved(const StepBuilder& builder, size_t n, size_t oy, size_t ox, siz
           };
           if (!meets(0, iy, oy, ky) || !meets(1, ix, ox, kx)) continue;
           for (size_t i = 0; i < group_channels; ++i) {
-            const float value =
-                x.f32()[((n * x.shape[1] + iy) * x.shape[2] + ix) * x.shape[3] + group * group_channels + i];
-            const float weight =
-                weights.f32()[((o * weights.shape[1] + ky) * weights.shape[2] + kx) * group_channels + i];
-            sum += static_cast<double>(value) * static_cast<double>(weight);
+            const size_t from = ((n * x.shape[1] + iy) * x.shape[2] + ix) * x.shape[3] + group * group_channels + i;
+            const size_t tap = ((o * weights.shape[1] + ky) * weights.shape[2] + kx) * group_channels + i;
+            sum += element(x, from) * element(weights, tap);
           }
         }
       }
     }
   }
-  return sum;
+  if (!i8) return sum;
+  const Quantization& output = builder.step.output.quantization;
+  const double scale = static_cast<double>(x.quantization.scale()) *
+                       static_cast<double>(weights.quantization.scales[o]) / static_cast<double>(output.scale());
+  return std::clamp(sum * scale + output.zero_point, -128.0, 127.0);
 }
 
 void check_convolution(OpKind kind, bool i8, const Window& window, const Extents& x, Random* random, int* met) {
@@ -94,17 +108,17 @@ void check_convolution(OpKind kind, bool i8, const Window& window, const Extents
   add_weights(builder, random, i8, x, weights, *output, random->integer(0, 1) == 1);
   check_equal(builder, describe(kind, window, x));
   ++*met;
-  if (i8) return;
   const std::vector<uint8_t> bytes = builder.run(KernelSet::kPortable);
-  const std::span<const float> result = as_floats(bytes);
   double worst = 0;
-  for (size_t i = 0; i < result.size(); ++i) {
+  for (size_t i = 0; i < output->elements(); ++i) {
     const double expected =
         convolved(builder, i / ((*output)[1] * (*output)[2] * outputs), i / ((*output)[2] * outputs) % (*output)[1],
                   i / outputs % (*output)[2], i % outputs);
-    worst = std::max(worst, std::fabs(expected - static_cast<double>(result[i])));
+    const double result = i8 ? static_cast<int8_t>(bytes[i]) : static_cast<double>(as_floats(bytes)[i]);
+    worst = std::max(worst, std::fabs(expected - result));
   }
-  CHECK(worst < 1e-4);
+  CHECK(worst < (i8 ? 0.5 + 1e-4 : 1e-4));
+  if (i8) return;
   // Training's kernels.
   builder.step.any_batch = true;
   check_equal(builder, "trained " + describe(kind, window, x));

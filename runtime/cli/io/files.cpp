@@ -108,6 +108,11 @@ Budget::Budget(uint64_t file_bytes)
     : bytes_(g_lifted ? UINT64_MAX
                       : std::max(kLeastBudget, std::min(file_bytes, UINT64_MAX / kBudgetFactor) * kBudgetFactor)) {}
 
+uint64_t Budget::bytes(uint32_t batch) const {
+  uint64_t product = 0;
+  return __builtin_mul_overflow(bytes_, uint64_t{batch}, &product) ? UINT64_MAX : product;
+}
+
 void Budget::check(uint64_t bytes, const std::string& what) const {
   if (bytes > SIZE_MAX / 2) throw Error(what + " would take more memory than this machine can address");
   if (bytes <= bytes_) return;

@@ -28,8 +28,12 @@ std::string read_text(const std::string& path);
 class Budget {
  public:
   explicit Budget(uint64_t file_bytes);
+  // Of what is made of a few words.
+  static Budget least() { return Budget(0); }
 
   uint64_t bytes() const { return bytes_; }
+  // For a session of a batch; all there is if that is more than can be said.
+  uint64_t bytes(uint32_t batch) const;
   // Throws Error, naming `what`, the size and how to allow it, if `bytes` are more than the budget.
   void check(uint64_t bytes, const std::string& what) const;
 

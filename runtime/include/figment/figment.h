@@ -17,7 +17,8 @@
  *  - Tensors are f32, dense, row-major, in the shape and layout that the exporter of the model gave them.
  *  - Strings returned by the library are UTF-8, end in NUL, and live as long as the model they come from.
  *  - Threads: a model may be used from any number of threads at once; a session from one at a time. A session of more
- *    than one thread is its process's: in a child that was forked from it, all but its destruction is refused.
+ *    than one thread belongs to the process that created it: in a forked child, calls that compute are refused
+ *    (FIG_INVALID_ARGUMENT), all others work.
  *  - After fig_session_create no call on the session allocates memory.
  */
 #ifndef FIGMENT_FIGMENT_H

@@ -12,7 +12,7 @@ class ElementwiseKernel : public Kernel {
   ~ElementwiseKernel() override {
     if (operator_ != nullptr) xnn_delete_operator(operator_);
   }
-  size_t pool_bytes(const Step& /*step*/) const override { return LinearOperator::kPoolBytes; }
+  CheckedSize pool_bytes(const Step& /*step*/) const override { return LinearOperator::kPoolBytes; }
   void run() override { xnn_run_operator(operator_, threads_); }
 
  protected:
@@ -83,7 +83,7 @@ class Sigmoid final : public Unary {
     if (clamp_ != nullptr) xnn_delete_operator(clamp_);
   }
   const char* name() const override { return "xnnpack clamp + sigmoid"; }
-  size_t pool_bytes(const Step& step) const override { return 2 * Unary::pool_bytes(step); }
+  CheckedSize pool_bytes(const Step& step) const override { return CheckedSize(2) * Unary::pool_bytes(step); }
 
   Status prepare(const Step& step, const Environment& environment) override {
     FIGMENT_RETURN_IF_ERROR(Unary::prepare(step, environment));

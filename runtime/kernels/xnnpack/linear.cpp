@@ -1,5 +1,6 @@
 // Fully connected and convolution steps as one operator each.
 #include "kernels/xnnpack/operators.h"
+#include "kernels/xnnpack/preconditions.h"
 #include "kernels/xnnpack/xnnpack_kernels.h"
 
 namespace figment::kernels::xnnpack {
@@ -10,7 +11,7 @@ namespace {
 class FullyConnected final : public Kernel {
  public:
   const char* name() const override { return operator_.kernel_name(); }
-  size_t pool_bytes(const Step& /*step*/) const override { return LinearOperator::kPoolBytes; }
+  CheckedSize pool_bytes(const Step& /*step*/) const override { return LinearOperator::kPoolBytes; }
 
   Status prepare(const Step& step, const Environment& environment) override {
     const size_t outputs = step.inputs[1].shape[0];
@@ -34,13 +35,12 @@ class Convolution final : public Kernel {
  public:
   const char* name() const override { return operator_.kernel_name(); }
 
-  size_t pool_bytes(const Step& step) const override {
-    // The indirection buffer: one pointer for each tap of each output pixel, the pixels rounded up to a tile.
+  CheckedSize pool_bytes(const Step& step) const override {
     const Window& window = step.attributes.window;
-    const size_t taps = size_t{window.kernel[0]} * window.kernel[1];
-    const size_t pixels = step.output.shape[1] * step.output.shape[2] + 64;
-    const size_t zeros = step.inputs[0].shape[3] * format::element_size(step.inputs[0].type) + 256;
-    return LinearOperator::kPoolBytes + 2 * taps * pixels * sizeof(void*) + zeros + taps * 256;
+    const CheckedSize pixels = CheckedSize(step.output.shape[1]) * step.output.shape[2];
+    const CheckedSize taps = CheckedSize(window.kernel[0]) * window.kernel[1];
+    return CheckedSize(LinearOperator::kPoolBytes) + indirection_bytes(window, pixels) + taps * 256 +
+           zero_bytes(step.inputs[0].type, step.inputs[0].shape[3]);
   }
 
   Status prepare(const Step& step, const Environment& environment) override {

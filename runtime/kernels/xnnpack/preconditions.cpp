@@ -16,14 +16,23 @@ constexpr bool kSinglePixelDefect = false;
 // Pixels that an operator computes together, at most: an indirection buffer is rounded up to them.
 constexpr size_t kLargestTile = 64;
 
-// The indirection buffer has a pointer for each tap of each output pixel, rows of pixels rounded up to a tile.
+// Rows of output pixels are rounded up one by one, and in a transposed convolution once for each residue of the stride.
 bool indirection_fits(const Window& window, const Plane& output) {
-  CheckedSize pointers = CheckedSize(window.kernel[0]) * window.kernel[1];
-  pointers *= CheckedSize(output[0]) * window.stride[1] * CheckedSize(output[1] + kLargestTile);
-  return (pointers * sizeof(void*)).within(SIZE_MAX / 4);
+  const CheckedSize row = CheckedSize(output[1]) + kLargestTile;
+  return indirection_bytes(window, CheckedSize(output[0]) * window.stride[1] * row).within(SIZE_MAX / 2);
 }
 
 }  // namespace
+
+CheckedSize indirection_bytes(const Window& window, CheckedSize pixels) {
+  const CheckedSize pointers = CheckedSize(window.kernel[0]) * window.kernel[1] * (pixels + kLargestTile);
+  return CheckedSize(2) * pointers * sizeof(void*);
+}
+
+CheckedSize zero_bytes(DataType type, size_t channels) {
+  constexpr size_t kAlignment = 256;
+  return CheckedSize(channels) * format::element_size(type) + kAlignment;
+}
 
 const char* weights_violation(const Step& step) {
   for (const Operand& weights : step.inputs.subspan(1)) {

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 
+#include "core/checked.h"
 #include "kernels/kernel.h"
 
 namespace figment::kernels {
@@ -32,5 +33,11 @@ const char* convolution_violation(DataType type, const Window& window, const Pla
 //  - sizes of indirection buffers fit into size_t,
 //  - on 32-bit ARM it is not int8: its slices may be single pixels.
 const char* deconvolution_violation(DataType type, const Window& window, const Plane& input);
+
+// What an operator over `pixels` output pixels takes beside its weights, at most: the indirection buffer, which has a
+// pointer for each tap of each pixel, rows of pixels rounded up to a tile, while it is made twice; and the zeros that
+// padding reads, for pixels of `channels`.
+CheckedSize indirection_bytes(const Window& window, CheckedSize pixels);
+CheckedSize zero_bytes(DataType type, size_t channels);
 
 }  // namespace figment::kernels

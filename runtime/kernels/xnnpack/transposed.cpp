@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "kernels/xnnpack/operators.h"
+#include "kernels/xnnpack/preconditions.h"
 #include "kernels/xnnpack/transposed_choice.h"
 #include "kernels/xnnpack/xnnpack_kernels.h"
 
@@ -21,14 +22,12 @@ class Deconvolution final : public Kernel {
  public:
   const char* name() const override { return "xnnpack deconvolution"; }
 
-  size_t pool_bytes(const Step& step) const override {
-    // Indirection: at most one pointer for each tap of each output pixel, for each image in the batch.
+  CheckedSize pool_bytes(const Step& step) const override {
     const Window& window = step.attributes.window;
-    const size_t taps = size_t{window.kernel[0]} * window.kernel[1];
-    const size_t pixels = step.output.shape[1] * step.output.shape[2] + 64 * window.stride[0] * window.stride[1];
-    const size_t phases = size_t{window.stride[0]} * window.stride[1];
-    const size_t zeros = step.inputs[0].shape[3] * format::element_size(step.inputs[0].type) + 256;
-    return LinearOperator::kPoolBytes + 2 * taps * pixels * sizeof(void*) + phases * 1024 + zeros;
+    const CheckedSize phases = CheckedSize(window.stride[0]) * window.stride[1];
+    const CheckedSize pixels = CheckedSize(step.output.shape[1]) * step.output.shape[2] + phases * 64;
+    return CheckedSize(LinearOperator::kPoolBytes) + indirection_bytes(window, pixels) + phases * 1024 +
+           zero_bytes(step.inputs[0].type, step.inputs[0].shape[3]);
   }
 
   Status prepare(const Step& step, const Environment& environment) override {
@@ -94,7 +93,7 @@ class TapWeights {
 class DeconvolutionAsFullyConnected final : public Kernel {
  public:
   const char* name() const override { return "deconvolution from 1x1"; }
-  size_t pool_bytes(const Step& /*step*/) const override { return LinearOperator::kPoolBytes; }
+  CheckedSize pool_bytes(const Step& /*step*/) const override { return LinearOperator::kPoolBytes; }
 
   Status prepare(const Step& step, const Environment& environment) override {
     const size_t inputs = step.inputs[0].shape[3];
@@ -124,13 +123,14 @@ class DeconvolutionByPhases final : public Kernel {
  public:
   const char* name() const override { return "xnnpack convolution per phase"; }
 
-  size_t pool_bytes(const Step& step) const override {
+  CheckedSize pool_bytes(const Step& step) const override {
     const Window& window = step.attributes.window;
-    const size_t taps = size_t{window.kernel[0]} * window.kernel[1];
-    const size_t pixels =
-        step.output.shape[1] * step.output.shape[2] / (size_t{window.stride[0]} * window.stride[1]) + 64;
-    const size_t zeros = step.inputs[0].shape[3] * format::element_size(step.inputs[0].type) + 256;
-    return kMaxPhases * (LinearOperator::kPoolBytes + zeros) + 2 * taps * pixels * sizeof(void*) + taps * 256;
+    const size_t phases = size_t{window.stride[0]} * window.stride[1];
+    const CheckedSize pixels = step.output.shape[1] * step.output.shape[2] / phases;
+    const CheckedSize taps = CheckedSize(window.kernel[0]) * window.kernel[1];
+    const CheckedSize zeros = zero_bytes(step.inputs[0].type, step.inputs[0].shape[3]);
+    return indirection_bytes(window, pixels) + taps * 256 +
+           CheckedSize(kMaxPhases) * (zeros + LinearOperator::kPoolBytes);
   }
 
   ~DeconvolutionByPhases() override {
@@ -242,12 +242,12 @@ class DeconvolutionByMergedPhases final : public Kernel {
  public:
   const char* name() const override { return "xnnpack convolution of all phases"; }
 
-  size_t pool_bytes(const Step& step) const override {
+  CheckedSize pool_bytes(const Step& step) const override {
     const MergedPhases merged = merge_phases(step);
-    const size_t taps = size_t{merged.window.kernel[0]} * merged.window.kernel[1];
-    const size_t pixels = step.output.shape[1] * step.output.shape[2] / (merged.block[0] * merged.block[1]) + 64;
-    const size_t zeros = step.inputs[0].shape[3] * format::element_size(step.inputs[0].type) + 256;
-    return LinearOperator::kPoolBytes + zeros + 2 * taps * pixels * sizeof(void*) + taps * 256;
+    const CheckedSize taps = CheckedSize(merged.window.kernel[0]) * merged.window.kernel[1];
+    const CheckedSize pixels = step.output.shape[1] * step.output.shape[2] / (merged.block[0] * merged.block[1]);
+    return CheckedSize(LinearOperator::kPoolBytes) + indirection_bytes(merged.window, pixels) + taps * 256 +
+           zero_bytes(step.inputs[0].type, step.inputs[0].shape[3]);
   }
 
   Status prepare(const Step& step, const Environment& environment) override {
@@ -350,7 +350,7 @@ class DeconvolutionByMergedPhases final : public Kernel {
 class DeconvolutionByColumns final : public Kernel {
  public:
   const char* name() const override { return "fully connected + col2im"; }
-  size_t pool_bytes(const Step& /*step*/) const override { return LinearOperator::kPoolBytes; }
+  CheckedSize pool_bytes(const Step& /*step*/) const override { return LinearOperator::kPoolBytes; }
 
   Status prepare(const Step& step, const Environment& environment) override {
     const Extents& x = step.inputs[0].shape;
