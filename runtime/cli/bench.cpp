@@ -32,6 +32,25 @@ struct Timing {
 
 double microseconds(Clock::duration duration) { return std::chrono::duration<double, std::micro>(duration).count(); }
 
+// Whether a program takes any number of samples, not one.
+bool is_batched(const OpenModel& open, uint32_t index) {
+  fig_program_info program{};
+  check(fig_model_program(open.model(), index, &program));
+  fig_port_info port{};
+  const auto open_batch = [&port] {
+    return std::any_of(port.shape.per_batch, port.shape.per_batch + port.shape.rank, [](bool b) { return b; });
+  };
+  for (uint32_t i = 0; i < program.inputs; ++i) {
+    check(fig_model_input(open.model(), index, i, &port));
+    if (open_batch()) return true;
+  }
+  for (uint32_t i = 0; i < program.outputs; ++i) {
+    check(fig_model_output(open.model(), index, i, &port));
+    if (open_batch()) return true;
+  }
+  return false;
+}
+
 Timing time_program(OpenModel* open, uint32_t index, uint32_t batch, uint32_t threads, const Arguments& arguments) {
   fig_program_info program{};
   check(fig_model_program(open->model(), index, &program));
@@ -52,24 +71,16 @@ Timing time_program(OpenModel* open, uint32_t index, uint32_t batch, uint32_t th
   std::vector<fig_tensor> inputs;
   std::vector<fig_tensor> outputs;
   fig_port_info port{};
-  bool batched = false;
-  const auto see = [&] {
-    batched =
-        batched || std::any_of(port.shape.per_batch, port.shape.per_batch + port.shape.rank, [](bool b) { return b; });
-  };
   for (uint32_t i = 0; i < program.inputs; ++i) {
     check(fig_model_input(open->model(), index, i, &port));
-    see();
     inputs.push_back(tensor_of(port));
   }
   for (uint32_t i = 0; i < program.outputs; ++i) {
     check(fig_model_output(open->model(), index, i, &port));
-    see();
     outputs.push_back(tensor_of(port));
   }
   const auto call = [&] {
-    check(fig_run(open->session(), program.name, batched ? batch : 1, inputs.data(), inputs.size(), outputs.data(),
-                  outputs.size()));
+    check(fig_run(open->session(), program.name, batch, inputs.data(), inputs.size(), outputs.data(), outputs.size()));
   };
   for (int i = 0; i < 3; ++i) call();
   std::vector<double> times;
@@ -99,13 +110,18 @@ void bench(const Arguments& arguments) {
     programs.push_back(open.find_program(arguments.program));
   }
   std::vector<Timing> timings;
-  const size_t total = programs.size() * arguments.batches.size() * arguments.threads.size();
+  std::vector<std::vector<uint32_t>> batches;  // of each program
+  size_t total = 0;
+  for (uint32_t program : programs) {
+    batches.push_back(is_batched(open, program) ? arguments.batches : std::vector<uint32_t>{1});
+    total += batches.back().size() * arguments.threads.size();
+  }
   {
     io::ProgressLine line("timing");
-    for (uint32_t program : programs) {
-      for (uint32_t batch : arguments.batches) {
+    for (size_t i = 0; i < programs.size(); ++i) {
+      for (uint32_t batch : batches[i]) {
         for (uint32_t threads : arguments.threads) {
-          timings.push_back(time_program(&open, program, batch, threads, arguments));
+          timings.push_back(time_program(&open, programs[i], batch, threads, arguments));
           line.update(static_cast<double>(timings.size()) / static_cast<double>(total));
         }
       }

@@ -1,5 +1,6 @@
 #include <cstdio>
 #include <filesystem>
+#include <set>
 
 #include "commands.h"
 #include "io/arrays.h"
@@ -29,6 +30,36 @@ io::Array shaped(const fig_parameter_info& info) {
   return array;
 }
 
+// Sets the parameters of which the folder has files. A file that is none's is a mistake.
+void load(const OpenModel& open, const std::string& folder) {
+  std::set<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() == ".npy") files.insert(entry.path().filename().string());
+  }
+  fig_parameter_info info{};
+  size_t loaded = 0;
+  for (uint32_t i = 0; fig_model_parameter(open.model(), i, &info) == FIG_OK; ++i) {
+    const std::string name = io::file_name_of(info.name) + ".npy";
+    if (files.erase(name) == 0) continue;
+    const std::string path = folder + "/" + name;
+    const io::Array expected = shaped(info);
+    const io::Array array = io::read_array(path);
+    if (array.shape != expected.shape) {
+      throw Error(path + ": has the shape " + io::to_string(array.shape) + ", parameter " + info.name + " has " +
+                  io::to_string(expected.shape));
+    }
+    check(fig_parameter_set(open.session(), info.name, array.values.data(), array.values.size()));
+    ++loaded;
+  }
+  if (loaded == 0) throw Error(folder + ": has no file NAME.npy of a parameter");
+  if (!files.empty()) {
+    throw Error(folder + "/" + *files.begin() + ": the model has no parameter of that name" +
+                (files.size() > 1 ? ", nor of " + std::to_string(files.size() - 1) + " other files'" : "") +
+                "; figment parameters MODEL -o FOLDER writes all with their names");
+  }
+  io::print("%zu parameters loaded\n", loaded);
+}
+
 void parameters(const Arguments& arguments) {
   OpenModel open(arguments.model);
   const bool trains = open.trains();
@@ -44,19 +75,8 @@ void parameters(const Arguments& arguments) {
     std::vector<uint8_t> ignored(1 << 16);
     check(fig_checkpoint_load(open.session(), arguments.checkpoint.c_str(), ignored.data(), ignored.size(), nullptr));
   }
+  if (!arguments.load.empty()) load(open, arguments.load);
   fig_parameter_info info{};
-  size_t loaded = 0;
-  for (uint32_t i = 0; !arguments.load.empty() && fig_model_parameter(open.model(), i, &info) == FIG_OK; ++i) {
-    const std::string path = arguments.load + "/" + io::file_name_of(info.name) + ".npy";
-    if (!std::filesystem::exists(path)) continue;
-    const io::Array expected = shaped(info);
-    const io::Array array = io::read_array(path);
-    if (array.shape != expected.shape) throw Error(path + ": does not have the shape of parameter " + info.name);
-    check(fig_parameter_set(open.session(), info.name, array.values.data(), array.values.size()));
-    ++loaded;
-  }
-  if (!arguments.load.empty() && loaded == 0) throw Error(arguments.load + ": has no file NAME.npy of a parameter");
-  if (!arguments.load.empty()) io::print("%zu parameters loaded\n", loaded);
   size_t written = 0;
   if (!arguments.output.empty()) std::filesystem::create_directories(arguments.output);
   for (uint32_t i = 0; !arguments.output.empty() && fig_model_parameter(open.model(), i, &info) == FIG_OK; ++i) {
@@ -86,6 +106,8 @@ void add_parameters(CLI::App* app, Commands* commands) {
   command->add_option("--out", arguments->save, "write the model with the loaded values to this file")->needs(load);
   (*commands)[command] = [arguments] {
     if (arguments->output.empty() && arguments->load.empty()) throw Error("give -o FOLDER to write, or --load FOLDER");
+    if (arguments->output.empty() && arguments->save.empty())
+      throw Error("give --out FILE: a model with the loaded values is written there");
     parameters(*arguments);
   };
 }

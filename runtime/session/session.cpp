@@ -299,16 +299,19 @@ Status check_count(const ProgramInstance& program, size_t count, size_t batch) {
       if (port.per_batch) divisible = divisible && port.batch_first;
     }
   }
-  if (!batched && count != 1) return wrong("the program has no batch dimension: it takes 1 sample, not %zu", count);
+  if (!batched && count != 1)
+    return wrong(
+        "the program has no batch dimension: it takes 1 sample, not %zu; for more, export the network with an open "
+        "batch",
+        count);
   if (batched && !divisible && count != batch) {
     return wrong("the program's batch is not its first dimension: it takes exactly the session's batch of %zu", batch);
   }
   const bool fits = program.any_batch() ? count <= batch : count == batch;
   if (batched && program.couples_batch() && !fits) {
     return wrong(
-        "the program's samples depend on each other, as by a mean over the batch: it takes exactly the session's batch "
-        "of "
-        "%zu, not %zu; create the session for that batch",
+        "the program's samples depend on each other, as by a mean over the batch: it takes the session's batch of %zu, "
+        "not %zu; create the session for that batch",
         batch, count);
   }
   return {};

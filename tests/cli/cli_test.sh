@@ -213,6 +213,11 @@ check "a checkpoint of another model" 1 "another model" $figment parameters "$mo
 check "parameters" 0 "parameters written" $figment parameters "$models/tiny_vae.figment" --checkpoint "$work/run" -o "$work/p"
 expect "with the optimiser's state" '[ -e "$work/p/encoder.0.weight.adam_m.npy" ]'
 check "load parameters" 0 "parameters loaded" $figment parameters "$models/tiny_vae.figment" --load "$work/p" --out "$work/loaded.figment"
+check "loaded values that go nowhere" 1 "give --out FILE" $figment parameters "$models/tiny_vae.figment" --load "$work/p"
+cp "$work/p/encoder.0.weight.npy" "$work/p/encoder.9.weight.npy"
+check "a file of no parameter" 1 "encoder.9.weight.npy: the model has no parameter of that name; " \
+  $figment parameters "$models/tiny_vae.figment" --load "$work/p" --out "$work/x.figment"
+rm "$work/p/encoder.9.weight.npy"
 check "write them again" 0 "" $figment parameters "$work/loaded.figment" -o "$work/p2"
 expect "they are the same" 'cmp -s "$work/p/encoder.0.weight.npy" "$work/p2/encoder.0.weight.npy"'
 total=$($figment inspect "$models/tiny_crgan.figment" --batch 64 --json | sed -n 's/.*"total": \([0-9]*\).*/\1/p')

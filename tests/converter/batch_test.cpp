@@ -116,7 +116,7 @@ TEST_CASE("a program that couples the batch computes that batch, and no other") 
   for (const size_t count : {1U, 3U, 5U, 8U}) {
     std::vector<float> given(count * size, 0.5F);
     CHECK_THROWS_WITH_AS(runner.run("run", {{port.name, given}}, count),
-                         doctest::Contains("exactly the session's batch of 4"), Error);
+                         doctest::Contains("takes the session's batch of 4"), Error);
   }
   options.int8 = true;
   options.calibration_data[port.name] = {{64, size}, std::vector<float>(64 * size, 0.5F)};
