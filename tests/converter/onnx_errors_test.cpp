@@ -239,8 +239,7 @@ TEST_CASE("samples to calibrate on are taken as data is: by shape, type and rang
   figment::io::Array wide = image;
   wide.shape = {kExamples, 3, 4, 1};
   CHECK(has(error_with(wide, labels), "samples of [3, 4, 1]; input image takes samples of [3, 2, 2]"));
-  figment::io::Array pixels = image;
-  pixels.bytes = true;
+  const figment::io::Array pixels{image.shape, std::vector<float>(image.values.size(), 7), true};
   CHECK(has(error_with(pixels, labels), "save floats"));
   figment::io::Array fewer = labels;
   fewer.shape = {16};
