@@ -31,7 +31,7 @@ expect "a PNG is written" '[ "$(head -c 4 "$work/a.png" | tail -c 3)" = PNG ]'
 check "generate in batches" 0 "" $figment generate "$models/dcgan_int8.figment" --seed 7 -n 4 --batch 3 -o "$work/b.npy"
 expect "the batch does not matter in int8" 'cmp -s "$work/a.npy" "$work/b.npy"'
 check "inspect" 0 "conv_transpose2d" $figment inspect "$models/dcgan.figment"
-check "inspect in a limit" 1 "the largest tensor is that of" $figment inspect "$models/dcgan.figment" --memory-limit 3100K
+check "inspect in a limit" 1 "the largest tensor is that of" $figment inspect "$models/dcgan.figment" --memory-limit 2M
 check "inspect --json" 0 '"kind": "conv_transpose2d"' $figment inspect "$models/dcgan.figment" --json
 check "bench --json" 0 '"median_us"' $figment bench "$models/dgan_int8.figment" --batch 1,2 --threads 1,2 --seconds 0.01 --json
 check "no such model" 1 "cannot open /no/such" $figment inspect /no/such
