@@ -227,10 +227,16 @@ TEST_CASE("gzipped files are read to their end, and checked") {
 }
 
 TEST_CASE("small files that promise much are refused before the memory is taken") {
-  CHECK_THROWS_WITH_AS(read_picture(kHostile + "large.jpg", 1), doctest::Contains("--allow-large"), Error);
-  CHECK_THROWS_WITH_AS(read_picture(kHostile + "large.png", 3), doctest::Contains("--allow-large"), Error);
-  CHECK_THROWS_WITH_AS(read_idx(kHostile + "large.idx.gz"), doctest::Contains("--allow-large"), Error);
-  CHECK_THROWS_WITH_AS(read_npz(kHostile + "large.npz"), doctest::Contains("--allow-large"), Error);
+  const auto check = [](const std::string& message) {
+    INFO(message);
+    CHECK(message.find(" would take ") != std::string::npos);
+    CHECK(message.find("GB, more ") != std::string::npos);
+    if (sizeof(size_t) > 4) CHECK(message.find("--allow-large") != std::string::npos);
+  };
+  check(message_of([] { read_picture(kHostile + "large.jpg", 1); }));
+  check(message_of([] { read_picture(kHostile + "large.png", 3); }));
+  check(message_of([] { read_idx(kHostile + "large.idx.gz"); }));
+  check(message_of([] { read_npz(kHostile + "large.npz"); }));
 }
 
 TEST_CASE("pictures shrink by means and grow by neighbours") {

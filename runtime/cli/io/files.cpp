@@ -114,10 +114,10 @@ uint64_t Budget::bytes(uint32_t batch) const {
 }
 
 void Budget::check(uint64_t bytes, const std::string& what) const {
-  if (bytes > SIZE_MAX / 2) throw Error(what + " would take more memory than this machine can address");
+  const std::string needs = what + " would take " + format_bytes(static_cast<double>(bytes));
+  if (bytes > SIZE_MAX / 2) throw Error(needs + ", more memory than this machine can address");
   if (bytes <= bytes_) return;
-  throw Error(what + " would take " + format_bytes(static_cast<double>(bytes)) + ", more than the " +
-              format_bytes(static_cast<double>(bytes_)) +
+  throw Error(needs + ", more than the " + format_bytes(static_cast<double>(bytes_)) +
               " that a file of this size may take; --allow-large lifts this limit");
 }
 
