@@ -145,15 +145,16 @@ ValueId OnnxNode::tensor(size_t i) const {
   return std::get<ValueId>(found->second);
 }
 
-bool OnnxNode::is_fixed(ValueId id) const {
-  if (graph[id].is_constant()) return true;
-  for (size_t i = graph.nodes.size(); i > 0; --i) {
-    const Node& producer = graph.nodes[i - 1];
-    if (producer.output != id) continue;
-    return std::all_of(producer.inputs.begin(), producer.inputs.end(),
-                       [this](ValueId input) { return is_fixed(input); });
+bool OnnxNode::is_fixed(ValueId id) const { return importer.is_fixed(id); }
+
+bool OnnxImporter::is_fixed(ValueId id) {
+  fixed_.resize(graph_.values.size());
+  const auto known = [this](ValueId value) { return graph_[value].is_constant() || fixed_[value]; };
+  for (; fixed_nodes_ < graph_.nodes.size(); ++fixed_nodes_) {
+    const Node& node = graph_.nodes[fixed_nodes_];
+    fixed_[node.output] = std::all_of(node.inputs.begin(), node.inputs.end(), known);
   }
-  return false;  // an input of the program
+  return known(id);
 }
 
 ValueId OnnxNode::constant(size_t i, const char* role) const {

@@ -83,6 +83,7 @@ class OnnxImporter {
 
  private:
   friend struct OnnxNode;
+  bool is_fixed(ValueId id);
   void check_model() const;
   void bind_initializers(const onnx::GraphProto& graph);
   void bind_inputs();
@@ -112,6 +113,8 @@ class OnnxImporter {
   std::set<std::string> read_;          // tensors that outputs depend on
   std::set<std::string> node_outputs_;  // of all nodes, to tell cycles from missing tensors
   std::vector<NodeError> problems_;
+  std::vector<bool> fixed_;  // values computed from constants alone, by the nodes before fixed_nodes_
+  size_t fixed_nodes_ = 0;
   io::Budget budget_;
   uint64_t made_ = 0;  // bytes of the constants and integers that nodes have made
 };

@@ -248,6 +248,25 @@ TEST_CASE("small files whose constants take long to compute are refused by node"
   CHECK_MESSAGE(has(error, "operations"), error);
 }
 
+TEST_CASE("constants that are squared again and again are followed once") {
+  OnnxBuilder model;
+  model.input("x", {2});
+  model.output("y", {2});
+  model.node("Exp", {model.floats("c", {2, 2}, {-1, 0, -2, 0})}, {"t0"});
+  std::string last = "t0";
+  for (int i = 1; i < 200; ++i) {
+    const std::string next = "t" + std::to_string(i);
+    model.node("Mul", {last, last}, {next});
+    last = next;
+  }
+  model.node("MatMul", {"x", last}, {"y"});
+  const OnnxFile file(model.model);
+  ConvertOptions options;
+  options.sources = {{"run", file.path()}};
+  Runner runner(convert(options, {}).file, 1);
+  CHECK(runner.run("run", {{"x", {3, 5}}}, 1).at("y") == std::vector<float>{0, 8});
+}
+
 TEST_CASE("small files that make much of constants are refused by node and size") {
   for (const auto& [name, size] : {std::pair("expand", "32.0 GB"), {"concat", " MB"}, {"pad", "24.0 GB"}}) {
     ConvertOptions options;
