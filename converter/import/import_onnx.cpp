@@ -627,7 +627,8 @@ void OnnxImporter::note_left_out() const {
        " from other parameters, and batch normalisations may be folded into them, which then do not train: export with "
        "torch.onnx.export(..., dynamo=False, do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE)");
   note(by_graphs, folded,
-       ", and do not train: export after network.eval() with torch.onnx.export(..., dynamo=True, optimize=False, external_data=False)");
+       ", and do not train: export after network.eval() with torch.onnx.export(..., dynamo=True, optimize=False, "
+       "external_data=False)");
   note(by_keras, folded,
        ", and do not train: export with o = dict(tf2onnx.optimizer._get_optimizers()); o.pop('remove_back_to_back'); "
        "tf2onnx.convert.from_keras(model, optimizers=o, output_path=...)");

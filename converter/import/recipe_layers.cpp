@@ -135,7 +135,7 @@ int64_t LayerBuilder::counted(const std::string& name, const std::vector<int64_t
   const int64_t count = elements(shape);
   parameters_ += count;
   io::Budget::least().check(static_cast<uint64_t>(parameters_) * sizeof(float),
-                          "with parameter " + name + ", " + to_text(shape) + ", the network");
+                            "with parameter " + name + ", " + to_text(shape) + ", the network");
   return count;
 }
 
