@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <numeric>
 
 #include "io/files.h"
+#include "io/terminal.h"
 
 namespace figment::cli {
 
@@ -70,6 +72,27 @@ io::SampleForm form_of(const fig_port_info& port, const fig_output_info& output,
   return form;
 }
 
+namespace {
+
+// Values of [0, 1] lie in a range that begins below 0, and yet look grey to the model: said, since they may be meant.
+void note_half_range(const std::string& path, const io::Samples& samples, const io::SampleForm& form) {
+  constexpr size_t kMost = 256;
+  if (!form.bounded || form.low >= 0 || form.normalize) return;
+  std::vector<float> sample(form.elements());
+  for (size_t i = 0; i < std::min(kMost, samples.count()); ++i) {
+    samples.copy(i, sample.data());
+    const auto [least, most] = std::minmax_element(sample.begin(), sample.end());
+    if (*least < 0 || *most > 1) return;
+  }
+  char text[160];
+  std::snprintf(text, sizeof text,
+                ": no value is below 0, the model's samples lie in [%g, %g]: if 0 is black there, give --normalize",
+                static_cast<double>(form.low), static_cast<double>(form.high));
+  io::print_error("figment: " + path + text);
+}
+
+}  // namespace
+
 Dataset::Dataset(const DataArguments& arguments, const std::vector<fig_port_info>& ports, const fig_output_info& output)
     : hold_out_(arguments.hold_out) {
   for (const fig_port_info& port : ports) inputs_.push_back({port.name, port, sample_elements(port.shape), "", {}});
@@ -96,6 +119,7 @@ Dataset::Dataset(const DataArguments& arguments, const std::vector<fig_port_info
     form.generated = &input == inputs_.data();
     form.bounded = form.generated && output.bounded;
     input.samples.emplace(input.path, form);
+    if (form.generated) note_half_range(input.path, *input.samples, form);
     if (input.samples->count() != inputs_[0].samples->count()) {
       throw Error(input.path + " holds " + std::to_string(input.samples->count()) + " samples, " + path() + " " +
                   std::to_string(inputs_[0].samples->count()));

@@ -161,6 +161,9 @@ fi
 pictures=$(dirname "$0")/../data/pictures
 check "train on a folder of pictures" 0 "^3 steps" $figment train "$models/tiny_infogan.figment" --data "$pictures" --batch 2 --steps 3
 check "a folder without pictures" 1 "holds no .png" $figment train "$models/tiny_infogan.figment" --data "$(dirname "$0")" --batch 2 --steps 3
+awk 'BEGIN { for (i = 0; i < 4; ++i) for (j = 0; j < 36; ++j) printf "%s%s", (i + j) % 5 / 4, j < 35 ? "," : "\n" }' > "$work/half.csv"
+check "data that takes half of the range" 0 "no value is below 0, the model's samples lie in \[-1, 1\]" $figment train "$models/tiny_infogan.figment" --data "$work/half.csv" --batch 2 --steps 3
+check "the same, scaled" 0 "^3 steps" $figment train "$models/tiny_infogan.figment" --data "$work/half.csv" --normalize --batch 2 --steps 3
 i=0; while [ $i -lt 60 ]; do echo "$i,$((i * i % 17))"; i=$((i + 1)); done > "$work/series.csv"
 check "train on the windows of a series" 0 "^3 steps" $figment train "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --batch 8 --steps 3
 check "a series that is too short" 1 "a sequence has 7 steps" $figment train "$models/tiny_crgan.figment" --data "$(head -3 "$work/series.csv" > "$work/short.csv"; echo "$work/short.csv")" --batch 8 --steps 3

@@ -65,7 +65,8 @@ class Samples {
 constexpr const char* kDataHelp =
     "samples: IDX (also gzipped), .npy, .npz, .csv (rows of samples, or a long sequence), a folder of PNG and JPEG "
     "files";
-constexpr const char* kNormalizeHelp = "scale the values of .npy, .npz and .csv files to the model's range";
+constexpr const char* kNormalizeHelp =
+    "scale .npy, .npz and .csv files to the model's range, each from its own least value to its greatest";
 
 // A permutation of `count` samples for each pass over them, from the seed alone.
 class Shuffle {
