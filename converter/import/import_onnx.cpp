@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "import/onnx_graph.h"
 #include "io/files.h"
@@ -59,7 +60,11 @@ template <typename T, typename Field>
 IntegerTensor integers_of(const onnx::TensorProto& tensor, const Field& field, const std::vector<uint32_t>& shape) {
   IntegerTensor integers;
   integers.shape.assign(shape.begin(), shape.end());
-  for (T value : elements<T>(tensor, field)) integers.values.push_back({static_cast<int64_t>(value), false});
+  integers.type = tensor.data_type();
+  for (T value : elements<T>(tensor, field)) {
+    if (std::cmp_greater(value, INT64_MAX)) throw Error("tensor " + tensor.name() + " has integers above 2^63");
+    integers.values.push_back({static_cast<int64_t>(value), false});
+  }
   return integers;
 }
 
@@ -236,11 +241,38 @@ bool OnnxNode::is_read(size_t i) const {
   return i < static_cast<size_t>(proto.output_size()) && importer.read_.contains(proto.output(static_cast<int>(i)));
 }
 
+namespace {
+
+// The least and greatest value of an integer type; of uint64, as far as int64 goes.
+std::pair<int64_t, int64_t> range_of(int32_t type) {
+  switch (type) {
+    case onnx::TensorProto::BOOL: return {0, 1};
+    case onnx::TensorProto::INT8: return {INT8_MIN, INT8_MAX};
+    case onnx::TensorProto::INT16: return {INT16_MIN, INT16_MAX};
+    case onnx::TensorProto::INT32: return {INT32_MIN, INT32_MAX};
+    case onnx::TensorProto::UINT8: return {0, UINT8_MAX};
+    case onnx::TensorProto::UINT16: return {0, UINT16_MAX};
+    case onnx::TensorProto::UINT32: return {0, UINT32_MAX};
+    case onnx::TensorProto::UINT64: return {0, INT64_MAX};
+    default: return {INT64_MIN, INT64_MAX};
+  }
+}
+
+}  // namespace
+
 void OnnxNode::bind(const Binding& binding, size_t output) const {
   if (output >= static_cast<size_t>(proto.output_size()) || proto.output(static_cast<int>(output)).empty()) return;
   const std::string& key = proto.output(static_cast<int>(output));
-  if (const auto* integers = std::get_if<IntegerTensor>(&binding))
+  if (const auto* integers = std::get_if<IntegerTensor>(&binding)) {
     spend(integers->values.size() * sizeof(SymbolicInteger));
+    const auto [least, greatest] = range_of(integers->type);
+    for (const SymbolicInteger& integer : integers->values) {
+      if (integer.value < least || integer.value > greatest) {
+        fail("its integers overflow: " + std::to_string(integer.value) + " is no " +
+             onnx::TensorProto_DataType_Name(static_cast<onnx::TensorProto_DataType>(integers->type)));
+      }
+    }
+  }
   if (!importer.bindings_.emplace(key, binding).second) fail("output " + key + " is defined twice");
 }
 

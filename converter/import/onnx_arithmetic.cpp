@@ -36,6 +36,7 @@ void import_binary(const OnnxNode& node) {
     }
     IntegerTensor result;
     result.shape = a.values.size() == count && !a.scalar() ? a.shape : b.shape;
+    result.type = a.type;
     for (size_t i = 0; i < count; ++i) {
       const SymbolicInteger& x = a.values[a.values.size() == 1 ? 0 : i];
       const SymbolicInteger& y = b.values[b.values.size() == 1 ? 0 : i];
@@ -118,9 +119,34 @@ ValueId softmax(const OnnxNode& node, OpKind kind) {
 }
 
 // x ** constant for the exponents that models use.
+// The exponent of all elements.
+float exponent_of(const OnnxNode& node) {
+  std::vector<float> values;
+  std::vector<size_t> shape;
+  if (node.is_integers(1)) {
+    for (int64_t value : node.numbers(1)) values.push_back(static_cast<float>(value));
+    shape = node.integers(1).shape;
+  } else {
+    const Value& exponents = node.graph[node.constant(1, "exponent")];
+    values.assign(exponents.f32().begin(), exponents.f32().end());
+    for (const Dimension& dimension : exponents.shape) shape.push_back(dimension.extent);
+  }
+  if (values.empty()) node.fail("its exponent is empty");
+  if (std::any_of(values.begin(), values.end(), [&](float value) { return value != values[0]; }))
+    node.fail("its exponents differ: only one for all elements is supported");
+  const Shape& x = node.value(0).shape;
+  bool broadcasts = shape.size() > x.rank();
+  for (size_t i = 0; !broadcasts && i < shape.size(); ++i) {
+    const Dimension& dimension = x[x.rank() - shape.size() + i];
+    broadcasts = shape[i] != 1 && (dimension.per_batch || dimension.extent != shape[i]);
+  }
+  if (broadcasts) node.fail("its exponent has a shape that enlarges its input; give one number");
+  return values[0];
+}
+
 void import_pow(const OnnxNode& node) {
   const ValueId x = node.tensor(0);
-  const float exponent = node.is_integers(1) ? static_cast<float>(node.numbers(1).at(0)) : node.scalar(1);
+  const float exponent = exponent_of(node);
   if (exponent == 1) return node.bind(x);
   if (exponent == 2) return node.bind(node.add(OpKind::kMultiply, {}, {x, x}));
   if (exponent == 0.5F) return node.bind(node.add(OpKind::kSqrt, {}, {x}));

@@ -21,10 +21,11 @@ struct SymbolicInteger {
   bool per_batch = false;
 };
 
-// An integer tensor known while converting, row-major.
+// An integer tensor known while converting, row-major. Its values lie in the type's range.
 struct IntegerTensor {
   std::vector<size_t> shape;
   std::vector<SymbolicInteger> values;
+  int32_t type = onnx::TensorProto::INT64;
 
   bool scalar() const { return shape.empty(); }
 };

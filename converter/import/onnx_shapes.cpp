@@ -1,5 +1,6 @@
 // ONNX ops that move elements or compute shapes.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <map>
 
@@ -58,7 +59,11 @@ void import_cast(const OnnxNode& node) {
   const bool to_integer = to == onnx::TensorProto::INT64 || to == onnx::TensorProto::INT32;
   const bool to_float = to == onnx::TensorProto::FLOAT || to == onnx::TensorProto::DOUBLE;
   if (node.is_integers(0)) {
-    if (to_integer) return node.bind(node.integers(0));
+    if (to_integer) {
+      IntegerTensor integers = node.integers(0);
+      integers.type = static_cast<int32_t>(to);
+      return node.bind(integers);
+    }
     if (to_float) {
       std::vector<float> values;
       for (int64_t value : node.numbers(0)) values.push_back(static_cast<float>(value));
@@ -69,8 +74,12 @@ void import_cast(const OnnxNode& node) {
     return node.bind(node.tensor(0));
   } else if (to_integer && node.value(0).is_constant()) {
     IntegerTensor integers;
+    integers.type = static_cast<int32_t>(to);
     for (const Dimension& dimension : node.value(0).shape) integers.shape.push_back(dimension.extent);
-    for (float value : node.value(0).f32()) integers.values.push_back({static_cast<int64_t>(value), false});
+    for (float value : node.value(0).f32()) {
+      if (!(std::fabs(value) < 0x1p63F)) node.fail(std::to_string(value) + " is no integer of 64 bits");
+      integers.values.push_back({static_cast<int64_t>(value), false});
+    }
     return node.bind(integers);
   }
   node.fail("only casts between float types, and of shapes, are supported");
@@ -607,6 +616,7 @@ void import_integers(const OnnxNode& node, Function function) {
   for (size_t i = 0; i < node.input_count(); ++i) {
     const IntegerTensor& operand = node.integers(i);
     if (operand.values.size() > count || result.scalar()) result.shape = operand.shape;
+    if (i + 1 == node.input_count()) result.type = operand.type;
     count = std::max(count, operand.values.size());
   }
   for (size_t i = 0; i < count; ++i) {
@@ -620,17 +630,27 @@ void import_integers(const OnnxNode& node, Function function) {
 void import_mod(const OnnxNode& node) {
   import_integers(node, [&](const std::vector<SymbolicInteger>& x) {
     if (x[0].per_batch || x[1].per_batch) node.fail("a remainder of the batch is not supported");
-    if (x[1].value == 0 || x[1].value == -1) return SymbolicInteger{};
-    // The sign of the divisor, as in Python.
-    const int64_t remainder = x[0].value % x[1].value;
-    return SymbolicInteger{remainder != 0 && (remainder < 0) != (x[1].value < 0) ? remainder + x[1].value : remainder,
-                           false};
+    if (x[1].value == 0) node.fail("it divides an integer by zero");
+    if (x[1].value == -1) return SymbolicInteger{};
+    const int64_t remainder = x[0].value % x[1].value;  // has the sign of the dividend, as fmod's
+    if (remainder == 0 || (remainder < 0) == (x[1].value < 0) || node.integer("fmod", 0) != 0)
+      return SymbolicInteger{remainder, false};
+    return SymbolicInteger{remainder + x[1].value, false};
   });
 }
 
 void import_equal(const OnnxNode& node) {
-  import_integers(node, [](const std::vector<SymbolicInteger>& x) {
-    return SymbolicInteger{x[0].value == x[1].value && x[0].per_batch == x[1].per_batch ? 1 : 0, false};
+  import_integers(node, [&](const std::vector<SymbolicInteger>& x) {
+    if (x[0].per_batch != x[1].per_batch) {
+      // A multiple of the batch, and a number that it is for some batch.
+      const int64_t multiple = x[0].per_batch ? x[0].value : x[1].value;
+      const int64_t number = x[0].per_batch ? x[1].value : x[0].value;
+      const bool never = multiple == 0 ? number != 0 : number % multiple != 0 || number / multiple < 1;
+      if (!never)
+        node.fail("it asks whether the batch is of a certain size, which is open: export without the question");
+      return SymbolicInteger{0, false};
+    }
+    return SymbolicInteger{x[0].value == x[1].value ? 1 : 0, false};
   });
 }
 

@@ -199,39 +199,41 @@ void import_global_pool(const OnnxNode& node, OpKind kind) {
   node.bind(node.transpose(node.add(kind, attributes, {node.transpose(x, nchw_to_nhwc())}), nhwc_to_nchw()));
 }
 
-// The input position that each output position of a nearest-neighbour resize reads (ONNX, Resize).
-std::vector<int32_t> nearest_indices(const OnnxNode& node, uint32_t in, uint32_t out, double scale) {
+// The input position that each output position of a nearest-neighbour resize reads (ONNX, Resize), in single precision:
+// as scales are stored and other implementations compute, which decides where a position falls on a border.
+std::vector<int32_t> nearest_indices(const OnnxNode& node, uint32_t in, uint32_t out, float scale) {
   const std::string coordinates =
       node.proto.op_type() == "Upsample" ? "asymmetric" : node.text("coordinate_transformation_mode", "half_pixel");
   const std::string rounding =
       node.proto.op_type() == "Upsample" ? "floor" : node.text("nearest_mode", "round_prefer_floor");
   std::vector<int32_t> indices(out);
   for (uint32_t i = 0; i < out; ++i) {
-    double x = 0;
+    const auto at = static_cast<float>(i);
+    float x = 0;
     if (coordinates == "asymmetric") {
-      x = i / scale;
+      x = at / scale;
     } else if (coordinates == "half_pixel") {
-      x = (i + 0.5) / scale - 0.5;
+      x = (at + 0.5F) / scale - 0.5F;
     } else if (coordinates == "pytorch_half_pixel") {
-      x = out > 1 ? (i + 0.5) / scale - 0.5 : 0;
+      x = out > 1 ? (at + 0.5F) / scale - 0.5F : 0;
     } else if (coordinates == "align_corners") {
-      x = out > 1 ? static_cast<double>(i) * (in - 1) / (out - 1) : 0;
+      x = out > 1 ? at * static_cast<float>(in - 1) / static_cast<float>(out - 1) : 0;
     } else {
       node.fail("coordinate_transformation_mode " + coordinates + " is not supported");
     }
-    double nearest = 0;
+    float nearest = 0;
     if (rounding == "floor") {
       nearest = std::floor(x);
     } else if (rounding == "ceil") {
       nearest = std::ceil(x);
     } else if (rounding == "round_prefer_floor") {
-      nearest = std::ceil(x - 0.5);
+      nearest = std::ceil(x - 0.5F);
     } else if (rounding == "round_prefer_ceil") {
-      nearest = std::floor(x + 0.5);
+      nearest = std::floor(x + 0.5F);
     } else {
       node.fail("nearest_mode " + rounding + " is not supported");
     }
-    indices[i] = static_cast<int32_t>(std::clamp<double>(nearest, 0, in - 1));
+    indices[i] = static_cast<int32_t>(std::clamp(nearest, 0.0F, static_cast<float>(in - 1)));
   }
   return indices;
 }
@@ -246,7 +248,7 @@ void import_resize(const OnnxNode& node) {
   const bool one_dimensional = to_two_dimensions(node, &x);
   const Shape shape = node.graph[x].shape;
   const size_t scales_input = upsample ? 1 : 2;
-  std::array<double, 2> scale = {1, 1};
+  std::array<float, 2> scale = {1, 1};
   std::array<uint32_t, 2> size = {shape[2].extent, shape[3].extent};
   if (node.text("keep_aspect_ratio_policy", "stretch") != "stretch")
     node.fail("only keep_aspect_ratio_policy stretch is supported");
@@ -272,7 +274,7 @@ void import_resize(const OnnxNode& node) {
       const SymbolicInteger& extent = sizes.values[i];
       if (extent.per_batch || extent.value < 1 || extent.value > 65535) node.fail("sizes are out of range");
       size[axis] = static_cast<uint32_t>(extent.value);
-      scale[axis] = static_cast<double>(extent.value) / shape[axis + 2].extent;
+      scale[axis] = static_cast<float>(extent.value) / static_cast<float>(shape[axis + 2].extent);
     });
   } else {
     const std::span<const float> scales = node.graph[node.constant(scales_input, "scales")].f32();
@@ -280,7 +282,7 @@ void import_resize(const OnnxNode& node) {
         scales.size(), [&](size_t, size_t i) { return scales[i] == 1; },
         [&](size_t axis, size_t i) {
           scale[axis] = scales[i];
-          const double extent = std::floor(shape[axis + 2].extent * scale[axis]);
+          const float extent = std::floor(static_cast<float>(shape[axis + 2].extent) * scale[axis]);
           if (!(extent >= 1 && extent <= 65535)) node.fail("scales are out of range");
           size[axis] = static_cast<uint32_t>(extent);
         });

@@ -6,6 +6,7 @@
 
 #include "convert.h"
 #include "import/import_onnx.h"
+#include "ir/runner.h"
 #include "onnx_builder.h"
 #include "support.h"
 
@@ -167,6 +168,136 @@ TEST_CASE("an output of a node that is read and not supported is named") {
   CHECK_MESSAGE(error.find("its output running is not supported") != std::string::npos, error);
   model.graph()->mutable_node(1)->set_input(1, "norm");
   CHECK(error_of(model.model) == "");
+}
+
+namespace {
+
+// The model's only output for x, or its error.
+std::string run_or_error(const OnnxBuilder& model, std::vector<float> x, size_t count, std::vector<float>* y) {
+  const OnnxFile file(model.model);
+  ConvertOptions options;
+  options.sources = {{"run", file.path()}};
+  try {
+    Runner runner(convert(options, {}).file, 1);
+    *y = runner.run("run", {{"x", std::move(x)}}, count).begin()->second;
+    return "";
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a power has one exponent, of whatever shape keeps its input's") {
+  struct Case {
+    std::vector<int64_t> shape;
+    std::vector<float> exponents;
+    const char* message;
+  };
+  for (const Case& one : {Case{{}, {2}, ""}, Case{{1}, {2}, ""}, Case{{4}, {2, 2, 2, 2}, ""}, Case{{1, 1}, {2}, ""},
+                          Case{{4}, {2, 1, 2, 1}, "its exponents differ"}, Case{{1, 1, 1}, {2}, "enlarges its input"},
+                          Case{{3, 4}, std::vector<float>(12, 2), "enlarges its input"}, Case{{0}, {}, "is empty"}}) {
+    for (const bool integers : {false, true}) {
+      OnnxBuilder model;
+      model.input("x", {4});
+      model.output("y", {4});
+      const std::string exponent = integers
+                                       ? model.integers("e", one.shape, {one.exponents.begin(), one.exponents.end()})
+                                       : model.floats("e", one.shape, one.exponents);
+      model.node("Pow", {"x", exponent}, {"y"});
+      std::vector<float> y;
+      const std::string error = run_or_error(model, {2, 3, 4, 5}, 1, &y);
+      if (*one.message == '\0') {
+        CHECK_MESSAGE((y == std::vector<float>{4, 9, 16, 25}), error);
+      } else {
+        CHECK_MESSAGE(error.find("node y (Pow") != std::string::npos, error);
+        // Empty tensors of floats are refused as tensors.
+        if (integers || !one.exponents.empty()) CHECK_MESSAGE(error.find(one.message) != std::string::npos, error);
+      }
+    }
+  }
+}
+
+TEST_CASE("arithmetic on integers is that of their type, or refused") {
+  struct Case {
+    const char* op;
+    int32_t type;
+    int64_t a;
+    int64_t b;
+    float result;
+    const char* message;
+  };
+  using Type = onnx::TensorProto;
+  for (const Case& one :
+       {Case{"Div", Type::INT64, -7, 2, -3, ""}, Case{"Mod", Type::INT64, -7, 3, 2, ""},
+        Case{"fmod", Type::INT64, -7, 3, -1, ""}, Case{"fmod", Type::INT64, 7, -3, 1, ""},
+        Case{"Mod", Type::INT64, 7, 0, 0, "divides an integer by zero"}, Case{"Add", Type::UINT8, 250, 5, 255, ""},
+        Case{"Add", Type::UINT8, 250, 10, 0, "260 is no UINT8"}, Case{"Sub", Type::UINT8, 1, 2, 0, "-1 is no UINT8"},
+        Case{"Mul", Type::INT32, INT32_MAX, 2, 0, "4294967294 is no INT32"}}) {
+    INFO(std::string(one.op), one.a, one.b);
+    OnnxBuilder model;
+    model.input("x", {1});
+    model.output("y", {1});
+    for (const auto& [name, value] : {std::pair("a", one.a), {"b", one.b}}) {
+      model.integers(name, {1}, {value});
+      onnx::TensorProto* tensor = model.graph()->mutable_initializer(model.graph()->initializer_size() - 1);
+      tensor->set_data_type(one.type);
+      if (one.type != Type::INT64) {
+        tensor->clear_int64_data();
+        tensor->add_int32_data(static_cast<int32_t>(value));
+      }
+    }
+    const bool fmod = std::string(one.op) == "fmod";
+    onnx::NodeProto* node = model.node(fmod ? "Mod" : one.op, {"a", "b"}, {"c"});
+    if (fmod) OnnxBuilder::attribute(node, "fmod", 1);
+    OnnxBuilder::attribute(model.node("Cast", {"c"}, {"d"}), "to", onnx::TensorProto::FLOAT);
+    model.node("Add", {"x", "d"}, {"y"});
+    std::vector<float> y;
+    const std::string error = run_or_error(model, {0}, 1, &y);
+    if (*one.message == '\0') {
+      CHECK_MESSAGE((y == std::vector<float>{one.result}), error);
+    } else {
+      CHECK_MESSAGE(error.find(one.message) != std::string::npos, error);
+    }
+  }
+}
+
+TEST_CASE("whether an open batch is of a certain size is no question for a converter") {
+  for (const auto& [number, message] :
+       {std::pair(int64_t{1}, "of a certain size"), {64, "of a certain size"}, {0, ""}, {-1, ""}}) {
+    OnnxBuilder model;
+    model.input("x", {2});
+    model.output("y", {2});
+    model.node("Shape", {"x"}, {"shape"});
+    model.node("Gather", {"shape", model.integers("zero", {}, {0})}, {"batch"});
+    model.node("Equal", {"batch", model.integers("number", {}, {number})}, {"same"});
+    model.node("Where", {"same", model.integers("yes", {}, {1}), model.integers("no", {}, {2})}, {"which"});
+    OnnxBuilder::attribute(model.node("Cast", {"which"}, {"factor"}), "to", onnx::TensorProto::FLOAT);
+    model.node("Mul", {"x", "factor"}, {"y"});
+    std::vector<float> y;
+    const std::string error = run_or_error(model, {3, 4}, 1, &y);
+    CHECK_MESSAGE(error.find(message) != std::string::npos, error);
+    if (*message == '\0') CHECK_MESSAGE((y == std::vector<float>{6, 8}), error);
+  }
+}
+
+TEST_CASE("a resize by a factor has the size and the pixels that PyTorch's has") {
+  // nn.Upsample(scale_factor=s, mode="nearest") of 0 to 9.
+  const std::vector<std::pair<float, std::vector<float>>> cases = {
+      {0.7F, {0, 1, 2, 4, 5, 7, 8}},
+      {1.4F, {0, 0, 1, 2, 2, 3, 4, 5, 5, 6, 7, 7, 8, 9}},
+      {2.3F, {0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 4, 4, 5, 5, 6, 6, 6, 7, 7, 8, 8, 9, 9}}};
+  for (const auto& [scale, expected] : cases) {
+    OnnxBuilder model;
+    model.input("x", {1, 1, 10});
+    model.output("y", {1, 1, static_cast<int64_t>(expected.size())});
+    onnx::NodeProto* node = model.node("Resize", {"x", "", model.floats("scales", {4}, {1, 1, 1, scale})}, {"y"});
+    OnnxBuilder::attribute(node, "coordinate_transformation_mode", "asymmetric");
+    OnnxBuilder::attribute(node, "nearest_mode", "floor");
+    std::vector<float> y;
+    const std::string error = run_or_error(model, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, 1, &y);
+    CHECK_MESSAGE(y == expected, error);
+  }
 }
 
 TEST_CASE("int8 that makes NaN is noise, and stays f32") {
