@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "core/checked.h"
 #include "io/files.h"
@@ -127,9 +128,10 @@ std::vector<std::string> fold_constants(Graph* graph) {
     }
     notes.push_back(std::to_string(fixed.size()) + " ops on constants computed while converting");
   }
-  for (size_t i = fixed.size(); i > 0; --i) {
-    const ValueId id = graph->nodes[fixed[i - 1]].output;
-    graph->nodes.erase(graph->nodes.begin() + static_cast<std::ptrdiff_t>(fixed[i - 1]));
+  std::set<ValueId> computed_values;
+  for (size_t i : fixed) computed_values.insert(graph->nodes[i].output);
+  std::erase_if(graph->nodes, [&](const Node& node) { return computed_values.contains(node.output); });
+  for (const ValueId id : computed_values) {
     // An output of the program stays computed: by a reshape of the constant.
     for (PortDefinition& port : graph->outputs) {
       if (port.value != id) continue;

@@ -174,20 +174,20 @@ void remove_dead(Graph* graph) {
   }
   // Backwards, so that what only dead nodes read dies too.
   std::vector<uint32_t> uses = graph->use_counts();
+  std::vector<bool> written(graph->values.size());
   for (size_t i = graph->nodes.size(); i > 0; --i) {
     const Node& node = graph->nodes[i - 1];
-    if (uses[node.output] != 0) continue;
+    written[node.output] = uses[node.output] != 0;
+    if (written[node.output]) continue;
     for (ValueId id : node.inputs) --uses[id];
-    graph->nodes.erase(graph->nodes.begin() + static_cast<std::ptrdiff_t>(i - 1));
   }
+  std::erase_if(graph->nodes, [&](const Node& node) { return !written[node.output]; });
   // Renumber the values that are left.
   for (const PortDefinition& port : graph->inputs) ++uses[port.value];
   std::vector<Value> kept;
   std::vector<ValueId> renumbered(graph->values.size());
   for (ValueId id = 0; id < graph->values.size(); ++id) {
-    const bool written =
-        std::any_of(graph->nodes.begin(), graph->nodes.end(), [id](const Node& node) { return node.output == id; });
-    if (uses[id] == 0 && !written) continue;
+    if (uses[id] == 0 && !written[id]) continue;
     renumbered[id] = static_cast<ValueId>(kept.size());
     kept.push_back(std::move(graph->values[id]));
   }
