@@ -109,7 +109,8 @@ io::SampleForm form_of(const PortDefinition& port, const ModelDefinition& model)
   for (const Graph& graph : model.programs) {
     for (const PortDefinition& output : graph.outputs) {
       if (graph.name != model.output->program || output.name != model.output->port) continue;
-      form.generated = without_ones(output.shape) == without_ones(port.shape) && port.name != model.latent->input;
+      form.generated =
+          without_ones(output.shape) == without_ones(port.shape) && (!model.latent || port.name != model.latent->input);
     }
   }
   form.bounded = form.ranged = form.generated && model.output->bounded;
@@ -149,6 +150,10 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
     rows = examples.count();
   }
   const size_t samples = rows.value_or(options.calibration_samples);
+  quantize_options.source_bytes = graph->source_bytes;
+  for (const auto& [name, array] : options.calibration_data)
+    quantize_options.source_bytes += array.values.size() * sizeof(float);
+  check_memory(*graph, quantize_options, samples);
   TensorMap calibration;
   for (const PortDefinition& port : graph->inputs) {
     const size_t size = sample_elements(port);

@@ -10,6 +10,7 @@
 #include "figment/version.h"
 #include "io/arrays.h"
 #include "io/files.h"
+#include "io/finite_options.h"
 #include "io/terminal.h"
 
 namespace {
@@ -211,6 +212,7 @@ int convert(int argc, char** argv) {
   app.add_option("--report", report_path, "write the report to this file too");
   app.add_flag("-q,--quiet", quiet, "do not print the report");
   app.add_flag_callback("--allow-large", figment::io::Budget::lift, figment::io::kAllowLargeHelp);
+  figment::io::require_finite_options(&app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -161,7 +161,8 @@ void trainable_batch_norm(const OnnxNode& node, const std::vector<std::vector<fl
   const uint32_t channels = node.graph[x].shape[1].extent;
   std::vector<float> running = parameters[2];
   running.insert(running.end(), parameters[3].begin(), parameters[3].end());
-  const std::string name = node.graph[node.constant(1, "scale")].name;
+  // Scales may be shared, statistics are a layer's own.
+  const std::string name = node.graph[node.constant(3, "mean")].name;
   const size_t dot = name.rfind('.');
   const std::string prefix = dot == std::string::npos ? node.name : name.substr(0, dot);
   const ValueId statistics = node.graph.add_constant(prefix + ".running_statistics", {2, channels}, running);

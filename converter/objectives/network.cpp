@@ -169,7 +169,7 @@ void share_equal_parameters(Graph* graph) {
         const Value& other = (*graph)[other_id];
         return other.shape == value.shape && other.constant->origin->split == origin.split &&
                other.constant->origin->permutation == origin.permutation &&
-               other.constant->bytes == value.constant->bytes;
+               other.constant->origin->parts == origin.parts && other.constant->bytes == value.constant->bytes;
       });
       if (same == others.end()) {
         others.push_back(id);

@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 
+#include "io/files.h"
 #include "passes/quantize_rewrite.h"
 #include "write/write_model.h"
 
@@ -13,7 +14,7 @@ namespace figment::converter {
 
 namespace {
 
-constexpr uint32_t kBatch = 32;
+constexpr size_t kMostAtOnce = 32;  // samples that are computed together
 
 std::string observer(ValueId id) { return "#" + std::to_string(id); }
 
@@ -63,10 +64,25 @@ TensorMap part_of(const TensorMap& inputs, size_t samples, size_t begin, size_t 
   return result;
 }
 
-// All outputs of the program, computed in batches that divide the samples: observed values may lie in any order.
-TensorMap run_whole(const Graph& graph, const TensorMap& inputs, size_t samples) {
-  size_t batch = std::min<size_t>(kBatch, samples);
+// The bytes of everything that a sample makes the program compute.
+uint64_t bytes_of_sample(const Graph& graph) {
+  uint64_t bytes = 0;
+  for (const Value& value : graph.values) {
+    if (!value.is_constant()) bytes += uint64_t{value.elements()} * sizeof(float);
+  }
+  return bytes;
+}
+
+// A divisor of `samples` up to `most`: observed values may lie in any order, so that batches must be whole.
+size_t batch_for(size_t samples, size_t most) {
+  size_t batch = std::min(most, samples);
   while (samples % batch != 0) --batch;
+  return batch;
+}
+
+// All outputs of the program, computed in batches of up to `most`.
+TensorMap run_whole(const Graph& graph, const TensorMap& inputs, size_t samples, size_t most) {
+  const size_t batch = batch_for(samples, most);
   Runner runner(write_model(single(graph)), static_cast<uint32_t>(batch));
   TensorMap result;
   for (size_t begin = 0; begin < samples; begin += batch) {
@@ -85,19 +101,26 @@ double decibels(double signal, double noise) {
   return noise > 0 && std::isfinite(noise) ? 10 * std::log10(signal / noise) : -std::numeric_limits<double>::infinity();
 }
 
-// The power of `expected` around its mean, or around 0 if it hardly varies, over that of the error.
-double signal_to_noise(std::span<const float> actual, std::span<const float> expected) {
-  double sum = 0;
+// The power of `expected` around each element's mean over the samples, or around 0 if it hardly varies, over that of
+// the error: what is the same in all samples tells nothing.
+double signal_to_noise(std::span<const float> actual, std::span<const float> expected, size_t samples) {
+  const size_t size = expected.size() / samples;
+  double variance = 0;
   double squares = 0;
   double noise = 0;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    const auto value = static_cast<double>(expected[i]);
-    sum += value;
-    squares += value * value;
-    noise += std::pow(static_cast<double>(actual[i]) - value, 2);
+  for (size_t j = 0; j < size; ++j) {
+    double sum = 0;
+    double element_squares = 0;
+    for (size_t i = j; i < expected.size(); i += size) {
+      const auto value = static_cast<double>(expected[i]);
+      sum += value;
+      element_squares += value * value;
+      noise += std::pow(static_cast<double>(actual[i]) - value, 2);
+    }
+    squares += element_squares;
+    variance += element_squares - sum * sum / static_cast<double>(samples);
   }
-  const double variance = squares - sum * sum / static_cast<double>(expected.size());
-  return decibels(variance > 1e-6 * squares ? variance : squares, noise);
+  return decibels(variance > 1e-12 * squares ? variance : squares, noise);
 }
 
 void check_finite(std::span<const float> values, const std::string& what) {
@@ -115,6 +138,8 @@ class Quantizer {
         samples_(samples),
         calibrated_(samples - samples / 4),
         all_(calibration),
+        most_at_once_(std::clamp<uint64_t>(io::Budget(options.source_bytes).bytes() / 2 / (bytes_of_sample(*graph) + 1),
+                                           1, kMostAtOnce)),
         calibration_(part_of(calibration, samples, 0, calibrated_)),
         held_out_(part_of(calibration, samples, calibrated_, samples)),
         choices_(graph->values.size(), RangeRule::kMinMax),
@@ -124,8 +149,8 @@ class Quantizer {
   QuantizeReport run() {
     if (graph_.nodes.empty()) return {{}, kExact, kExact, calibrated_, false};
     observe();
-    reference_ = run_whole(graph_, held_out_, held_out_samples());
-    all_reference_ = run_whole(graph_, all_, samples_);
+    reference_ = run_whole(graph_, held_out_, held_out_samples(), most_at_once_);
+    all_reference_ = run_whole(graph_, all_, samples_, most_at_once_);
     for (const auto& [name, values] : all_reference_)
       check_finite(values, "output " + name + " has, on the calibration data,");
     peak_ = options_.peak;
@@ -135,7 +160,7 @@ class Quantizer {
       for (const auto& [name, values] : reference_) {
         for (float value : values) low = std::min(low, value), high = std::max(high, value);
       }
-      peak_ = std::max(static_cast<double>(high) - low, std::numeric_limits<double>::min());
+      peak_ = std::max(static_cast<double>(high) - low, 1e-30);
     }
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       if (options_.keep_f32.contains(graph_.nodes[i].name)) {
@@ -163,8 +188,7 @@ class Quantizer {
     for (const PortDefinition& port : graph_.inputs)
       check_finite(held_out_.at(port.name), "the calibration data of input " + port.name + " has");
     const std::vector<Graph> all = observed(graph_);
-    size_t batch = std::min<size_t>(kBatch, calibrated_);
-    while (calibrated_ % batch != 0) --batch;
+    const size_t batch = batch_for(calibrated_, most_at_once_);
     const double steps = 2.0 * static_cast<double>(all.size()) * static_cast<double>(calibrated_);
     double done = 0;
     for (const Graph& part : all) {
@@ -227,7 +251,7 @@ class Quantizer {
 
   // The outputs of the int8 program.
   TensorMap outputs_of(const std::set<size_t>& kept, const TensorMap& inputs, size_t samples) const {
-    return run_whole(rewrite_in_int8(graph_, assignment(), kept).graph, inputs, samples);
+    return run_whole(rewrite_in_int8(graph_, assignment(), kept).graph, inputs, samples, most_at_once_);
   }
 
   double psnr(const std::set<size_t>& kept) const {
@@ -241,19 +265,30 @@ class Quantizer {
     return decibels(peak_ * peak_, error / static_cast<double>(count));
   }
 
-  // The signal to noise of the output that has least, on `inputs` whose f32 outputs are `reference`.
-  double least_quality(const std::set<size_t>& kept, const TensorMap& inputs, const TensorMap& reference,
-                       size_t samples) const {
-    double least = kExact;
-    for (const auto& [name, values] : outputs_of(kept, inputs, samples))
-      least = std::min(least, signal_to_noise(values, reference.at(name)));
-    return least;
+  // The signal to noise of the output that has least, on the samples held out and on all.
+  struct Quality {
+    double held_out = kExact;
+    double all = kExact;
+
+    double least() const { return std::min(held_out, all); }
+  };
+
+  Quality quality_of(const std::set<size_t>& kept) const {
+    Quality result;
+    for (const auto& [name, values] : outputs_of(kept, all_, samples_)) {
+      const std::span<const float> actual = values;
+      const std::span<const float> expected = all_reference_.at(name);
+      const size_t seen = calibrated_ * (expected.size() / samples_);
+      result.all = std::min(result.all, signal_to_noise(actual, expected, samples_));
+      result.held_out =
+          std::min(result.held_out, signal_to_noise(actual.subspan(seen), expected.subspan(seen), held_out_samples()));
+    }
+    return result;
   }
 
-  // Whether that is enough, of all samples: few of them may bring most of the noise.
-  bool reaches_goal(double quality) const { return quality >= options_.snr_goal_db + kReserve; }
-  double quality_on_all(const std::set<size_t>& kept) const {
-    return least_quality(kept, all_, all_reference_, samples_);
+  // Few samples may bring most of the noise: all are asked, and there is a reserve for others.
+  bool reaches_goal(const Quality& quality) const {
+    return quality.held_out >= options_.snr_goal_db && quality.all >= options_.snr_goal_db + kReserve;
   }
 
   bool applies(RangeRule rule, ValueId id) const {
@@ -329,7 +364,7 @@ class Quantizer {
   // Keeps in f32 what stands in the way of the least signal to noise at each output: the layers that alone, all others
   // being f32, cost most, and no more of them than it takes.
   void reach_least_quality() {
-    if (reaches_goal(quality_on_all(kept_))) return;
+    if (reaches_goal(quality_of(kept_))) return;
     const std::vector<std::string> reasons = rewrite_in_int8(graph_, assignment(), kept_).reasons;
     std::vector<std::pair<double, size_t>> costs;
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
@@ -338,7 +373,7 @@ class Quantizer {
       for (size_t j = 0; j < graph_.nodes.size(); ++j) {
         if (j != i) others.insert(j);
       }
-      costs.emplace_back(quality_on_all(others), i);
+      costs.emplace_back(quality_of(others).least(), i);
       tick(0.95 + 0.04 * static_cast<double>(i) / static_cast<double>(graph_.nodes.size()));
     }
     std::sort(costs.begin(), costs.end());
@@ -351,7 +386,7 @@ class Quantizer {
     size_t enough = costs.size();
     for (size_t too_few = 0; too_few < enough;) {
       const size_t middle = (too_few + enough) / 2;
-      if (reaches_goal(quality_on_all(with(middle)))) {
+      if (reaches_goal(quality_of(with(middle)))) {
         enough = middle;
       } else {
         too_few = middle + 1;
@@ -373,7 +408,7 @@ class Quantizer {
     Int8Program quantized = rewrite_in_int8(graph_, assigned, kept_);
     QuantizeReport report;
     report.psnr_db = psnr(kept_);
-    report.snr_db = least_quality(kept_, held_out_, reference_, held_out_samples());
+    report.snr_db = quality_of(kept_).least();
     report.calibration_samples = calibrated_;
     report.fully_int8 = quantized.graph.fully_int8;
     const std::vector<double> noise = layer_noise(quantized);
@@ -412,11 +447,11 @@ class Quantizer {
       }
       if (with_outputs.outputs.empty()) continue;
       const size_t count = held_out_samples();
-      const TensorMap actual = run_whole(with_outputs, held_out_, count);
-      const TensorMap expected = run_whole(part, held_out_, count);
+      const TensorMap actual = run_whole(with_outputs, held_out_, count, most_at_once_);
+      const TensorMap expected = run_whole(part, held_out_, count, most_at_once_);
       for (const PortDefinition& port : part.outputs) {
         if (const auto found = actual.find(port.name); found != actual.end())
-          result[port.value] = signal_to_noise(found->second, expected.at(port.name));
+          result[port.value] = signal_to_noise(found->second, expected.at(port.name), count);
       }
     }
     return result;
@@ -428,6 +463,7 @@ class Quantizer {
   size_t samples_;
   size_t calibrated_;
   const TensorMap& all_;
+  size_t most_at_once_;
   TensorMap calibration_;
   TensorMap held_out_;
   TensorMap reference_;  // outputs in f32 on what is held out
@@ -442,6 +478,19 @@ class Quantizer {
 };
 
 }  // namespace
+
+void check_memory(const Graph& graph, const QuantizeOptions& options, size_t samples) {
+  // Inputs and outputs: as given, in the parts that are calibrated on and judged by, and computed.
+  constexpr uint64_t kCopies = 3;
+  CheckedSize elements;
+  for (const std::vector<PortDefinition>* ports : {&graph.inputs, &graph.outputs}) {
+    for (const PortDefinition& port : *ports) elements += element_count(port.shape, 1);
+  }
+  const CheckedSize bytes = elements * kCopies * samples * sizeof(float);
+  io::Budget(options.source_bytes)
+      .check(bytes.valid() ? bytes.value() : UINT64_MAX,
+             "int8: to calibrate on " + std::to_string(samples) + " samples (--calibrate)");
+}
 
 QuantizeReport quantize(Graph* graph, const QuantizeOptions& options, const TensorMap& calibration, size_t samples,
                         const Progress& progress) {

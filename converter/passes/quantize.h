@@ -19,7 +19,8 @@ struct QuantizeOptions {
   double snr_goal_db = 20;  // signal to noise at each output, below which layers stay f32 until it is reached
   std::string latent;       // the input with a known prior, "" for none
   Prior prior = Prior::kNormal;
-  double peak = 0;  // of the output, for PSNR: white - black; 0: the largest difference seen
+  uint64_t source_bytes = 0;  // of the model and of the data, which bound the memory that is used
+  double peak = 0;            // of the output, for PSNR: white - black; 0: the largest difference seen
 };
 
 // A node of the f32 program and what became of it.
@@ -37,13 +38,16 @@ struct LayerReport {
 struct QuantizeReport {
   std::vector<LayerReport> layers;
   double psnr_db = 0;  // of all outputs against f32, on samples that were not calibrated on
-  double snr_db = 0;   // signal to noise of the output that has least, on these
+  double snr_db = 0;   // signal to noise of the output that has least, on these or on all: whichever is less
   size_t calibration_samples = 0;
   bool fully_int8 = false;
 };
 
 // Called with the fraction done.
 using Progress = std::function<void(double)>;
+
+// Throws Error if so many samples to calibrate on take more memory than is due to the model and the data.
+void check_memory(const Graph& graph, const QuantizeOptions& options, size_t samples);
 
 // Replaces `graph` by its int8 version. `calibration` holds all inputs for `samples` samples, of which the last
 // quarter is held out to measure on. Throws Error.

@@ -73,7 +73,7 @@ struct Fields<fig_batch> {
 };
 #undef FIELD
 
-// Whether the list leaves no room for a field that it forgets but one at the end that fits into the padding there.
+// Whether a field is missing in the list; a small one that fits into padding is not noticed.
 template <typename T>
 constexpr bool lists_all_fields() {
   size_t end = 0;

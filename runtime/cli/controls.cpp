@@ -245,7 +245,7 @@ void ControlArguments::add_to(CLI::App* command) {
   command
       ->add_option("--truncation", truncation,
                    "cut the normal prior at plus and minus this: fewer odd samples, less variety")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1e-30, 1e6));
 }
 
 std::vector<fig_tensor> Steered::condition_tensors(size_t first, size_t part) {

@@ -7,6 +7,7 @@
 
 #include "commands.h"
 #include "io/files.h"
+#include "io/finite_options.h"
 #include "io/terminal.h"
 
 namespace figment::cli {
@@ -172,6 +173,7 @@ int run(int argc, char** argv) {
   CLI::App app("Runs Figment models.", "figment");
   app.set_version_flag("--version", fig_version());
   app.require_subcommand(1);
+  app.fallthrough();  // commands inherit it when they are made
   Commands commands;
   add_generate(&app, &commands);
   add_run(&app, &commands);
@@ -183,7 +185,7 @@ int run(int argc, char** argv) {
   add_compare(&app, &commands);
   add_bench(&app, &commands);
   app.add_flag_callback("--allow-large", figment::io::Budget::lift, figment::io::kAllowLargeHelp);
-  app.fallthrough();
+  figment::io::require_finite_options(&app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

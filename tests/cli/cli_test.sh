@@ -30,8 +30,11 @@ check "generate" 0 "" $figment generate "$models/dcgan_int8.figment" --seed 7 -n
 expect "a PNG is written" '[ "$(head -c 4 "$work/a.png" | tail -c 3)" = PNG ]'
 check "generate in batches" 0 "" $figment generate "$models/dcgan_int8.figment" --seed 7 -n 4 --batch 3 -o "$work/b.npy"
 expect "the batch does not matter in int8" 'cmp -s "$work/a.npy" "$work/b.npy"'
+check "an option that is no number" 105 "truncation: give a finite number, not nan" $figment generate "$models/dcgan.figment" -n 1 --truncation nan -o "$work/c.npy"
 check "inspect" 0 "conv_transpose2d" $figment inspect "$models/dcgan.figment"
 check "inspect in a limit" 1 "the largest tensor is that of" $figment inspect "$models/dcgan.figment" --memory-limit 2M
+check "allow large files, behind the command" 0 "conv_transpose2d" $figment inspect "$models/dcgan.figment" --allow-large
+check "and before it" 0 "conv_transpose2d" $figment --allow-large inspect "$models/dcgan.figment"
 check "inspect --json" 0 '"kind": "conv_transpose2d"' $figment inspect "$models/dcgan.figment" --json
 check "bench --json" 0 '"median_us"' $figment bench "$models/dgan_int8.figment" --batch 1,2 --threads 1,2 --seconds 0.01 --json
 check "no such model" 1 "cannot open /no/such" $figment inspect /no/such

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -122,6 +123,31 @@ TEST_CASE("parameters that the exporter stored once, since they were equal, trai
   const Step step(convert(gan(kFolder / "g_linear.onnx", kFolder / "d.onnx"), {}), "row", 4);
   CHECK(step.before.at("generator.0.bias") == step.before.at("generator.2.bias"));
   CHECK(step.after.at("generator.0.bias") != step.after.at("generator.2.bias"));
+}
+
+TEST_CASE("batch normalisations that share scales and shifts keep statistics of their own") {
+  OnnxBuilder model;
+  model.input("z", {4});
+  model.output("row", {4});
+  model.floats("scale", {4}, {1, 1, 1, 1});
+  model.floats("shift", {4}, {0, 0, 0, 0});
+  for (const char* layer : {"a", "b"}) {
+    model.floats(std::string(layer) + ".running_mean", {4}, {0, 0, 0, 0});
+    model.floats(std::string(layer) + ".running_var", {4}, {1, 1, 1, 1});
+  }
+  model.floats("weight", {4, 4}, {3, 1, 0, 0, 0, 3, 1, 0, 0, 0, 3, 1, 1, 0, 0, 3});
+  model.floats("bias", {4}, {5, 5, 5, 5});
+  model.node("BatchNormalization", {"z", "scale", "shift", "a.running_mean", "a.running_var"}, {"first"});
+  model.node("Gemm", {"first", "weight", "bias"}, {"hidden"});
+  model.node("BatchNormalization", {"hidden", "scale", "shift", "b.running_mean", "b.running_var"}, {"row"});
+  const OnnxFile generator(model.model);
+  const Step step(convert(gan(generator.path(), kFolder / "d.onnx"), {}), "row", 4);
+  REQUIRE(step.after.contains("generator.a.running_mean"));
+  REQUIRE(step.after.contains("generator.b.running_mean"));
+  for (size_t i = 0; i < 4; ++i) {
+    CHECK(std::fabs(step.after.at("generator.a.running_mean")[i]) < 0.3F);
+    CHECK(step.after.at("generator.b.running_mean")[i] > 0.3F);  // a tenth of the way to 5, or twice that
+  }
 }
 
 TEST_CASE("a weight that two layers read trains as one, on the sum of their gradients") {

@@ -321,6 +321,40 @@ TEST_CASE("int8 that makes NaN is noise, and stays f32") {
   CHECK(report.snr_db >= 20);
 }
 
+TEST_CASE("what is the same in all samples is no signal of int8") {
+  // Channels 100 apart, in which x is lost.
+  OnnxBuilder model;
+  model.input("x", {4});
+  model.output("y", {4});
+  model.node("Mul", {"x", model.floats("scale", {}, {0.05F})}, {"small"});
+  model.node("Add", {"small", model.floats("offset", {4}, {0, 100, 0, 100})}, {"y"});
+  const OnnxFile file(model.model);
+  ConvertOptions options;
+  options.sources = {{"run", file.path()}};
+  options.int8 = true;
+  figment::io::Array& examples = options.calibration_data["x"];
+  examples.shape = {64, 4};
+  figment::test::Random random(6);
+  for (size_t i = 0; i < 64 * 4; ++i) examples.values.push_back(random.real());
+  const QuantizeReport report = *convert(options, {}).report.programs[0].int8;
+  CHECK(!report.fully_int8);
+  CHECK(report.snr_db >= 20);
+}
+
+TEST_CASE("what int8 is calibrated on takes no more memory than is due to the model") {
+  OnnxBuilder model;
+  model.input("x", {1000000});
+  model.output("y", {1000000});
+  model.node("Relu", {"x"}, {"y"});
+  const OnnxFile file(model.model);
+  ConvertOptions options;
+  options.sources = {{"generate", file.path()}};
+  options.latent = "x";
+  options.int8 = true;
+  CHECK_THROWS_WITH_AS(convert(options, {}), doctest::Contains("to calibrate on 512 samples (--calibrate) would take"),
+                       figment::io::Error);
+}
+
 TEST_CASE("samples to calibrate on are taken as data is: by shape, type and range") {
   OnnxBuilder model;
   model.input("image", {3, 2, 2});

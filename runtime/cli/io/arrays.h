@@ -27,6 +27,8 @@ Array read_array(const std::string& path);
 // Fortran order.
 Array read_npy(const std::string& path);
 Array parse_npy(std::span<const uint8_t> bytes, const std::string& origin);
+// The same of bytes that were unpacked from a file, whose budget they and the array must fit in.
+Array parse_npy(std::span<const uint8_t> bytes, const std::string& origin, const Budget& budget);
 std::vector<uint8_t> format_npy(const Array& array);
 
 // One array of NumPy's archive of several: PATH.npz:NAME, or PATH.npz where there is one alone.

@@ -82,20 +82,21 @@ float half_to_float(uint16_t bits) {
 }
 
 template <typename T>
-float value_as(const uint8_t* little_endian) {
+double value_as(const uint8_t* little_endian) {
   T value{};
   std::memcpy(&value, little_endian, sizeof value);
-  return static_cast<float>(value);
+  return static_cast<double>(value);
 }
 
-float decode(const Type& type, const uint8_t* data) {
+double decode(const Type& type, const uint8_t* data) {
   uint8_t bytes[8] = {};
   for (size_t i = 0; i < type.size; ++i) bytes[i] = data[type.big_endian ? type.size - 1 - i : i];
   const bool is_signed = type.kind == 'i';
   if (type.kind == 'f') {
     uint16_t half = 0;
     std::memcpy(&half, bytes, sizeof half);
-    return type.size == 2 ? half_to_float(half) : type.size == 4 ? value_as<float>(bytes) : value_as<double>(bytes);
+    if (type.size == 2) return static_cast<double>(half_to_float(half));
+    return type.size == 4 ? value_as<float>(bytes) : value_as<double>(bytes);
   }
   switch (type.size) {
     case 1: return is_signed ? value_as<int8_t>(bytes) : value_as<uint8_t>(bytes);
@@ -130,6 +131,10 @@ std::string to_string(const std::vector<size_t>& shape) {
 }
 
 Array parse_npy(std::span<const uint8_t> bytes, const std::string& origin) {
+  return parse_npy(bytes, origin, Budget(bytes.size()));
+}
+
+Array parse_npy(std::span<const uint8_t> bytes, const std::string& origin, const Budget& budget) {
   if (bytes.size() < 12 || std::memcmp(bytes.data(), kMagic, kMagicBytes) != 0)
     throw Error(origin + ": not a .npy file");
   const uint8_t version = bytes[6];
@@ -156,12 +161,20 @@ Array parse_npy(std::span<const uint8_t> bytes, const std::string& origin) {
     throw Error(origin + ": has " + std::to_string(available) + " bytes of values, its shape needs " +
                 std::to_string(count) + " of " + std::to_string(type.size));
   }
+  // Bytes become pixels once more.
+  const uint64_t copies = array.bytes ? 2 : 1;
+  budget.check(bytes.size() + count * sizeof(float) * copies, origin + ": its " + to_string(array.shape) + " values");
   const uint8_t* data = bytes.data() + prefix + length;
   array.values.resize(count);
   if (type.kind == 'f' && type.size == 4 && !type.big_endian && count > 0) {
     std::memcpy(array.values.data(), data, count * type.size);
   } else {
-    for (size_t i = 0; i < count; ++i) array.values[i] = decode(type, data + i * type.size);
+    for (size_t i = 0; i < count; ++i) {
+      const double value = decode(type, data + i * type.size);
+      array.values[i] = static_cast<float>(value);
+      if (std::isfinite(value) && !std::isfinite(array.values[i]))
+        throw Error(origin + ": value " + std::to_string(i) + " is too large for float32");
+    }
   }
   if (columns_first) array.values = from_columns(array.values, array.shape);
   return array;

@@ -21,10 +21,11 @@ uint8_t grey_of(uint32_t red, uint32_t green, uint32_t blue) {
 
 // The chunks of a PNG that hold pixels: the others, of gamma, colour profiles, text and the like, are left out, so that
 // values are taken as they stand.
-std::vector<uint8_t> only_pixels(std::span<const uint8_t> png) {
+std::vector<uint8_t> only_pixels(std::span<const uint8_t> png, const std::string& origin) {
   constexpr size_t kSignature = 8;
   std::vector<uint8_t> result(png.begin(), png.begin() + static_cast<std::ptrdiff_t>(std::min(kSignature, png.size())));
-  for (size_t place = kSignature; place < png.size();) {
+  bool ended = false;
+  for (size_t place = kSignature; place < png.size() && !ended;) {
     const std::span<const uint8_t> rest = png.subspan(place);
     size_t chunk = rest.size();
     bool needed = true;
@@ -33,17 +34,20 @@ std::vector<uint8_t> only_pixels(std::span<const uint8_t> png) {
       chunk = static_cast<size_t>(std::min<uint64_t>(length + 12, rest.size()));
       const bool ancillary = (rest[4] & 0x20) != 0;
       needed = !ancillary || std::memcmp(rest.data() + 4, "tRNS", 4) == 0;
+      ended = std::memcmp(rest.data() + 4, "IEND", 4) == 0;
     }
     if (needed) result.insert(result.end(), rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(chunk));
     place += chunk;
   }
+  // libpng itself reads no further than the pixels.
+  if (!ended && png.size() >= kSignature) throw Error(origin + ": is truncated, or no PNG");
   return result;
 }
 
 }  // namespace
 
 Picture parse_png(std::span<const uint8_t> bytes, const std::string& origin, uint32_t channels) {
-  const std::vector<uint8_t> pixels_only = only_pixels(bytes);
+  const std::vector<uint8_t> pixels_only = only_pixels(bytes, origin);
   png_image image{};
   image.version = PNG_IMAGE_VERSION;
   const std::unique_ptr<png_image, decltype(&png_image_free)> release(&image, png_image_free);

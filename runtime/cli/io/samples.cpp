@@ -118,8 +118,13 @@ void normalize(std::vector<float>* values, size_t columns, const SampleForm& for
       least = std::min(least, (*values)[i]);
       most = std::max(most, (*values)[i]);
     }
-    const float scale = most > least ? (form.high - form.low) / (most - least) : 0;
-    for (size_t i = c; i < values->size(); i += columns) (*values)[i] = form.low + scale * ((*values)[i] - least);
+    // In double: the difference of two floats may be none.
+    const double range = static_cast<double>(most) - static_cast<double>(least);
+    const double scale = range > 0 ? (static_cast<double>(form.high) - static_cast<double>(form.low)) / range : 0;
+    for (size_t i = c; i < values->size(); i += columns) {
+      const double above = static_cast<double>((*values)[i]) - static_cast<double>(least);
+      (*values)[i] = static_cast<float>(static_cast<double>(form.low) + scale * above);
+    }
   }
 }
 

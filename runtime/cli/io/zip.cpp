@@ -153,7 +153,7 @@ Array read_npz(const std::string& path) {
   for (const ZipEntry& entry : entries) {
     const std::string name = entry.name.ends_with(".npy") ? entry.name.substr(0, entry.name.size() - 4) : entry.name;
     if (name == wanted || (wanted.empty() && entries.size() == 1))
-      return parse_npy(unpack(entry, file, Budget(bytes.size())), file + ":" + name);
+      return parse_npy(unpack(entry, file, Budget(bytes.size())), file + ":" + name, Budget(bytes.size()));
     names += (names.empty() ? "" : ", ") + name;
   }
   if (!wanted.empty()) throw Error(file + ": has no array " + wanted + "; it has " + names);
