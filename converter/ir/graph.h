@@ -4,13 +4,13 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "core/philox.h"
 #include "format/model_view.h"
 #include "format/op.h"
+#include "io/files.h"
 
 namespace figment::converter {
 
@@ -20,10 +20,7 @@ using format::OpKind;
 using format::Window;
 
 // What went wrong and what to do, for the user.
-class Error : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
+using io::Error;
 
 using ValueId = uint32_t;
 

@@ -29,14 +29,14 @@ class OpenModel {
 
   // Replaces the session.
   void open_session(const fig_session_options& options);
-  // The same, in no more memory than a file of the model's size may need for each sample of the batch, unless the
-  // options set a limit.
+  // The same, in no more memory than a file of the model's size may take, unless the options set a limit.
   void open_within_budget(fig_session_options options);
   // The same with a session that can run the program: of it alone, or a training session if it trains.
   void open_session(fig_session_options options, const fig_program_info& program);
   // The same with a batch of `most` samples or, in turn, half as many, until that takes no more memory than a file of
   // the model's size may; one sample takes what it needs. Programs that couple the batch, or train, compute it whole.
-  void open_fitting(fig_session_options options, const fig_program_info& program, size_t most);
+  // Returns the batch.
+  uint32_t open_fitting(fig_session_options options, const fig_program_info& program, size_t most);
   // Whether any program trains.
   bool trains() const;
 

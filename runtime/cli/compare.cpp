@@ -46,11 +46,11 @@ Generated generate(const std::string& path, const Arguments& arguments) {
   check(fig_model_generated(open.model(), &result.output));
   fig_session_options options{};
   options.struct_size = sizeof options;
-  options.batch = kBatch;
   options.seed = arguments.seed;
-  options.program = latent.program;
-  open.open_session(options);
   const uint32_t program = open.find_program(latent.program);
+  fig_program_info info{};
+  check(fig_model_program(open.model(), program, &info));
+  open.open_fitting(options, info, info.couples_batch ? arguments.count : std::min<size_t>(arguments.count, kBatch));
   fig_port_info port{};
   check(fig_model_output(open.model(), program, 0, &port));
   result.shape = port.shape;
@@ -119,7 +119,7 @@ void compare(const Arguments& arguments) {
       const io::Picture both = io::beside(picture_of(pair[0]), picture_of(pair[1]), kGap);
       // Pairs of one name get pictures of their own.
       const size_t same = ++pictures[pair[0].name];
-      const std::string file = io::file_name_of(pair[0].name) + (same > 1 ? "." + std::to_string(same) : "");
+      const std::string file = io::file_name_of(pair[0].name) + (same > 1 ? " " + std::to_string(same) : "");
       io::write_file(arguments.pictures + "/" + file + ".png",
                      io::encode_png(both.pixels, both.width, both.height, both.channels));
     }

@@ -64,6 +64,7 @@ void DataArguments::add_to(CLI::App* command) {
 
 io::SampleForm form_of(const fig_port_info& port, const fig_output_info& output, bool normalize) {
   io::SampleForm form{port.name, {}, output.range_min, output.range_max, normalize, false, false};
+  form.remedy = "give --normalize to scale the data to that range, or scale it yourself";
   for (uint32_t i = 0; i < port.shape.rank; ++i) {
     // The batch is a dimension of its own, or a factor of one.
     if (!port.shape.per_batch[i] || port.shape.extents[i] != 1) form.shape.push_back(port.shape.extents[i]);

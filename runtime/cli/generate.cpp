@@ -32,9 +32,14 @@ void generate(const Arguments& arguments) {
     throw Error("that many samples do not fit in memory; make fewer at a time, with --first");
   Steered steered = steer(open, arguments.controls, arguments.session.seed, arguments.first, count);
   fig_session_options options = arguments.session.options();
-  options.program = generated.program.c_str();
-  if (options.batch == 0) options.batch = static_cast<uint32_t>(std::min<size_t>(steered.count, 64));
-  open.open_session(options);
+  fig_program_info program{};
+  check(fig_model_program(open.model(), open.find_program(generated.program), &program));
+  if (options.batch == 0) {
+    options.batch = open.open_fitting(options, program,
+                                      program.couples_batch ? steered.count : std::min<size_t>(steered.count, 64));
+  } else {
+    open.open_session(options, program);
+  }
   std::vector<float> samples(steered.count * generated.sample);
   {
     io::ProgressLine line("generating");

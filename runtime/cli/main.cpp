@@ -33,7 +33,7 @@ void OpenModel::open_within_budget(fig_session_options options) {
   fig_model_info info{};
   check(fig_model_get_info(model_, &info));
   const bool asked = options.memory_limit != 0;
-  if (!asked) options.memory_limit = io::Budget(info.file_bytes).bytes(options.batch);
+  if (!asked) options.memory_limit = io::Budget(info.file_bytes).bytes();
   fig_session_destroy(session_);
   session_ = nullptr;
   const fig_status status = fig_session_create(model_, &options, &session_);
@@ -48,7 +48,7 @@ void OpenModel::open_session(fig_session_options options, const fig_program_info
   open_session(options);
 }
 
-void OpenModel::open_fitting(fig_session_options options, const fig_program_info& program, size_t most) {
+uint32_t OpenModel::open_fitting(fig_session_options options, const fig_program_info& program, size_t most) {
   fig_model_info info{};
   check(fig_model_get_info(model_, &info));
   const bool whole = program.couples_batch || program.trains;
@@ -62,7 +62,11 @@ void OpenModel::open_fitting(fig_session_options options, const fig_program_info
     fig_session_destroy(session_);
     session_ = nullptr;
     const fig_status status = fig_session_create(model_, &options, &session_);
-    if (last || status != FIG_MEMORY_LIMIT) return check(status);
+    // A batch whose tensors have too many elements is an invalid argument.
+    if (last || (status != FIG_MEMORY_LIMIT && status != FIG_INVALID_ARGUMENT)) {
+      check(status);
+      return options.batch;
+    }
   }
 }
 

@@ -117,7 +117,8 @@ bool lock(int file) {
 
 // Removes a file that an earlier write left when it was killed. False, with errno, if another process is writing it.
 bool remove_stale(const char* path) {
-  const int file = ::open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  // To write, since network file systems lock nothing else.
+  const int file = ::open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (file < 0) return errno == ENOENT;
   const bool removed = lock(file) && (!is_named(file, path) || ::unlink(path) == 0);
   const int error = errno == EWOULDBLOCK ? EBUSY : errno;
@@ -182,6 +183,11 @@ Status FileReplacement::write(uint64_t offset, const void* data, size_t bytes) {
 
 Status FileReplacement::commit() {
   if (!allowed(FileOperation::kSync) || ::fsync(file_) != 0) return failed("write");
+  // Where there are no locks, another process may have taken the file for a stale one.
+  if (!is_named(file_, temporary_)) {
+    errno = EBUSY;
+    return failed("write");
+  }
   // Renamed before it is closed, and with that unlocked.
   if (!allowed(FileOperation::kRename) || ::rename(temporary_, path_) != 0) return failed("write");
   temporary_[0] = 0;

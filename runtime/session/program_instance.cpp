@@ -56,8 +56,8 @@ Status ProgramInstance::resolve(const format::ModelView& model, size_t program, 
   for (size_t i = 0; i < tensors; ++i) {
     const TensorView tensor = view.tensor(i);
     if (!element_count(tensor.type.shape, batch).within(kMaxElements)) {
-      return Status::error(StatusCode::kMemoryLimit, "batch %zu is too large: tensor %s would have too many elements",
-                           batch, tensor.name);
+      return Status::error(StatusCode::kInvalidArgument,
+                           "batch %zu is too large: tensor %s would have too many elements", batch, tensor.name);
     }
     Operand& operand = operands_[i];
     operand.type = tensor.type.type;

@@ -270,7 +270,8 @@ TEST_CASE("shapes decide how an array becomes samples, and types only how pixels
   CHECK(samples_of({{1, 2, 1, 2}, {255, 0, 0, 255}, true}, image) == std::vector<float>{1, -1, -1, 1});
   CHECK_THROWS_WITH_AS(samples_of({{1, 3, 2, 1}, {0, 0, 0, 0, 0, 0}}, image),
                        doctest::Contains("samples of [3, 2, 1]; input image takes samples of [2, 1, 2]"), Error);
-  CHECK_THROWS_WITH_AS(samples_of({{1, 2, 1, 2}, {0, 0, 3, 0}}, image), doctest::Contains("--normalize"), Error);
+  CHECK_THROWS_WITH_AS(samples_of({{1, 2, 1, 2}, {0, 0, 3, 0}}, image),
+                       doctest::Contains("the model's samples lie in [-1, 1]: scale it to that range"), Error);
   // A condition, as a class or as one 1 among zeros, is not a picture, in whatever type.
   const SampleForm condition{"class", {3}, 0, 1};
   for (const bool bytes : {false, true}) {
@@ -318,6 +319,8 @@ TEST_CASE("a '=' in a path is no assignment") {
   CHECK(split_assignment("latent=/a=b/z.npy") == Pair{"latent", "/a=b/z.npy"});
   CHECK(split_assignment("/a=b/z.npy") == Pair{"", "/a=b/z.npy"});
   CHECK(split_assignment("z.npy") == Pair{"", "z.npy"});
+  CHECK(split_assignment("/tmp/a=b.npy") == Pair{"", "/tmp/a=b.npy"});
+  CHECK(split_assignment("generator/Tanh:0=/tmp/z.npy") == Pair{"generator/Tanh:0", "/tmp/z.npy"});
   const Temporary file("=1.npy", "x");
   std::filesystem::current_path("/tmp");
   CHECK(split_assignment(std::filesystem::path(file.path).filename().string()).first.empty());

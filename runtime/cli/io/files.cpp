@@ -147,9 +147,11 @@ std::string file_name_of(const std::string& name) {
 
 std::pair<std::string, std::string> split_assignment(const std::string& text) {
   const size_t equals = text.find('=');
-  if (equals == std::string::npos || text.find('/') < equals) return {"", text};
+  if (equals == std::string::npos) return {"", text};
   struct stat info{};
   if (::stat(text.c_str(), &info) == 0) return {"", text};
+  const size_t slash = text.rfind('/', equals);
+  if (slash != std::string::npos && ::stat(text.substr(0, slash + 1).c_str(), &info) == 0) return {"", text};
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 

@@ -50,8 +50,8 @@ inline constexpr const char* kAllowLargeHelp = "take files that need much more m
 // dot that begins the name. Throws Error for names that no file system takes.
 std::string file_name_of(const std::string& name);
 
-// "NAME=FILE" -> both; "FILE" -> "" and FILE. A text that is a file's name as it stands, or has a '/' before its first
-// '=', is a file.
+// "NAME=FILE" -> both; "FILE" -> "" and FILE. A text that is a file's name as it stands, or has a folder before its
+// first '=', is a file; names may hold a '/', as TensorFlow's do.
 std::pair<std::string, std::string> split_assignment(const std::string& text);
 
 }  // namespace figment::io

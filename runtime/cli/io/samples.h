@@ -28,9 +28,10 @@ struct SampleForm {
   float low = 0;   // black
   float high = 1;  // white
   bool normalize = false;
-  bool generated = false;  // what the model generates: never class numbers
-  bool bounded = false;    // values outside the range are an error
-  bool ranged = true;      // whether the range is known; if not, pixels are an error
+  bool generated = false;                         // what the model generates: never class numbers
+  bool bounded = false;                           // values outside the range are an error
+  bool ranged = true;                             // whether the range is known; if not, pixels are an error
+  std::string remedy = "scale it to that range";  // of data that is outside
 
   size_t elements() const;
 };
