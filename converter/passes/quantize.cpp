@@ -120,7 +120,8 @@ double signal_to_noise(std::span<const float> actual, std::span<const float> exp
     squares += element_squares;
     variance += element_squares - sum * sum / static_cast<double>(samples);
   }
-  return decibels(variance > 1e-12 * squares ? variance : squares, noise);
+  constexpr double kRounding = 1e-9;  // of the power: what float32 may make of equal values
+  return decibels(variance > kRounding * squares ? variance : squares, noise);
 }
 
 void check_finite(std::span<const float> values, const std::string& what) {

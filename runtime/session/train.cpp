@@ -191,6 +191,20 @@ Status Session::check_variables() const {
   return {};
 }
 
+bool Session::counts_steps(size_t constant) const {
+  const format::ModelView& view = model_->view();
+  for (size_t i = 0; i < view.program_count(); ++i) {
+    const format::ProgramView program = view.program(i);
+    for (size_t j = 0; j < program.op_count(); ++j) {
+      const format::OpView op = program.op(j);
+      if (op.kind == format::OpKind::kCountStep &&
+          program.tensor(op.inputs[0]).constant == static_cast<int32_t>(constant))
+        return true;
+    }
+  }
+  return false;
+}
+
 Status Session::export_model(const char* path) const {
   if (!training_) return needs_training();
   FIGMENT_RETURN_IF_ERROR(check_variables());
@@ -204,6 +218,11 @@ Status Session::export_model(const char* path) const {
     const auto offset =
         static_cast<uint64_t>(static_cast<const char*>(constant.data) - static_cast<const char*>(model_->data()));
     FIGMENT_RETURN_IF_ERROR(file.write(offset, variables_.data(i), constant.bytes));
+    // The file has no moments, so that an optimiser that goes on from it counts its steps from the beginning.
+    if (counts_steps(i)) {
+      const float none = 0;
+      FIGMENT_RETURN_IF_ERROR(file.write(offset + format::kSteps * sizeof none, &none, sizeof none));
+    }
   }
   return file.commit();
 }

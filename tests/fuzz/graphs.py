@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Random small ONNX graphs over every op that Figment imports, with what another implementation computes for them.
+"""Random small ONNX graphs over the ops that Figment imports, with what another implementation computes for them.
 
 usage: graphs.py N SEED OUTPUT.zip
 

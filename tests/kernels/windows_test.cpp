@@ -235,6 +235,16 @@ TEST_CASE("transposed convolution: all small geometries") {
   }
 }
 
+TEST_CASE("transposed convolution: tall and narrow images, whose rows are mostly padding of tiles") {
+  for (const bool i8 : {false, true}) {
+    Random random(35);
+    int met = 0;
+    const Window window{{4, 4}, {3, 3}, {1, 1}, {0, 0, 0, 0}, {0, 0}, kChannels, false};
+    check_convolution(OpKind::kConvTranspose2d, i8, window, {1, 500, 1, kChannels}, &random, &met);
+    CHECK(met == 1);
+  }
+}
+
 TEST_CASE("pooling: all small geometries") {
   for (const OpKind kind : {OpKind::kAveragePool2d, OpKind::kMaxPool2d}) {
     for (const bool i8 : {false, true}) {

@@ -14,11 +14,13 @@ namespace figment::test {
 
 inline constexpr const char* kTrainable[] = {"tiny_gan", "tiny_dcgan", "tiny_vae", "tiny_crgan", "tiny_infogan"};
 
-// A training session of a model on made-up data, which depends on the step alone.
+// A training session of a model, or of a file of it, on made-up data, which depends on the step alone.
 class Trainer {
  public:
-  explicit Trainer(const std::string& name, fig_session_options options = {}) : name_(name) {
-    REQUIRE_MESSAGE(fig_model_open(model_path(name).c_str(), &model) == FIG_OK, fig_error_message());
+  explicit Trainer(const std::string& name, fig_session_options options = {}, const std::string& file = "")
+      : name_(name) {
+    const std::string path = file.empty() ? model_path(name) : file;
+    REQUIRE_MESSAGE(fig_model_open(path.c_str(), &model) == FIG_OK, fig_error_message());
     options.struct_size = sizeof options;
     options.training = true;
     if (options.batch == 0) options.batch = 6;

@@ -25,7 +25,10 @@ class Deconvolution final : public Kernel {
   CheckedSize pool_bytes(const Step& step) const override {
     const Window& window = step.attributes.window;
     const CheckedSize phases = CheckedSize(window.stride[0]) * window.stride[1];
-    const CheckedSize pixels = CheckedSize(step.output.shape[1]) * step.output.shape[2] + phases * 64;
+    // The rows of each slice, one for each residue of the stride, are rounded up to a tile on their own.
+    constexpr size_t kTile = 16;
+    const CheckedSize row = step.output.shape[2] / window.stride[1] + 1 + kTile;
+    const CheckedSize pixels = CheckedSize(step.output.shape[1]) * window.stride[1] * row;
     return CheckedSize(LinearOperator::kPoolBytes) + indirection_bytes(window, pixels) + phases * 1024 +
            zero_bytes(step.inputs[0].type, step.inputs[0].shape[3]);
   }
