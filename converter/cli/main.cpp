@@ -59,9 +59,16 @@ figment::converter::CodeOptions parse_code(const std::string& text) {
   return code;
 }
 
+// Takes names for values; CLI11's own transformers would show the values as bytes.
 template <typename Value>
-CLI::CheckedTransformer one_of(std::map<std::string, Value> values) {
-  return CLI::CheckedTransformer(std::move(values));
+CLI::Validator one_of(const std::map<std::string, Value>& values) {
+  std::string names;
+  for (const auto& [name, value] : values) names += (names.empty() ? "" : ",") + name;
+  const CLI::Validator value_of = CLI::Transformer(values);
+  return {[values, names, value_of](std::string& text) -> std::string {
+            return values.contains(text) ? value_of(text) : text + " is none of {" + names + "}";
+          },
+          "{" + names + "}"};
 }
 
 void add_train_options(CLI::App* app, const std::string& group, ConvertOptions* options,

@@ -32,6 +32,7 @@ io::Array shaped(const fig_parameter_info& info) {
 
 // Sets the parameters of which the folder has files. A file that is none's is a mistake.
 void load(const OpenModel& open, const std::string& folder) {
+  if (!std::filesystem::is_directory(folder)) throw Error(folder + ": there is no such folder");
   std::set<std::string> files;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.path().extension() == ".npy") files.insert(entry.path().filename().string());
@@ -51,7 +52,10 @@ void load(const OpenModel& open, const std::string& folder) {
     check(fig_parameter_set(open.session(), info.name, array.values.data(), array.values.size()));
     ++loaded;
   }
-  if (loaded == 0) throw Error(folder + ": has no file NAME.npy of a parameter");
+  if (loaded == 0)
+    throw Error(
+        folder +
+        ": has no file NAME.npy of a parameter; figment parameters MODEL -o FOLDER writes all with their names");
   if (!files.empty()) {
     throw Error(folder + "/" + *files.begin() + ": the model has no parameter of that name" +
                 (files.size() > 1 ? ", nor of " + std::to_string(files.size() - 1) + " other files'" : "") +
@@ -62,13 +66,14 @@ void load(const OpenModel& open, const std::string& folder) {
 
 void parameters(const Arguments& arguments) {
   OpenModel open(arguments.model);
-  const bool trains = open.trains();
-  if (!trains && (!arguments.checkpoint.empty() || !arguments.load.empty())) {
-    throw Error(arguments.model + " does not train: its parameters are fixed");
+  if (!open.trains()) {
+    throw Error(
+        arguments.model +
+        " does not train, and keeps no parameters by name: figment-convert --objective makes a model that does");
   }
   fig_session_options options{};
   options.struct_size = sizeof options;
-  options.training = trains;
+  options.training = true;
   open.open_session(options);
   if (!arguments.checkpoint.empty()) {
     // The caller's own bytes are of no interest.

@@ -102,7 +102,7 @@ std::vector<fig_port_info> data_inputs(const OpenModel& open) {
       result.insert(sample_elements(port.shape) == generated ? result.begin() : result.end(), port);
     }
   }
-  if (result.empty()) throw Error("the model does not train");
+  if (result.empty()) throw Error("the model does not train: figment-convert --objective makes one that does");
   return result;
 }
 

@@ -123,6 +123,8 @@ if [ -n "$convert" ]; then
     --discriminator "$training/discriminator.onnx" -o "$work/gan.figment"
   check "an objective without its network" 1 "needs --discriminator" "$convert" --objective gan \
     --generator "$training/generator.onnx" -o "$work/x.figment"
+  check "a word that is none of an option's" 105 "wgan is none of {hinge,non-saturating,wasserstein}" "$convert" \
+    --gan-loss wgan "$training/generator.onnx"
   check "training with int8" 1 "after training" "$convert" --objective gan --generator "$training/generator.onnx" \
     --discriminator "$training/discriminator.onnx" --int8 -o "$work/x.figment"
   check "inspect a model that trains" 0 "adam_update" $figment inspect "$work/gan.figment"
