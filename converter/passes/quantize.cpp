@@ -1,6 +1,7 @@
 #include "passes/quantize.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -145,7 +146,8 @@ class Quantizer {
         held_out_(part_of(calibration, samples, calibrated_, samples)),
         choices_(graph->values.size(), RangeRule::kMinMax),
         saturation_(graph->values.size()),
-        distributions_(graph->values.size()) {}
+        distributions_(graph->values.size()),
+        ranges_(graph->values.size()) {}
 
   QuantizeReport run() {
     if (graph_.nodes.empty()) return {{}, kExact, kExact, calibrated_, false};
@@ -215,6 +217,11 @@ class Quantizer {
         }
       }
     }
+    // Asked for with every trial of a choice.
+    for (ValueId id = 0; id < distributions_.size(); ++id) {
+      for (const RangeRule rule : {RangeRule::kMinMax, RangeRule::kPercentile, RangeRule::kMse})
+        ranges_[id][static_cast<size_t>(rule)] = distributions_[id].range(rule);
+    }
     // Where the only reader is a squashing function, larger inputs change its int8 output by less than half a step.
     const std::vector<uint32_t> uses = graph_.use_counts();
     for (const Node& node : graph_.nodes) {
@@ -232,7 +239,9 @@ class Quantizer {
   Assignment assignment() const {
     Assignment result(graph_.values.size());
     for (ValueId id = 0; id < graph_.values.size(); ++id) {
-      auto [low, high] = distributions_[id].range(choices_[id]);
+      const RangeRule rule = choices_[id];
+      const bool clips = rule == RangeRule::kPercentile || rule == RangeRule::kMse;
+      auto [low, high] = ranges_[id][static_cast<size_t>(clips ? rule : RangeRule::kMinMax)];
       if (choices_[id] == RangeRule::kSaturation) {
         low = std::max(low, -saturation_[id]);
         high = std::min(high, saturation_[id]);
@@ -474,6 +483,7 @@ class Quantizer {
   std::vector<RangeRule> choices_;
   std::vector<double> saturation_;  // of the function that alone reads a value; 0 if there is none
   std::vector<Distribution> distributions_;
+  std::vector<std::array<std::pair<double, double>, 3>> ranges_;  // by kMinMax, kPercentile and kMse
   std::set<size_t> kept_;
   std::map<size_t, std::string> kept_reasons_;
 };

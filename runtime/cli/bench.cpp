@@ -57,9 +57,7 @@ Timing time_program(OpenModel* open, uint32_t index, uint32_t batch, uint32_t th
   fig_session_options options = arguments.session.options();
   options.batch = batch;
   options.threads = threads;
-  options.training = program.trains;
-  options.program = program.trains ? nullptr : program.name;
-  open->open_within_budget(options);
+  open->open_within_budget(options, program);
   std::vector<std::vector<float>> memory;
   const auto tensor_of = [&](const fig_port_info& port) {
     size_t elements = 1;

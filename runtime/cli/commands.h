@@ -33,6 +33,7 @@ class OpenModel {
   void open_within_budget(fig_session_options options);
   // The same with a session that can run the program: of it alone, or a training session if it trains.
   void open_session(fig_session_options options, const fig_program_info& program);
+  void open_within_budget(fig_session_options options, const fig_program_info& program);
   // The same with a batch of `most` samples or, in turn, half as many, until that takes no more memory than a file of
   // the model's size may; one sample takes what it needs. Programs that couple the batch, or train, compute it whole.
   // Returns the batch.

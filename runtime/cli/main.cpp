@@ -29,6 +29,17 @@ void OpenModel::open_session(const fig_session_options& options) {
   check(fig_session_create(model_, &options, &session_));
 }
 
+namespace {
+
+// For a session that can run the program: of it alone, or a training session if it trains.
+fig_session_options options_for(fig_session_options options, const fig_program_info& program) {
+  options.training = program.trains;
+  options.program = program.trains ? nullptr : program.name;
+  return options;
+}
+
+}  // namespace
+
 void OpenModel::open_within_budget(fig_session_options options) {
   fig_model_info info{};
   check(fig_model_get_info(model_, &info));
@@ -43,9 +54,11 @@ void OpenModel::open_within_budget(fig_session_options options) {
 }
 
 void OpenModel::open_session(fig_session_options options, const fig_program_info& program) {
-  options.training = program.trains;
-  options.program = program.trains ? nullptr : program.name;
-  open_session(options);
+  open_session(options_for(options, program));
+}
+
+void OpenModel::open_within_budget(fig_session_options options, const fig_program_info& program) {
+  open_within_budget(options_for(options, program));
 }
 
 uint32_t OpenModel::open_fitting(fig_session_options options, const fig_program_info& program, size_t most) {
@@ -54,8 +67,7 @@ uint32_t OpenModel::open_fitting(fig_session_options options, const fig_program_
   const bool whole = program.couples_batch || program.trains;
   const uint64_t asked = options.memory_limit;
   options.batch = static_cast<uint32_t>(std::min<size_t>(most, UINT32_MAX));
-  options.training = program.trains;
-  options.program = program.trains ? nullptr : program.name;
+  options = options_for(options, program);
   for (;; options.batch = (options.batch + 1) / 2) {
     const bool last = whole || options.batch == 1;
     options.memory_limit = asked == 0 && !last ? io::Budget(info.file_bytes).bytes() : asked;

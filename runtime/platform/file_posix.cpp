@@ -185,6 +185,7 @@ Status FileReplacement::commit() {
   if (!allowed(FileOperation::kSync) || ::fsync(file_) != 0) return failed("write");
   // Where there are no locks, another process may have taken the file for a stale one.
   if (!is_named(file_, temporary_)) {
+    temporary_[0] = 0;  // which is not ours to remove
     errno = EBUSY;
     return failed("write");
   }

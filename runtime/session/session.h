@@ -104,8 +104,6 @@ class Session {
   Status get_parameter(const char* name, std::span<float> out) const;
   // Writes the model's file with the session's variables.
   Status export_model(const char* path) const;
-  // Whether a constant is what an optimiser counts its steps in.
-  bool counts_steps(size_t constant) const;
   Status set_parameter(const char* name, std::span<const float> values);
   // Everything that a later session needs to go on as if there had been no pause, with `caller`'s own bytes, in the
   // older of two files in the folder, which is made if it is not there.

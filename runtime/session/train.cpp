@@ -191,20 +191,6 @@ Status Session::check_variables() const {
   return {};
 }
 
-bool Session::counts_steps(size_t constant) const {
-  const format::ModelView& view = model_->view();
-  for (size_t i = 0; i < view.program_count(); ++i) {
-    const format::ProgramView program = view.program(i);
-    for (size_t j = 0; j < program.op_count(); ++j) {
-      const format::OpView op = program.op(j);
-      if (op.kind == format::OpKind::kCountStep &&
-          program.tensor(op.inputs[0]).constant == static_cast<int32_t>(constant))
-        return true;
-    }
-  }
-  return false;
-}
-
 Status Session::export_model(const char* path) const {
   if (!training_) return needs_training();
   FIGMENT_RETURN_IF_ERROR(check_variables());
@@ -212,16 +198,24 @@ Status Session::export_model(const char* path) const {
   platform::FileReplacement file;
   FIGMENT_RETURN_IF_ERROR(file.begin(path));
   FIGMENT_RETURN_IF_ERROR(file.write(0, model_->data(), model_->file_bytes()));
+  const auto offset_of = [this](const format::ConstantView& constant) {
+    return static_cast<uint64_t>(static_cast<const char*>(constant.data) - static_cast<const char*>(model_->data()));
+  };
   for (size_t i = 0; i < view.constant_count(); ++i) {
     const format::ConstantView constant = view.constant(i);
     if (variables_.data(i) == nullptr || constant.data == nullptr) continue;
-    const auto offset =
-        static_cast<uint64_t>(static_cast<const char*>(constant.data) - static_cast<const char*>(model_->data()));
-    FIGMENT_RETURN_IF_ERROR(file.write(offset, variables_.data(i), constant.bytes));
-    // The file has no moments, so that an optimiser that goes on from it counts its steps from the beginning.
-    if (counts_steps(i)) {
+    FIGMENT_RETURN_IF_ERROR(file.write(offset_of(constant), variables_.data(i), constant.bytes));
+  }
+  // The file has no moments, so that an optimiser that goes on from it counts its steps from the beginning.
+  for (size_t i = 0; i < view.program_count(); ++i) {
+    const format::ProgramView program = view.program(i);
+    for (size_t j = 0; j < program.op_count(); ++j) {
+      const format::OpView op = program.op(j);
+      if (op.kind != format::OpKind::kCountStep) continue;
+      const auto index = static_cast<size_t>(program.tensor(op.inputs[0]).constant);
       const float none = 0;
-      FIGMENT_RETURN_IF_ERROR(file.write(offset + format::kSteps * sizeof none, &none, sizeof none));
+      const uint64_t place = offset_of(view.constant(index)) + format::kSteps * sizeof none;
+      FIGMENT_RETURN_IF_ERROR(file.write(place, &none, sizeof none));
     }
   }
   return file.commit();

@@ -300,6 +300,24 @@ TEST_CASE("a resize by a factor has the size and the pixels that PyTorch's has")
   }
 }
 
+namespace {
+
+// int8 of a model of one input x of `size` values, calibrated on examples in [low, low + 2 * half).
+QuantizeReport int8_of(const OnnxBuilder& model, size_t size, float low, float half) {
+  constexpr size_t kExamples = 64;
+  const OnnxFile file(model.model);
+  ConvertOptions options;
+  options.sources = {{"run", file.path()}};
+  options.int8 = true;
+  figment::io::Array& examples = options.calibration_data["x"];
+  examples.shape = {kExamples, size};
+  figment::test::Random random(6);
+  for (size_t i = 0; i < kExamples * size; ++i) examples.values.push_back(low + half * (random.real() + 1));
+  return *convert(options, {}).report.programs[0].int8;
+}
+
+}  // namespace
+
 TEST_CASE("int8 that makes NaN is noise, and stays f32") {
   // exp(x) rounds to 0 in int8 for most x in [-10, 0], and 0 / 0 is NaN.
   OnnxBuilder model;
@@ -308,15 +326,7 @@ TEST_CASE("int8 that makes NaN is noise, and stays f32") {
   model.node("Exp", {"x"}, {"s"});
   model.node("Mul", {"x", "s"}, {"product"});
   model.node("Div", {"product", "s"}, {"y"});
-  const OnnxFile file(model.model);
-  ConvertOptions options;
-  options.sources = {{"run", file.path()}};
-  options.int8 = true;
-  figment::io::Array& examples = options.calibration_data["x"];
-  examples.shape = {64, 8};
-  figment::test::Random random(6);
-  for (size_t i = 0; i < 64 * 8; ++i) examples.values.push_back(5 * random.real() - 5);
-  const QuantizeReport report = *convert(options, {}).report.programs[0].int8;
+  const QuantizeReport report = int8_of(model, 8, -10, 5);
   CHECK(!report.fully_int8);
   CHECK(report.snr_db >= 20);
 }
@@ -328,15 +338,7 @@ TEST_CASE("what is the same in all samples is no signal of int8") {
   model.output("y", {4});
   model.node("Mul", {"x", model.floats("scale", {}, {0.05F})}, {"small"});
   model.node("Add", {"small", model.floats("offset", {4}, {0, 100, 0, 100})}, {"y"});
-  const OnnxFile file(model.model);
-  ConvertOptions options;
-  options.sources = {{"run", file.path()}};
-  options.int8 = true;
-  figment::io::Array& examples = options.calibration_data["x"];
-  examples.shape = {64, 4};
-  figment::test::Random random(6);
-  for (size_t i = 0; i < 64 * 4; ++i) examples.values.push_back(random.real());
-  const QuantizeReport report = *convert(options, {}).report.programs[0].int8;
+  const QuantizeReport report = int8_of(model, 4, -1, 1);
   CHECK(!report.fully_int8);
   CHECK(report.snr_db >= 20);
 }

@@ -1,6 +1,7 @@
-// libFuzzer target: any bytes as a checkpoint, as they are and with checksums that fit.
+// libFuzzer target: any bytes as a checkpoint, as they are and as what a checkpoint of the session would hold.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -25,21 +26,31 @@ struct Target {
         fig_session_create(model, &options, &session) != FIG_OK) {
       std::abort();
     }
+    // The header of a checkpoint that fits the session.
+    uint32_t crc = 0;
+    if (fig_checkpoint_save(session, folder.c_str(), nullptr, 0) != FIG_OK) std::abort();
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      const std::vector<uint8_t> saved = figment::test::read_bytes(entry.path().string());
+      if (!figment::format::decode_checkpoint(saved.data(), saved.size(), &header, &crc)) std::abort();
+    }
+    std::filesystem::remove_all(folder);
+    std::filesystem::create_directory(folder);
   }
   ~Target() {
     fig_session_destroy(session);
     fig_model_close(model);
     std::filesystem::remove_all(folder);
   }
-  void load(const std::vector<uint8_t>& bytes) const {
+  fig_status load(const std::vector<uint8_t>& bytes) const {
     std::ofstream(folder / "a.checkpoint", std::ios::binary)
         .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
     uint8_t caller[64];
     size_t size = 0;
-    (void)fig_checkpoint_load(session, folder.c_str(), caller, sizeof caller, &size);
+    return fig_checkpoint_load(session, folder.c_str(), caller, sizeof caller, &size);
   }
 
   std::filesystem::path folder;
+  figment::format::CheckpointHeader header;
   fig_model* model = nullptr;
   fig_session* session = nullptr;
 };
@@ -49,22 +60,18 @@ struct Target {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace figment::format;
   static const Target target;
-  std::vector<uint8_t> bytes(data, data + size);
-  target.load(bytes);
-  if (size < kCheckpointHeaderBytes + kCheckpointTrailerBytes) return 0;
-  CheckpointHeader header;
-  uint32_t crc = 0;
-  const size_t payload = size - kCheckpointHeaderBytes - kCheckpointTrailerBytes;
-  if (!decode_checkpoint(data, size, &header, &crc)) {
-    // The bytes as the payload of a checkpoint that would fit.
-    header.variable_bytes = payload;
-    header.caller_bytes = 0;
-    std::memcpy(&header.layout, data, sizeof header.layout);
-  }
+  target.load({data, data + size});
+  if (size == 0) return 0;
+  const CheckpointHeader& header = target.header;
+  std::vector<uint8_t> payload(header.variable_bytes + header.caller_bytes);
+  for (size_t i = 0; i < payload.size(); ++i) payload[i] = data[i % size];
   const CheckpointHeaderBytes head = encode(header);
-  const CheckpointTrailerBytes tail = encode_trailer(header, crc32(0, bytes.data() + kCheckpointHeaderBytes, payload));
-  std::memcpy(bytes.data(), head.data(), head.size());
-  std::memcpy(bytes.data() + kCheckpointHeaderBytes + payload, tail.data(), tail.size());
-  target.load(bytes);
+  const CheckpointTrailerBytes tail = encode_trailer(header, crc32(0, payload.data(), payload.size()));
+  std::vector<uint8_t> bytes(head.begin(), head.end());
+  bytes.insert(bytes.end(), payload.begin(), payload.end());
+  bytes.insert(bytes.end(), tail.begin(), tail.end());
+  // Zeros at least are taken, else nothing behind the header is.
+  if (target.load(bytes) != FIG_OK && std::all_of(data, data + size, [](uint8_t byte) { return byte == 0; }))
+    std::abort();
   return 0;
 }

@@ -72,7 +72,7 @@ TEST_CASE("a forked child cannot use its parent's threads, is told so, and can m
   fig_model_close(model);
 }
 
-TEST_CASE("a thread that does not start is an error, and no thread is left behind") {
+TEST_CASE("a thread that does not start is an error, and another session starts its own") {
   fig_model* model = nullptr;
   REQUIRE(fig_model_open(model_path("dcgan").c_str(), &model) == FIG_OK);
   // Stacks that no address space has room for.
