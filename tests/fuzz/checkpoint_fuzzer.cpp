@@ -63,7 +63,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   target.load({data, data + size});
   if (size == 0) return 0;
   const CheckpointHeader& header = target.header;
-  std::vector<uint8_t> payload(header.variable_bytes + header.caller_bytes);
+  std::vector<uint8_t> payload(static_cast<size_t>(header.variable_bytes + header.caller_bytes));
   for (size_t i = 0; i < payload.size(); ++i) payload[i] = data[i % size];
   const CheckpointHeaderBytes head = encode(header);
   const CheckpointTrailerBytes tail = encode_trailer(header, crc32(0, payload.data(), payload.size()));
