@@ -13,4 +13,17 @@ namespace figment::format {
 const char* integer_violation(OpKind kind, std::span<const TensorType> inputs, const TensorType& output,
                               std::span<const int32_t> bias);
 
+// The rules that ops.def names.
+namespace integer_rule {
+
+using Rule = const char*(std::span<const TensorType> inputs, const TensorType& output, std::span<const int32_t> bias);
+Rule any;  // needs nothing
+Rule linear;
+Rule sum;
+Rule product;
+Rule mean;
+Rule rescale;
+
+}  // namespace integer_rule
+
 }  // namespace figment::format

@@ -1,87 +1,41 @@
 #include "format/op.h"
 
+#include "format/integer_rule.h"
+#include "format/shape_rule.h"
+#include "model_generated.h"
+
 namespace figment::format {
 
 namespace {
 
-struct OpInfo {
+struct Row {
   const char* name;
   AttributeGroup attributes;
+  uint32_t traits;
+  shape_rule::Rule* shape;
+  integer_rule::Rule* integer;
 };
 
-using G = AttributeGroup;
-constexpr std::array<OpInfo, kOpKindCount> kOps = {{
-    {"fully_connected", G::kNone},
-    {"conv2d", G::kWindow},
-    {"conv_transpose2d", G::kWindow},
-    {"matmul", G::kMatmul},
-    {"add", G::kNone},
-    {"subtract", G::kNone},
-    {"multiply", G::kNone},
-    {"divide", G::kNone},
-    {"clamp", G::kNone},
-    {"leaky_relu", G::kAlpha},
-    {"elu", G::kAlpha},
-    {"sigmoid", G::kNone},
-    {"tanh", G::kNone},
-    {"exp", G::kNone},
-    {"log", G::kNone},
-    {"sqrt", G::kNone},
-    {"abs", G::kNone},
-    {"negate", G::kNone},
-    {"softplus", G::kNone},
-    {"lookup", G::kNone},
-    {"softmax", G::kAxes},
-    {"concat", G::kAxes},
-    {"slice", G::kSlice},
-    {"pad", G::kPad},
-    {"reshape", G::kNone},
-    {"transpose", G::kTranspose},
-    {"resize_nearest", G::kNone},
-    {"average_pool2d", G::kWindow},
-    {"max_pool2d", G::kWindow},
-    {"mean", G::kAxes},
-    {"quantize", G::kNone},
-    {"dequantize", G::kNone},
-    {"requantize", G::kNone},
-    {"sum", G::kAxes},
-    {"broadcast", G::kNone},
-    {"mean_backward", G::kNone},
-    {"unary_backward", G::kFunction},
-    {"softmax_backward", G::kAxes},
-    {"slice_backward", G::kSlice},
-    {"pad_backward", G::kPad},
-    {"resize_nearest_backward", G::kNone},
-    {"average_pool2d_backward", G::kWindow},
-    {"max_pool2d_backward", G::kWindow},
-    {"conv2d_backward_input", G::kWindow},
-    {"conv2d_backward_weights", G::kWindow},
-    {"conv_transpose2d_backward_input", G::kWindow},
-    {"conv_transpose2d_backward_weights", G::kWindow},
-    {"batch_norm_statistics", G::kNone},
-    {"batch_norm", G::kAlpha},
-    {"batch_norm_backward_sums", G::kAlpha},
-    {"batch_norm_backward", G::kAlpha},
-    {"moving_average_update", G::kAlpha},
-    {"sgd_update", G::kNone},
-    {"adam_update", G::kNone},
-    {"count_step", G::kNone},
-    {"log_softmax", G::kAxes},
-    {"layer_norm", G::kAlpha},
-    {"layer_norm_backward_sums", G::kAlpha},
-    {"layer_norm_backward", G::kAlpha},
-    {"lstm", G::kNone},
-    {"lstm_backward", G::kRecurrent},
-    {"gru", G::kRecurrent},
-    {"gru_backward", G::kRecurrent},
-    {"reverse", G::kAxes},
-    {"mask_sequence", G::kNone},
-    {"squared_norm", G::kNone},
-    {"assign_update", G::kNone},
-    {"average_update", G::kNone},
-    {"accumulate_update", G::kNone},
-    {"clear_update", G::kNone},
+constexpr std::array<Row, kOpKindCount> kRows = {{
+#define FIGMENT_OP(number, Kind, name, attributes, traits, shape, integer, ...) \
+  {#name, AttributeGroup::k##attributes, (traits), shape_rule::shape, integer_rule::integer},
+#include "format/ops.def"
+#undef FIGMENT_OP
 }};
+
+// The rows stand in the order of their numbers, and the schema has them under the same numbers and names.
+#define FIGMENT_OP(number, Kind, name, ...)                             \
+  static_assert(static_cast<size_t>(schema::OpKind::name) == (number)); \
+  static_assert((number) < kOpKindCount);
+#include "format/ops.def"
+#undef FIGMENT_OP
+static_assert(static_cast<size_t>(schema::OpKind::MAX) + 1 == kOpKindCount);
+static_assert(static_cast<size_t>(schema::DataType::i32) == static_cast<size_t>(DataType::kI32));
+static_assert(static_cast<size_t>(schema::PadMode::edge) == static_cast<size_t>(PadMode::kEdge));
+static_assert(static_cast<size_t>(schema::Attributes::RecurrentAttributes) ==
+              static_cast<size_t>(AttributeGroup::kRecurrent));
+
+const Row& row_of(OpKind kind) { return kRows[static_cast<size_t>(kind)]; }
 
 }  // namespace
 
@@ -94,23 +48,28 @@ const char* name_of(DataType type) {
   return "?";
 }
 
-const char* name_of(OpKind kind) { return kOps[static_cast<size_t>(kind)].name; }
+const char* name_of(OpKind kind) { return row_of(kind).name; }
+uint32_t traits_of(OpKind kind) { return row_of(kind).traits; }
+AttributeGroup attribute_group(OpKind kind) { return row_of(kind).attributes; }
 
-AttributeGroup attribute_group(OpKind kind) { return kOps[static_cast<size_t>(kind)].attributes; }
-
-bool is_unary_function(OpKind kind) { return kind >= OpKind::kClamp && kind <= OpKind::kSoftplus; }
-
-bool is_update(OpKind kind) {
-  return (kind >= OpKind::kMovingAverageUpdate && kind <= OpKind::kCountStep) ||
-         (kind >= OpKind::kAssignUpdate && kind <= OpKind::kClearUpdate);
+Result<TensorType> infer_output(OpKind kind, const Attributes& attributes, std::span<const TensorType> inputs,
+                                const TensorType& declared) {
+  // The bounds are reals or infinities; a NaN fails both comparisons.
+  if (!(attributes.clamp_min <= attributes.clamp_max)) return bad("the bounds of the result are empty or NaN");
+  if (attributes.clamps() && (traits_of(kind) & kBounds) == 0) return bad("cannot bound its result");
+  Result<TensorType> output = row_of(kind).shape(kind, attributes, inputs, declared);
+  if (output.ok()) {
+    output->constant = false;
+    if (output->type != DataType::kI8) output->quantization = {};
+    if (output->type == DataType::kI8 && output->quantization.scales.size() != 1)
+      return bad("the i8 output needs one scale");
+  }
+  return output;
 }
 
-bool backward_reads_input(OpKind function) { return function == OpKind::kLog || function == OpKind::kAbs; }
-
-bool is_linear(OpKind kind) {
-  return kind == OpKind::kFullyConnected || kind == OpKind::kConv2d || kind == OpKind::kConvTranspose2d;
+const char* integer_violation(OpKind kind, std::span<const TensorType> inputs, const TensorType& output,
+                              std::span<const int32_t> bias) {
+  return row_of(kind).integer(inputs, output, bias);
 }
-
-bool is_binary(OpKind kind) { return kind >= OpKind::kAdd && kind <= OpKind::kDivide; }
 
 }  // namespace figment::format

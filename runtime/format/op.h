@@ -16,92 +16,39 @@ enum class DataType : uint8_t { kF32 = 0, kI8 = 1, kI32 = 2 };
 inline size_t element_size(DataType type) { return type == DataType::kI8 ? 1 : 4; }
 const char* name_of(DataType type);
 
-// The values are those of model.fbs.
+// Numbered as in model.fbs; ops.def has a row for each.
 enum class OpKind : uint8_t {
-  kFullyConnected = 0,
-  kConv2d,
-  kConvTranspose2d,
-  kMatmul,
-  kAdd,
-  kSubtract,
-  kMultiply,
-  kDivide,
-  kClamp,
-  kLeakyRelu,
-  kElu,
-  kSigmoid,
-  kTanh,
-  kExp,
-  kLog,
-  kSqrt,
-  kAbs,
-  kNegate,
-  kSoftplus,
-  kLookup,
-  kSoftmax,
-  kConcat,
-  kSlice,
-  kPad,
-  kReshape,
-  kTranspose,
-  kResizeNearest,
-  kAveragePool2d,
-  kMaxPool2d,
-  kMean,
-  kQuantize,
-  kDequantize,
-  kRequantize,
-  kSum,
-  kBroadcast,
-  kMeanBackward,
-  kUnaryBackward,
-  kSoftmaxBackward,
-  kSliceBackward,
-  kPadBackward,
-  kResizeNearestBackward,
-  kAveragePool2dBackward,
-  kMaxPool2dBackward,
-  kConv2dBackwardInput,
-  kConv2dBackwardWeights,
-  kConvTranspose2dBackwardInput,
-  kConvTranspose2dBackwardWeights,
-  kBatchNormStatistics,
-  kBatchNorm,
-  kBatchNormBackwardSums,
-  kBatchNormBackward,
-  kMovingAverageUpdate,
-  kSgdUpdate,
-  kAdamUpdate,
-  kCountStep,
-  kLogSoftmax,
-  kLayerNorm,
-  kLayerNormBackwardSums,
-  kLayerNormBackward,
-  kLstm,
-  kLstmBackward,
-  kGru,
-  kGruBackward,
-  kReverse,
-  kMaskSequence,
-  kSquaredNorm,
-  kAssignUpdate,
-  kAverageUpdate,
-  kAccumulateUpdate,
-  kClearUpdate,
+#define FIGMENT_OP(number, Kind, ...) k##Kind = number,
+#include "format/ops.def"
+#undef FIGMENT_OP
 };
-inline constexpr size_t kOpKindCount = 70;
+inline constexpr size_t kOpKindCount = 0
+#define FIGMENT_OP(...) +1
+#include "format/ops.def"
+#undef FIGMENT_OP
+    ;
 
 const char* name_of(OpKind kind);
 
-// Ops that map each element of one input to one element of the output by a real function.
-bool is_unary_function(OpKind kind);
-bool is_binary(OpKind kind);
-// Ops with weights and a bias: fully connected, convolution, transposed convolution.
-bool is_linear(OpKind kind);
-// Ops that change variables: the first input, which is also the output, and the state beside it.
-bool is_update(OpKind kind);
-// Whether the backward op of a unary function reads the function's input (log, abs) rather than its output.
-bool backward_reads_input(OpKind function);
+// What several layers need to know of an op.
+enum OpTraits : uint32_t {
+  kNone = 0,
+  kUnary = 1 << 0,   // maps each element of one input to one element of the output by a real function
+  kBinary = 1 << 1,  // the same for two inputs, which are broadcast
+  kLinear = 1 << 2,  // has weights and perhaps a bias: fully connected, convolution, transposed convolution
+  kUpdate = 1 << 3,  // changes variables: its first input, which is also its output, and the state beside it
+  kGuards = 1 << 4,  // an update that is skipped, with its sub-step, where its input 1 is not finite
+  kAlways = 1 << 5,  // an update that is made even where its sub-step is skipped
+  kBounds = 1 << 6,  // can clamp its result
+  kBackwardReadsInput = 1 << 7,  // the backward op of the unary function reads its input rather than its output
+};
+uint32_t traits_of(OpKind kind);
+
+inline bool is_unary_function(OpKind kind) { return (traits_of(kind) & kUnary) != 0; }
+inline bool is_binary(OpKind kind) { return (traits_of(kind) & kBinary) != 0; }
+inline bool is_linear(OpKind kind) { return (traits_of(kind) & kLinear) != 0; }
+inline bool is_update(OpKind kind) { return (traits_of(kind) & kUpdate) != 0; }
+inline bool backward_reads_input(OpKind function) { return (traits_of(function) & kBackwardReadsInput) != 0; }
 
 // Which gradient lstm_backward and gru_backward give: that of the gates' input, or of an initial state.
 enum class RecurrentGradient : uint8_t { kGates = 0, kInitialHidden = 1, kInitialCell = 2 };
@@ -229,11 +176,10 @@ enum HyperParameter : uint32_t {
 //   lstm              g [T, N, 4 H], R [4 H, H], h0 and c0 [N or 1, H], maybe lengths -> [6, T, N, H], see lstm_plane.
 //     g is W x + b; the blocks of rows are i, o, f, c as in ONNX. With a = g + R h(t-1): i, o, f = sigmoid(a), c~ =
 //     tanh(a), c(t) = f c(t-1) + i c~, h(t) = o tanh c(t) (Hochreiter and Schmidhuber 1997, with forget gates).
-//   gru               g [T, N, 3 H], R [3 H, H], Rb [3 H], h0, maybe lengths -> [5, T, N, H], see gru_plane. Blocks z,
-//   r,
-//     h. With a = g + R h(t-1) + Rb: z, r = sigmoid(a); h~ = tanh(g + r q) with q = R h(t-1) + Rb if the linear map
-//     comes before the reset, else h~ = tanh(g + R q + Rb) with q = r h(t-1); h(t) = (1 - z) h~ + z h(t-1) (Cho et al.
-//     2014).
+//   gru               g [T, N, 3 H], R [3 H, H], Rb [3 H], h0, maybe lengths -> [5, T, N, H], see gru_plane.
+//     The blocks are z, r, h. With a = g + R h(t-1) + Rb: z, r = sigmoid(a); h~ = tanh(g + r q) with q = R h(t-1) + Rb
+//     if the linear map comes before the reset, else h~ = tanh(g + R q + Rb) with q = r h(t-1); h(t) = (1 - z) h~ + z
+//     h(t-1) (Cho et al. 2014).
 // Backward ops take what they need of the forward op and the gradient g of its output, and give that of an input:
 //   unary_backward    v, g: v is the function's output, or its input (backward_reads_input)
 //   softmax_backward  y, g
@@ -242,9 +188,8 @@ enum HyperParameter : uint32_t {
 //   conv2d_backward_input              g, weights;  conv2d_backward_weights  x, g; without bias; so transposed ones
 //   layer_norm_backward_sums           x, g -> [2, C]: gradients of beta and gamma
 //   layer_norm_backward                x, gamma, g
-//   lstm_backward   states, R, c0, gradients of h [T, N, H] and of c (the same, or a constant [1, 1, 1]: none), maybe
-//   lengths
-//                   -> gradient of g [T, N, 4 H], or of an initial state [N, H]
+//   lstm_backward   states, R, c0, gradients of h [T, N, H] and of c (the same, or a constant [1, 1, 1]: none),
+//                   maybe lengths -> gradient of g [T, N, 4 H], or of an initial state [N, H]
 //   gru_backward    states, R, h0, gradient of h [T, N, H], maybe lengths -> [T, N, 4 H], blocks z, r, h of the
 //                   gradient of g and that of R h(t-1) + Rb in q's place (unused unless the linear map comes before
 //                   the reset), or of the initial state [N, H]

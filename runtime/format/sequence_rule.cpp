@@ -3,7 +3,7 @@
 
 #include "format/shape_rule.h"
 
-namespace figment::format {
+namespace figment::format::shape_rule {
 
 namespace {
 
@@ -26,8 +26,10 @@ Status expect_initial(const TensorType& state, const Dimension& batch, const Dim
   return {};
 }
 
+}  // namespace
+
 // lstm and gru: gates [T, N, blocks H], R [blocks H, H], ...
-Result<TensorType> recurrent(OpKind kind, Inputs inputs, const TensorType& declared) {
+Result<TensorType> recurrent(OpKind kind, const Attributes& /*attributes*/, Inputs inputs, const TensorType& declared) {
   const bool lstm = kind == OpKind::kLstm;
   const uint32_t blocks = lstm ? 4 : 3;
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 4, 5));
@@ -131,7 +133,8 @@ Result<TensorType> along_axis(OpKind kind, const Attributes& attributes, Inputs 
   return output;
 }
 
-Result<TensorType> mask_sequence(Inputs inputs, const TensorType& declared) {
+Result<TensorType> mask_sequence(OpKind /*kind*/, const Attributes& /*attributes*/, Inputs inputs,
+                                 const TensorType& declared) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
   FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
   const Shape& x = inputs[0].shape;
@@ -143,19 +146,4 @@ Result<TensorType> mask_sequence(Inputs inputs, const TensorType& declared) {
   return output;
 }
 
-}  // namespace
-
-Result<TensorType> sequence_rule(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
-  switch (kind) {
-    case OpKind::kLstm:
-    case OpKind::kGru: return recurrent(kind, inputs, declared);
-    case OpKind::kLstmBackward:
-    case OpKind::kGruBackward: return recurrent_backward(kind, attributes, inputs, declared);
-    case OpKind::kMaskSequence: return mask_sequence(inputs, declared);
-    case OpKind::kLogSoftmax:
-    case OpKind::kReverse: return along_axis(kind, attributes, inputs, declared);
-    default: return layer_norm(kind, attributes, inputs, declared);
-  }
-}
-
-}  // namespace figment::format
+}  // namespace figment::format::shape_rule

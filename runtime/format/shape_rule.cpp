@@ -5,7 +5,7 @@
 #include "format/quantized.h"
 #include "format/shape_rule.h"
 
-namespace figment::format {
+namespace figment::format::shape_rule {
 
 namespace {
 
@@ -37,20 +37,6 @@ Status check_weights(Inputs inputs) {
   return {};
 }
 
-Result<TensorType> fully_connected(Inputs inputs, const TensorType& declared) {
-  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 3));
-  const Shape& x = inputs[0].shape;
-  const Shape& weights = inputs[1].shape;
-  if (x.rank() < 1 || weights.rank() != 2) return bad("needs an input of rank 1 or more and weights of rank 2");
-  FIGMENT_RETURN_IF_ERROR(check_weights(inputs));
-  if (x.from_end(0) != weights[1]) return bad("the input's last dimension is not the weights' second");
-  TensorType output = declared;
-  output.type = inputs[0].type;
-  output.shape = x;
-  output.shape[x.rank() - 1] = {weights[0].extent, false};
-  return output;
-}
-
 Status check_window(const Window& window) {
   for (size_t axis = 0; axis < 2; ++axis) {
     if (window.kernel[axis] < 1 || window.stride[axis] < 1 || window.dilation[axis] < 1) {
@@ -80,7 +66,30 @@ Status expect_image(const TensorType& x) {
   return {};
 }
 
-Result<TensorType> convolution(bool transposed, const Window& window, Inputs inputs, const TensorType& declared) {
+bool is_table(const TensorType& tensor, DataType type) {
+  return tensor.constant && tensor.type == type && tensor.shape.rank() == 1 && tensor.shape[0].extent == 256 &&
+         !tensor.shape[0].per_batch;
+}
+
+}  // namespace
+
+Result<TensorType> fully_connected(OpKind /*kind*/, const Attributes& /*attributes*/, Inputs inputs,
+                                   const TensorType& declared) {
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 3));
+  const Shape& x = inputs[0].shape;
+  const Shape& weights = inputs[1].shape;
+  if (x.rank() < 1 || weights.rank() != 2) return bad("needs an input of rank 1 or more and weights of rank 2");
+  FIGMENT_RETURN_IF_ERROR(check_weights(inputs));
+  if (x.from_end(0) != weights[1]) return bad("the input's last dimension is not the weights' second");
+  TensorType output = declared;
+  output.type = inputs[0].type;
+  output.shape = x;
+  output.shape[x.rank() - 1] = {weights[0].extent, false};
+  return output;
+}
+
+Result<TensorType> convolution(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
+  const Window& window = attributes.window;
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 3));
   FIGMENT_RETURN_IF_ERROR(expect_image(inputs[0]));
   FIGMENT_RETURN_IF_ERROR(check_window(window));
@@ -102,7 +111,7 @@ Result<TensorType> convolution(bool transposed, const Window& window, Inputs inp
   output.shape = {x[0], {}, {}, {outputs, false}};
   for (size_t axis = 0; axis < 2; ++axis) {
     uint64_t extent = 0;
-    if (transposed) {
+    if (kind == OpKind::kConvTranspose2d) {
       if (window.output_padding[axis] >= window.stride[axis] && window.output_padding[axis] >= window.dilation[axis]) {
         return bad("output padding must be smaller than the stride or the dilation");
       }
@@ -119,7 +128,8 @@ Result<TensorType> convolution(bool transposed, const Window& window, Inputs inp
   return output;
 }
 
-Result<TensorType> pooling(OpKind kind, const Window& window, Inputs inputs, const TensorType& declared) {
+Result<TensorType> pooling(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
+  const Window& window = attributes.window;
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
   FIGMENT_RETURN_IF_ERROR(expect_image(inputs[0]));
   FIGMENT_RETURN_IF_ERROR(expect_activation(inputs[0]));
@@ -139,7 +149,7 @@ Result<TensorType> pooling(OpKind kind, const Window& window, Inputs inputs, con
   return output;
 }
 
-Result<TensorType> matmul(const Attributes& attributes, Inputs inputs, const TensorType& declared) {
+Result<TensorType> matmul(OpKind /*kind*/, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
   FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
   const Shape& a = inputs[0].shape;
@@ -162,7 +172,7 @@ Result<TensorType> matmul(const Attributes& attributes, Inputs inputs, const Ten
   return output;
 }
 
-Result<TensorType> binary(OpKind kind, Inputs inputs, const TensorType& declared) {
+Result<TensorType> binary(OpKind kind, const Attributes& /*attributes*/, Inputs inputs, const TensorType& declared) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
   FIGMENT_RETURN_IF_ERROR(expect_activation(inputs[0]));
   FIGMENT_RETURN_IF_ERROR(expect_activation(inputs[1]));
@@ -184,12 +194,8 @@ Result<TensorType> binary(OpKind kind, Inputs inputs, const TensorType& declared
   return output;
 }
 
-bool is_table(const TensorType& tensor, DataType type) {
-  return tensor.constant && tensor.type == type && tensor.shape.rank() == 1 && tensor.shape[0].extent == 256 &&
-         !tensor.shape[0].per_batch;
-}
-
-Result<TensorType> lookup(Inputs inputs, const TensorType& declared) {
+Result<TensorType> lookup(OpKind /*kind*/, const Attributes& /*attributes*/, Inputs inputs,
+                          const TensorType& declared) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
   FIGMENT_RETURN_IF_ERROR(expect_all_i8(inputs));
   FIGMENT_RETURN_IF_ERROR(expect_activation(inputs[0]));
@@ -200,7 +206,8 @@ Result<TensorType> lookup(Inputs inputs, const TensorType& declared) {
   return output;
 }
 
-Result<TensorType> concat(const Attributes& attributes, Inputs inputs) {
+Result<TensorType> concat(OpKind /*kind*/, const Attributes& attributes, Inputs inputs,
+                          const TensorType& /*declared*/) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 64));
   TensorType output = inputs[0];
   output.constant = false;
@@ -225,7 +232,7 @@ Result<TensorType> concat(const Attributes& attributes, Inputs inputs) {
   return output;
 }
 
-Result<TensorType> slice(const Attributes& attributes, Inputs inputs, const TensorType& declared) {
+Result<TensorType> slice(OpKind /*kind*/, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
   FIGMENT_RETURN_IF_ERROR(expect_activation(inputs[0]));
   const Shape& x = inputs[0].shape;
@@ -251,7 +258,7 @@ Result<TensorType> slice(const Attributes& attributes, Inputs inputs, const Tens
   return output;
 }
 
-Result<TensorType> pad(const Attributes& attributes, Inputs inputs) {
+Result<TensorType> pad(OpKind /*kind*/, const Attributes& attributes, Inputs inputs, const TensorType& /*declared*/) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
   FIGMENT_RETURN_IF_ERROR(expect_activation(inputs[0]));
   TensorType output = inputs[0];
@@ -275,7 +282,8 @@ Result<TensorType> pad(const Attributes& attributes, Inputs inputs) {
   return output;
 }
 
-Result<TensorType> reshape(Inputs inputs, const TensorType& declared) {
+Result<TensorType> reshape(OpKind /*kind*/, const Attributes& /*attributes*/, Inputs inputs,
+                           const TensorType& declared) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
   TensorType output = inputs[0];
   output.constant = false;
@@ -293,7 +301,8 @@ Result<TensorType> reshape(Inputs inputs, const TensorType& declared) {
   return output;
 }
 
-Result<TensorType> transpose(const Attributes& attributes, Inputs inputs) {
+Result<TensorType> transpose(OpKind /*kind*/, const Attributes& attributes, Inputs inputs,
+                             const TensorType& /*declared*/) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
   FIGMENT_RETURN_IF_ERROR(expect_activation(inputs[0]));
   TensorType output = inputs[0];
@@ -303,7 +312,8 @@ Result<TensorType> transpose(const Attributes& attributes, Inputs inputs) {
   return output;
 }
 
-Result<TensorType> resize_nearest(Inputs inputs) {
+Result<TensorType> resize_nearest(OpKind /*kind*/, const Attributes& /*attributes*/, Inputs inputs,
+                                  const TensorType& /*declared*/) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 3, 3));
   FIGMENT_RETURN_IF_ERROR(expect_image(inputs[0]));
   FIGMENT_RETURN_IF_ERROR(expect_activation(inputs[0]));
@@ -336,7 +346,7 @@ Result<TensorType> reduction(OpKind kind, const Attributes& attributes, Inputs i
   return output;
 }
 
-Result<TensorType> softmax(const Attributes& attributes, Inputs inputs, const TensorType& declared) {
+Result<TensorType> softmax(OpKind /*kind*/, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
   if (inputs.empty()) return bad("needs an input");
   FIGMENT_RETURN_IF_ERROR(expect_activation(inputs[0]));
   const bool i8 = inputs[0].type == DataType::kI8;
@@ -355,7 +365,8 @@ Result<TensorType> softmax(const Attributes& attributes, Inputs inputs, const Te
   return output;
 }
 
-Result<TensorType> conversion(OpKind kind, Inputs inputs, const TensorType& declared) {
+Result<TensorType> conversion(OpKind kind, const Attributes& /*attributes*/, Inputs inputs,
+                              const TensorType& declared) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
   FIGMENT_RETURN_IF_ERROR(expect_activation(inputs[0]));
   const DataType from = kind == OpKind::kQuantize ? DataType::kF32 : DataType::kI8;
@@ -378,83 +389,4 @@ Result<TensorType> unary_function(OpKind kind, const Attributes& attributes, Inp
   return output;
 }
 
-// Ops that read the bounds; the others must not have any.
-bool takes_clamp(OpKind kind) {
-  switch (kind) {
-    case OpKind::kFullyConnected:
-    case OpKind::kConv2d:
-    case OpKind::kConvTranspose2d:
-    case OpKind::kClamp:
-    case OpKind::kUnaryBackward: return true;  // of a clamp
-    default: return is_binary(kind);
-  }
-}
-
-Result<TensorType> dispatch(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
-  switch (kind) {
-    case OpKind::kFullyConnected: return fully_connected(inputs, declared);
-    case OpKind::kConv2d: return convolution(false, attributes.window, inputs, declared);
-    case OpKind::kConvTranspose2d: return convolution(true, attributes.window, inputs, declared);
-    case OpKind::kMatmul: return matmul(attributes, inputs, declared);
-    case OpKind::kAdd:
-    case OpKind::kSubtract:
-    case OpKind::kMultiply:
-    case OpKind::kDivide: return binary(kind, inputs, declared);
-    case OpKind::kClamp:
-    case OpKind::kLeakyRelu:
-    case OpKind::kElu:
-    case OpKind::kSigmoid:
-    case OpKind::kTanh:
-    case OpKind::kExp:
-    case OpKind::kLog:
-    case OpKind::kSqrt:
-    case OpKind::kAbs:
-    case OpKind::kNegate:
-    case OpKind::kSoftplus: return unary_function(kind, attributes, inputs, declared);
-    case OpKind::kLookup: return lookup(inputs, declared);
-    case OpKind::kSoftmax: return softmax(attributes, inputs, declared);
-    case OpKind::kConcat: return concat(attributes, inputs);
-    case OpKind::kSlice: return slice(attributes, inputs, declared);
-    case OpKind::kPad: return pad(attributes, inputs);
-    case OpKind::kReshape: return reshape(inputs, declared);
-    case OpKind::kTranspose: return transpose(attributes, inputs);
-    case OpKind::kResizeNearest: return resize_nearest(inputs);
-    case OpKind::kAveragePool2d:
-    case OpKind::kMaxPool2d: return pooling(kind, attributes.window, inputs, declared);
-    case OpKind::kMean:
-    case OpKind::kSum: return reduction(kind, attributes, inputs, declared);
-    case OpKind::kLogSoftmax:
-    case OpKind::kLayerNorm:
-    case OpKind::kLayerNormBackwardSums:
-    case OpKind::kLayerNormBackward:
-    case OpKind::kLstm:
-    case OpKind::kLstmBackward:
-    case OpKind::kGru:
-    case OpKind::kGruBackward:
-    case OpKind::kReverse:
-    case OpKind::kMaskSequence: return sequence_rule(kind, attributes, inputs, declared);
-    default: return training_rule(kind, attributes, inputs, declared);
-    case OpKind::kQuantize:
-    case OpKind::kDequantize:
-    case OpKind::kRequantize: return conversion(kind, inputs, declared);
-  }
-}
-
-}  // namespace
-
-Result<TensorType> infer_output(OpKind kind, const Attributes& attributes, std::span<const TensorType> inputs,
-                                const TensorType& declared) {
-  // The bounds are reals or infinities; a NaN fails both comparisons.
-  if (!(attributes.clamp_min <= attributes.clamp_max)) return bad("the bounds of the result are empty or NaN");
-  if (attributes.clamps() && !takes_clamp(kind)) return bad("cannot bound its result");
-  Result<TensorType> output = dispatch(kind, attributes, inputs, declared);
-  if (output.ok()) {
-    output->constant = false;
-    if (output->type != DataType::kI8) output->quantization = {};
-    if (output->type == DataType::kI8 && output->quantization.scales.size() != 1)
-      return bad("the i8 output needs one scale");
-  }
-  return output;
-}
-
-}  // namespace figment::format
+}  // namespace figment::format::shape_rule

@@ -43,10 +43,41 @@ inline Status expect_all_i8(Inputs inputs) {
   return {};
 }
 
-// The rules of recurrent layers and other ops on sequences, and of layer normalisation.
-Result<TensorType> sequence_rule(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared);
+// The rules that ops.def names: each checks the inputs and attributes of an op and says what its output is, as
+// infer_output does.
+namespace shape_rule {
 
-// The rules of the ops that only training needs.
-Result<TensorType> training_rule(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared);
+using Rule = Result<TensorType>(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared);
+// shape_rule.cpp
+Rule fully_connected;
+Rule convolution;
+Rule matmul;
+Rule binary;
+Rule unary_function;
+Rule lookup;
+Rule softmax;
+Rule concat;
+Rule slice;
+Rule pad;
+Rule reshape;
+Rule transpose;
+Rule resize_nearest;
+Rule pooling;
+Rule reduction;   // mean and sum
+Rule conversion;  // between f32 and i8
+// sequence_rule.cpp
+Rule recurrent;
+Rule recurrent_backward;
+Rule layer_norm;
+Rule along_axis;  // log_softmax and reverse
+Rule mask_sequence;
+// training_rule.cpp
+Rule backward;
+Rule batch_norm;
+Rule broadcast;
+Rule update;
+Rule squared_norm;
+
+}  // namespace shape_rule
 
 }  // namespace figment::format

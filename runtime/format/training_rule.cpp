@@ -4,7 +4,7 @@
 
 #include "format/shape_rule.h"
 
-namespace figment::format {
+namespace figment::format::shape_rule {
 
 namespace {
 
@@ -31,6 +31,26 @@ TensorType plain(const Shape& shape, bool constant = false) {
   type.constant = constant;
   return type;
 }
+
+bool is_table_of(const Shape& shape, uint32_t least_rows, uint32_t most_rows, const Dimension& channels) {
+  return shape.rank() == 2 && !shape[0].per_batch && shape[0].extent >= least_rows && shape[0].extent <= most_rows &&
+         shape[1] == channels;
+}
+
+// What an update takes: the variables it changes or reads, and at index 1 what is computed.
+size_t update_operands(OpKind kind) {
+  switch (kind) {
+    case OpKind::kMovingAverageUpdate:
+    case OpKind::kAssignUpdate: return 2;
+    case OpKind::kAverageUpdate:
+    case OpKind::kAccumulateUpdate: return 3;
+    case OpKind::kSgdUpdate: return 4;
+    case OpKind::kAdamUpdate: return 5;
+    default: return 1;  // count_step, clear_update
+  }
+}
+
+}  // namespace
 
 Result<TensorType> backward(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
   for (const TensorType& input : inputs) {
@@ -87,11 +107,6 @@ Result<TensorType> backward(OpKind kind, const Attributes& attributes, Inputs in
   }
 }
 
-bool is_table_of(const Shape& shape, uint32_t least_rows, uint32_t most_rows, const Dimension& channels) {
-  return shape.rank() == 2 && !shape[0].per_batch && shape[0].extent >= least_rows && shape[0].extent <= most_rows &&
-         shape[1] == channels;
-}
-
 Result<TensorType> batch_norm(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
   const size_t count = kind == OpKind::kBatchNormStatistics     ? 1
                        : kind == OpKind::kBatchNorm             ? 4
@@ -130,7 +145,8 @@ Result<TensorType> batch_norm(OpKind kind, const Attributes& attributes, Inputs 
   }
 }
 
-Result<TensorType> broadcast(Inputs inputs, const TensorType& declared) {
+Result<TensorType> broadcast(OpKind /*kind*/, const Attributes& /*attributes*/, Inputs inputs,
+                             const TensorType& declared) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
   FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
   const Shape& x = inputs[0].shape;
@@ -141,20 +157,7 @@ Result<TensorType> broadcast(Inputs inputs, const TensorType& declared) {
   return gradient(inputs, 1, declared);
 }
 
-// What an update takes: the variables it changes or reads, and at index 1 what is computed.
-size_t update_operands(OpKind kind) {
-  switch (kind) {
-    case OpKind::kMovingAverageUpdate:
-    case OpKind::kAssignUpdate: return 2;
-    case OpKind::kAverageUpdate:
-    case OpKind::kAccumulateUpdate: return 3;
-    case OpKind::kSgdUpdate: return 4;
-    case OpKind::kAdamUpdate: return 5;
-    default: return 1;  // count_step, clear_update
-  }
-}
-
-Result<TensorType> update(OpKind kind, const Attributes& attributes, Inputs inputs) {
+Result<TensorType> update(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& /*declared*/) {
   const size_t count = update_operands(kind);
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, count, count));
   FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
@@ -182,7 +185,8 @@ Result<TensorType> update(OpKind kind, const Attributes& attributes, Inputs inpu
   return inputs[0];
 }
 
-Result<TensorType> squared_norm(Inputs inputs, const TensorType& declared) {
+Result<TensorType> squared_norm(OpKind /*kind*/, const Attributes& /*attributes*/, Inputs inputs,
+                                const TensorType& declared) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
   FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
   TensorType output = declared;
@@ -191,38 +195,4 @@ Result<TensorType> squared_norm(Inputs inputs, const TensorType& declared) {
   return output;
 }
 
-}  // namespace
-
-Result<TensorType> training_rule(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
-  switch (kind) {
-    case OpKind::kBroadcast:
-    case OpKind::kMeanBackward: return broadcast(inputs, declared);
-    case OpKind::kUnaryBackward:
-    case OpKind::kSoftmaxBackward:
-    case OpKind::kSliceBackward:
-    case OpKind::kPadBackward:
-    case OpKind::kResizeNearestBackward:
-    case OpKind::kAveragePool2dBackward:
-    case OpKind::kMaxPool2dBackward:
-    case OpKind::kConv2dBackwardInput:
-    case OpKind::kConv2dBackwardWeights:
-    case OpKind::kConvTranspose2dBackwardInput:
-    case OpKind::kConvTranspose2dBackwardWeights: return backward(kind, attributes, inputs, declared);
-    case OpKind::kBatchNormStatistics:
-    case OpKind::kBatchNorm:
-    case OpKind::kBatchNormBackwardSums:
-    case OpKind::kBatchNormBackward: return batch_norm(kind, attributes, inputs, declared);
-    case OpKind::kMovingAverageUpdate:
-    case OpKind::kSgdUpdate:
-    case OpKind::kAdamUpdate:
-    case OpKind::kCountStep:
-    case OpKind::kAssignUpdate:
-    case OpKind::kAverageUpdate:
-    case OpKind::kAccumulateUpdate:
-    case OpKind::kClearUpdate: return update(kind, attributes, inputs);
-    case OpKind::kSquaredNorm: return squared_norm(inputs, declared);
-    default: return bad("unknown op");
-  }
-}
-
-}  // namespace figment::format
+}  // namespace figment::format::shape_rule
