@@ -187,11 +187,11 @@ int main(int argc, char** argv) {
    * short run: the average of the generator's parameters, which generates, must follow sooner. */
   const double rate = batch < 32 ? sqrt(batch / 32.0) : 1;
   const char* name = NULL;
-  for (uint32_t i = 0; fig_model_number(model, i, &name) == FIG_OK; ++i) {
+  for (uint32_t i = 0; fig_model_scalar(model, i, &name) == FIG_OK; ++i) {
     double value = 0;
-    check(fig_session_get_number(session, name, &value));
-    if (strstr(name, ".learning_rate") != NULL) check(fig_session_set_number(session, name, value * rate));
-    if (strcmp(name, "g.ema_decay") == 0) check(fig_session_set_number(session, name, 0.998));
+    check(fig_session_get_scalar(session, name, &value));
+    if (strstr(name, ".learning_rate") != NULL) check(fig_session_set_scalar(session, name, value * rate));
+    if (strcmp(name, "g.ema_decay") == 0) check(fig_session_set_scalar(session, name, 0.998));
   }
 
   const char* input = image_input(model);

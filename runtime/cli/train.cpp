@@ -162,7 +162,7 @@ void train(const Arguments& arguments) {
   const size_t samples = data.count();
   fig_session_options options = arguments.session.options();
   options.training = true;
-  options.part = arguments.part;
+  options.micro_batch = arguments.part;
   if (options.batch == 0) options.batch = static_cast<uint32_t>(metadata_number(open, "training.batch", 32));
   if (options.batch > samples)
     throw Error("the batch is larger than the data: --batch " + std::to_string(samples) + " at most");

@@ -41,6 +41,12 @@ class CheckedSize {
   bool valid_ = true;
 };
 
+// The larger of two; invalid if one is.
+constexpr CheckedSize larger(CheckedSize a, CheckedSize b) {
+  if (!a.valid() || !b.valid()) return a.valid() ? b : a;
+  return a.value() < b.value() ? b : a;
+}
+
 // True when [offset, offset + length) lies inside [0, size).
 constexpr bool range_inside(uint64_t offset, uint64_t length, uint64_t size) {
   return offset <= size && length <= size - offset;

@@ -1,29 +1,10 @@
 #include "format/model_view.h"
 
-#include "model_generated.h"
+#include "format/schema_access.h"
 
 namespace figment::format {
 
 namespace {
-
-const char* text(const flatbuffers::String* string) { return string == nullptr ? "" : string->c_str(); }
-
-template <typename T>
-size_t length(const T* vector) {
-  return vector == nullptr ? 0 : vector->size();
-}
-
-template <typename T>
-Dimensions<uint32_t> list(const flatbuffers::Vector<T>* vector) {
-  Dimensions<uint32_t> result;
-  for (size_t i = 0; i < length(vector); ++i) result.push_back(vector->Get(static_cast<uint32_t>(i)));
-  return result;
-}
-
-template <size_t kCount>
-void copy_list(const flatbuffers::Vector<uint32_t>* vector, std::array<uint32_t, kCount>* out) {
-  for (size_t i = 0; i < length(vector) && i < kCount; ++i) (*out)[i] = vector->Get(static_cast<uint32_t>(i));
-}
 
 Shape shape_of(const flatbuffers::Vector<const schema::Dimension*>* vector) {
   Shape shape;
@@ -34,61 +15,13 @@ Shape shape_of(const flatbuffers::Vector<const schema::Dimension*>* vector) {
   return shape;
 }
 
-Quantization quantization_of(const schema::Quantization* quantization) {
-  Quantization result;
-  if (quantization != nullptr && quantization->scales() != nullptr) {
-    result.scales = {quantization->scales()->data(), quantization->scales()->size()};
-    result.zero_point = quantization->zero_point();
-  }
-  return result;
-}
-
 PortView port_of(const schema::Port* port) {
   return {text(port->name()), port->tensor(), shape_of(port->shape()), list(port->permutation())};
 }
 
-std::span<const uint32_t> indices(const flatbuffers::Vector<uint32_t>* vector) {
+std::span<const uint64_t> offsets_of(const flatbuffers::Vector<uint64_t>* vector) {
   if (vector == nullptr) return {};
   return {vector->data(), vector->size()};
-}
-
-Attributes attributes_of(const schema::Op* op) {
-  Attributes result;
-  result.clamp_min = op->clamp_min();
-  result.clamp_max = op->clamp_max();
-  if (const auto* window = op->attributes_as_WindowAttributes()) {
-    copy_list(window->kernel(), &result.window.kernel);
-    copy_list(window->stride(), &result.window.stride);
-    copy_list(window->dilation(), &result.window.dilation);
-    copy_list(window->padding(), &result.window.padding);
-    copy_list(window->output_padding(), &result.window.output_padding);
-    result.window.groups = window->groups();
-    result.window.count_padding = window->count_padding();
-  } else if (const auto* axes = op->attributes_as_AxesAttributes()) {
-    result.axes = list(axes->axes());
-  } else if (const auto* transpose = op->attributes_as_TransposeAttributes()) {
-    result.permutation = list(transpose->permutation());
-  } else if (const auto* slice = op->attributes_as_SliceAttributes()) {
-    result.starts = list(slice->starts());
-    result.steps = list(slice->steps());
-  } else if (const auto* pad = op->attributes_as_PadAttributes()) {
-    result.before = list(pad->before());
-    result.after = list(pad->after());
-    result.pad_mode = static_cast<PadMode>(pad->mode());
-    result.pad_value = pad->value();
-  } else if (const auto* alpha = op->attributes_as_AlphaAttributes()) {
-    result.alpha = alpha->alpha();
-  } else if (const auto* matmul = op->attributes_as_MatmulAttributes()) {
-    result.transpose_a = matmul->transpose_a();
-    result.transpose_b = matmul->transpose_b();
-  } else if (const auto* function = op->attributes_as_FunctionAttributes()) {
-    result.function = static_cast<OpKind>(function->function());
-    result.alpha = function->alpha();
-  } else if (const auto* recurrent = op->attributes_as_RecurrentAttributes()) {
-    result.linear_before_reset = recurrent->linear_before_reset();
-    result.recurrent_gradient = static_cast<RecurrentGradient>(recurrent->gradient());
-  }
-  return result;
 }
 
 Shape constant_shape(const schema::Constant* constant) {
@@ -137,7 +70,7 @@ bool ProgramView::couples_batch() const { return program_->couples_batch(); }
 
 bool ProgramView::updates() const {
   for (size_t i = 0; i < op_count(); ++i) {
-    if (is_update(static_cast<OpKind>(program_->ops()->Get(static_cast<uint32_t>(i))->kind()))) return true;
+    if (is_update(op_kind(i))) return true;
   }
   return false;
 }
@@ -157,15 +90,20 @@ TensorView ProgramView::tensor(size_t i) const {
 }
 
 OpView ProgramView::op(size_t i) const {
-  const schema::Op* op = program_->ops()->Get(static_cast<uint32_t>(i));
-  return {static_cast<OpKind>(op->kind()), text(op->name()), attributes_of(op), indices(op->inputs()),
-          indices(op->outputs())};
+  OpView view{op_kind(i), op_name(i), {}, op_inputs(i), indices(op_at(program_, i)->outputs())};
+  read_attributes(i, &view.attributes);
+  return view;
 }
 
-PlanView ProgramView::plan() const {
-  const schema::Plan* plan = program_->plan();
-  if (plan == nullptr || plan->offsets() == nullptr) return {};
-  return {plan->batch(), text(plan->kernels()), plan->arena_size(), {plan->offsets()->data(), plan->offsets()->size()}};
+int32_t ProgramView::constant_of(size_t i) const {
+  return program_->tensors()->Get(static_cast<uint32_t>(i))->constant();
+}
+
+size_t ProgramView::plan_count() const { return length(program_->plans()); }
+
+PlanView ProgramView::plan(size_t i) const {
+  const schema::Plan* plan = program_->plans()->Get(static_cast<uint32_t>(i));
+  return {plan->batch(), plan->arena_size(), offsets_of(plan->offsets()), offsets_of(plan->scratch())};
 }
 
 const char* ModelView::name() const { return text(model_->name()); }
@@ -185,10 +123,15 @@ ConstantView ModelView::constant(size_t i) const {
           type,
           shape,
           quantization_of(constant->quantization()),
-          constant->blob() == nullptr ? nullptr : blobs_ + constant->blob()->offset(),
+          constant_data(i),
           static_cast<size_t>(element_count(shape, 1).value()) * element_size(type),
           constant->variable(),
           constant->transient()};
+}
+
+const void* ModelView::constant_data(size_t i) const {
+  const schema::Blob* blob = model_->constants()->Get(static_cast<uint32_t>(i))->blob();
+  return blob == nullptr ? nullptr : blobs_ + blob->offset();
 }
 
 size_t ModelView::parameter_count() const { return length(model_->parameters()); }

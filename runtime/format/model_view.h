@@ -64,6 +64,9 @@ struct TensorView {
   TensorType type;
 };
 
+// Most inputs of an op.
+inline constexpr size_t kMaxOperands = 64;
+
 struct OpView {
   OpKind kind;
   const char* name;
@@ -72,12 +75,12 @@ struct OpView {
   std::span<const uint32_t> outputs;
 };
 
-// A plan that the file carries for one batch; empty `offsets` when it carries none.
+// A plan that the file carries for one batch.
 struct PlanView {
-  uint32_t batch = 0;
-  const char* kernels = "";
-  uint64_t arena_size = 0;
-  std::span<const uint64_t> offsets;
+  uint32_t batch;
+  uint64_t arena_size;
+  std::span<const uint64_t> offsets;  // of all tensors
+  std::span<const uint64_t> scratch;  // of all ops, or empty
 };
 
 // Values of a latent with a meaning of their own.
@@ -156,6 +159,8 @@ class ModelView;
 
 class ProgramView {
  public:
+  ProgramView() = default;
+
   const char* name() const;
   size_t input_count() const;
   PortView input(size_t i) const;
@@ -163,22 +168,34 @@ class ProgramView {
   PortView output(size_t i) const;
   size_t tensor_count() const;
   TensorView tensor(size_t i) const;
+  int32_t constant_of(size_t i) const;  // the constant that a tensor is, or -1
+  bool is_constant(size_t i) const { return constant_of(i) >= 0; }
+  // A tensor for one batch, and without its name. Returns the constant's index, or -1.
+  int32_t resolve(size_t i, size_t batch, DataType* type, bool* variable, Extents* shape,
+                  Quantization* quantization) const;
   size_t op_count() const;
   OpView op(size_t i) const;
+  // Parts of it.
+  OpKind op_kind(size_t i) const;
+  const char* op_name(size_t i) const;
+  void read_attributes(size_t i, Attributes* attributes) const;
+  std::span<const uint32_t> op_inputs(size_t i) const;
+  uint32_t op_output(size_t i) const;
   bool fully_int8() const;
   // Whether its samples depend on each other, so that only a whole batch gives the right results.
   bool couples_batch() const;
   // Whether it changes variables, and so runs in training sessions only.
   bool updates() const;
-  PlanView plan() const;
+  size_t plan_count() const;
+  PlanView plan(size_t i) const;
 
  private:
   friend class ModelView;
   friend class Verifier;
   ProgramView(const schema::Model* model, const schema::Program* program) : model_(model), program_(program) {}
 
-  const schema::Model* model_;
-  const schema::Program* program_;
+  const schema::Model* model_ = nullptr;
+  const schema::Program* program_ = nullptr;
 };
 
 class ModelView {
@@ -193,6 +210,7 @@ class ModelView {
   MetadataView metadata(size_t i) const;
   size_t constant_count() const;
   ConstantView constant(size_t i) const;
+  const void* constant_data(size_t i) const;  // nullptr for a variable that starts as zeros
   size_t parameter_count() const;
   ParameterView parameter(size_t i) const;
   size_t program_count() const;

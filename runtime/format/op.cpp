@@ -19,7 +19,7 @@ struct Row {
 constexpr std::array<Row, kOpKindCount> kRows = {{
 #define FIGMENT_OP(number, Kind, name, attributes, traits, shape, integer, ...) \
   {#name, AttributeGroup::k##attributes, (traits), shape_rule::shape, integer_rule::integer},
-#include "format/ops.def"
+#include "figment/ops.def"
 #undef FIGMENT_OP
 }};
 
@@ -27,7 +27,7 @@ constexpr std::array<Row, kOpKindCount> kRows = {{
 #define FIGMENT_OP(number, Kind, name, ...)                             \
   static_assert(static_cast<size_t>(schema::OpKind::name) == (number)); \
   static_assert((number) < kOpKindCount);
-#include "format/ops.def"
+#include "figment/ops.def"
 #undef FIGMENT_OP
 static_assert(static_cast<size_t>(schema::OpKind::MAX) + 1 == kOpKindCount);
 static_assert(static_cast<size_t>(schema::DataType::i32) == static_cast<size_t>(DataType::kI32));

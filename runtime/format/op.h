@@ -19,12 +19,12 @@ const char* name_of(DataType type);
 // Numbered as in model.fbs; ops.def has a row for each.
 enum class OpKind : uint8_t {
 #define FIGMENT_OP(number, Kind, ...) k##Kind = number,
-#include "format/ops.def"
+#include "figment/ops.def"
 #undef FIGMENT_OP
 };
 inline constexpr size_t kOpKindCount = 0
 #define FIGMENT_OP(...) +1
-#include "format/ops.def"
+#include "figment/ops.def"
 #undef FIGMENT_OP
     ;
 

@@ -21,8 +21,8 @@ constexpr size_t kMaxPrograms = 256;
 constexpr size_t kMaxTensors = 65536;
 constexpr size_t kMaxOps = 65536;
 constexpr size_t kMaxPorts = 256;
-constexpr size_t kMaxOperands = 64;
 constexpr size_t kMaxLevels = 16;
+constexpr size_t kMaxPlans = 64;
 constexpr size_t kMaxReads = 64;       // of indices, which ops may share
 constexpr size_t kMaxStreams = 65536;  // of a seed, before those of codes
 
@@ -288,7 +288,7 @@ class Verifier {
       if (!written[port.tensor]) return bad("output %s is never computed", port.name);
       if (view.tensor(port.tensor).constant >= 0) return bad("output %s is a constant", port.name);
     }
-    return plan(view);
+    return plans(view);
   }
 
   Status tensor(const schema::Tensor* entry) {
@@ -426,11 +426,16 @@ class Verifier {
     return {static_cast<const int32_t*>(bias.data), bias.shape[0].extent};
   }
 
-  // An embedded plan is checked in full when it is used (plan/check.h); here only that it fits the program.
-  static Status plan(const ProgramView& view) {
-    const PlanView plan = view.plan();
-    if (plan.offsets.empty()) return {};
-    if (plan.offsets.size() != view.tensor_count() || plan.batch < 1) return bad("its plan is not for its tensors");
+  // A carried plan is checked in full when a session uses it (session/program_plan.h); here only that it fits the
+  // program.
+  Status plans(const ProgramView& view) {
+    if (view.plan_count() > kMaxPlans) return bad("more than %zu plans", kMaxPlans);
+    for (size_t i = 0; i < view.plan_count(); ++i) {
+      const PlanView plan = view.plan(i);
+      FIGMENT_RETURN_IF_ERROR(spend(plan.offsets.size_bytes() + plan.scratch.size_bytes()));
+      if (plan.offsets.size() != view.tensor_count() || plan.batch < 1) return bad("a plan is not for its tensors");
+      if (!plan.scratch.empty() && plan.scratch.size() != view.op_count()) return bad("a plan is not for its ops");
+    }
     return {};
   }
 

@@ -1,9 +1,10 @@
-// How an op runs. A kernel is chosen, prepared and bound once, when a session is created; after that `run` neither
-// allocates nor fails. Preconditions on shapes and types are those of format/op.h and have been verified.
+// How an op runs: a row of fig_ops (op_table.h). Preconditions on shapes and types are those of format/op.h and have
+// been verified.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <span>
 
 #include "core/checked.h"
@@ -21,10 +22,10 @@ using format::OpKind;
 using format::Quantization;
 using format::Window;
 
-class PackedWeights;  // xnnpack/packed_weights.h
+class Packer;  // packed_weights.h
 
-// A tensor for one batch: dense, row-major, kReadablePadding readable bytes behind it. `data` of a constant is
-// always set; of planned memory, from Kernel::bind on.
+// A tensor for one batch: dense, row-major, kReadablePadding readable bytes behind it. `data` of a constant is always
+// set; of planned memory, once the program is bound to an arena.
 struct Operand {
   DataType type = DataType::kF32;
   bool constant = false;  // holds its values all through a run
@@ -40,43 +41,39 @@ struct Operand {
   const int32_t* i32() const { return static_cast<const int32_t*>(data); }
 };
 
-// One op with its operands, as a kernel sees it.
+// One op with its operands, read from the file for one batch.
 struct Step {
   OpKind kind{};
   const char* name = "";
   Attributes attributes;
   std::span<Operand> inputs;
   Operand output;
-  void* scratch = nullptr;  // the kernel's scratch_bytes(), from bind on
-  uint32_t program = 0;     // identify the op within its model
+  void* scratch = nullptr;         // the kernel's scratch bytes
+  pthreadpool* threads = nullptr;  // nullptr: the calling thread alone
+  uint32_t program = 0;            // identify the op within its model
   uint32_t index = 0;
   bool any_batch = false;  // may be resized to fewer samples
 
   bool has_bias() const { return inputs.size() == 3; }
 };
 
-// What a kernel may use while it is prepared.
-struct Environment {
-  pthreadpool* threads = nullptr;    // nullptr: the calling thread alone
-  PackedWeights* weights = nullptr;  // of the model
-};
-
-class Kernel {
+// A kernel with a state of its own, such as an operator of XNNPACK, which holds all that a run needs: prepared and
+// bound when a session is created; after that `run` neither allocates nor fails.
+class PreparedKernel {
  public:
-  Kernel() = default;
-  Kernel(const Kernel&) = delete;
-  Kernel& operator=(const Kernel&) = delete;
-  virtual ~Kernel() = default;
+  PreparedKernel() = default;
+  PreparedKernel(const PreparedKernel&) = delete;
+  PreparedKernel& operator=(const PreparedKernel&) = delete;
+  virtual ~PreparedKernel() = default;
 
-  // What runs, once prepared, for reports: "portable", "xnnpack convolution", ...
+  // What runs, once prepared, for reports: "xnnpack convolution", ...
   virtual const char* name() const = 0;
-  // Bytes that `prepare` will take from the environment's pool for `step`, at most.
-  virtual CheckedSize pool_bytes(const Step& /*step*/) const { return 0; }
-  // Acquires everything but operands in planned memory. Called once. kOutOfMemory, kMemoryLimit, kInternal.
-  virtual Status prepare(const Step& step, const Environment& environment) = 0;
-  // Bytes of planned memory that `run` may write; constant after `prepare`.
-  virtual size_t scratch_bytes() const { return 0; }
-  // The operands' addresses are final. Called once, after `prepare`; `step` outlives the kernel.
+  // Bytes that `prepare` will take from the session's operator pool (backend.h) for `step`, at most.
+  virtual CheckedSize operator_bytes(const Step& step) const = 0;
+  // Acquires everything but addresses. Called once. kOutOfMemory, kInternal, and
+  // kInvalidArgument where the weights are not packed and may not be.
+  virtual Status prepare(const Step& step, Packer* packer) = 0;
+  // The operands' addresses, from now on. Called after `prepare`, any number of times.
   virtual Status bind(const Step& step) = 0;
   // The shapes in `step` are those of fewer samples than, or of as many as, it was prepared for; addresses are the
   // same. Never allocates. Called for steps with any_batch only.
@@ -84,26 +81,52 @@ class Kernel {
   virtual void run() = 0;
 };
 
-// A kernel's line in the table.
-struct KernelEntry {
-  OpKind kind;
-  // Whether the kernel can run the step; a pure function of shapes, types, attributes and instruction set.
-  bool (*accepts)(const Step& step);
-  // Places a kernel into `memory` of kMaxKernelBytes.
-  Kernel* (*create)(void* memory);
-  // Whether the output may be the same memory as input 0 (or, for `either_input`, 0 or 1) of equal size.
-  enum class InPlace : uint8_t { kNo, kFirstInput, kEitherInput } in_place;
-};
+// Whether a step's output may be the memory of an input of equal size that nothing else reads: of input 0, or of
+// either.
+enum class InPlace : uint8_t { kNo, kFirstInput, kEitherInput };
 
-inline constexpr size_t kMaxKernelBytes = 256;
-
+// Which kernels a session may use: the best ones, or plain C++ alone.
 enum class KernelSet : uint8_t { kBest, kPortable };
 
-// The table's entry for a step: the first that accepts it, the portable kernel at the latest. `set` restricts the
-// choice. nullptr when no kernel runs the step (only possible if a verified file met a table without its op).
-const KernelEntry* find_kernel(const Step& step, KernelSet set);
+}  // namespace figment::kernels
 
-// "xnnpack" or "portable": which kernels `set` stands for in this build.
-const char* kernel_set_name(KernelSet set);
+// A way to run an op, as a table of the public header (figment/ops.h) names it. Either a plain function of the step or,
+// with `create`, a prepared kernel.
+struct fig_op {
+  figment::kernels::OpKind kind;
+  figment::kernels::InPlace in_place;
+  bool portable;     // belongs to KernelSet::kPortable
+  const char* name;  // what runs, for reports; of a plain function
+  // Whether it can run the step: a pure function of shapes, types, attributes and instruction set. nullptr: any step.
+  bool (*accepts)(const figment::kernels::Step& step);
+  // Bytes of planned memory that a run may write, a pure function likewise, and of the number of threads. nullptr:
+  // none.
+  size_t (*scratch)(const figment::kernels::Step& step);
+  // Computes the step. Allocates nothing and cannot fail.
+  void (*run)(const figment::kernels::Step& step);
+  // Places a prepared kernel into `memory` of `state_bytes`.
+  figment::kernels::PreparedKernel* (*create)(void* memory);
+  size_t state_bytes;
+};
+
+namespace figment::kernels {
+
+// A row for a plain function.
+constexpr fig_op plain_kernel(OpKind kind, const char* name, bool (*accepts)(const Step&), void (*run)(const Step&),
+                              size_t (*scratch)(const Step&) = nullptr) {
+  return {kind, InPlace::kNo, false, name, accepts, scratch, run, nullptr, 0};
+}
+
+// A row for a prepared kernel of that class.
+template <typename T>
+constexpr fig_op prepared_kernel(OpKind kind, bool (*accepts)(const Step&), InPlace in_place = InPlace::kNo,
+                                 size_t (*scratch)(const Step&) = nullptr) {
+  return {kind,     in_place, false,   nullptr,
+          accepts,  scratch,  nullptr, [](void* memory) -> PreparedKernel* { return new (memory) T; },
+          sizeof(T)};
+}
+
+// The first row of fig_ops that runs the step, among those of `set`; nullptr if the program was linked without one.
+const fig_op* find_kernel(const Step& step, KernelSet set);
 
 }  // namespace figment::kernels

@@ -12,54 +12,39 @@ uint64_t rounded(uint64_t bytes) { return (bytes + kTensorAlignment - 1) & ~uint
 
 bool alive_together(const Lifetime& a, const Lifetime& b) { return a.first <= b.last && b.first <= a.last; }
 
+// A plan this close to the lower bound is good enough.
+uint64_t close_to(uint64_t bound) { return bound + bound / 512; }
+
+// Pairs of tensors that are compared, at most, to improve a plan.
+constexpr uint64_t kMaxWork = 6000000;
+
 class Planner {
  public:
-  explicit Planner(std::span<const Lifetime> tensors) : tensors_(tensors) {}
-
-  [[nodiscard]] bool allocate() {
-    const size_t count = tensors_.size();
-    return order_.allocate(count) && trial_.allocate(count) && offsets_.allocate(count) && best_.allocate(count) &&
-           neighbours_.allocate(count);
+  Planner(std::span<const Lifetime> tensors, std::span<uint64_t> result, void* memory)
+      : tensors_(tensors), best_offsets_(result) {
+    const size_t count = tensors.size();
+    offsets_ = static_cast<uint64_t*>(memory);
+    order_ = reinterpret_cast<uint32_t*>(offsets_ + count);
+    best_ = order_ + count;
+    by_offset_ = best_ + count;
   }
 
-  Arena plan(std::span<uint64_t> result) {
+  Arena plan() {
+    const size_t count = tensors_.size();
     Arena arena;
     arena.lower_bound = lower_bound();
-    uint64_t best = UINT64_MAX;
-    const auto keep_if_as_good = [&](const Array<uint32_t>& order) {
-      const uint64_t size = place(order, best);
-      // An order that is as good is kept too: the walk crosses plateaus.
-      if (size > best) return false;
-      best = size;
-      std::copy(order.begin(), order.end(), best_.begin());
-      std::copy(offsets_.begin(), offsets_.end(), result.begin());
-      return true;
-    };
-    for (int criterion = 0; criterion < 3 && best > arena.lower_bound; ++criterion) {
-      for (uint32_t i = 0; i < order_.size(); ++i) order_[i] = i;
-      std::sort(order_.begin(), order_.end(), [&](uint32_t a, uint32_t b) {
+    const uint64_t enough = close_to(arena.lower_bound);
+    for (int criterion = 0; criterion < 3 && size_ > enough; ++criterion) {
+      for (uint32_t i = 0; i < count; ++i) order_[i] = i;
+      std::sort(order_, order_ + count, [&](uint32_t a, uint32_t b) {
         const uint64_t key_a = key(criterion, tensors_[a]);
         const uint64_t key_b = key(criterion, tensors_[b]);
         return key_a != key_b ? key_a > key_b : a < b;
       });
-      keep_if_as_good(order_);
+      try_order(0);
     }
-    // Reinsertion: a fixed pseudo-random walk, bounded in moves and in work.
-    const size_t count = tensors_.size();
-    const size_t moves = count < 3 ? 0 : std::min<size_t>(10000, size_t{400000000} / (count * count));
-    uint32_t random = 12345;
-    const auto draw = [&random](size_t below) {
-      random = random * 1664525U + 1013904223U;
-      return static_cast<size_t>((uint64_t{random} * below) >> 32);
-    };
-    for (size_t move = 0; move < moves && best > arena.lower_bound; ++move) {
-      const size_t from = 1 + draw(count - 1);
-      const size_t to = draw(from);
-      std::copy(best_.begin(), best_.end(), trial_.begin());
-      std::rotate(trial_.begin() + to, trial_.begin() + from, trial_.begin() + from + 1);
-      keep_if_as_good(trial_);
-    }
-    arena.size = count == 0 ? 0 : best;
+    improve(enough);
+    arena.size = count == 0 ? 0 : size_;
     return arena;
   }
 
@@ -86,51 +71,88 @@ class Planner {
     return bound;
   }
 
-  // Places in the given order; returns the arena's size, or something above `limit` as soon as that is sure.
-  uint64_t place(const Array<uint32_t>& order, uint64_t limit) {
-    uint64_t size = 0;
-    for (size_t i = 0; i < order.size(); ++i) {
-      const Lifetime& tensor = tensors_[order[i]];
-      const uint64_t bytes = rounded(tensor.bytes);
-      size_t alive = 0;
-      for (size_t j = 0; j < i; ++j) {
-        if (alive_together(tensor, tensors_[order[j]])) neighbours_[alive++] = order[j];
+  // A fixed pseudo-random walk: mostly, a tensor that reaches the end of the arena is placed earlier. An order that is
+  // as good as the best is kept too: the walk crosses plateaus.
+  void improve(uint64_t enough) {
+    const size_t count = tensors_.size();
+    if (count < 3) return;
+    uint32_t random = 12345;
+    const auto draw = [&random](size_t below) {
+      random = random * 1664525U + 1013904223U;
+      return static_cast<size_t>((uint64_t{random} * below) >> 32);
+    };
+    for (uint64_t moves = 0; work_ < kMaxWork && size_ > enough; ++moves) {
+      size_t from = 1 + draw(count - 1);
+      for (size_t i = 1; i < count && moves % 4 != 3; ++i) {
+        if (best_offsets_[best_[i]] + rounded(tensors_[best_[i]].bytes) == size_) from = i;
       }
-      std::sort(neighbours_.begin(), neighbours_.begin() + alive,
-                [&](uint32_t a, uint32_t b) { return offsets_[a] < offsets_[b]; });
-      uint64_t offset = UINT64_MAX;
-      uint64_t smallest_gap = UINT64_MAX;
-      uint64_t end = 0;
-      for (size_t j = 0; j < alive; ++j) {
-        const uint64_t start = offsets_[neighbours_[j]];
-        if (start > end && start - end >= bytes && start - end < smallest_gap) {
-          smallest_gap = start - end;
-          offset = end;
-        }
-        end = std::max(end, start + rounded(tensors_[neighbours_[j]].bytes));
-      }
-      offsets_[order[i]] = offset == UINT64_MAX ? end : offset;
-      size = std::max(size, offsets_[order[i]] + bytes);
-      if (size > limit) return size;
+      const size_t to = draw(from);
+      std::copy(best_, best_ + count, order_);
+      std::rotate(order_ + to, order_ + from, order_ + from + 1);
+      try_order(to);
     }
-    return size;
+  }
+
+  // Places in the order of `order_`, of which the first `kept` are as in the best; becomes the best if it is not worse.
+  void try_order(size_t kept) {
+    const size_t count = tensors_.size();
+    uint64_t size = 0;
+    for (size_t i = 0; i < kept; ++i) {
+      const uint32_t tensor = order_[i];
+      offsets_[tensor] = best_offsets_[tensor];
+      by_offset_[i] = tensor;
+      size = std::max(size, offsets_[tensor] + rounded(tensors_[tensor].bytes));
+    }
+    std::sort(by_offset_, by_offset_ + kept, [&](uint32_t a, uint32_t b) { return offsets_[a] < offsets_[b]; });
+    for (size_t i = kept; i < count; ++i) {
+      const uint32_t tensor = order_[i];
+      const uint64_t bytes = rounded(tensors_[tensor].bytes);
+      const uint64_t offset = find_gap(i, tensors_[tensor], bytes);
+      offsets_[tensor] = offset;
+      size = std::max(size, offset + bytes);
+      if (size > size_) return;
+      size_t place = i;
+      for (; place > 0 && offsets_[by_offset_[place - 1]] > offset; --place) by_offset_[place] = by_offset_[place - 1];
+      by_offset_[place] = tensor;
+    }
+    size_ = size;
+    std::copy(order_, order_ + count, best_);
+    std::copy(offsets_, offsets_ + count, best_offsets_.begin());
+  }
+
+  // The smallest gap for `tensor` between the `placed` tensors that are alive with it, or the place behind them.
+  uint64_t find_gap(size_t placed, const Lifetime& tensor, uint64_t bytes) {
+    work_ += placed + 1;
+    uint64_t offset = UINT64_MAX;
+    uint64_t smallest_gap = UINT64_MAX;
+    uint64_t end = 0;
+    for (size_t i = 0; i < placed; ++i) {
+      const Lifetime& other = tensors_[by_offset_[i]];
+      if (!alive_together(tensor, other)) continue;
+      const uint64_t start = offsets_[by_offset_[i]];
+      if (start > end && start - end >= bytes && start - end < smallest_gap) {
+        smallest_gap = start - end;
+        offset = end;
+      }
+      end = std::max(end, start + rounded(other.bytes));
+    }
+    return offset == UINT64_MAX ? end : offset;
   }
 
   std::span<const Lifetime> tensors_;
-  Array<uint32_t> order_;
-  Array<uint32_t> trial_;
-  Array<uint32_t> best_;
-  Array<uint32_t> neighbours_;
-  Array<uint64_t> offsets_;
+  std::span<uint64_t> best_offsets_;
+  uint64_t* offsets_;    // of the order that is tried
+  uint32_t* order_;      // that is tried
+  uint32_t* best_;       // the best order so far
+  uint32_t* by_offset_;  // the tensors that are placed, by their offsets
+  uint64_t size_ = UINT64_MAX;
+  uint64_t work_ = 0;
 };
 
 }  // namespace
 
-Result<Arena> plan_memory(std::span<const Lifetime> tensors, std::span<uint64_t> offsets) {
-  Planner planner(tensors);
-  if (!planner.allocate())
-    return Status::error(StatusCode::kOutOfMemory, "no memory to plan %zu tensors", tensors.size());
-  return planner.plan(offsets);
+Arena plan_memory(std::span<const Lifetime> tensors, std::span<uint64_t> offsets, void* memory) {
+  return Planner(tensors, offsets, memory).plan();
 }
 
 }  // namespace figment::plan

@@ -8,8 +8,9 @@
 //
 // Method: tensors are placed one after another, each into the smallest gap between the tensors already placed and
 // alive with it (best fit), else behind them. The order decides the result: largest first and two other orders are
-// tried; if none reaches the lower bound (the largest sum of bytes alive in one step), the best order is improved by
-// taking tensors out and putting them back earlier, deterministically, for a bounded amount of work.
+// tried; if none comes close to the lower bound (the largest sum of bytes alive in one step), the best order is
+// improved by taking a tensor that reaches the arena's end and placing it earlier, deterministically, for a bounded
+// amount of work.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +31,12 @@ struct Arena {
   uint64_t lower_bound = 0;  // no plan can be smaller
 };
 
+// Bytes of memory that planning so many tensors works in.
+constexpr size_t planning_bytes(size_t tensors) { return tensors * (sizeof(uint64_t) + 3 * sizeof(uint32_t)); }
+
 // Fills `offsets` (as many as tensors; multiples of kTensorAlignment) and returns the arena's size. Sizes are rounded
-// up to the alignment, with kReadablePadding behind each tensor inside the arena or its end. kOutOfMemory.
-Result<Arena> plan_memory(std::span<const Lifetime> tensors, std::span<uint64_t> offsets);
+// up to the alignment. `memory` has planning_bytes and is aligned to 8.
+Arena plan_memory(std::span<const Lifetime> tensors, std::span<uint64_t> offsets, void* memory);
 
 // The independent check: every tensor lies aligned inside the arena and no two that are alive together overlap.
 // kBadFile names the first pair that does.

@@ -14,7 +14,7 @@ Status no_memory() { return Status::error(StatusCode::kOutOfMemory, "no memory f
 }  // namespace
 
 Result<Model*> Model::open_file(const char* path) {
-  void* memory = allocate_memory(sizeof(Model));
+  void* memory = allocate_memory(object_bytes());
   if (memory == nullptr) return no_memory();
   auto* model = new (memory) Model;
   Status status = model->file_.open(path);
@@ -32,12 +32,29 @@ Result<Model*> Model::open_file(const char* path) {
   return status;
 }
 
+size_t Model::object_bytes() { return (sizeof(Model) + kTensorAlignment - 1) & ~(kTensorAlignment - 1); }
+
 Result<Model*> Model::open_memory(const void* data, size_t size) {
+  void* memory = allocate_memory(object_bytes());
+  if (memory == nullptr) return no_memory();
+  Result<Model*> model = open_in(data, size, memory, object_bytes());
+  if (model.ok()) {
+    (*model)->owns_memory_ = true;
+  } else {
+    release_memory(memory);
+  }
+  return model;
+}
+
+Result<Model*> Model::open_in(const void* data, size_t size, void* memory, size_t bytes) {
+  if (bytes < object_bytes() || reinterpret_cast<uintptr_t>(memory) % kTensorAlignment != 0) {
+    return Status::error(StatusCode::kInvalidArgument, "a model needs %zu bytes aligned to %zu, not %zu",
+                         object_bytes(), kTensorAlignment, bytes);
+  }
   Result<format::ModelView> view = format::ModelView::open(data, size);
   if (!view.ok()) return view.status();
-  void* memory = allocate_memory(sizeof(Model));
-  if (memory == nullptr) return no_memory();
   auto* model = new (memory) Model;
+  model->owns_memory_ = false;
   model->view_ = *view;
   model->data_ = data;
   model->bytes_ = size;
@@ -46,17 +63,10 @@ Result<Model*> Model::open_memory(const void* data, size_t size) {
 
 void Model::release() {
   if (--references_ != 0) return;
+  const bool owned = owns_memory_;
   this->~Model();
-  release_memory(this);
+  if (owned) release_memory(this);
 }
-
-#if FIGMENT_XNNPACK
-kernels::PackedWeights* Model::packed_weights() { return &packed_; }
-size_t Model::packed_bytes() const { return packed_.bytes(); }
-#else
-kernels::PackedWeights* Model::packed_weights() { return nullptr; }
-size_t Model::packed_bytes() const { return 0; }
-#endif
 
 Result<size_t> Model::find_program(const char* name) const {
   const size_t count = view_.program_count();

@@ -6,11 +6,8 @@
 
 #include "core/status.h"
 #include "format/model_view.h"
-#include "kernels/kernel.h"
+#include "kernels/packed_weights.h"
 #include "platform/file.h"
-#if FIGMENT_XNNPACK
-#include "kernels/xnnpack/packed_weights.h"
-#endif
 
 namespace figment {
 
@@ -20,6 +17,9 @@ class Model {
   // The returned model has one reference.
   static Result<Model*> open_file(const char* path);
   static Result<Model*> open_memory(const void* data, size_t size);
+  // Into memory of the caller's, of object_bytes() and aligned to kTensorAlignment, which must outlive all references.
+  static Result<Model*> open_in(const void* data, size_t size, void* memory, size_t bytes);
+  static size_t object_bytes();
 
   void retain() { ++references_; }
   void release();
@@ -27,8 +27,8 @@ class Model {
   const format::ModelView& view() const { return view_; }
   size_t file_bytes() const { return bytes_; }
   const void* data() const { return data_; }
-  kernels::PackedWeights* packed_weights();
-  size_t packed_bytes() const;
+  kernels::PackedWeights* packed_weights() { return &packed_; }
+  size_t packed_bytes() { return packed_.bytes(); }
 
   // The index of the program of that name; nullptr stands for the only program. kNotFound.
   Result<size_t> find_program(const char* name) const;
@@ -37,13 +37,12 @@ class Model {
   Model() = default;
 
   std::atomic<uint32_t> references_{1};
+  bool owns_memory_ = true;  // of this object
   platform::MappedFile file_;
   const void* data_ = nullptr;
   size_t bytes_ = 0;
   format::ModelView view_;
-#if FIGMENT_XNNPACK
   kernels::PackedWeights packed_;
-#endif
 };
 
 }  // namespace figment

@@ -2,293 +2,109 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <cstring>
-#include <new>
 
-#include "session/ports.h"
+#include "session/builder.h"
+#include "session/exchange.h"
 
 namespace figment {
 
-namespace {
-
-Status no_memory(const char* what) { return Status::error(StatusCode::kOutOfMemory, "no memory for %s", what); }
-
-}  // namespace
-
-Session::Session(Model* model) : model_(model) { model_->retain(); }
-
 Session::~Session() {
-  programs_.reset();
-  model_->release();
-}
-
-Result<Session*> Session::create(Model* model, const SessionOptions& options) {
-  void* memory = allocate_memory(sizeof(Session));
-  if (memory == nullptr) return no_memory("a session");
-  auto* session = new (memory) Session(model);
-  Status status = session->prepare(options);
-  if (status.ok()) status = session->allocate_arena();
-  if (status.ok()) return session;
-  destroy(session);
-  return status;
+  for (size_t i = program_count_; i > 0; --i) programs_[i - 1].~Program();
+  if (model_ != nullptr) model_->release();
 }
 
 void Session::destroy(Session* session) {
   if (session == nullptr) return;
+  const bool owned = session->owns_memory_;
   session->~Session();
-  release_memory(session);
+  if (owned) release_memory(session);
 }
 
 Result<MemoryReport> Session::measure(Model* model, const SessionOptions& options) {
-  void* memory = allocate_memory(sizeof(Session));
-  if (memory == nullptr) return no_memory("a session");
-  auto* session = new (memory) Session(model);
-  const Status status = session->prepare(options);
-  const MemoryReport report = session->memory();
-  destroy(session);
-  if (!status.ok()) return status;
-  return report;
+  kernels::Packer packer(model->packed_weights(), kernels::Packer::Mode::kSystem);
+  Builder builder(model, options, &packer);
+  FIGMENT_RETURN_IF_ERROR(builder.start());
+  return builder.measure();
 }
 
-uint32_t Session::level_count() const {
-  const format::ModelView& view = model_->view();
-  uint32_t count = 0;
-  for (size_t i = 0; i < view.schedule_count(); ++i) count = std::max(count, view.schedule(i).level + 1);
-  return count;
+Result<size_t> Session::pack(Model* model, const SessionOptions& options, void* memory, size_t bytes) {
+  const auto measured = [&](kernels::Packer&& packer) -> Result<size_t> {
+    Builder builder(model, options, &packer);
+    FIGMENT_RETURN_IF_ERROR(builder.start());
+    Result<MemoryReport> report = builder.measure();
+    if (!report.ok()) return report.status();
+    return packer.taken();
+  };
+  Result<size_t> needed = measured({model->packed_weights(), kernels::Packer::Mode::kMeasure});
+  if (!needed.ok() || memory == nullptr) return needed;
+  if (bytes < *needed || reinterpret_cast<uintptr_t>(memory) % kTensorAlignment != 0) {
+    return wrong("the weights need %zu bytes aligned to %zu, not %zu", *needed, kTensorAlignment, bytes);
+  }
+  return measured({model->packed_weights(), memory, bytes});
 }
 
-bool Session::has_parts(uint32_t level) const {
-  const format::ModelView& view = model_->view();
-  for (size_t i = 0; i < view.schedule_count(); ++i) {
-    if (view.schedule(i).level == level && view.schedule(i).part) return true;
+Result<Session*> Session::create(Model* model, const SessionOptions& options) {
+  kernels::Packer packer(model->packed_weights(), kernels::Packer::Mode::kSystem);
+  Builder builder(model, options, &packer);
+  FIGMENT_RETURN_IF_ERROR(builder.start());
+  Result<MemoryReport> report = builder.measure();
+  if (!report.ok()) return report.status();
+  const auto bytes = static_cast<size_t>(report->block());
+  void* memory = allocate_memory(bytes);
+  if (memory == nullptr) {
+    return Status::error(StatusCode::kOutOfMemory, "no memory for a session of %zu bytes: lower the batch", bytes);
   }
-  return false;
+  Result<Session*> session = builder.place_measured(memory, bytes);
+  if (session.ok()) {
+    (*session)->owns_memory_ = true;
+  } else {
+    release_memory(memory);
+  }
+  return session;
 }
 
-Result<Session::Way> Session::first_way(const SessionOptions& options) const {
-  if (options.part == 0 || options.part >= batch_) return Way{0, training_ && has_parts(0) ? (batch_ + 1) / 2 : batch_};
-  if (!training_) return wrong("parts of a batch are for training sessions");
-  for (uint32_t level = 0; level < level_count(); ++level) {
-    if (has_parts(level)) return Way{level, options.part};
+Result<Session*> Session::place(Model* model, const SessionOptions& options, void* memory, size_t bytes) {
+  if (reinterpret_cast<uintptr_t>(memory) % kTensorAlignment != 0) {
+    return wrong("a session's memory must be aligned to %zu bytes", kTensorAlignment);
   }
-  return wrong(
-      "the model trains on whole batches only: its networks couple the samples of a batch, as batch normalisation "
-      "does");
-}
-
-bool Session::next_way(Way* way) const {
-  if (has_parts(way->level) && way->part > 1) {
-    way->part = (way->part + 1) / 2;
-    return true;
+  if (options.threads > 1 && options.thread_pool == nullptr) {
+    return wrong("threads take memory from the system: give a thread pool, or compute on one thread");
   }
-  if (++way->level >= level_count()) return false;
-  // A batch in one part is computed by the levels before.
-  way->part = has_parts(way->level) ? (batch_ + 1) / 2 : batch_;
-  return true;
-}
-
-bool Session::wants_program(const SessionOptions& options, size_t i, Way way, size_t* batch) const {
-  const format::ModelView& view = model_->view();
-  const format::ProgramView program = view.program(i);
-  *batch = batch_;
-  if (options.program != nullptr) return std::strcmp(options.program, program.name()) == 0;
-  if (!program.updates()) return true;
-  for (size_t j = 0; j < view.schedule_count() && training_; ++j) {
-    const format::ScheduleView entry = view.schedule(j);
-    if (entry.level != way.level || std::strcmp(entry.program, program.name()) != 0) continue;
-    if (entry.part) *batch = way.part;
-    return true;
-  }
-  return false;
-}
-
-// All variables that keep their values, and the transient ones of the programs.
-Status Session::allocate_variables(Way way) {
-  const format::ModelView& view = model_->view();
-  Array<bool> wanted;
-  if (!wanted.allocate(view.constant_count())) return no_memory("the variables");
-  for (size_t i = 0; i < view.constant_count(); ++i) {
-    wanted[i] = view.constant(i).variable && !view.constant(i).transient;
-  }
-  size_t batch = 0;
-  for (size_t i = 0; i < view.program_count(); ++i) {
-    if (!wants_program({}, i, way, &batch)) continue;
-    const format::ProgramView program = view.program(i);
-    for (size_t j = 0; j < program.tensor_count(); ++j) {
-      const format::TensorView tensor = program.tensor(j);
-      if (tensor.type.variable) wanted[static_cast<size_t>(tensor.constant)] = true;
-    }
-  }
-  if (view.part_weight() >= 0) wanted[static_cast<size_t>(view.part_weight())] = true;
-  const CheckedSize needed = Variables::needed(view, wanted);
-  if (needed.valid() && needed.value() > memory_limit_) return too_large(needed.value());
-  return variables_.allocate(view, wanted);
-}
-
-Status Session::prepare(const SessionOptions& options) {
-  if (options.batch < 1) return wrong("the batch must be at least 1");
-  if (options.batch > kMaxExtent) return wrong("the batch %zu is too large", options.batch);
-  if (options.threads < 1 || options.threads > 256) return wrong("threads must be 1 to 256, is %zu", options.threads);
-  batch_ = options.batch;
-  seed_ = options.seed;
-  memory_limit_ = options.memory_limit;
-  training_ = options.training;
-  const format::ModelView& view = model_->view();
-  if (training_ && view.schedule_count() == 0) return wrong("the model does not train: it has no schedule");
-  if (options.program != nullptr) {
-    Result<size_t> found = model_->find_program(options.program);
-    if (!found.ok()) return found.status();
-    if (training_) return wrong("a training session prepares all programs: leave out the program");
-    if (view.program(*found).updates()) {
-      return wrong("program \"%s\" changes variables: create the session for training", options.program);
-    }
-  }
-#if FIGMENT_XNNPACK
-  if (options.kernels == kernels::KernelSet::kBest) {
-    FIGMENT_RETURN_IF_ERROR(kernels::initialize_xnnpack());
-    FIGMENT_RETURN_IF_ERROR(threads_.start(options.threads, options.thread_pool));
-  }
-#endif
-  Result<Way> first = first_way(options);
-  if (!first.ok()) return first.status();
-  Way way = *first;
-  uint64_t least = UINT64_MAX;
-  while (true) {
-    Result<uint64_t> needed = prepare_programs(options, way);
-    if (!needed.ok()) return needed.status();
-    if (*needed <= memory_limit_) return {};
-    least = std::min(least, *needed);
-    if (!training_ || !next_way(&way)) return too_large(least);
-  }
-}
-
-Status Session::too_large(uint64_t needed) const {
-  const kernels::Step* largest = nullptr;
-  for (const ProgramInstance& program : programs_) {
-    const kernels::Step* step = program.largest_step();
-    if (step != nullptr && (largest == nullptr || step->output.bytes() > largest->output.bytes())) largest = step;
-  }
-  char most[200] = "";
-  if (largest != nullptr) {
-    std::snprintf(most, sizeof most, "; the largest tensor is that of %s %s, %llu bytes",
-                  format::name_of(largest->kind), largest->name,
-                  static_cast<unsigned long long>(largest->output.bytes()));
-  }
-  return Status::error(StatusCode::kMemoryLimit,
-                       "needs at least %llu bytes for batch %zu, the limit is %llu: raise it or lower the batch%s",
-                       static_cast<unsigned long long>(needed), batch_, static_cast<unsigned long long>(memory_limit_),
-                       most);
-}
-
-Result<uint64_t> Session::prepare_programs(const SessionOptions& options, Way way) {
-  const format::ModelView& view = model_->view();
-  way_ = way;
-  programs_.reset();
-  arena_bytes_ = 0;
-  arena_lower_bound_ = 0;
-  if (training_) FIGMENT_RETURN_IF_ERROR(allocate_variables(way));
-  size_t count = 0;
-  size_t batch = 0;
-  for (size_t i = 0; i < view.program_count(); ++i) count += wants_program(options, i, way, &batch) ? 1 : 0;
-  if (count == 0) return wrong("all programs of the model train: create the session for training");
-  if (!programs_.allocate(count) || !program_indices_.allocate(count)) return no_memory("the session's programs");
-  for (size_t i = 0, next = 0; i < view.program_count(); ++i) {
-    if (!wants_program(options, i, way, &batch)) continue;
-    program_indices_[next] = i;
-    if (Status status = programs_[next].resolve(view, i, batch, options.kernels, training_ ? &variables_ : nullptr);
-        !status.ok()) {
-      return status.with_prefix(view.program(i).name());
-    }
-    ++next;
-  }
-  kernels::Environment environment;
-  environment.weights = model_->packed_weights();
-#if FIGMENT_XNNPACK
-  if (options.kernels == kernels::KernelSet::kBest) {
-    CheckedSize pool_bytes;
-    for (const ProgramInstance& program : programs_) pool_bytes += program.pool_bytes();
-    if (!pool_bytes.within(SIZE_MAX / 2)) {
-      return Status::error(StatusCode::kOutOfMemory, "no memory for the model's convolutions: lower the batch");
-    }
-    const MemoryReport others = memory();
-    const uint64_t least = others.total() - others.operators + pool_bytes.value();
-    if (least > memory_limit_) return least;
-    FIGMENT_RETURN_IF_ERROR(pool_.reserve(static_cast<size_t>(pool_bytes.value())));
-  }
-  environment.threads = threads_.pool();
-  const kernels::Pool::Scope scope(&pool_);
-#endif
-  for (size_t i = 0; i < count; ++i) {
-    if (Status status = programs_[i].prepare(environment); !status.ok()) {
-      return status.with_prefix(view.program(program_indices_[i]).name());
-    }
-    if (programs_[i].arena_bytes() > arena_bytes_) {
-      arena_bytes_ = programs_[i].arena_bytes();
-      arena_lower_bound_ = programs_[i].arena_lower_bound();
-    }
-  }
-  return memory().total();
-}
-
-Status Session::allocate_arena() {
-  const size_t latents = largest_latent() * batch_;
-  if (!latent_staging_.allocate(latents)) return no_memory("a batch of latents");
-  if (arena_bytes_ > SIZE_MAX / 2 || !arena_memory_.allocate(static_cast<size_t>(arena_bytes_) + kReadablePadding)) {
-    return Status::error(StatusCode::kOutOfMemory, "no memory for an arena of %llu bytes: lower the batch",
-                         static_cast<unsigned long long>(arena_bytes_));
-  }
-  for (ProgramInstance& program : programs_) FIGMENT_RETURN_IF_ERROR(program.bind(arena_memory_.data()));
-  return {};
-}
-
-size_t Session::largest_latent() const {
-  const format::ModelView& view = model_->view();
-  size_t largest = view.has_latent() ? view.latent().size : 0;
-  for (size_t i = 0; training_ && i < view.schedule_count(); ++i) {
-    if (view.schedule(i).level != way_.level) continue;
-    for (size_t j = 0; j < view.schedule(i).latent_count; ++j) {
-      largest = std::max(largest, view.schedule_latent(i, j).size);
-    }
-  }
-  return largest;
+  kernels::Packer packer(model->packed_weights(), kernels::Packer::Mode::kNever);
+  Builder builder(model, options, &packer);
+  FIGMENT_RETURN_IF_ERROR(builder.start());
+  return builder.place(memory, bytes);
 }
 
 MemoryReport Session::memory() const {
-  MemoryReport report;
-  report.model = model_->file_bytes();
+  MemoryReport report = report_;
+  report.model = model_->file_bytes() + Model::object_bytes();
   report.packed_weights = model_->packed_bytes();
-#if FIGMENT_XNNPACK
-  report.operators = pool_.size() + pool_.overflow();
-#endif
-  report.arena = arena_bytes_;
-  report.variables = variables_.bytes();
-  report.arena += largest_latent() * batch_ * sizeof(float);
-  report.arena_lower_bound = report.arena - arena_bytes_ + arena_lower_bound_;
   return report;
 }
 
-Result<const ProgramInstance*> Session::instance(size_t i) const {
-  for (size_t j = 0; j < programs_.size(); ++j) {
-    if (program_indices_[j] == i) return &programs_[j];
+Program* Session::program(size_t i) const {
+  for (size_t j = 0; j < program_count_; ++j) {
+    if (programs_[j].index() == i) return &programs_[j];
   }
-  return Status::error(StatusCode::kNotFound, "the session was created for another program");
+  return nullptr;
 }
 
-Result<size_t> Session::find_instance(const char* program) const {
-  if (program == nullptr && programs_.size() == 1) return size_t{0};
-  Result<size_t> found = model_->find_program(program);
+Result<Program*> Session::find_program(const char* name) const {
+  if (name == nullptr && program_count_ == 1) return &programs_[0];
+  Result<size_t> found = model_->find_program(name);
   if (!found.ok()) return found.status();
-  for (size_t j = 0; j < programs_.size(); ++j) {
-    if (program_indices_[j] == *found) return j;
-  }
-  return wrong("the session was not created for program \"%s\"", program);
+  Program* prepared = program(*found);
+  if (prepared == nullptr) return wrong("the session was not created for program \"%s\"", name);
+  return prepared;
 }
 
 namespace {
 
 // Whether so many samples can be computed, a batch at a time.
-Status check_count(const ProgramInstance& program, size_t count, size_t batch) {
+Status check_count(const Program& program, size_t count) {
+  const size_t batch = program.planned_batch();
   if (count < 1) return wrong("the number of samples must be at least 1");
   if (count > kMaxElements) return wrong("%zu samples are too many for one call", count);
   bool batched = false;
@@ -317,15 +133,28 @@ Status check_count(const ProgramInstance& program, size_t count, size_t batch) {
   return {};
 }
 
+// The one loop that computes any number of samples. `input(port, done, part)` is where samples [done, done + part) of
+// an input begin; `output(port, done)` where those of an output go, or nullptr.
+template <typename Input, typename Output>
+Status compute_all(Program& program, size_t count, Input input, Output output) {
+  for (size_t done = 0; done < count; done += program.planned_batch()) {
+    const size_t part = std::min(program.planned_batch(), count - done);
+    FIGMENT_RETURN_IF_ERROR(compute(
+        program, part, [&](const Port& port) { return input(port, done, part); },
+        [&](const Port& port) { return output(port, done); }));
+  }
+  return {};
+}
+
 }  // namespace
 
 Status Session::run(const char* name, size_t count, std::span<const NamedTensor> inputs,
                     std::span<const NamedTensor> outputs) {
   FIGMENT_RETURN_IF_ERROR(threads_.check());
-  Result<size_t> found = find_instance(name);
+  Result<Program*> found = find_program(name);
   if (!found.ok()) return found.status();
-  ProgramInstance& program = programs_[*found];
-  FIGMENT_RETURN_IF_ERROR(check_count(program, count, program.planned_batch()));
+  Program& program = **found;
+  FIGMENT_RETURN_IF_ERROR(check_count(program, count));
   FIGMENT_RETURN_IF_ERROR(check_names(inputs));
   FIGMENT_RETURN_IF_ERROR(check_names(outputs));
   for (const NamedTensor& tensor : inputs) {
@@ -347,42 +176,27 @@ Status Session::run(const char* name, size_t count, std::span<const NamedTensor>
     }
     FIGMENT_RETURN_IF_ERROR(check_tensor(tensor, *port, count));
   }
-  const size_t planned = program.planned_batch();
-  for (size_t done = 0; done < count; done += planned) {
-    const size_t part = std::min(planned, count - done);
-    if (program.any_batch()) FIGMENT_RETURN_IF_ERROR(program.resize(part));
-    const size_t batch = program.any_batch() ? part : planned;
-    for (const Port& port : program.inputs()) copy_in(program, port, find_tensor(inputs, port.name)->data, done, part);
-    for (const Port& port : program.outputs()) {
-      // An output that is not wanted goes to the arena.
-      const NamedTensor* tensor = find_tensor(outputs, port.name);
-      if (tensor == nullptr && port.direct_step >= 0) FIGMENT_RETURN_IF_ERROR(program.redirect(port, nullptr));
-      if (tensor == nullptr) continue;
-      Result<bool> direct = redirect_output(program, port, tensor->data, done, part, batch);
-      if (!direct.ok()) return direct.status();
-    }
-    program.run();
-    for (const NamedTensor& tensor : outputs) {
-      const Port& port = *find_port(program.outputs(), tensor.name);
-      const bool direct = port.direct_step >= 0 && (part == batch || !port.per_batch);
-      if (!direct) copy_out(program, port, tensor.data, done, part);
-    }
-  }
-  return {};
+  return compute_all(
+      program, count,
+      [&](const Port& port, size_t done, size_t /*part*/) { return at(*find_tensor(inputs, port.name), port, done); },
+      [&](const Port& port, size_t done) {
+        const NamedTensor* tensor = find_tensor(outputs, port.name);
+        return tensor == nullptr ? nullptr : at(*tensor, port, done);
+      });
 }
 
 Status Session::apply(const char* name, size_t count, std::span<const float> input,
                       std::span<const std::span<float>> outputs) {
-  Result<size_t> found = find_instance(name);
+  Result<Program*> found = find_program(name);
   if (!found.ok()) return found.status();
-  const ProgramInstance& program = programs_[*found];
+  const Program& program = **found;
   if (program.inputs().size() != 1) {
     return wrong("program \"%s\" has %zu inputs: give them to fig_run by name", name, program.inputs().size());
   }
-  constexpr size_t kMostOutputs = 2;
-  std::array<NamedTensor, kMostOutputs> wanted{};
+  constexpr size_t kMaxOutputs = 2;
+  std::array<NamedTensor, kMaxOutputs> wanted{};
   size_t count_wanted = 0;
-  for (size_t i = 0; i < std::min(outputs.size(), kMostOutputs); ++i) {
+  for (size_t i = 0; i < std::min(outputs.size(), kMaxOutputs); ++i) {
     if (outputs[i].data() == nullptr) continue;
     if (i >= program.outputs().size()) return wrong("program \"%s\" has only %zu outputs", name, i);
     wanted[count_wanted++] = {program.outputs()[i].name, outputs[i].data(), outputs[i].size()};
@@ -399,14 +213,14 @@ Status Session::reconstruct(size_t count, std::span<const float> samples, std::s
     return wrong("%zu and %zu values are not those of %zu samples", samples.size(), out.size(), count);
   }
   const size_t sample = samples.size() / count;
-  const size_t made = out.size() / count;
-  for (size_t done = 0; done < count; done += batch_) {
-    const size_t part = std::min(batch_, count - done);
-    const std::span<float> latents(latent_staging_.data(), part * latent);
+  const size_t generated = out.size() / count;
+  for (size_t done = 0; done < count; done += batch()) {
+    const size_t part = std::min(batch(), count - done);
+    const std::span<float> latents(latents_, part * latent);
     FIGMENT_RETURN_IF_ERROR(apply("encode", part, samples.subspan(done * sample, part * sample), {&latents, 1}));
     GenerateOptions options;
     options.latents = latents.data();
-    FIGMENT_RETURN_IF_ERROR(generate(part, options, out.subspan(done * made, part * made)));
+    FIGMENT_RETURN_IF_ERROR(generate(part, options, out.subspan(done * generated, part * generated)));
   }
   return {};
 }
@@ -416,14 +230,14 @@ Status Session::generate(size_t count, const GenerateOptions& options, std::span
   const format::ModelView& view = model_->view();
   if (!view.has_latent()) return wrong("the model does not generate: it names no latent; use fig_run");
   const format::LatentView latent = view.latent();
-  Result<size_t> found = find_instance(latent.program);
+  Result<Program*> found = find_program(latent.program);
   if (!found.ok()) return found.status();
-  ProgramInstance& program = programs_[*found];
-  FIGMENT_RETURN_IF_ERROR(check_count(program, count, batch_));
+  Program& program = **found;
+  FIGMENT_RETURN_IF_ERROR(check_count(program, count));
   const Port& latent_port = *find_port(program.inputs(), latent.input);
   const bool named = view.has_output() && std::strcmp(view.output().program, latent.program) == 0;
   const Port& output_port = named ? *find_port(program.outputs(), view.output().port) : program.outputs()[0];
-  const size_t expected = output_port.per_batch ? output_port.sample_elements * count : output_port.exporter.elements();
+  const size_t expected = output_port.sample_elements * (output_port.per_batch ? count : 1);
   if (out.data() == nullptr || out.size() != expected) {
     return wrong("the output has room for %zu values, %zu samples have %zu", out.size(), count, expected);
   }
@@ -444,30 +258,23 @@ Status Session::generate(size_t count, const GenerateOptions& options, std::span
       return wrong("the generator's condition \"%s\" is missing: %zu values a sample", port.name, port.sample_elements);
     }
   }
-  for (size_t done = 0; done < count; done += batch_) {
-    const size_t part = std::min(batch_, count - done);
-    const float* latents = options.latents == nullptr ? latent_staging_.data() : options.latents + done * latent.size;
-    if (options.latents == nullptr) {
-      for (size_t i = 0; i < part; ++i) {
-        latent.draw(seed_, options.first_index + done + i, latent_staging_.data() + i * latent.size);
-      }
-    }
-    if (options.latents_out != nullptr) {
-      std::memcpy(options.latents_out + done * latent.size, latents, part * latent.size * sizeof(float));
-    }
-    copy_in(program, latent_port, latents, 0, part);
-    for (const NamedTensor& tensor : options.inputs) {
-      copy_in(program, *find_port(program.inputs(), tensor.name), tensor.data, done, part);
-    }
-    for (const Port& port : program.outputs()) {
-      if (&port != &output_port && port.direct_step >= 0) FIGMENT_RETURN_IF_ERROR(program.redirect(port, nullptr));
-    }
-    Result<bool> direct = redirect_output(program, output_port, out.data(), done, part, batch_);
-    if (!direct.ok()) return direct.status();
-    program.run();
-    if (!*direct) copy_out(program, output_port, out.data(), done, part);
-  }
-  return {};
+  return compute_all(
+      program, count,
+      [&](const Port& port, size_t done, size_t part) -> const float* {
+        if (&port != &latent_port) return at(*find_tensor(options.inputs, port.name), port, done);
+        const float* latents = options.latents == nullptr ? latents_ : options.latents + done * latent.size;
+        for (size_t i = 0; options.latents == nullptr && i < part; ++i) {
+          latent.draw(seed_, options.first_index + done + i, latents_ + i * latent.size);
+        }
+        if (options.latents_out != nullptr) {
+          std::memcpy(options.latents_out + done * latent.size, latents, part * latent.size * sizeof(float));
+        }
+        return latents;
+      },
+      [&](const Port& port, size_t done) -> float* {
+        if (&port != &output_port) return nullptr;
+        return out.data() + (port.per_batch ? done * port.sample_elements : 0);
+      });
 }
 
 }  // namespace figment

@@ -6,38 +6,36 @@ namespace figment {
 
 namespace {
 
-// Where a variable starts behind `total` bytes of others, which it is added to.
-CheckedSize place(const format::ConstantView& constant, CheckedSize* total) {
-  const CheckedSize start = *total;
-  *total = (start + constant.bytes + kReadablePadding).aligned(kTensorAlignment);
-  return start;
+// Whether a selected program reads the constant.
+bool is_read(const format::ModelView& model, const Selection& selection, size_t constant) {
+  for (size_t i = 0; i < model.program_count(); ++i) {
+    if (selection.batch_of(model, i) == 0) continue;
+    const format::ProgramView program = model.program(i);
+    for (size_t j = 0; j < program.tensor_count(); ++j) {
+      if (program.constant_of(j) == static_cast<int32_t>(constant)) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace
 
-CheckedSize Variables::needed(const format::ModelView& model, const Array<bool>& wanted) {
-  CheckedSize total = 0;
-  for (size_t i = 0; i < model.constant_count(); ++i) {
-    if (wanted[i]) place(model.constant(i), &total);
-  }
-  return total;
-}
-
-Status Variables::allocate(const format::ModelView& model, const Array<bool>& wanted) {
-  CheckedSize total = needed(model, wanted);
-  // Fresh elements are zero.
-  if (!total.within(SIZE_MAX / 2) || !memory_.allocate(static_cast<size_t>(total.value())) ||
-      !data_.allocate(model.constant_count())) {
-    return Status::error(StatusCode::kOutOfMemory, "no memory for the variables");
-  }
-  total = 0;
-  for (size_t i = 0; i < model.constant_count(); ++i) {
-    if (!wanted[i]) continue;
+void Variables::lay_out(const format::ModelView& model, const Selection& selection, Block* block) {
+  const size_t count = model.constant_count();
+  data_ = block->array<float*>(count);
+  for (size_t i = 0; i < count; ++i) {
     const format::ConstantView constant = model.constant(i);
-    data_[i] = reinterpret_cast<float*>(memory_.data() + place(constant, &total).value());
-    if (constant.data != nullptr) std::memcpy(data_[i], constant.data, constant.bytes);
+    if (!constant.variable) continue;
+    const bool wanted =
+        !constant.transient || model.part_weight() == static_cast<int32_t>(i) || is_read(model, selection, i);
+    if (!wanted) continue;
+    void* memory = block->take(CheckedSize(constant.bytes) + kReadablePadding);
+    if (memory == nullptr) continue;
+    std::memset(memory, 0, constant.bytes + kReadablePadding);
+    if (constant.data != nullptr) std::memcpy(memory, constant.data, constant.bytes);
+    data_[i] = static_cast<float*>(memory);
   }
-  return {};
+  if (data_ != nullptr) count_ = count;
 }
 
 }  // namespace figment

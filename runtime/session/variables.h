@@ -3,28 +3,25 @@
 
 #include <cstdint>
 
-#include "core/checked.h"
-#include "core/memory.h"
-#include "core/status.h"
+#include "core/block.h"
 #include "format/model_view.h"
+#include "session/selection.h"
 
 namespace figment {
 
 class Variables {
  public:
-  // The bytes that `allocate` takes; invalid if they are more than can be counted.
-  static CheckedSize needed(const format::ModelView& model, const Array<bool>& wanted);
-  // Takes memory for the variables for which wanted[i] is true, i being the constant, and sets them to the values that
-  // the file starts with.
-  Status allocate(const format::ModelView& model, const Array<bool>& wanted);
+  // Takes memory for all variables that keep their values, and for the transient ones that the selected programs use,
+  // and sets them to the values that the file starts with.
+  void lay_out(const format::ModelView& model, const Selection& selection, Block* block);
 
-  // The values of the model's constant number `constant`; nullptr if it is no variable, or not wanted.
-  float* data(size_t constant) const { return constant < data_.size() ? data_[constant] : nullptr; }
-  uint64_t bytes() const { return memory_.size(); }
+  // The values of the model's constant number `constant`; nullptr if it is no variable, or not used.
+  float* data(size_t constant) const { return constant < count_ ? data_[constant] : nullptr; }
+  float* const* addresses() const { return data_; }
 
  private:
-  Array<float*> data_;  // by constant
-  Array<uint8_t> memory_;
+  float** data_ = nullptr;  // by constant
+  size_t count_ = 0;
 };
 
 }  // namespace figment

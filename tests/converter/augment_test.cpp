@@ -131,7 +131,7 @@ void check(bool dense, const std::string& augment, const std::string& range, con
   trained.model.name = "augmented";
   const std::vector<uint8_t> file = write_model(trained.model);
   Runner runner(file, kBatch, FIG_KERNELS_BEST, true);
-  REQUIRE(fig_session_set_number(runner.session(), "d.clip_weights", 1e9) == FIG_OK);
+  REQUIRE(fig_session_set_scalar(runner.session(), "d.clip_weights", 1e9) == FIG_OK);
   TensorMap inputs = {{"latent", drawn_values(kBatch * 5, 1)}, {"sample", drawn_values(kBatch * kSample, 2)}};
   const std::vector<float> made = runner.run("generate", {{"latent", inputs["latent"]}}, kBatch).at("sample");
   uint32_t stream = 3;
@@ -152,7 +152,7 @@ void check(bool dense, const std::string& augment, const std::string& range, con
   const double loss = mean_logit(made, "d.made.augment") - mean_logit(inputs["sample"], "d.real.augment");
   const std::vector<float> before = parameter(runner, "generator.0.weight", 5 * 192);
   // The critic stays as it is, so that the generator meets the one that is known here.
-  REQUIRE(fig_session_set_number(runner.session(), "d.learning_rate", 0) == FIG_OK);
+  REQUIRE(fig_session_set_scalar(runner.session(), "d.learning_rate", 0) == FIG_OK);
   const TensorMap outputs = runner.run("train.step", inputs, kBatch);
   CHECK(outputs.at("d.loss")[0] == doctest::Approx(loss).epsilon(1e-4));
   CHECK(outputs.at("g.loss")[0] == doctest::Approx(-mean_logit(made, "g.made.augment")).epsilon(1e-4));

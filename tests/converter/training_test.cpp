@@ -214,9 +214,9 @@ TEST_CASE("a sub-step that meets a NaN changes nothing and says so") {
     CHECK_MESSAGE((after.at(name) == values) == discriminator, name);
   }
   double steps = 0;
-  REQUIRE(fig_session_get_number(runner.session(), "d.steps", &steps) == FIG_OK);
+  REQUIRE(fig_session_get_scalar(runner.session(), "d.steps", &steps) == FIG_OK);
   CHECK(steps == 0);
-  REQUIRE(fig_session_get_number(runner.session(), "g.steps", &steps) == FIG_OK);
+  REQUIRE(fig_session_get_scalar(runner.session(), "g.steps", &steps) == FIG_OK);
   CHECK(steps == 1);
 }
 
@@ -243,10 +243,10 @@ TEST_CASE("training is refused with a reason where it cannot be") {
   CHECK(fig_train_step(runner.session(), &batch, &metrics) == FIG_INVALID_ARGUMENT);
   CHECK(mentions("image"));
   double value = 0;
-  CHECK(fig_session_get_number(runner.session(), "nothing", &value) == FIG_NOT_FOUND);
-  CHECK(fig_session_set_number(runner.session(), "g.learning_rate", NAN) == FIG_INVALID_ARGUMENT);
-  CHECK(fig_session_set_number(runner.session(), "g.learning_rate", 0.25) == FIG_OK);
-  CHECK(fig_session_get_number(runner.session(), "g.learning_rate", &value) == FIG_OK);
+  CHECK(fig_session_get_scalar(runner.session(), "nothing", &value) == FIG_NOT_FOUND);
+  CHECK(fig_session_set_scalar(runner.session(), "g.learning_rate", NAN) == FIG_INVALID_ARGUMENT);
+  CHECK(fig_session_set_scalar(runner.session(), "g.learning_rate", 0.25) == FIG_OK);
+  CHECK(fig_session_get_scalar(runner.session(), "g.learning_rate", &value) == FIG_OK);
   CHECK(value == 0.25);
   std::vector<float> weight(16 * 5, NAN);
   CHECK(fig_parameter_set(runner.session(), "generator.0.weight", weight.data(), weight.size()) ==

@@ -50,8 +50,8 @@ void open_and_train(const uint8_t* data, size_t size) {
     std::vector<float> values(36 * 9);
     (void)fig_parameter_get(session, "generator.0.weight_hh", values.data(), values.size());
     const char* number = "";
-    for (uint32_t i = 0; fig_model_number(model, i, &number) == FIG_OK; ++i)
-      (void)fig_session_set_number(session, number, 0.1);
+    for (uint32_t i = 0; fig_model_scalar(model, i, &number) == FIG_OK; ++i)
+      (void)fig_session_set_scalar(session, number, 0.1);
   }
   fig_session_destroy(session);
   fig_model_close(model);

@@ -236,9 +236,9 @@ TEST_CASE("every op has a portable kernel, a name and an attribute group") {
   for (size_t i = 0; i < format::kOpKindCount; ++i) {
     Step step;
     step.kind = static_cast<OpKind>(i);
-    const KernelEntry* entry = find_kernel(step, KernelSet::kPortable);
-    REQUIRE(entry != nullptr);
-    CHECK(entry->kind == step.kind);
+    const fig_op* kernel = find_kernel(step, KernelSet::kPortable);
+    REQUIRE(kernel != nullptr);
+    CHECK(kernel->kind == step.kind);
     CHECK(std::strlen(format::name_of(step.kind)) > 2);
   }
 }

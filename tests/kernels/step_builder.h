@@ -11,12 +11,10 @@
 
 #include "format/quantized.h"
 #include "guarded_memory.h"
+#include "kernels/backend.h"
 #include "kernels/kernel.h"
+#include "kernels/packed_weights.h"
 #include "support.h"
-#if FIGMENT_XNNPACK
-#include "kernels/xnnpack/packed_weights.h"
-#include "kernels/xnnpack/pool.h"
-#endif
 
 namespace figment::test {
 
@@ -58,34 +56,17 @@ class StepBuilder {
     step.inputs = operands;
     const size_t bytes = step.output.elements() * format::element_size(step.output.type);
     step.output.data = memory(bytes);
-    const KernelEntry* entry = find_kernel(step, set);
-    REQUIRE(entry != nullptr);
-    alignas(64) static unsigned char place[kMaxKernelBytes];
-    Kernel* kernel = entry->create(place);
-    Environment environment;
-#if FIGMENT_XNNPACK
-    REQUIRE(initialize_xnnpack().ok());
-    PackedWeights weights;
-    Pool pool;
-    REQUIRE(pool.reserve(static_cast<size_t>(kernel->pool_bytes(step).value())).ok());
-    {
-      const Pool::Scope scope(&pool);
-      environment.weights = &weights;
-      const Status status = kernel->prepare(step, environment);
-      REQUIRE_MESSAGE(status.ok(), status.message());
+    const fig_op* kernel = find_kernel(step, set);
+    REQUIRE(kernel != nullptr);
+    step.scratch = kernel->scratch == nullptr ? nullptr : memory(kernel->scratch(step));
+    if (kernel->create == nullptr) {
+      if (name != nullptr) *name = kernel->name;
+      kernel->run(step);
+    } else {
+      run_prepared(*kernel, name);
     }
-    CHECK_MESSAGE(pool.overflow() == 0, kernel->name(), " took ", pool.overflow(), " bytes beside the pool of ",
-                  pool.size());
-#else
-    REQUIRE(kernel->prepare(step, environment).ok());
-#endif
-    if (name != nullptr) *name = kernel->name();
-    step.scratch = memory(kernel->scratch_bytes());
-    REQUIRE(kernel->bind(step).ok());
-    kernel->run();
     const auto* out = static_cast<const uint8_t*>(step.output.data);
     std::vector<uint8_t> result(out, out + bytes);
-    kernel->~Kernel();
     for (const auto& block : blocks) CHECK(block->intact());
     return result;
   }
@@ -95,6 +76,42 @@ class StepBuilder {
   std::vector<std::unique_ptr<std::vector<float>>> scale_memory;
 
  private:
+  void run_prepared(const fig_op& kernel, std::string* name) {
+    REQUIRE(start_backend().ok());
+    const Buffer state(kernel.state_bytes);
+    PreparedKernel* prepared = kernel.create(state.data());
+    PackedWeights weights;
+    Packer packer(&weights, Packer::Mode::kSystem);
+    const Buffer operators(static_cast<size_t>(prepared->operator_bytes(step).value()));
+    OperatorPool pool(operators.data(), operators.size());
+    {
+      const OperatorPool::Scope scope(&pool);
+      const Status status = prepared->prepare(step, &packer);
+      REQUIRE_MESSAGE(status.ok(), status.message());
+    }
+    CHECK_MESSAGE(pool.overflow() == 0, prepared->name(), " took ", pool.overflow(), " bytes beside the pool of ",
+                  operators.size());
+    if (name != nullptr) *name = prepared->name();
+    REQUIRE(prepared->bind(step).ok());
+    prepared->run();
+    prepared->~PreparedKernel();
+  }
+
+  // Memory as sessions take it.
+  class Buffer {
+   public:
+    explicit Buffer(size_t bytes) : size_(bytes), data_(allocate_memory(bytes)) {}
+    ~Buffer() { release_memory(data_); }
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+    void* data() const { return data_; }
+    size_t size() const { return size_; }
+
+   private:
+    size_t size_;
+    void* data_;
+  };
+
   void* memory(size_t bytes) {
     blocks.push_back(std::make_unique<GuardedMemory>(bytes));
     return blocks.back()->data();

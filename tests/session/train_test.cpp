@@ -154,7 +154,7 @@ TEST_CASE("gradients of parts of a batch add up to the batch's") {
     options.struct_size = sizeof options;
     options.batch = 10;
     Trainer whole(name, options);
-    options.part = 4;  // 4, 4 and 2
+    options.micro_batch = 4;  // 4, 4 and 2
     options.training = true;
     fig_session* refused = nullptr;
     if (std::string(name) == "tiny_dcgan") {
@@ -205,9 +205,9 @@ TEST_CASE("an exported model trains on as a model of the same parameters does, i
     Trainer exported(name, {}, path);
     std::remove(path.c_str());
     const char* number = nullptr;
-    for (uint32_t i = 0; fig_model_number(exported.model, i, &number) == FIG_OK; ++i) {
+    for (uint32_t i = 0; fig_model_scalar(exported.model, i, &number) == FIG_OK; ++i) {
       double value = 1;
-      REQUIRE(fig_session_get_number(exported.session, number, &value) == FIG_OK);
+      REQUIRE(fig_session_get_scalar(exported.session, number, &value) == FIG_OK);
       if (std::string(number).ends_with(".steps")) CHECK_MESSAGE(value == 0, number);
     }
     // The vectors of its spectral normalisation are no parameters, and go on.
@@ -235,9 +235,9 @@ TEST_CASE("an exported model trains on as a model of the same parameters does, i
 TEST_CASE("what has become infinite is neither saved nor exported") {
   Trainer trainer("tiny_crgan");
   trainer.step();
-  REQUIRE(fig_session_set_number(trainer.session, "g.learning_rate", 1e38) == FIG_OK);
+  REQUIRE(fig_session_set_scalar(trainer.session, "g.learning_rate", 1e38) == FIG_OK);
   // Momentum that is none.
-  REQUIRE(fig_session_set_number(trainer.session, "g.beta1", 1e38) == FIG_OK);
+  REQUIRE(fig_session_set_scalar(trainer.session, "g.beta1", 1e38) == FIG_OK);
   for (int i = 0; i < 4; ++i) trainer.step();
   const std::string path =
       std::string("/tmp/figment_infinite_") + std::to_string(reinterpret_cast<uintptr_t>(&trainer));
@@ -276,7 +276,7 @@ bool says(const std::string& part) { return std::string(fig_error_message()).fin
 TEST_CASE("a step that is refused changes nothing, whatever is wrong with its batch") {
   fig_session_options options{};
   options.batch = 6;
-  options.part = 2;
+  options.micro_batch = 2;
   options.struct_size = sizeof options;
   for (const char* name : {"tiny_vae", "tiny_infogan"}) {
     INFO(std::string(name));

@@ -168,7 +168,7 @@ RunningScore::RunningScore(const OpenModel& open, const Dataset& data, const std
   real_ = real_samples(data, &shuffle, 0, std::min(kRunning, data.count()));
   if (bound_) {
     // What is trained: of a weighted divergence the weighted bound.
-    check(fig_session_get_number(open.session(), "vae.beta", &beta_));
+    check(fig_session_get_scalar(open.session(), "vae.beta", &beta_));
     name_ = beta_ == 1 ? "negative ELBO" : "loss (with beta)";
     return;
   }

@@ -74,6 +74,11 @@ FIG_API fig_status fig_model_open(const char* path, fig_model** model);
  * are gone. Nothing is copied. */
 FIG_API fig_status fig_model_open_memory(const void* data, size_t size, fig_model** model);
 
+/* The same in memory of the caller's: fig_model_size() bytes aligned to 64, which must outlive the model and all its
+ * sessions. Takes no memory from the system. */
+FIG_API size_t fig_model_size(void);
+FIG_API fig_status fig_model_init(const void* data, size_t size, void* memory, size_t bytes, fig_model** model);
+
 /* NULL is allowed. Sessions of the model stay usable: its memory goes with the last of them. */
 FIG_API void fig_model_close(fig_model* model);
 
@@ -211,8 +216,8 @@ typedef struct fig_session_options {
   uint64_t seed;         /* of the latents */
   fig_kernels kernels;
   bool training; /* prepare the train programs too, on the session's own copy of the variables; `program` is NULL */
-  uint32_t part; /* train on so many samples of a batch at a time and sum up their gradients (gradient accumulation);
-                    not for models whose batch normalisation couples the batch; 0: as the memory limit demands */
+  uint32_t micro_batch; /* train on so many samples of a batch at a time and accumulate their gradients; not for models
+                           whose batch normalisation couples the batch; 0: as the memory limit demands */
 } fig_session_options;
 
 /* Plans the memory and prepares the kernels; afterwards nothing allocates. The first session of a model packs its
@@ -222,19 +227,40 @@ FIG_API fig_status fig_session_create(fig_model* model, const fig_session_option
 /* NULL is allowed. */
 FIG_API void fig_session_destroy(fig_session* session);
 
-/* Bytes; `total` is their sum. */
+/* The same in memory of the caller's, in three steps. A session then takes no memory from the system.
+ *
+ *   fig_model_pack_size(model, &options, &weight_bytes);        // 0 where the kernels read the file's weights
+ *   fig_model_pack(model, &options, weights, weight_bytes);
+ *   fig_session_size(model, &options, &bytes);
+ *   fig_session_init(model, &options, memory, bytes, &session);
+ *
+ * All memory is aligned to 64 and the caller's to release: the session's after fig_session_destroy, the weights' after
+ * the model and all its sessions. Measuring and packing take memory from the system for a while, and the process's
+ * first session prepares XNNPACK, which keeps some. Packing is for sessions of these options; others may need more. A
+ * session of more than one thread needs options->thread_pool. FIG_MEMORY_LIMIT: `bytes` are less than fig_session_size.
+ */
+FIG_API fig_status fig_model_pack_size(fig_model* model, const fig_session_options* options, size_t* bytes);
+FIG_API fig_status fig_model_pack(fig_model* model, const fig_session_options* options, void* memory, size_t bytes);
+FIG_API fig_status fig_session_size(fig_model* model, const fig_session_options* options, size_t* bytes);
+FIG_API fig_status fig_session_init(fig_model* model, const fig_session_options* options, void* memory, size_t bytes,
+                                    fig_session** session);
+
+/* Bytes. A session is one block: programs + operators + variables + arena. `total` is the block, the model and its
+ * packed weights: all that is taken, but for the threads of a session that has its own (their stacks, and what
+ * pthreadpool keeps of them). Creating takes no more than `total` at any time. */
 typedef struct fig_memory_report {
-  uint64_t model;          /* the file, mapped or in the caller's memory */
+  uint64_t model;          /* the file, mapped or in the caller's memory, and fig_model_size() */
   uint64_t packed_weights; /* of the model, shared by its sessions */
+  uint64_t programs;       /* what the session holds of ops, tensors, and itself */
   uint64_t operators;      /* XNNPACK's operators and indirection buffers */
-  uint64_t variables;      /* a training session's parameters, optimiser state and statistics */
+  uint64_t variables;      /* a training session's parameters, optimizer state and statistics */
   uint64_t arena;          /* activations and workspaces */
   uint64_t total;
   uint64_t arena_lower_bound; /* no plan could have a smaller arena */
 } fig_memory_report;
 
-/* What a session would need, without creating it; packs the model's weights if no session has yet, since only then
- * their size is known. */
+/* What a session would need, without creating it and without a limit; packs the model's weights if no session has yet,
+ * since only then their size is known. */
 FIG_API fig_status fig_session_memory(fig_model* model, const fig_session_options* options, fig_memory_report* report);
 /* What a session uses. */
 FIG_API fig_status fig_session_memory_used(const fig_session* session, fig_memory_report* report);
@@ -252,8 +278,14 @@ typedef struct fig_placement {
 FIG_API fig_status fig_session_placement(const fig_session* session, uint32_t program, uint32_t tensor,
                                          fig_placement* placement);
 
-/* Whether the session can run a program: the one that it was created for, or all that do not train and, of those that
- * do, the level that its memory limit allows. */
+/* The same for the scratch memory of an op; FIG_NOT_FOUND if it needs none. */
+FIG_API fig_status fig_session_scratch(const fig_session* session, uint32_t program, uint32_t op,
+                                       fig_placement* placement);
+/* The size of a program's arena. The programs of a session lie in the same memory. */
+FIG_API fig_status fig_session_arena(const fig_session* session, uint32_t program, uint64_t* bytes);
+
+/* Whether the session can run a program. A session that was created for one program runs that one. Others run all
+ * programs that do not train and, if they train, the train programs of the level that their memory limit allows. */
 FIG_API bool fig_session_has_program(const fig_session* session, uint32_t program);
 
 /* The kernel that runs an op. */
@@ -334,20 +366,20 @@ typedef struct fig_drawn_info {
 /* FIG_NOT_FOUND behind the last. All other inputs of the train programs come with the batch. */
 FIG_API fig_status fig_model_drawn(const fig_model* model, uint32_t index, fig_drawn_info* info);
 
-/* The names of the numbers that can be read and set between steps ("d.learning_rate"), FIG_NOT_FOUND behind the last.
+/* The names of the scalars that can be read and set between steps ("d.learning_rate"), FIG_NOT_FOUND behind the last.
  */
-FIG_API fig_status fig_model_number(const fig_model* model, uint32_t index, const char** name);
+FIG_API fig_status fig_model_scalar(const fig_model* model, uint32_t index, const char** name);
 
-FIG_API fig_status fig_session_get_number(fig_session* session, const char* name, double* value);
+FIG_API fig_status fig_session_get_scalar(fig_session* session, const char* name, double* value);
 /* FIG_INVALID_ARGUMENT if the value is not finite. */
-FIG_API fig_status fig_session_set_number(fig_session* session, const char* name, double value);
+FIG_API fig_status fig_session_set_scalar(fig_session* session, const char* name, double value);
 
 /* A parameter under the exporter's name, in the exporter's layout. */
 typedef struct fig_parameter_info {
   const char* name;
   fig_shape shape;
   bool trained; /* by gradients; else it is a statistic or fixed */
-  bool derived; /* the optimiser's state of a parameter (NAME.adam_m, ...), its average (NAME.ema), or the sum of its
+  bool derived; /* the optimizer's state of a parameter (NAME.adam_m, ...), its average (NAME.ema), or the sum of its
                    gradients where a step is computed in parts (NAME.gradient) */
 } fig_parameter_info;
 
@@ -359,7 +391,7 @@ FIG_API fig_status fig_model_parameter(const fig_model* model, uint32_t index, f
 FIG_API fig_status fig_parameter_get(const fig_session* session, const char* name, float* values, size_t elements);
 FIG_API fig_status fig_parameter_set(fig_session* session, const char* name, const float* values, size_t elements);
 
-/* Saves all that a later session needs to go on as if there had been no pause: parameters, the optimiser, statistics,
+/* Saves all that a later session needs to go on as if there had been no pause: parameters, the optimizer, statistics,
  * averages, the step and the seed, and `size` bytes of the caller's own (NULL with 0). `folder`, which is made if its
  * parent is there, holds two files of which the older is replaced, so that a crash, a power cut or a full disk at any
  * moment leaves the checkpoint before or the new one. FIG_IO_ERROR leaves the one before. */
@@ -367,13 +399,13 @@ FIG_API fig_status fig_checkpoint_save(const fig_session* session, const char* f
 
 /* Loads the newest checkpoint of `folder` that is whole; the session's seed becomes its. The caller's own bytes go to
  * `bytes`, which has room for `capacity`, and their number to `size`; both may be NULL where there are none. The model
- * may be another file, of the same networks and optimisers. FIG_NOT_FOUND: there is none; FIG_BAD_FILE: none is whole;
+ * may be another file, of the same networks and optimizers. FIG_NOT_FOUND: there is none; FIG_BAD_FILE: none is whole;
  * FIG_INVALID_ARGUMENT: it is of another model, or the buffer is too small. Then nothing has changed. */
 FIG_API fig_status fig_checkpoint_load(fig_session* session, const char* folder, void* bytes, size_t capacity,
                                        size_t* size);
 
 /* Writes the model's file with the session's parameters and statistics to `path`, whole or not at all: a model for
- * inference, and to train on from (the optimiser starts anew). FIG_IO_ERROR leaves what was at `path`. */
+ * inference, and to train on from (the optimizer starts anew). FIG_IO_ERROR leaves what was at `path`. */
 FIG_API fig_status fig_session_export(const fig_session* session, const char* path);
 
 /* ---- Programs by purpose ------------------------------------------------------------------------------------- */

@@ -38,12 +38,9 @@ Roles roles_of(OpKind kind) {
   }
 }
 
-class Convolution final : public Kernel {
+class Convolution {
  public:
-  const char* name() const override { return "gemm convolution"; }
-
-  Status prepare(const Step& step, const Environment& environment) override {
-    threads_ = environment.threads;
+  explicit Convolution(const Step& step) : step_(&step), threads_(step.threads) {
     const auto& [transposed, pass] = roles_of(step.kind);
     transposed_ = transposed;
     pass_ = pass;
@@ -67,24 +64,11 @@ class Convolution final : public Kernel {
     small_channels_ = small[3];
     const size_t image = small_[0] * small_[1] * taps_ * large_channels_ * sizeof(float);
     part_ = std::clamp<size_t>(kColumnsBytes / std::max<size_t>(image, 1), 1, batch_);
-    return {};
   }
 
-  size_t scratch_bytes() const override {
-    return (columns_floats() + permuted_floats() + product_floats()) * sizeof(float);
-  }
+  size_t scratch_bytes() const { return (columns_floats() + permuted_floats() + product_floats()) * sizeof(float); }
 
-  Status bind(const Step& step) override {
-    step_ = &step;
-    return {};
-  }
-
-  Status resize(const Step& step) override {
-    batch_ = step.inputs[0].shape[0];
-    return {};
-  }
-
-  void run() override {
+  void run() {
     if (permutes() && pass_ != Pass::kBackwardWeights) permute(step_->inputs[1].f32(), permuted(), true);
     for (size_t n = 0; n < batch_; n += part_) run_part(n, std::min(part_, batch_ - n));
     if (permutes() && pass_ == Pass::kBackwardWeights) {
@@ -241,8 +225,8 @@ class Convolution final : public Kernel {
     });
   }
 
-  const Step* step_ = nullptr;
-  pthreadpool* threads_ = nullptr;
+  const Step* step_;
+  pthreadpool* threads_;
   bool transposed_ = false;
   Pass pass_{};
   size_t taps_ = 0;
@@ -256,14 +240,26 @@ class Convolution final : public Kernel {
   size_t small_channels_ = 0;
 };
 
+bool accepts_gradient(const Step& step) {
+  return step.output.type == DataType::kF32 && step.attributes.window.groups == 1;
+}
+bool accepts_forward(const Step& step) { return accepts_gradient(step) && weights_change(step); }
+
+size_t scratch(const Step& step) { return Convolution(step).scratch_bytes(); }
+void run(const Step& step) { Convolution(step).run(); }
+
+constexpr fig_op forward(OpKind kind) { return plain_kernel(kind, "gemm convolution", accepts_forward, run, scratch); }
+constexpr fig_op backward(OpKind kind) {
+  return plain_kernel(kind, "gemm convolution", accepts_gradient, run, scratch);
+}
+
 }  // namespace
 
-bool accepts_convolution(const Step& step) {
-  const bool forward = step.kind == OpKind::kConv2d || step.kind == OpKind::kConvTranspose2d;
-  return step.output.type == DataType::kF32 && step.attributes.window.groups == 1 && (!forward || weights_change(step));
-}
-Kernel* create_convolution(void* memory) { return new (memory) Convolution; }
-
-static_assert(sizeof(Convolution) <= kMaxKernelBytes);
+const fig_op kConvolution = forward(OpKind::kConv2d);
+const fig_op kTransposedConvolution = forward(OpKind::kConvTranspose2d);
+const fig_op kConvolutionBackwardInput = backward(OpKind::kConv2dBackwardInput);
+const fig_op kConvolutionBackwardWeights = backward(OpKind::kConv2dBackwardWeights);
+const fig_op kTransposedConvolutionBackwardInput = backward(OpKind::kConvTranspose2dBackwardInput);
+const fig_op kTransposedConvolutionBackwardWeights = backward(OpKind::kConvTranspose2dBackwardWeights);
 
 }  // namespace figment::kernels::gemm

@@ -6,9 +6,7 @@
 #include <cstring>
 #include <iterator>
 
-#if FIGMENT_XNNPACK
-#include <pthreadpool.h>
-#endif
+#include "kernels/backend.h"
 
 namespace figment::kernels::gemm {
 
@@ -212,29 +210,18 @@ void run_panel(void* context, size_t thread, size_t panel) {
 
 void run(Task task, pthreadpool* threads) {
   const Product& product = *task.product;
-#if FIGMENT_XNNPACK
   constexpr size_t kWorth = 1000000;  // multiply-adds from which threads are worth their hand-over
+  const size_t panels = panel_count(product.columns);
   if (threads != nullptr && product.rows * product.depth * product.columns >= kWorth) {
-    pthreadpool_parallelize_1d_with_thread(threads, run_panel, &task, panel_count(product.columns),
-                                           PTHREADPOOL_FLAG_DISABLE_DENORMALS);
-    return;
+    parallelize(threads, run_panel, &task, panels);
+  } else {
+    for (size_t panel = 0; panel < panels; ++panel) run_panel(&task, 0, panel);
   }
-#else
-  (void)threads;
-#endif
-  for (size_t panel = 0; panel < panel_count(product.columns); ++panel) run_panel(&task, 0, panel);
 }
 
 }  // namespace
 
-size_t scratch_floats(size_t depth, pthreadpool* threads) {
-#if FIGMENT_XNNPACK
-  return kPanel * depth * (threads == nullptr ? 1 : pthreadpool_get_threads_count(threads));
-#else
-  (void)threads;
-  return kPanel * depth;
-#endif
-}
+size_t scratch_floats(size_t depth, pthreadpool* threads) { return kPanel * depth * thread_count(threads); }
 
 void multiply(const Product& product, float* scratch, pthreadpool* threads) {
   run({&product, scratch, nullptr, tiles()}, threads);

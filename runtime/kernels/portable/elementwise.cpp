@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "format/quantized.h"
+#include "kernels/conversions.h"
 #include "kernels/portable/portable.h"
 
 namespace figment::kernels::portable {
@@ -109,41 +110,25 @@ void binary(const Step& step) {
 }
 
 void lookup(const Step& step) {
-  const int8_t* x = step.inputs[0].i8();
-  const int8_t* table = step.inputs[1].i8() + 128;
-  auto* out = static_cast<int8_t*>(step.output.data);
-  const size_t count = step.output.elements();
-  for (size_t i = 0; i < count; ++i) out[i] = table[x[i]];
+  kernels::lookup(step.inputs[0].i8(), step.inputs[1].i8(), static_cast<int8_t*>(step.output.data),
+                  step.output.elements());
 }
 
 void quantize(const Step& step) {
-  const float* x = step.inputs[0].f32();
-  auto* out = static_cast<int8_t*>(step.output.data);
-  const float scale = step.output.quantization.scale();
-  const int32_t zero_point = step.output.quantization.zero_point;
-  const size_t count = step.output.elements();
-  for (size_t i = 0; i < count; ++i) out[i] = format::quantize(x[i], scale, zero_point);
+  const Quantization& to = step.output.quantization;
+  kernels::quantize(step.inputs[0].f32(), to.scale(), to.zero_point, static_cast<int8_t*>(step.output.data),
+                    step.output.elements());
 }
 
 void dequantize(const Step& step) {
-  const int8_t* x = step.inputs[0].i8();
-  auto* out = static_cast<float*>(step.output.data);
-  const float scale = step.inputs[0].quantization.scale();
-  const int32_t zero_point = step.inputs[0].quantization.zero_point;
-  const size_t count = step.output.elements();
-  for (size_t i = 0; i < count; ++i) out[i] = format::dequantize(x[i], scale, zero_point);
+  const Quantization& from = step.inputs[0].quantization;
+  kernels::dequantize(step.inputs[0].i8(), from.scale(), from.zero_point, static_cast<float*>(step.output.data),
+                      step.output.elements());
 }
 
 void requantize(const Step& step) {
-  const int8_t* x = step.inputs[0].i8();
-  auto* out = static_cast<int8_t*>(step.output.data);
-  const Quantization& from = step.inputs[0].quantization;
-  const Quantization& to = step.output.quantization;
-  const float ratio = from.scale() / to.scale();
-  const size_t count = step.output.elements();
-  for (size_t i = 0; i < count; ++i) {
-    out[i] = format::requantize(x[i] - from.zero_point, ratio, to.zero_point, -128, 127);
-  }
+  kernels::requantize(step.inputs[0].i8(), step.inputs[0].quantization, step.output.quantization,
+                      static_cast<int8_t*>(step.output.data), step.output.elements());
 }
 
 }  // namespace figment::kernels::portable

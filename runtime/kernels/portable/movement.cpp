@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "format/quantized.h"
+#include "kernels/permute.h"
 #include "kernels/portable/portable.h"
 
 namespace figment::kernels::portable {
@@ -86,8 +87,12 @@ void pad_as(const Step& step, T fill) {
 
 }  // namespace
 
+}  // namespace figment::kernels::portable
+
+namespace figment::kernels {
+
 void permute(const void* in, void* out, const Extents& in_shape, const Permutation& permutation, size_t element_bytes) {
-  const std::array<size_t, kMaxRank> strides = strides_of(in_shape);
+  const std::array<size_t, kMaxRank> strides = portable::strides_of(in_shape);
   Extents shape;
   std::array<size_t, kMaxRank> stride{};
   for (size_t i = 0; i < permutation.rank(); ++i) {
@@ -95,11 +100,15 @@ void permute(const void* in, void* out, const Extents& in_shape, const Permutati
     stride[i] = strides[permutation[i]];
   }
   if (element_bytes == 1) {
-    gather_strided(static_cast<const int8_t*>(in), static_cast<int8_t*>(out), shape, stride);
+    portable::gather_strided(static_cast<const int8_t*>(in), static_cast<int8_t*>(out), shape, stride);
   } else {
-    gather_strided(static_cast<const float*>(in), static_cast<float*>(out), shape, stride);
+    portable::gather_strided(static_cast<const float*>(in), static_cast<float*>(out), shape, stride);
   }
 }
+
+}  // namespace figment::kernels
+
+namespace figment::kernels::portable {
 
 void transpose(const Step& step) {
   permute(step.inputs[0].data, step.output.data, step.inputs[0].shape, step.attributes.permutation,

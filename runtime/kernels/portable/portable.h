@@ -5,13 +5,15 @@
 
 namespace figment::kernels::portable {
 
-// Each computes one step. They are stateless and need no scratch.
+// Each computes one step. But for the recurrent ones they need no scratch.
 void fully_connected(const Step& step);
 void conv2d(const Step& step);
 void conv_transpose2d(const Step& step);
 void matmul(const Step& step);
-void binary(const Step& step);          // add, subtract, multiply, divide
-void unary_function(const Step& step);  // clamp ... softplus
+void binary(const Step& step);  // add, subtract, multiply, divide
+// A function of one value, one instance each.
+template <OpKind kKind>
+void unary(const Step& step);
 void lookup(const Step& step);
 void softmax(const Step& step);
 void concat(const Step& step);
@@ -31,6 +33,8 @@ void log_softmax(const Step& step);
 void layer_norm(const Step& step);
 void reverse(const Step& step);
 void mask_sequence(const Step& step);
+void recurrent(const Step& step);  // lstm and gru
+size_t recurrent_scratch(const Step& step);
 
 // Training; op.h says what each computes.
 void broadcast(const Step& step);  // and mean_backward
@@ -53,14 +57,11 @@ void adam_update(const Step& step);
 void count_step(const Step& step);
 void layer_norm_backward_sums(const Step& step);
 void layer_norm_backward(const Step& step);
+void recurrent_backward(const Step& step);
 void squared_norm(const Step& step);
 void assign_update(const Step& step);
 void average_update(const Step& step);
 void accumulate_update(const Step& step);
 void clear_update(const Step& step);
-
-// out[i] = in[...] with the output's dimension i being the input's dimension permutation[i]; elements of
-// `element_bytes` (1 or 4).
-void permute(const void* in, void* out, const Extents& in_shape, const Permutation& permutation, size_t element_bytes);
 
 }  // namespace figment::kernels::portable

@@ -55,6 +55,7 @@ FIGMENT_BACKWARD_LOOP(softplus_backward, g* one_minus_exponential(v))
 #undef FIGMENT_UNARY_LOOP
 #undef FIGMENT_BACKWARD_LOOP
 
+// A function that the C library computes.
 template <typename Function>
 void map(const Step& step, Function function) {
   const float* x = step.inputs[0].f32();
@@ -63,27 +64,58 @@ void map(const Step& step, Function function) {
   for (size_t i = 0; i < count; ++i) out[i] = function(x[i]);
 }
 
+template <typename Loop>
+void apply(const Step& step, Loop loop) {
+  const Attributes& a = step.attributes;
+  loop(step.inputs[0].f32(), static_cast<float*>(step.output.data), step.output.elements(), a.alpha, a.clamp_min,
+       a.clamp_max);
+}
+
 }  // namespace
 
-void unary_function(const Step& step) {
-  const Attributes& a = step.attributes;
-  const auto loop = [&](auto function) {
-    function(step.inputs[0].f32(), static_cast<float*>(step.output.data), step.output.elements(), a.alpha, a.clamp_min,
-             a.clamp_max);
-  };
-  switch (step.kind) {
-    case OpKind::kClamp: return loop(clamp_loop);
-    case OpKind::kLeakyRelu: return loop(leaky_relu_loop);
-    case OpKind::kElu: return map(step, [alpha = a.alpha](float x) { return x < 0 ? alpha * std::expm1(x) : x; });
-    case OpKind::kSigmoid: return map(step, [](float x) { return 1.0F / (1.0F + std::exp(-x)); });
-    case OpKind::kTanh: return map(step, [](float x) { return std::tanh(x); });
-    case OpKind::kExp: return loop(exp_loop);
-    case OpKind::kLog: return map(step, [](float x) { return std::log(x); });
-    case OpKind::kSqrt: return loop(sqrt_loop);
-    case OpKind::kAbs: return loop(abs_loop);
-    case OpKind::kNegate: return loop(negate_loop);
-    default: return loop(softplus_loop);
-  }
+template <>
+void unary<OpKind::kClamp>(const Step& step) {
+  apply(step, clamp_loop);
+}
+template <>
+void unary<OpKind::kLeakyRelu>(const Step& step) {
+  apply(step, leaky_relu_loop);
+}
+template <>
+void unary<OpKind::kElu>(const Step& step) {
+  map(step, [alpha = step.attributes.alpha](float x) { return x < 0 ? alpha * std::expm1(x) : x; });
+}
+template <>
+void unary<OpKind::kSigmoid>(const Step& step) {
+  map(step, [](float x) { return 1.0F / (1.0F + std::exp(-x)); });
+}
+template <>
+void unary<OpKind::kTanh>(const Step& step) {
+  map(step, [](float x) { return std::tanh(x); });
+}
+template <>
+void unary<OpKind::kExp>(const Step& step) {
+  apply(step, exp_loop);
+}
+template <>
+void unary<OpKind::kLog>(const Step& step) {
+  map(step, [](float x) { return std::log(x); });
+}
+template <>
+void unary<OpKind::kSqrt>(const Step& step) {
+  apply(step, sqrt_loop);
+}
+template <>
+void unary<OpKind::kAbs>(const Step& step) {
+  apply(step, abs_loop);
+}
+template <>
+void unary<OpKind::kNegate>(const Step& step) {
+  apply(step, negate_loop);
+}
+template <>
+void unary<OpKind::kSoftplus>(const Step& step) {
+  apply(step, softplus_loop);
 }
 
 void unary_backward(const Step& step) {

@@ -1,10 +1,12 @@
-#include "kernels/recurrent/recurrent.h"
+// Kernels of lstm, gru and their backward ops: a loop over time steps, of a product with the recurrent matrix and of
+// what the cells compute (gates.h). The matrix is packed once a run (gemm), or read as it is by plain loops (portable).
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 
 #include "kernels/gemm/gemm.h"
+#include "kernels/gemm/gemm_kernels.h"
+#include "kernels/portable/portable.h"
 #include "kernels/recurrent/gates.h"
 
 namespace figment::kernels::recurrent {
@@ -73,44 +75,32 @@ struct State {
 
 // What forward and backward share: shapes, and the products by rows [0, split) and [split, blocks H) of R. An LSTM has
 // one part, a GRU z and r, and h.
-class Recurrent : public Kernel {
+class Recurrent {
  public:
-  explicit Recurrent(bool packs) : packs_(packs) {}
-  const char* name() const final { return packs_ ? "gemm recurrent" : "portable"; }
-  Status prepare(const Step& step, const Environment& environment) final {
-    threads_ = environment.threads;
+  // Bytes.
+  size_t scratch() const { return (products_scratch() + buffers_) * sizeof(float); }
+
+ protected:
+  Recurrent(const Step& step, bool packs) : step_(&step), threads_(step.threads) {
+    const bool backward = step.kind == OpKind::kLstmBackward || step.kind == OpKind::kGruBackward;
     lstm_ = step.kind == OpKind::kLstm || step.kind == OpKind::kLstmBackward;
-    const Operand& states = backward() ? step.inputs[0] : step.output;
+    const Operand& states = backward ? step.inputs[0] : step.output;
     steps_ = states.shape[1];
     batch_ = states.shape[2];
     hidden_ = states.shape[3];
+    buffers_ = batch_ * hidden_ * (backward ? 7 : 4);
     const size_t rows = step.inputs[1].shape[0];
     split_ = lstm_ ? rows : 2 * hidden_;
     for (size_t part = 0; part < 2; ++part) {
       const size_t extent = part == 0 ? split_ : rows - split_;
       // Backward a R, forward a R^T.
-      if (backward()) {
-        products_[part].set({nullptr, hidden_, 1}, extent, hidden_, packs_);
+      if (backward) {
+        products_[part].set({nullptr, hidden_, 1}, extent, hidden_, packs);
       } else {
-        products_[part].set({nullptr, 1, hidden_}, hidden_, extent, packs_);
+        products_[part].set({nullptr, 1, hidden_}, hidden_, extent, packs);
       }
     }
-    return {};
   }
-  Status resize(const Step& step) final {
-    batch_ = step.inputs[0].shape[backward() ? 2 : 1];
-    return {};
-  }
-  size_t scratch_bytes() const final { return (products_scratch() + buffers()) * sizeof(float); }
-  Status bind(const Step& step) final {
-    step_ = &step;
-    return {};
-  }
-
- protected:
-  virtual bool backward() const = 0;
-  // Floats of scratch beside the packed matrices.
-  virtual size_t buffers() const = 0;
 
   size_t products_scratch() const { return products_[0].scratch() + products_[1].scratch(); }
   float* begin() {
@@ -139,22 +129,22 @@ class Recurrent : public Kernel {
             at(format::gru_plane::kRecurrent), at(format::gru_plane::kHidden)};
   }
 
-  const Step* step_ = nullptr;
-  pthreadpool* threads_ = nullptr;
+  const Step* step_;
+  pthreadpool* threads_;
   StepProduct products_[2];
   size_t steps_ = 0;
   size_t batch_ = 0;
   size_t hidden_ = 0;
   size_t split_ = 0;
+  size_t buffers_ = 0;  // floats of scratch beside the packed matrices
   bool lstm_ = false;
-  bool packs_;
 };
 
 class Forward final : public Recurrent {
  public:
-  using Recurrent::Recurrent;
+  Forward(const Step& step, bool packs) : Recurrent(step, packs) {}
 
-  void run() override {
+  void run() {
     float* recurrent = begin();
     auto* states = static_cast<float*>(step_->output.data);
     State hidden(step_->inputs[lstm_ ? 2 : 3], hidden_);
@@ -173,9 +163,6 @@ class Forward final : public Recurrent {
   }
 
  private:
-  bool backward() const override { return false; }
-  size_t buffers() const override { return batch_ * 4 * hidden_; }
-
   // Keeps the states of sequence n and sets its other planes to zero.
   void pass(float* states, size_t t, size_t n, size_t planes, std::initializer_list<std::pair<size_t, State>> kept) {
     for (size_t i = 0; i < planes; ++i) std::fill_n(plane(states, i, t) + n * hidden_, hidden_, 0.0F);
@@ -224,9 +211,9 @@ class Forward final : public Recurrent {
 
 class Backward final : public Recurrent {
  public:
-  using Recurrent::Recurrent;
+  Backward(const Step& step, bool packs) : Recurrent(step, packs) {}
 
-  void run() override {
+  void run() {
     // Gradients of h(t) and c(t) from later steps, of the blocks and of q at one step.
     carry_ = begin();
     cell_ = carry_ + batch_ * hidden_;
@@ -244,9 +231,6 @@ class Backward final : public Recurrent {
   }
 
  private:
-  bool backward() const override { return true; }
-  size_t buffers() const override { return batch_ * 7 * hidden_; }
-
   State previous(size_t t, size_t plane_index, const Operand& initial) const {
     if (t == 0) return {initial, hidden_};
     return {plane(states(), plane_index, t - 1), hidden_};
@@ -318,13 +302,42 @@ class Backward final : public Recurrent {
   float* gates_ = nullptr;
 };
 
-static_assert(sizeof(Forward) <= kMaxKernelBytes && sizeof(Backward) <= kMaxKernelBytes);
+template <typename Cell, bool kPacks>
+void run(const Step& step) {
+  Cell(step, kPacks).run();
+}
+
+template <typename Cell, bool kPacks>
+size_t scratch(const Step& step) {
+  return Cell(step, kPacks).scratch();
+}
+
+template <typename Cell>
+constexpr fig_op packed(OpKind kind) {
+  return plain_kernel(kind, "gemm recurrent", nullptr, run<Cell, true>, scratch<Cell, true>);
+}
 
 }  // namespace
 
-Kernel* create_recurrent(void* memory) { return new (memory) Forward(true); }
-Kernel* create_recurrent_backward(void* memory) { return new (memory) Backward(true); }
-Kernel* create_portable_recurrent(void* memory) { return new (memory) Forward(false); }
-Kernel* create_portable_recurrent_backward(void* memory) { return new (memory) Backward(false); }
-
 }  // namespace figment::kernels::recurrent
+
+namespace figment::kernels {
+
+namespace gemm {
+
+const fig_op kLstm = recurrent::packed<recurrent::Forward>(OpKind::kLstm);
+const fig_op kLstmBackward = recurrent::packed<recurrent::Backward>(OpKind::kLstmBackward);
+const fig_op kGru = recurrent::packed<recurrent::Forward>(OpKind::kGru);
+const fig_op kGruBackward = recurrent::packed<recurrent::Backward>(OpKind::kGruBackward);
+
+}  // namespace gemm
+
+namespace portable {
+
+void recurrent(const Step& step) { recurrent::run<recurrent::Forward, false>(step); }
+size_t recurrent_scratch(const Step& step) { return recurrent::scratch<recurrent::Forward, false>(step); }
+void recurrent_backward(const Step& step) { recurrent::run<recurrent::Backward, false>(step); }
+
+}  // namespace portable
+
+}  // namespace figment::kernels

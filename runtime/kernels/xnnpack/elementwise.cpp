@@ -7,19 +7,17 @@ namespace figment::kernels::xnnpack {
 namespace {
 
 // Owns an operator without weights.
-class ElementwiseKernel : public Kernel {
+class ElementwiseKernel : public PreparedKernel {
  public:
   ~ElementwiseKernel() override {
     if (operator_ != nullptr) xnn_delete_operator(operator_);
   }
-  CheckedSize pool_bytes(const Step& /*step*/) const override { return LinearOperator::kPoolBytes; }
+  CheckedSize operator_bytes(const Step& /*step*/) const override { return LinearOperator::kPoolBytes; }
   void run() override { xnn_run_operator(operator_, threads_); }
 
  protected:
   // Elementwise work is worth threads from a few hundred thousand elements on.
-  static pthreadpool* choose_threads(size_t elements, const Environment& environment) {
-    return threads_for(elements * 4, environment);
-  }
+  static pthreadpool* choose_threads(const Step& step) { return threads_for(step.output.elements() * 4, step); }
 
   xnn_operator_t operator_ = nullptr;
   pthreadpool* threads_ = nullptr;
@@ -42,8 +40,8 @@ class Unary : public ElementwiseKernel {
  public:
   const char* name() const override { return "xnnpack unary"; }
 
-  Status prepare(const Step& step, const Environment& environment) override {
-    threads_ = choose_threads(step.output.elements(), environment);
+  Status prepare(const Step& step, Packer* /*packer*/) override {
+    threads_ = choose_threads(step);
     xnn_unary_params parameters{};
     if (step.kind == OpKind::kClamp) parameters.clamp = {step.attributes.clamp_min, step.attributes.clamp_max};
     if (step.kind == OpKind::kLeakyRelu) parameters.leaky_relu.negative_slope = step.attributes.alpha;
@@ -83,10 +81,10 @@ class Sigmoid final : public Unary {
     if (clamp_ != nullptr) xnn_delete_operator(clamp_);
   }
   const char* name() const override { return "xnnpack clamp + sigmoid"; }
-  CheckedSize pool_bytes(const Step& step) const override { return CheckedSize(2) * Unary::pool_bytes(step); }
+  CheckedSize operator_bytes(const Step& step) const override { return CheckedSize(2) * Unary::operator_bytes(step); }
 
-  Status prepare(const Step& step, const Environment& environment) override {
-    FIGMENT_RETURN_IF_ERROR(Unary::prepare(step, environment));
+  Status prepare(const Step& step, Packer* /*packer*/) override {
+    FIGMENT_RETURN_IF_ERROR(Unary::prepare(step, nullptr));
     xnn_unary_params parameters{};
     parameters.clamp = {-kFlat, kFlat};
     FIGMENT_RETURN_IF_ERROR(create_unary_operator(xnn_unary_clamp, parameters, &clamp_));
@@ -118,8 +116,8 @@ class Binary final : public ElementwiseKernel {
  public:
   const char* name() const override { return "xnnpack binary"; }
 
-  Status prepare(const Step& step, const Environment& environment) override {
-    threads_ = choose_threads(step.output.elements(), environment);
+  Status prepare(const Step& step, Packer* /*packer*/) override {
+    threads_ = choose_threads(step);
     xnn_binary_operator type = xnn_binary_divide;
     if (step.kind == OpKind::kAdd) type = xnn_binary_add;
     if (step.kind == OpKind::kSubtract) type = xnn_binary_subtract;
@@ -155,9 +153,9 @@ class Softmax final : public ElementwiseKernel {
  public:
   const char* name() const override { return "xnnpack softmax"; }
 
-  Status prepare(const Step& step, const Environment& environment) override {
+  Status prepare(const Step& step, Packer* /*packer*/) override {
     const size_t channels = step.output.shape.from_end(0);
-    threads_ = choose_threads(step.output.elements(), environment);
+    threads_ = choose_threads(step);
     FIGMENT_RETURN_IF_ERROR(xnnpack_status(xnn_create_softmax_nc_f32(0, &operator_), "a softmax operator"));
     return xnnpack_status(xnn_reshape_softmax_nc_f32(operator_, channels, channels, channels,
                                                      step.output.elements() / channels, threads_),
@@ -171,32 +169,42 @@ class Softmax final : public ElementwiseKernel {
   }
 };
 
-}  // namespace
-
 bool accepts_unary(const Step& step) {
   const Attributes& attributes = step.attributes;
   switch (step.kind) {
     case OpKind::kClamp: return attributes.clamp_min < attributes.clamp_max;
     case OpKind::kLeakyRelu: return attributes.alpha != 0 && attributes.alpha != 1;
     case OpKind::kElu: return attributes.alpha > 0;
-    default: return unary_operator(step.kind) != xnn_unary_invalid;
+    default: return true;
   }
 }
-
-Kernel* create_unary(void* memory) { return new (memory) Unary; }
-
-Kernel* create_sigmoid(void* memory) { return new (memory) Sigmoid; }
 
 bool accepts_binary(const Step& step) {
   return step.output.type == DataType::kF32 && !step.attributes.clamps() && step.output.shape.rank() > 0;
 }
 
-Kernel* create_binary(void* memory) { return new (memory) Binary; }
-
+// Prepared for one batch.
 bool accepts_softmax(const Step& step) {
-  return step.output.type == DataType::kF32 && step.attributes.axes[0] + 1 == step.output.shape.rank();
+  return !step.any_batch && step.output.type == DataType::kF32 &&
+         step.attributes.axes[0] + 1 == step.output.shape.rank();
 }
 
-Kernel* create_softmax(void* memory) { return new (memory) Softmax; }
+constexpr fig_op unary(OpKind kind) { return prepared_kernel<Unary>(kind, accepts_unary, InPlace::kFirstInput); }
+constexpr fig_op binary(OpKind kind) { return prepared_kernel<Binary>(kind, accepts_binary, InPlace::kEitherInput); }
+
+}  // namespace
+
+const fig_op kClamp = unary(OpKind::kClamp);
+const fig_op kLeakyRelu = unary(OpKind::kLeakyRelu);
+const fig_op kElu = unary(OpKind::kElu);
+const fig_op kSigmoid = prepared_kernel<Sigmoid>(OpKind::kSigmoid, accepts_unary, InPlace::kFirstInput);
+const fig_op kTanh = unary(OpKind::kTanh);
+const fig_op kAbs = unary(OpKind::kAbs);
+const fig_op kNegate = unary(OpKind::kNegate);
+const fig_op kAdd = binary(OpKind::kAdd);
+const fig_op kSubtract = binary(OpKind::kSubtract);
+const fig_op kMultiply = binary(OpKind::kMultiply);
+const fig_op kDivide = binary(OpKind::kDivide);
+const fig_op kSoftmax = prepared_kernel<Softmax>(OpKind::kSoftmax, accepts_softmax);
 
 }  // namespace figment::kernels::xnnpack

@@ -8,20 +8,22 @@ namespace figment::kernels::xnnpack {
 namespace {
 
 // Also a convolution whose kernel covers its input: its weights [O, h, w, I] are those of [O, h*w*I].
-class FullyConnected final : public Kernel {
+class FullyConnected final : public PreparedKernel {
  public:
   const char* name() const override { return operator_.kernel_name(); }
-  CheckedSize pool_bytes(const Step& /*step*/) const override { return LinearOperator::kPoolBytes; }
+  CheckedSize operator_bytes(const Step& step) const override {
+    return LinearOperator::pool_bytes(step.output.type, step.inputs[1].shape[0]);
+  }
 
-  Status prepare(const Step& step, const Environment& environment) override {
+  Status prepare(const Step& step, Packer* packer) override {
     const size_t outputs = step.inputs[1].shape[0];
     const size_t inputs = step.inputs[1].elements() / outputs;
     const size_t rows = step.inputs[0].elements() / inputs;
-    operator_.packing().begin(environment.weights, {step.program, step.index, 0, 0});
+    FIGMENT_RETURN_IF_ERROR(operator_.packing().begin(packer, {step.program, step.index, 0, 0}));
     const Status created = operator_.create_fully_connected(weights_of(step), inputs, outputs, rows);
     operator_.packing().end();
     FIGMENT_RETURN_IF_ERROR(created);
-    return operator_.reshape_fully_connected(threads_for(rows * inputs * outputs, environment));
+    return operator_.reshape_fully_connected(threads_for(rows * inputs * outputs, step));
   }
 
   Status bind(const Step& step) override { return operator_.setup(step.inputs[0].data, step.output.data); }
@@ -31,29 +33,28 @@ class FullyConnected final : public Kernel {
   LinearOperator operator_;
 };
 
-class Convolution final : public Kernel {
+class Convolution final : public PreparedKernel {
  public:
   const char* name() const override { return operator_.kernel_name(); }
 
-  CheckedSize pool_bytes(const Step& step) const override {
+  CheckedSize operator_bytes(const Step& step) const override {
     const Window& window = step.attributes.window;
     const CheckedSize pixels = CheckedSize(step.output.shape[1]) * step.output.shape[2];
     const CheckedSize taps = CheckedSize(window.kernel[0]) * window.kernel[1];
-    return CheckedSize(LinearOperator::kPoolBytes) + indirection_bytes(window, pixels) + taps * 256 +
-           zero_bytes(step.inputs[0].type, step.inputs[0].shape[3]);
+    return LinearOperator::pool_bytes(step.output.type, step.output.shape[3]) + indirection_bytes(window, pixels) +
+           taps * 256 + zero_bytes(step.inputs[0].type, step.inputs[0].shape[3]);
   }
 
-  Status prepare(const Step& step, const Environment& environment) override {
+  Status prepare(const Step& step, Packer* packer) override {
     const Extents& x = step.inputs[0].shape;
     const size_t outputs = step.output.shape[3];
-    operator_.packing().begin(environment.weights, {step.program, step.index, 0, 0});
+    FIGMENT_RETURN_IF_ERROR(operator_.packing().begin(packer, {step.program, step.index, 0, 0}));
     const Status created =
         operator_.create_convolution(weights_of(step), step.attributes.window, x[3], outputs, outputs);
     operator_.packing().end();
     FIGMENT_RETURN_IF_ERROR(created);
     const size_t operations = step.output.elements() * step.inputs[1].elements() / outputs;
-    return operator_.reshape_convolution(step.attributes.window, x[0], x[1], x[2],
-                                         threads_for(operations, environment));
+    return operator_.reshape_convolution(step.attributes.window, x[0], x[1], x[2], threads_for(operations, step));
   }
 
   Status bind(const Step& step) override { return operator_.setup(step.inputs[0].data, step.output.data); }
@@ -63,11 +64,7 @@ class Convolution final : public Kernel {
   LinearOperator operator_;
 };
 
-}  // namespace
-
 bool accepts_fully_connected(const Step& step) { return weights_violation(step) == nullptr; }
-
-Kernel* create_fully_connected(void* memory) { return new (memory) FullyConnected; }
 
 bool accepts_convolution_as_fully_connected(const Step& step) {
   const Window& window = step.attributes.window;
@@ -83,8 +80,11 @@ bool accepts_convolution(const Step& step) {
          convolution_violation(step.output.type, step.attributes.window, {x[1], x[2]}) == nullptr;
 }
 
-Kernel* create_convolution(void* memory) { return new (memory) Convolution; }
+}  // namespace
 
-static_assert(sizeof(FullyConnected) <= kMaxKernelBytes && sizeof(Convolution) <= kMaxKernelBytes);
+const fig_op kFullyConnected = prepared_kernel<FullyConnected>(OpKind::kFullyConnected, accepts_fully_connected);
+const fig_op kConvolutionAsFullyConnected =
+    prepared_kernel<FullyConnected>(OpKind::kConv2d, accepts_convolution_as_fully_connected);
+const fig_op kConvolution = prepared_kernel<Convolution>(OpKind::kConv2d, accepts_convolution);
 
 }  // namespace figment::kernels::xnnpack

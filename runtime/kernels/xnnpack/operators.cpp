@@ -13,9 +13,9 @@ Status xnnpack_status(xnn_status status, const char* what) {
   }
 }
 
-pthreadpool* threads_for(size_t operations, const Environment& environment) {
+pthreadpool* threads_for(size_t operations, const Step& step) {
   constexpr size_t kWorthThreads = 1000000;
-  return operations < kWorthThreads ? nullptr : environment.threads;
+  return operations < kWorthThreads ? nullptr : step.threads;
 }
 
 Weights weights_of(const Step& step) {
@@ -36,10 +36,6 @@ namespace {
 format::IntegerBounds bounds_of(const Weights& weights) {
   return format::integer_bounds(weights.min, weights.max, weights.output.scale(), weights.output.zero_point);
 }
-
-}  // namespace
-
-namespace {
 
 Status violated(const char* condition, const char* what) {
   return Status::error(StatusCode::kInternal, "XNNPACK cannot run %s: %s", what, condition);

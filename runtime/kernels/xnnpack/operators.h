@@ -10,7 +10,7 @@
 #include "core/status.h"
 #include "kernels/avx512/gemm.h"
 #include "kernels/kernel.h"
-#include "kernels/xnnpack/packed_weights.h"
+#include "kernels/xnnpack/packing.h"
 #include "kernels/xnnpack/preconditions.h"
 
 namespace figment::kernels {
@@ -20,7 +20,7 @@ Status xnnpack_status(xnn_status status, const char* what);
 
 // The threads that a step of `operations` multiply-adds runs on: below about a million the hand-over costs more than
 // it saves.
-pthreadpool* threads_for(size_t operations, const Environment& environment);
+pthreadpool* threads_for(size_t operations, const Step& step);
 
 // Everything of a linear step but its geometry.
 struct Weights {
@@ -45,8 +45,13 @@ class LinearOperator {
   LinearOperator(const LinearOperator&) = delete;
   LinearOperator& operator=(const LinearOperator&) = delete;
 
-  // Bytes that creating and reshaping takes from the pool, beside indirection buffers.
-  static constexpr size_t kPoolBytes = 8192;
+  // Bytes that creating and reshaping takes from the pool, at most, beside indirection buffers and zeros; the scales of
+  // an int8 operator's `outputs` are copied.
+  static constexpr size_t kPoolBytes = 4096;
+  static CheckedSize pool_bytes(DataType type, CheckedSize outputs) {
+    constexpr size_t kAlignment = 256;
+    return type == DataType::kF32 ? CheckedSize(kPoolBytes) : outputs * sizeof(float) + (kPoolBytes + kAlignment);
+  }
 
   // `weights` is read by create_* only, between begin and end, and not at all if packing().packed().
   Packing& packing() { return packing_; }

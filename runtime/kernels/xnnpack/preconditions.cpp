@@ -35,6 +35,7 @@ CheckedSize zero_bytes(DataType type, size_t channels) {
 }
 
 const char* weights_violation(const Step& step) {
+  if (step.any_batch) return "its batch changes";
   for (const Operand& weights : step.inputs.subspan(1)) {
     if (!weights.constant || weights.variable) return "its weights change";
   }

@@ -16,8 +16,8 @@ using Plane = std::array<size_t, 2>;
 
 // Each returns the violated condition, or nullptr if the operator takes the step.
 
-// Of a linear step: weights are packed once, so that they must not change, and the bounds of the result must not be
-// empty.
+// Of a linear step: weights are packed once, so that neither they nor the batch may change, and the bounds of the
+// result must not be empty.
 const char* weights_violation(const Step& step);
 
 // A convolution over images of `input`:

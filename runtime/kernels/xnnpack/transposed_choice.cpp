@@ -144,22 +144,4 @@ TransposedFormulation choose_transposed(const Step& step) {
   return TransposedFormulation::kOperator;
 }
 
-bool accepts_deconvolution(const Step& step) { return choose_transposed(step) == TransposedFormulation::kOperator; }
-
-bool accepts_deconvolution_as_fully_connected(const Step& step) {
-  return choose_transposed(step) == TransposedFormulation::kFullyConnected;
-}
-
-bool accepts_deconvolution_by_phases(const Step& step) {
-  return choose_transposed(step) == TransposedFormulation::kPhases;
-}
-
-bool accepts_deconvolution_by_merged_phases(const Step& step) {
-  return choose_transposed(step) == TransposedFormulation::kMergedPhases;
-}
-
-bool accepts_deconvolution_by_columns(const Step& step) {
-  return choose_transposed(step) == TransposedFormulation::kColumns;
-}
-
 }  // namespace figment::kernels::xnnpack

@@ -1,36 +1,42 @@
-// The kernels that XNNPACK runs better than the portable ones: for each, whether it takes a step, and its maker.
+// The kernels that XNNPACK runs better than the portable ones. Those with weights and softmax are prepared for one
+// batch, the others for any.
 #pragma once
 
 #include "kernels/kernel.h"
 
 namespace figment::kernels::xnnpack {
 
-bool accepts_fully_connected(const Step& step);
-Kernel* create_fully_connected(void* memory);
-
-bool accepts_convolution_as_fully_connected(const Step& step);  // create_fully_connected
-bool accepts_convolution(const Step& step);
-Kernel* create_convolution(void* memory);
+extern const fig_op kFullyConnected;
+extern const fig_op kConvolutionAsFullyConnected;
+extern const fig_op kConvolution;
 
 // Four formulations of transposed convolution beside XNNPACK's own operator; transposed_choice.h says which one a
 // step gets, and exactly one of the five accepts it if any does.
-bool accepts_deconvolution(const Step& step);
-Kernel* create_deconvolution(void* memory);
-bool accepts_deconvolution_as_fully_connected(const Step& step);
-Kernel* create_deconvolution_as_fully_connected(void* memory);
-bool accepts_deconvolution_by_phases(const Step& step);
-Kernel* create_deconvolution_by_phases(void* memory);
-bool accepts_deconvolution_by_merged_phases(const Step& step);
-Kernel* create_deconvolution_by_merged_phases(void* memory);
-bool accepts_deconvolution_by_columns(const Step& step);
-Kernel* create_deconvolution_by_columns(void* memory);
+extern const fig_op kDeconvolutionAsFullyConnected;
+extern const fig_op kDeconvolutionByPhases;
+extern const fig_op kDeconvolutionByMergedPhases;
+extern const fig_op kDeconvolutionByColumns;
+extern const fig_op kDeconvolution;
 
-bool accepts_unary(const Step& step);
-Kernel* create_unary(void* memory);
-Kernel* create_sigmoid(void* memory);
-bool accepts_binary(const Step& step);
-Kernel* create_binary(void* memory);
-bool accepts_softmax(const Step& step);
-Kernel* create_softmax(void* memory);
+extern const fig_op kSoftmax;
+
+extern const fig_op kClamp;
+extern const fig_op kLeakyRelu;
+extern const fig_op kElu;
+extern const fig_op kSigmoid;
+extern const fig_op kTanh;
+extern const fig_op kAbs;
+extern const fig_op kNegate;
+extern const fig_op kAdd;
+extern const fig_op kSubtract;
+extern const fig_op kMultiply;
+extern const fig_op kDivide;
+
+// bound.cpp.
+extern const fig_op kLookup;
+extern const fig_op kQuantize;
+extern const fig_op kDequantize;
+extern const fig_op kRequantize;
+extern const fig_op kReshape;
 
 }  // namespace figment::kernels::xnnpack

@@ -1,12 +1,14 @@
-// Checkpoints: two files in a folder, of which the older is replaced.
+#include "training/checkpoint.h"
+
 #include <cstdio>
 #include <cstring>
 
 #include "core/finite.h"
 #include "format/checkpoint.h"
 #include "platform/file.h"
-#include "session/ports.h"
-#include "session/session.h"
+#include "session/exchange.h"
+#include "training/parameters.h"
+#include "training/trainer.h"
 
 namespace figment {
 
@@ -14,7 +16,7 @@ namespace {
 
 using format::CheckpointHeader;
 
-constexpr size_t kMostPath = 4096;
+constexpr size_t kMaxPath = 4096;
 constexpr const char* kSlots[] = {"a", "b"};
 
 // FOLDER/a.checkpoint or FOLDER/b.checkpoint.
@@ -24,7 +26,7 @@ struct SlotPath {
     if (length < 0 || static_cast<size_t>(length) >= sizeof text) return wrong("the path %.60s... is too long", folder);
     return {};
   }
-  char text[kMostPath];
+  char text[kMaxPath];
 };
 
 // A file of the folder, if it is there and complete as far as header and trailer tell.
@@ -57,20 +59,20 @@ struct Slot {
 
 bool is_saved(const format::ConstantView& constant) { return constant.variable && !constant.transient; }
 
-}  // namespace
-
-uint64_t Session::checkpoint_bytes() const {
+uint64_t variable_bytes(const format::ModelView& view) {
   uint64_t bytes = 0;
-  const format::ModelView& view = model_->view();
   for (size_t i = 0; i < view.constant_count(); ++i) bytes += is_saved(view.constant(i)) ? view.constant(i).bytes : 0;
   return bytes;
 }
 
-Status Session::save_checkpoint(const char* folder, std::span<const uint8_t> caller) const {
-  if (!training_) return wrong("the session was not created for training: there is nothing to save");
-  FIGMENT_RETURN_IF_ERROR(check_variables());
-  const format::ModelView& view = model_->view();
-  CheckpointHeader header{format::layout_hash(view), 1, steps_, seed_, checkpoint_bytes(), caller.size()};
+}  // namespace
+
+Status save_checkpoint(const Session& session, const char* folder, std::span<const uint8_t> caller) {
+  FIGMENT_RETURN_IF_ERROR(check_training(session));
+  FIGMENT_RETURN_IF_ERROR(check_variables(session));
+  const format::ModelView& view = session.model()->view();
+  CheckpointHeader header{
+      format::layout_hash(view), 1, session.steps(), session.seed(), variable_bytes(view), caller.size()};
   FIGMENT_RETURN_IF_ERROR(platform::make_folder(folder));
   size_t target = 0;
   {
@@ -100,8 +102,9 @@ Status Session::save_checkpoint(const char* folder, std::span<const uint8_t> cal
   for (size_t i = 0; i < view.constant_count(); ++i) {
     const format::ConstantView constant = view.constant(i);
     if (!is_saved(constant)) continue;
-    crc = format::crc32(crc, variables_.data(i), constant.bytes);
-    FIGMENT_RETURN_IF_ERROR(append(variables_.data(i), constant.bytes));
+    const float* data = session.variables().data(i);
+    crc = format::crc32(crc, data, constant.bytes);
+    FIGMENT_RETURN_IF_ERROR(append(data, constant.bytes));
   }
   crc = format::crc32(crc, caller.data(), caller.size());
   FIGMENT_RETURN_IF_ERROR(append(caller.data(), caller.size()));
@@ -110,9 +113,9 @@ Status Session::save_checkpoint(const char* folder, std::span<const uint8_t> cal
   return file.commit();
 }
 
-Status Session::load_checkpoint(const char* folder, std::span<uint8_t> caller, size_t* caller_bytes) {
-  if (!training_) return wrong("the session was not created for training: it takes no checkpoint");
-  const format::ModelView& view = model_->view();
+Status load_checkpoint(Session* session, const char* folder, std::span<uint8_t> caller, size_t* caller_bytes) {
+  FIGMENT_RETURN_IF_ERROR(check_training(*session));
+  const format::ModelView& view = session->model()->view();
   Slot slots[2];
   for (size_t i = 0; i < 2; ++i) FIGMENT_RETURN_IF_ERROR(slots[i].open(folder, i));
   if (!slots[0].exists && !slots[1].exists) {
@@ -125,7 +128,7 @@ Status Session::load_checkpoint(const char* folder, std::span<uint8_t> caller, s
     return Status::error(StatusCode::kBadFile, "the checkpoints in %s are truncated or corrupt", folder);
   }
   const CheckpointHeader& header = found->header;
-  if (header.layout != format::layout_hash(view) || header.variable_bytes != checkpoint_bytes()) {
+  if (header.layout != format::layout_hash(view) || header.variable_bytes != variable_bytes(view)) {
     return wrong("the checkpoint in %s is of another model", folder);
   }
   if (!all_finite(found->payload(), header.variable_bytes / sizeof(float))) {
@@ -139,13 +142,13 @@ Status Session::load_checkpoint(const char* folder, std::span<uint8_t> caller, s
   for (size_t i = 0; i < view.constant_count(); ++i) {
     const format::ConstantView constant = view.constant(i);
     if (!is_saved(constant)) continue;
-    std::memcpy(variables_.data(i), next, constant.bytes);
+    std::memcpy(session->variables().data(i), next, constant.bytes);
     next += constant.bytes;
   }
   if (header.caller_bytes > 0) std::memcpy(caller.data(), next, static_cast<size_t>(header.caller_bytes));
   *caller_bytes = static_cast<size_t>(header.caller_bytes);
-  steps_ = header.steps;
-  seed_ = header.seed;
+  session->set_steps(header.steps);
+  session->set_seed(header.seed);
   return {};
 }
 

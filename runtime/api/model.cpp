@@ -1,0 +1,259 @@
+// The C API: models, and what all calls share. Checks of arguments, conversions, and nothing else.
+#include "api/common.h"
+
+using namespace figment;
+using namespace figment::api;
+
+namespace {
+
+thread_local Status t_error;
+
+// The program at `index`, or an error.
+Result<format::ProgramView> program_at(const fig_model* model, uint32_t index) {
+  const format::ModelView& view = unwrap(model)->view();
+  if (index < view.program_count()) return view.program(index);
+  return Status::error(StatusCode::kNotFound, "no program %u: the model has %zu", index, view.program_count());
+}
+
+fig_status port_info(const fig_model* model, uint32_t program, uint32_t index, bool input, fig_port_info* info) {
+  if (model == nullptr || info == nullptr) return null_argument("fig_model_input/output");
+  Result<format::ProgramView> view = program_at(model, program);
+  if (!view.ok()) return fail(view.status());
+  if (index >= (input ? view->input_count() : view->output_count())) {
+    return fail(Status::error(StatusCode::kNotFound, "program %s has no port %u", view->name(), index));
+  }
+  const format::PortView port = input ? view->input(index) : view->output(index);
+  *info = {port.name, port.tensor, shape_of(port.shape)};
+  return FIG_OK;
+}
+
+}  // namespace
+
+fig_status figment::api::fail(const Status& status) {
+  t_error = status;
+  return static_cast<fig_status>(status.code());
+}
+
+extern "C" {
+
+const char* fig_version(void) { return FIGMENT_VERSION; }
+
+const char* fig_status_name(fig_status status) {
+  switch (status) {
+    case FIG_OK: return "ok";
+    case FIG_INVALID_ARGUMENT: return "invalid argument";
+    case FIG_BAD_FILE: return "bad file";
+    case FIG_UNSUPPORTED_VERSION: return "unsupported version";
+    case FIG_UNSUPPORTED: return "unsupported";
+    case FIG_OUT_OF_MEMORY: return "out of memory";
+    case FIG_MEMORY_LIMIT: return "memory limit";
+    case FIG_IO_ERROR: return "i/o error";
+    case FIG_NOT_FOUND: return "not found";
+    case FIG_INTERNAL: return "internal error";
+  }
+  return "unknown status";
+}
+
+const char* fig_error_message(void) { return t_error.message(); }
+
+fig_status fig_model_open(const char* path, fig_model** model) {
+  if (path == nullptr || model == nullptr) return null_argument("fig_model_open");
+  Result<Model*> opened = Model::open_file(path);
+  if (!opened.ok()) return fail(opened.status());
+  *model = wrap(*opened);
+  return FIG_OK;
+}
+
+fig_status fig_model_open_memory(const void* data, size_t size, fig_model** model) {
+  if (data == nullptr || model == nullptr) return null_argument("fig_model_open_memory");
+  Result<Model*> opened = Model::open_memory(data, size);
+  if (!opened.ok()) return fail(opened.status());
+  *model = wrap(*opened);
+  return FIG_OK;
+}
+
+size_t fig_model_size(void) { return Model::object_bytes(); }
+
+fig_status fig_model_init(const void* data, size_t size, void* memory, size_t bytes, fig_model** model) {
+  if (data == nullptr || memory == nullptr || model == nullptr) return null_argument("fig_model_init");
+  Result<Model*> opened = Model::open_in(data, size, memory, bytes);
+  if (!opened.ok()) return fail(opened.status());
+  *model = wrap(*opened);
+  return FIG_OK;
+}
+
+void fig_model_close(fig_model* model) {
+  if (model != nullptr) unwrap(model)->release();
+}
+
+fig_status fig_model_get_info(const fig_model* model, fig_model_info* info) {
+  if (model == nullptr || info == nullptr) return null_argument("fig_model_get_info");
+  const format::ModelView& view = unwrap(model)->view();
+  *info = {};
+  info->name = view.name();
+  info->producer = view.producer();
+  info->schema_version = format::kSchemaVersion;
+  info->file_bytes = unwrap(model)->file_bytes();
+  for (size_t i = 0; i < view.parameter_count(); ++i) {
+    if (!view.parameter(i).derived) info->parameter_elements += view.parameter(i).elements();
+  }
+  info->programs = static_cast<uint32_t>(view.program_count());
+  info->constants = static_cast<uint32_t>(view.constant_count());
+  info->metadata = static_cast<uint32_t>(view.metadata_count());
+  return FIG_OK;
+}
+
+fig_status fig_model_metadata(const fig_model* model, uint32_t index, const char** key, const char** value) {
+  if (model == nullptr || key == nullptr || value == nullptr) return null_argument("fig_model_metadata");
+  const format::ModelView& view = unwrap(model)->view();
+  if (index >= view.metadata_count()) return fail(Status::error(StatusCode::kNotFound, "no metadata entry %u", index));
+  *key = view.metadata(index).key;
+  *value = view.metadata(index).value;
+  return FIG_OK;
+}
+
+fig_status fig_model_program(const fig_model* model, uint32_t index, fig_program_info* info) {
+  if (model == nullptr || info == nullptr) return null_argument("fig_model_program");
+  Result<format::ProgramView> view = program_at(model, index);
+  if (!view.ok()) return fail(view.status());
+  *info = {view->name(),
+           static_cast<uint32_t>(view->input_count()),
+           static_cast<uint32_t>(view->output_count()),
+           static_cast<uint32_t>(view->tensor_count()),
+           static_cast<uint32_t>(view->op_count()),
+           view->fully_int8(),
+           view->updates(),
+           0,
+           view->couples_batch()};
+  const format::ModelView& all = unwrap(model)->view();
+  for (size_t i = 0; i < all.schedule_count(); ++i) {
+    if (std::strcmp(all.schedule(i).program, info->name) == 0) info->level = all.schedule(i).level;
+  }
+  return FIG_OK;
+}
+
+fig_status fig_model_input(const fig_model* model, uint32_t program, uint32_t index, fig_port_info* info) {
+  return port_info(model, program, index, true, info);
+}
+
+fig_status fig_model_output(const fig_model* model, uint32_t program, uint32_t index, fig_port_info* info) {
+  return port_info(model, program, index, false, info);
+}
+
+fig_status fig_model_tensor(const fig_model* model, uint32_t program, uint32_t index, fig_tensor_info* info) {
+  if (model == nullptr || info == nullptr) return null_argument("fig_model_tensor");
+  Result<format::ProgramView> view = program_at(model, program);
+  if (!view.ok()) return fail(view.status());
+  if (index >= view->tensor_count()) {
+    return fail(Status::error(StatusCode::kNotFound, "program %s has no tensor %u", view->name(), index));
+  }
+  const format::TensorView tensor = view->tensor(index);
+  const format::Quantization& quantization = tensor.type.quantization;
+  *info = {tensor.name,
+           static_cast<fig_type>(tensor.type.type),
+           tensor.type.constant,
+           shape_of(tensor.type.shape),
+           quantization.scales.size() == 1 ? quantization.scale() : 0,
+           quantization.zero_point};
+  return FIG_OK;
+}
+
+fig_status fig_model_op(const fig_model* model, uint32_t program, uint32_t index, fig_op_info* info) {
+  if (model == nullptr || info == nullptr) return null_argument("fig_model_op");
+  Result<format::ProgramView> view = program_at(model, program);
+  if (!view.ok()) return fail(view.status());
+  if (index >= view->op_count()) {
+    return fail(Status::error(StatusCode::kNotFound, "program %s has no op %u", view->name(), index));
+  }
+  const format::OpView op = view->op(index);
+  *info = {format::name_of(op.kind), op.name, op.inputs.data(), static_cast<uint32_t>(op.inputs.size()), op.outputs[0]};
+  return FIG_OK;
+}
+
+fig_status fig_model_latent(const fig_model* model, fig_latent_info* info) {
+  if (model == nullptr || info == nullptr) return null_argument("fig_model_latent");
+  const format::ModelView& view = unwrap(model)->view();
+  if (!view.has_latent()) return fail(Status::error(StatusCode::kNotFound, "the model names no latent"));
+  const format::LatentView latent = view.latent();
+  *info = {latent.program, latent.input, latent.size, static_cast<fig_prior>(latent.prior),
+           static_cast<uint32_t>(latent.code_count)};
+  return FIG_OK;
+}
+
+fig_status fig_model_code(const fig_model* model, uint32_t index, fig_code_info* info) {
+  if (model == nullptr || info == nullptr) return null_argument("fig_model_code");
+  const format::ModelView& view = unwrap(model)->view();
+  if (!view.has_latent() || index >= view.latent().code_count) {
+    return fail(Status::error(StatusCode::kNotFound, "no code %u", index));
+  }
+  const format::CodeView code = view.latent().code(index);
+  *info = {code.name, code.start, code.size, static_cast<fig_prior>(code.prior)};
+  return FIG_OK;
+}
+
+fig_status fig_model_draw_latent(const fig_model* model, uint64_t seed, uint64_t index, float* latent,
+                                 size_t elements) {
+  if (model == nullptr || latent == nullptr) return null_argument("fig_model_draw_latent");
+  const format::ModelView& view = unwrap(model)->view();
+  if (!view.has_latent()) return fail(Status::error(StatusCode::kNotFound, "the model names no latent"));
+  const format::LatentView drawn = view.latent();
+  if (elements != drawn.size) {
+    return fail(Status::error(StatusCode::kInvalidArgument, "a latent has %zu values, not %zu",
+                              static_cast<size_t>(drawn.size), elements));
+  }
+  drawn.draw(seed, index, latent);
+  return FIG_OK;
+}
+
+fig_status fig_model_generated(const fig_model* model, fig_output_info* info) {
+  if (model == nullptr || info == nullptr) return null_argument("fig_model_generated");
+  const format::ModelView& view = unwrap(model)->view();
+  if (!view.has_output()) return fail(Status::error(StatusCode::kNotFound, "the model describes no generated output"));
+  const format::OutputView output = view.output();
+  *info = {output.program,   output.port,      output.kind == format::OutputKind::kImage,
+           output.range_min, output.range_max, output.bounded};
+  return FIG_OK;
+}
+
+fig_status fig_model_drawn(const fig_model* model, uint32_t index, fig_drawn_info* info) {
+  if (model == nullptr || info == nullptr) return null_argument("fig_model_drawn");
+  const format::ModelView& view = unwrap(model)->view();
+  size_t left = index;
+  for (size_t i = 0; i < view.schedule_count(); ++i) {
+    const size_t count = view.schedule(i).latent_count;
+    if (left >= count) {
+      left -= count;
+      continue;
+    }
+    const format::LatentView drawn = view.schedule_latent(i, left);
+    *info = {drawn.program, drawn.input, drawn.size};
+    return FIG_OK;
+  }
+  return fail(Status::error(StatusCode::kNotFound, "nothing number %u is drawn", index));
+}
+
+fig_status fig_model_scalar(const fig_model* model, uint32_t index, const char** name) {
+  if (model == nullptr || name == nullptr) return null_argument("fig_model_scalar");
+  const format::ModelView& view = unwrap(model)->view();
+  if (index >= view.scalar_count()) return fail(Status::error(StatusCode::kNotFound, "no scalar %u", index));
+  *name = view.scalar(index).name;
+  return FIG_OK;
+}
+
+fig_status fig_model_parameter(const fig_model* model, uint32_t index, fig_parameter_info* info) {
+  if (model == nullptr || info == nullptr) return null_argument("fig_model_parameter");
+  const format::ModelView& view = unwrap(model)->view();
+  if (index >= view.parameter_count()) return fail(Status::error(StatusCode::kNotFound, "no parameter %u", index));
+  const format::ParameterView parameter = view.parameter(index);
+  *info = {};
+  info->name = parameter.name;
+  info->derived = parameter.derived;
+  info->shape.rank = static_cast<uint32_t>(parameter.shape.rank());
+  for (size_t i = 0; i < parameter.shape.rank(); ++i) info->shape.extents[i] = parameter.shape[i];
+  for (size_t i = 0; i < view.trained_count(); ++i) {
+    info->trained = info->trained || view.trained(i).constant == parameter.constant;
+  }
+  return FIG_OK;
+}
+
+}  // extern "C"

@@ -1,0 +1,87 @@
+// The C API: training. A program that calls none of it is linked without.
+#include "api/common.h"
+#include "training/checkpoint.h"
+#include "training/export.h"
+#include "training/parameters.h"
+#include "training/trainer.h"
+
+using namespace figment;
+using namespace figment::api;
+
+extern "C" {
+
+fig_status fig_train_step(fig_session* session, const fig_batch* batch, fig_metrics* metrics) {
+  if (session == nullptr || batch == nullptr || metrics == nullptr) return null_argument("fig_train_step");
+  fig_batch given;
+  if (Status status = copy_options(batch, &given); !status.ok()) return fail(status);
+  if ((given.inputs == nullptr && given.input_count != 0) || (given.latents == nullptr && given.latent_count != 0)) {
+    return null_argument("fig_train_step");
+  }
+  const TrainBatch converted{given.count, tensors(given.inputs, given.input_count),
+                             tensors(given.latents, given.latent_count)};
+  TrainMetrics result;
+  if (Status status = Trainer(unwrap(session)).step(converted, &result); !status.ok()) return fail(status);
+  *metrics = {};
+  metrics->step = result.step;
+  metrics->skipped = result.skipped;
+  metrics->count = static_cast<uint32_t>(result.count);
+  static_assert(FIG_MAX_METRICS == TrainMetrics::kMax);
+  for (size_t i = 0; i < result.count; ++i) metrics->values[i] = {result.entries[i].name, result.entries[i].value};
+  return FIG_OK;
+}
+
+uint64_t fig_session_steps(const fig_session* session) { return session == nullptr ? 0 : unwrap(session)->steps(); }
+
+fig_status fig_session_get_scalar(fig_session* session, const char* name, double* value) {
+  if (session == nullptr || name == nullptr || value == nullptr) return null_argument("fig_session_get_scalar");
+  Result<float*> found = find_scalar(unwrap(session), name);
+  if (!found.ok()) return fail(found.status());
+  *value = static_cast<double>(**found);
+  return FIG_OK;
+}
+
+fig_status fig_session_set_scalar(fig_session* session, const char* name, double value) {
+  if (session == nullptr || name == nullptr) return null_argument("fig_session_set_scalar");
+  const auto narrow = static_cast<float>(value);
+  if (!(narrow - narrow == 0)) {
+    return fail(Status::error(StatusCode::kInvalidArgument, "fig_session_set_scalar: the value is not finite"));
+  }
+  Result<float*> found = find_scalar(unwrap(session), name);
+  if (!found.ok()) return fail(found.status());
+  **found = narrow;
+  return FIG_OK;
+}
+
+fig_status fig_parameter_get(const fig_session* session, const char* name, float* values, size_t elements) {
+  if (session == nullptr || name == nullptr || values == nullptr) return null_argument("fig_parameter_get");
+  return done(get_parameter(*unwrap(session), name, {values, elements}));
+}
+
+fig_status fig_parameter_set(fig_session* session, const char* name, const float* values, size_t elements) {
+  if (session == nullptr || name == nullptr || values == nullptr) return null_argument("fig_parameter_set");
+  return done(set_parameter(unwrap(session), name, {values, elements}));
+}
+
+fig_status fig_checkpoint_save(const fig_session* session, const char* folder, const void* bytes, size_t size) {
+  if (session == nullptr || folder == nullptr || (bytes == nullptr && size != 0)) {
+    return null_argument("fig_checkpoint_save");
+  }
+  return done(save_checkpoint(*unwrap(session), folder, {static_cast<const uint8_t*>(bytes), size}));
+}
+
+fig_status fig_checkpoint_load(fig_session* session, const char* folder, void* bytes, size_t capacity, size_t* size) {
+  if (session == nullptr || folder == nullptr || (bytes == nullptr && capacity != 0)) {
+    return null_argument("fig_checkpoint_load");
+  }
+  size_t loaded = 0;
+  const Status status = load_checkpoint(unwrap(session), folder, {static_cast<uint8_t*>(bytes), capacity}, &loaded);
+  if (status.ok() && size != nullptr) *size = loaded;
+  return done(status);
+}
+
+fig_status fig_session_export(const fig_session* session, const char* path) {
+  if (session == nullptr || path == nullptr) return null_argument("fig_session_export");
+  return done(export_model(*unwrap(session), path));
+}
+
+}  // extern "C"

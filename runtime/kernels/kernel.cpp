@@ -1,0 +1,16 @@
+#include "kernels/kernel.h"
+
+#include "figment/ops.h"
+
+namespace figment::kernels {
+
+const fig_op* find_kernel(const Step& step, KernelSet set) {
+  for (const fig_op* const* row = fig_ops; *row != nullptr; ++row) {
+    const fig_op& op = **row;
+    if (op.kind != step.kind || (set == KernelSet::kPortable && !op.portable)) continue;
+    if (op.accepts == nullptr || op.accepts(step)) return &op;
+  }
+  return nullptr;
+}
+
+}  // namespace figment::kernels

@@ -1,0 +1,23 @@
+// No library: one thread, and no objects that take memory.
+#include "kernels/backend.h"
+
+namespace figment::kernels {
+
+const char* backend_name() { return "portable"; }
+Status start_backend() { return {}; }
+
+Threads::~Threads() = default;
+Status Threads::start(size_t /*count*/, pthreadpool* /*given*/) { return {}; }
+Status Threads::check() const { return {}; }
+
+size_t thread_count(pthreadpool* /*threads*/) { return 1; }
+
+void parallelize(pthreadpool* /*threads*/, void (*task)(void* context, size_t thread, size_t i), void* context,
+                 size_t count) {
+  for (size_t i = 0; i < count; ++i) task(context, 0, i);
+}
+
+OperatorPool::Scope::Scope(OperatorPool* /*pool*/) {}
+OperatorPool::Scope::~Scope() = default;
+
+}  // namespace figment::kernels

@@ -1,0 +1,6 @@
+// A program that defines fig_use_planner itself is linked without this file, and so without the planner.
+#include "plan/link.h"
+
+static const fig_planner kPlanner = {figment::plan::plan_memory};
+
+const fig_planner* const fig_use_planner = &kPlanner;

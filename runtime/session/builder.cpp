@@ -1,0 +1,262 @@
+#include "session/builder.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+namespace figment {
+
+namespace {
+
+Status wrong(const char* text) { return Status::error(StatusCode::kInvalidArgument, "%s", text); }
+Status no_memory(const char* what) { return Status::error(StatusCode::kOutOfMemory, "no memory for %s", what); }
+
+unsigned long long printable(uint64_t bytes) { return bytes; }
+
+// The arena, and before it is used the memory that planning works in.
+CheckedSize tail_bytes(uint64_t arena, size_t planning) {
+  return larger(CheckedSize(arena) + kReadablePadding, planning);
+}
+
+}  // namespace
+
+Status Builder::check_options() const {
+  const format::ModelView& view = model_->view();
+  if (options_.batch < 1) return wrong("the batch must be at least 1");
+  if (options_.batch > kMaxExtent) {
+    return Status::error(StatusCode::kInvalidArgument, "the batch %zu is too large", options_.batch);
+  }
+  if (options_.threads < 1 || options_.threads > 256) {
+    return Status::error(StatusCode::kInvalidArgument, "threads must be 1 to 256, is %zu", options_.threads);
+  }
+  if (options_.training && view.schedule_count() == 0) return wrong("the model does not train: it has no schedule");
+  if (options_.program != nullptr) {
+    Result<size_t> found = model_->find_program(options_.program);
+    if (!found.ok()) return found.status();
+    if (options_.training) return wrong("a training session prepares all programs: leave out the program");
+    if (view.program(*found).updates()) {
+      return Status::error(StatusCode::kInvalidArgument,
+                           "program \"%s\" changes variables: create the session for training", options_.program);
+    }
+  }
+  return {};
+}
+
+Status Builder::start() {
+  FIGMENT_RETURN_IF_ERROR(check_options());
+  if (options_.kernels != kernels::KernelSet::kBest) return {};
+  FIGMENT_RETURN_IF_ERROR(kernels::start_backend());
+  return threads_.start(options_.threads, options_.thread_pool);
+}
+
+Status Builder::first_strategy() {
+  selection_ = {options_.program, options_.batch, options_.training, {}};
+  if (options_.micro_batch != 0 && options_.micro_batch < options_.batch && !options_.training) {
+    return wrong("micro-batches are for training sessions");
+  }
+  if (options_.training) {
+    Result<Strategy> first = Strategies(model_->view(), options_.batch).first(options_.micro_batch);
+    if (!first.ok()) return first.status();
+    selection_.strategy = *first;
+  }
+  if (program_count() == 0) return wrong("all programs of the model train: create the session for training");
+  return {};
+}
+
+bool Builder::next_strategy() {
+  return options_.training && Strategies(model_->view(), options_.batch).next(&selection_.strategy);
+}
+
+Result<MemoryReport> Builder::measure() {
+  FIGMENT_RETURN_IF_ERROR(first_strategy());
+  uint64_t least = UINT64_MAX;
+  do {
+    Result<MemoryReport> report = measure_selection();
+    if (!report.ok() || report->total() <= options_.memory_limit) return report;
+    least = std::min(least, report->total());
+  } while (next_strategy());
+  return too_large(least);
+}
+
+Result<Session*> Builder::place(void* memory, size_t bytes) {
+  FIGMENT_RETURN_IF_ERROR(first_strategy());
+  const CheckedSize others = CheckedSize(model_->file_bytes()) + Model::object_bytes() + model_->packed_bytes();
+  const uint64_t limit = options_.memory_limit;
+  const uint64_t left = others.within(limit) ? limit - others.value() : 0;
+  Result<Session*> session = wrong("");
+  do {
+    session = place_selection(memory, static_cast<size_t>(std::min<uint64_t>(bytes, left)));
+  } while (!session.ok() && session.status().code() == StatusCode::kMemoryLimit && next_strategy());
+  return session;
+}
+
+size_t Builder::program_count() const {
+  size_t count = 0;
+  for (size_t i = 0; i < model_->view().program_count(); ++i) {
+    count += selection_.batch_of(model_->view(), i) == 0 ? 0 : 1;
+  }
+  return count;
+}
+
+size_t Builder::most_operands() const {
+  const format::ModelView& view = model_->view();
+  size_t most = 0;
+  for (size_t i = 0; i < view.program_count(); ++i) {
+    if (selection_.batch_of(view, i) == 0) continue;
+    const format::ProgramView program = view.program(i);
+    for (size_t j = 0; j < program.op_count(); ++j) most = std::max(most, program.op_inputs(j).size());
+  }
+  return most;
+}
+
+Builder::Parts Builder::lay_out_objects(Block* block, MemoryReport* report) {
+  const format::ModelView& view = model_->view();
+  Parts parts;
+  parts.session = block->array<Session>(1);
+  const size_t count = program_count();
+  auto* programs = block->array<Program>(count);
+  parts.setup = {&view, options_.kernels, threads_.pool(), selection_.training, nullptr, nullptr};
+  parts.setup.operands = block->array<kernels::Operand>(most_operands());
+  const CheckedSize latents = CheckedSize(selection_.largest_latent(view)) * selection_.batch;
+  parts.latents = static_cast<float*>(block->take(latents * sizeof(float)));
+  const CheckedSize before = block->used();
+  Variables variables;
+  if (selection_.training) variables.lay_out(view, selection_, block);
+  report->variables = block->used().value() - before.value();
+  parts.setup.variables = variables.addresses();
+  if (parts.session != nullptr && !block->overflowed()) {
+    Session& session = *parts.session;
+    session.model_ = model_;
+    model_->retain();
+    session.selection_ = selection_;
+    session.seed_ = options_.seed;
+    session.programs_ = programs;
+    session.program_count_ = count;
+    session.variables_ = variables;
+    session.latents_ = parts.latents;
+  }
+  return parts;
+}
+
+Result<MemoryReport> Builder::measure_selection() {
+  const format::ModelView& view = model_->view();
+  MemoryReport report;
+  report.model = model_->file_bytes() + Model::object_bytes();
+  const uint64_t limit = options_.memory_limit;
+  packer_->limit(limit < report.model + model_->packed_bytes() ? 0 : limit - report.model - model_->packed_bytes());
+  Block block;
+  Parts parts = lay_out_objects(&block, &report);
+  kernels::Operand operands[format::kMaxOperands];
+  parts.setup.operands = operands;
+  OperatorDemand demand;
+  plan::Arena arena;
+  size_t planning = 0;
+  for (size_t i = 0; i < view.program_count(); ++i) {
+    const size_t batch = selection_.batch_of(view, i);
+    if (batch == 0) continue;
+    Program program;
+    FIGMENT_RETURN_IF_ERROR(program.lay_out(parts.setup, i, batch, &block));
+    const Status status = program.measure_operators(packer_, limit, &demand);
+    if (packer_->refused()) return too_large(report.model + model_->packed_bytes() + packer_->wanted());
+    FIGMENT_RETURN_IF_ERROR(status);
+    Array<uint8_t> memory;
+    if (!memory.allocate(program.planning_bytes())) return no_memory("the memory plan");
+    plan::Arena planned;
+    FIGMENT_RETURN_IF_ERROR(program.plan(Block(memory.data(), memory.size()), nullptr, &planned));
+    if (planned.size >= arena.size) arena = planned;
+    planning = std::max(planning, memory.size());
+  }
+  const CheckedSize fixed = block.used().aligned(kTensorAlignment);
+  const CheckedSize tail = tail_bytes(arena.size, planning);
+  const CheckedSize total = larger(fixed + demand.used + tail, fixed + demand.least).aligned(kTensorAlignment);
+  if (!total.within(SIZE_MAX / 2) || !demand.used.valid()) {
+    return Status::error(StatusCode::kOutOfMemory, "no memory for a batch of %zu: lower it", selection_.batch);
+  }
+  report.packed_weights = model_->packed_bytes();
+  report.programs = fixed.value() - report.variables;
+  report.operators = demand.used.value();
+  report.arena = total.value() - fixed.value() - report.operators;
+  report.arena_lower_bound = report.arena - arena.size + arena.lower_bound;
+  return report;
+}
+
+Result<Session*> Builder::place_selection(void* memory, size_t bytes) {
+  const format::ModelView& view = model_->view();
+  const auto too_small = [&] {
+    return Status::error(StatusCode::kMemoryLimit,
+                         "the session does not fit into %zu bytes: fig_session_size says what it needs", bytes);
+  };
+  Block block(memory, bytes);
+  MemoryReport report;
+  const Parts parts = lay_out_objects(&block, &report);
+  if (block.overflowed()) return too_small();
+  Session* session = parts.session;
+  const auto fail = [&](const Status& status) {
+    session->~Session();
+    return status;
+  };
+  size_t next = 0;
+  for (size_t i = 0; i < view.program_count(); ++i) {
+    const size_t batch = selection_.batch_of(view, i);
+    if (batch == 0) continue;
+    const Status status = session->programs_[next++].lay_out(parts.setup, i, batch, &block);
+    if (!status.ok()) return fail(status);
+    if (block.overflowed()) return fail(too_small());
+  }
+  block.take(0);
+  report.programs = block.used().value() - report.variables;
+  kernels::OperatorPool pool(block.rest(), block.rest_bytes());
+  for (size_t i = 0; i < next; ++i) {
+    const Status status = session->programs_[i].prepare(packer_, &pool);
+    if (!status.ok()) return fail(status.code() == StatusCode::kMemoryLimit ? too_small() : status);
+  }
+  if (pool.overflow() != 0) {
+    return fail(Status::error(StatusCode::kInternal, "operators took %zu bytes beside their pool", pool.overflow()));
+  }
+  block.take(pool.used());
+  report.operators = pool.used();
+  plan::Arena arena;
+  for (size_t i = 0; i < next; ++i) {
+    Program& program = session->programs_[i];
+    if (program.planning_bytes() > block.rest_bytes()) return fail(too_small());
+    plan::Arena planned;
+    const Status status = program.plan(Block(block.rest(), block.rest_bytes()), block.rest(), &planned);
+    if (!status.ok()) return fail(status);
+    if (planned.size >= arena.size) arena = planned;
+  }
+  const size_t rest = block.rest_bytes();
+  block.take(CheckedSize(arena.size) + kReadablePadding);
+  if (block.overflowed()) return fail(too_small());
+  report.arena = rest;
+  report.arena_lower_bound = rest - arena.size + arena.lower_bound;
+  for (size_t i = 0; i < next; ++i) {
+    const Status status = session->programs_[i].bind();
+    if (!status.ok()) return fail(status);
+  }
+  session->report_ = report;
+  session->threads_ = std::move(threads_);
+  return session;
+}
+
+Status Builder::too_large(uint64_t needed) const {
+  const format::ModelView& view = model_->view();
+  char largest[200] = "";
+  uint64_t most = 0;
+  for (size_t i = 0; i < view.program_count(); ++i) {
+    const size_t batch = selection_.batch_of(view, i);
+    for (size_t j = 0; batch != 0 && j < view.program(i).op_count(); ++j) {
+      const format::OpView op = view.program(i).op(j);
+      const format::TensorType type = view.program(i).tensor(op.outputs[0]).type;
+      const CheckedSize bytes = element_count(type.shape, batch) * format::element_size(type.type);
+      if (bytes.value() <= most) continue;
+      most = bytes.value();
+      std::snprintf(largest, sizeof largest, "; the largest tensor is that of %s %s, %llu bytes",
+                    format::name_of(op.kind), op.name, printable(most));
+    }
+  }
+  return Status::error(StatusCode::kMemoryLimit,
+                       "needs at least %llu bytes for batch %zu, the limit is %llu: raise it or lower the batch%s",
+                       printable(needed), selection_.batch, printable(options_.memory_limit), largest);
+}
+
+}  // namespace figment

@@ -1,0 +1,48 @@
+// Lays a session out in its block.
+#pragma once
+
+#include "session/session.h"
+
+namespace figment {
+
+class Builder {
+ public:
+  Builder(Model* model, const SessionOptions& options, kernels::Packer* packer)
+      : model_(model), options_(options), packer_(packer) {}
+
+  // Checks the options, prepares the backend, and starts the threads that the session will compute on. First.
+  Status start();
+
+  // The fastest way to compute what `options` ask for within their memory limit.
+  Result<MemoryReport> measure();
+  // The same without measuring, in the memory that is there.
+  Result<Session*> place(void* memory, size_t bytes);
+  // In the strategy that was measured.
+  Result<Session*> place_measured(void* memory, size_t bytes) { return place_selection(memory, bytes); }
+
+ private:
+  Status check_options() const;
+  Status first_strategy();
+  bool next_strategy();
+  Result<MemoryReport> measure_selection();
+  Result<Session*> place_selection(void* memory, size_t bytes);
+
+  // The parts of a session that come before operators and arena. `session` is nullptr while measuring.
+  struct Parts {
+    Session* session = nullptr;
+    ProgramSetup setup;
+    float* latents = nullptr;
+  };
+  Parts lay_out_objects(Block* block, MemoryReport* report);
+  size_t program_count() const;
+  size_t most_operands() const;
+  Status too_large(uint64_t needed) const;
+
+  Model* model_;
+  const SessionOptions& options_;
+  kernels::Packer* packer_;
+  kernels::Threads threads_;
+  Selection selection_;
+};
+
+}  // namespace figment
