@@ -28,8 +28,17 @@ Result<SessionOptions> session_options(const fig_session_options* given) {
 }
 
 fig_memory_report report_of(const MemoryReport& memory) {
-  return {memory.model,     memory.packed_weights, memory.programs, memory.operators,
-          memory.variables, memory.arena,          memory.total(),  memory.arena_lower_bound};
+  fig_memory_report report;
+  report.model = memory.model;
+  report.packed_weights = memory.packed_weights;
+  report.programs = memory.programs;
+  report.operators = memory.operators;
+  report.variables = memory.variables;
+  report.arena = memory.arena;
+  report.total = memory.total();
+  report.peak = memory.peak();
+  report.arena_lower_bound = memory.arena_lower_bound;
+  return report;
 }
 
 // A program that the session prepared.

@@ -1,8 +1,7 @@
 #include "kernels/packed_weights.h"
 
+#include <cstring>
 #include <new>
-
-#include "core/checked.h"
 
 namespace figment::kernels {
 
@@ -43,7 +42,7 @@ PackingEntry* Packer::find(const PackingKey& key) const {
 
 PackingEntry* Packer::add(const PackingKey& key, size_t bytes) {
   const CheckedSize padded = (CheckedSize(kTensorAlignment) + bytes + kReadablePadding).aligned(kTensorAlignment);
-  if (!may_pack() || !padded.within(SIZE_MAX / 2) || !has_room(padded.value())) return nullptr;
+  if (!may_pack() || !padded.within(SIZE_MAX / 2) || !hold(padded.value())) return nullptr;
   const auto total = static_cast<size_t>(padded.value());
   void* place = nullptr;
   if (mode_ != Mode::kGiven) {
@@ -51,12 +50,23 @@ PackingEntry* Packer::add(const PackingKey& key, size_t bytes) {
   } else if (total <= bytes_ - taken_) {
     place = memory_ + taken_;
   }
+  release_held(total);
   if (place == nullptr) return nullptr;
   taken_ += total;
   PackingEntry*& list = mode_ == Mode::kMeasure ? own_ : owner_->first_;
   list = new (place) PackingEntry{key, list, mode_ == Mode::kGiven};
   if (mode_ != Mode::kMeasure) owner_->bytes_ += total;
   return list;
+}
+
+bool PackingMemory::allocate(CheckedSize bytes, bool zeroed) {
+  const CheckedSize rounded = bytes.aligned(kTensorAlignment);
+  if (!rounded.within(SIZE_MAX / 2) || !packer_->hold(rounded.value())) return false;
+  bytes_ = rounded.value();
+  data_ = allocate_memory(static_cast<size_t>(bytes_));
+  if (data_ == nullptr) packer_->release_held(bytes_);
+  if (data_ != nullptr && zeroed) std::memset(data_, 0, static_cast<size_t>(bytes_));
+  return data_ != nullptr;
 }
 
 }  // namespace figment::kernels

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/checked.h"
 #include "core/memory.h"
 #include "platform/mutex.h"
 
@@ -66,8 +67,11 @@ class Packer {
 
   // Nothing is taken beyond so many bytes, what is only needed while packing included; the default: no limit.
   void limit(uint64_t bytes) { limit_ = bytes; }
-  // Bytes that this packer has taken; and whether it has refused to take more, for the limit, and what it would have.
+  // Bytes that this packer has taken.
   size_t taken() const { return taken_; }
+  // The most that was taken at a time.
+  uint64_t peak() const { return peak_; }
+  // Whether it has refused to take more, for the limit, and how much that would have been.
   bool refused() const { return wanted_ != 0; }
   uint64_t wanted() const { return wanted_; }
 
@@ -79,12 +83,17 @@ class Packer {
   // A new packing of so many bytes, to be written at once; nullptr if there is no memory for it or none may be made.
   PackingEntry* add(const PackingKey& key, size_t bytes);
   bool may_pack() const { return mode_ != Mode::kNever; }
-  // Whether so many bytes may be taken for a while.
-  bool has_room(uint64_t bytes) {
-    if (bytes <= limit_ && taken_ <= limit_ - bytes) return true;
-    wanted_ = taken_ + bytes;
-    return false;
+  // Memory that is needed only while packing counts, too. False if it is too much.
+  bool hold(uint64_t bytes) {
+    if (bytes > limit_ || taken_ + held_ > limit_ - bytes) {
+      wanted_ = taken_ + held_ + bytes;
+      return false;
+    }
+    held_ += bytes;
+    if (taken_ + held_ > peak_) peak_ = taken_ + held_;
+    return true;
   }
+  void release_held(uint64_t bytes) { held_ -= bytes; }
 
  private:
   PackedWeights* owner_;
@@ -93,8 +102,31 @@ class Packer {
   size_t bytes_ = 0;
   size_t taken_ = 0;
   uint64_t limit_ = UINT64_MAX;
+  uint64_t held_ = 0;
+  uint64_t peak_ = 0;
   uint64_t wanted_ = 0;
   PackingEntry* own_ = nullptr;  // kMeasure
+};
+
+// Memory of the system's that is needed only while packing.
+class PackingMemory {
+ public:
+  explicit PackingMemory(Packer* packer) : packer_(packer) {}
+  ~PackingMemory() {
+    release_memory(data_);
+    if (data_ != nullptr) packer_->release_held(bytes_);
+  }
+  PackingMemory(const PackingMemory&) = delete;
+  PackingMemory& operator=(const PackingMemory&) = delete;
+
+  // Called once, of zeros if `zeroed`. False when there is none, or it would be too much.
+  [[nodiscard]] bool allocate(CheckedSize bytes, bool zeroed = false);
+  void* data() const { return data_; }
+
+ private:
+  Packer* packer_;
+  void* data_ = nullptr;
+  uint64_t bytes_ = 0;
 };
 
 }  // namespace figment::kernels

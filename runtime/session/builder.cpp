@@ -72,8 +72,8 @@ Result<MemoryReport> Builder::measure() {
   uint64_t least = UINT64_MAX;
   do {
     Result<MemoryReport> report = measure_selection();
-    if (!report.ok() || report->total() <= options_.memory_limit) return report;
-    least = std::min(least, report->total());
+    if (!report.ok() || report->peak() <= options_.memory_limit) return report;
+    least = std::min(least, report->peak());
   } while (next_strategy());
   return too_large(least);
 }
@@ -143,7 +143,8 @@ Result<MemoryReport> Builder::measure_selection() {
   MemoryReport report;
   report.model = model_->file_bytes() + Model::object_bytes();
   const uint64_t limit = options_.memory_limit;
-  packer_->limit(limit < report.model + model_->packed_bytes() ? 0 : limit - report.model - model_->packed_bytes());
+  const uint64_t before = report.model + model_->packed_bytes() - packer_->taken();
+  packer_->limit(limit < before ? 0 : limit - before);
   Block block;
   Parts parts = lay_out_objects(&block, &report);
   kernels::Operand operands[format::kMaxOperands];
@@ -157,7 +158,7 @@ Result<MemoryReport> Builder::measure_selection() {
     Program program;
     FIGMENT_RETURN_IF_ERROR(program.lay_out(parts.setup, i, batch, &block));
     const Status status = program.measure_operators(packer_, limit, &demand);
-    if (packer_->refused()) return too_large(report.model + model_->packed_bytes() + packer_->wanted());
+    if (packer_->refused()) return too_large(before + packer_->wanted());
     FIGMENT_RETURN_IF_ERROR(status);
     Array<uint8_t> memory;
     if (!memory.allocate(program.planning_bytes())) return no_memory("the memory plan");
@@ -173,6 +174,7 @@ Result<MemoryReport> Builder::measure_selection() {
     return Status::error(StatusCode::kOutOfMemory, "no memory for a batch of %zu: lower it", selection_.batch);
   }
   report.packed_weights = model_->packed_bytes();
+  report.packing_peak = before + packer_->peak();
   report.programs = fixed.value() - report.variables;
   report.operators = demand.used.value();
   report.arena = total.value() - fixed.value() - report.operators;

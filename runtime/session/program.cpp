@@ -20,22 +20,20 @@ Status no_memory() { return Status::error(StatusCode::kOutOfMemory, "no memory t
 // Prepares a kernel in memory of the system's, and takes it down again.
 Status measure_operator(const fig_op& kernel, const kernels::Step& step, kernels::Packer* packer, uint64_t limit,
                         OperatorDemand* demand) {
-  Array<uint8_t> state;
+  kernels::PackingMemory state(packer);
   if (!state.allocate(kernel.state_bytes)) return no_memory();
   PreparedKernel* prepared = kernel.create(state.data());
   const CheckedSize most = prepared->operator_bytes(step);
   demand->least = larger(demand->least, demand->used + most);
-  Array<uint8_t> memory;
+  kernels::PackingMemory memory(packer);
   Status status;
-  if (demand->least.within(limit)) {
-    if (!most.within(SIZE_MAX / 2) || !memory.allocate(static_cast<size_t>(most.value()))) {
-      status = no_memory();
-    } else {
-      kernels::OperatorPool pool(memory.data(), memory.size());
-      const kernels::OperatorPool::Scope scope(&pool);
-      status = prepared->prepare(step, packer);
-      demand->used += pool.used();
-    }
+  if (most.within(limit) && !memory.allocate(most)) {
+    status = no_memory();
+  } else if (demand->least.within(limit)) {
+    kernels::OperatorPool pool(memory.data(), static_cast<size_t>(most.value()));
+    const kernels::OperatorPool::Scope scope(&pool);
+    status = prepared->prepare(step, packer);
+    demand->used += pool.used();
   }
   prepared->~PreparedKernel();
   return status;

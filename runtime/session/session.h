@@ -1,6 +1,7 @@
 // A session: programs of a model prepared for one batch, in one block of memory.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -36,9 +37,12 @@ struct MemoryReport {
   uint64_t variables = 0;
   uint64_t arena = 0;
   uint64_t arena_lower_bound = 0;
+  // While weights are packed, which is before the block is taken.
+  uint64_t packing_peak = 0;
 
   uint64_t block() const { return programs + operators + variables + arena; }
   uint64_t total() const { return model + packed_weights + block(); }
+  uint64_t peak() const { return std::max(total(), packing_peak); }
 };
 
 // A tensor of the caller's, in the exporter's layout.

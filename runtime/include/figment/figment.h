@@ -256,6 +256,8 @@ typedef struct fig_memory_report {
   uint64_t variables;      /* a training session's parameters, optimizer state and statistics */
   uint64_t arena;          /* activations and workspaces */
   uint64_t total;
+  uint64_t peak;              /* the most while the session is created: more than `total` where weights are rearranged
+                                 before they are packed; what memory limits are compared with */
   uint64_t arena_lower_bound; /* no plan could have a smaller arena */
 } fig_memory_report;
 

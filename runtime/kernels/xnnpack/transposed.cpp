@@ -75,36 +75,39 @@ constexpr uint32_t kScalesSlot = 1;
 // (y, x) of output channel o. A bias of one value per channel is repeated for each tap if `repeat_bias`.
 class TapWeights {
  public:
+  explicit TapWeights(Packer* packer) : kernel_(packer), bias_(packer) {}
+
   // False when there is no memory.
-  bool make(const Step& step, bool repeat_bias, Packer* packer) {
-    if (!packer->has_room(2 * step.inputs[1].bytes())) return false;
+  bool make(const Step& step, bool repeat_bias, Weights* weights) {
     const Extents& shape = step.inputs[1].shape;
     const size_t outputs = shape[0];
     const size_t taps = shape[1] * shape[2];
-    const size_t size = format::element_size(step.inputs[1].type);
-    const size_t row = shape[3] * size;
+    const size_t row = shape[3] * format::element_size(step.inputs[1].type);
     if (!kernel_.allocate(outputs * taps * row)) return false;
+    auto* kernel = static_cast<uint8_t*>(kernel_.data());
     const auto* from = static_cast<const uint8_t*>(step.inputs[1].data);
     for (size_t tap = 0; tap < taps; ++tap) {
       for (size_t o = 0; o < outputs; ++o) {
-        std::memcpy(kernel_.data() + (tap * outputs + o) * row, from + (o * taps + tap) * row, row);
+        std::memcpy(kernel + (tap * outputs + o) * row, from + (o * taps + tap) * row, row);
       }
     }
+    weights->kernel = kernel;
+    weights->bias = nullptr;
     if (!repeat_bias || !step.has_bias()) return true;
-    if (!bias_.allocate(outputs * taps)) return false;
-    for (size_t i = 0; i < bias_.size(); ++i)
-      std::memcpy(&bias_[i], static_cast<const uint8_t*>(step.inputs[2].data) + i % outputs * 4, 4);
+    if (!bias_.allocate(outputs * taps * kBiasBytes)) return false;
+    auto* bias = static_cast<uint8_t*>(bias_.data());
+    for (size_t i = 0; i < taps; ++i) {
+      std::memcpy(bias + i * outputs * kBiasBytes, step.inputs[2].data, outputs * kBiasBytes);
+    }
+    weights->bias = bias;
     return true;
   }
 
-  void apply(Weights* weights) const {
-    weights->kernel = kernel_.data();
-    weights->bias = bias_.data();
-  }
-
  private:
-  Array<uint8_t> kernel_;
-  Array<uint32_t> bias_;  // the bits of f32 or i32
+  static constexpr size_t kBiasBytes = 4;  // f32 or i32
+
+  PackingMemory kernel_;
+  PackingMemory bias_;
 };
 
 class DeconvolutionAsFullyConnected final : public PreparedKernel {
@@ -119,13 +122,12 @@ class DeconvolutionAsFullyConnected final : public PreparedKernel {
     const size_t outputs = step.output.elements() / step.output.shape[0];
     const size_t rows = step.output.shape[0];
     FIGMENT_RETURN_IF_ERROR(operator_.packing().begin(packer, {step.program, step.index, 1, 0}));
-    TapWeights taps;
+    TapWeights taps(packer);
     Weights weights = weights_of(step);
     Status created = no_memory();
     const size_t groups = outputs / step.inputs[1].shape[0];
-    if ((operator_.packing().packed() || taps.make(step, true, packer)) &&
+    if ((operator_.packing().packed() || taps.make(step, true, &weights)) &&
         repeat_scales(step, groups, packer, {step.program, step.index, 1, kScalesSlot}, &weights.scales)) {
-      if (!operator_.packing().packed()) taps.apply(&weights);
       created = operator_.create_fully_connected(weights, inputs, outputs, rows);
     }
     operator_.packing().end();
@@ -166,7 +168,7 @@ class DeconvolutionByPhases final : public PreparedKernel {
     row_bytes_ = step.output.shape[2] * outputs * element;
     rows_ = step.output.shape[0] * step.output.shape[1];
     pixel_bytes_ = outputs * element;
-    Array<uint8_t> kernel;
+    PackingMemory kernel(packer);
     for (uint32_t y = 0; y < strides_[0]; ++y) {
       for (uint32_t c = 0; c < strides_[1]; ++c) {
         Phase rows{};
@@ -180,10 +182,9 @@ class DeconvolutionByPhases final : public PreparedKernel {
         Weights weights = weights_of(step);
         FIGMENT_RETURN_IF_ERROR(convolution.packing().begin(packer, {step.program, step.index, 2, slot}));
         Status created = no_memory();
-        if (convolution.packing().packed() || !kernel.empty() ||
-            (packer->has_room(step.inputs[1].bytes()) && kernel.allocate(step.inputs[1].bytes()))) {
+        if (convolution.packing().packed() || kernel.data() != nullptr || kernel.allocate(step.inputs[1].bytes())) {
           if (!convolution.packing().packed()) {
-            extract(step, rows, columns, kernel.data());
+            extract(step, rows, columns, static_cast<uint8_t*>(kernel.data()));
             weights.kernel = kernel.data();
           }
           created = convolution.create_convolution(weights, phase, x[3], outputs, outputs * strides_[1]);
@@ -276,10 +277,10 @@ class DeconvolutionByMergedPhases final : public PreparedKernel {
     const size_t groups = size_t{block_[0]} * block_[1];
     FIGMENT_RETURN_IF_ERROR(operator_.packing().begin(packer, {step.program, step.index, 4, 0}));
     Weights weights = weights_of(step);
-    Array<uint8_t> kernel;
-    Array<uint32_t> bias;
+    PackingMemory kernel(packer);
+    PackingMemory bias(packer);
     Status created = no_memory();
-    if ((operator_.packing().packed() || merge_weights(step, merged, packer, &kernel, &bias, &weights)) &&
+    if ((operator_.packing().packed() || merge_weights(step, merged, &kernel, &bias, &weights)) &&
         repeat_scales(step, groups, packer, {step.program, step.index, 4, kScalesSlot}, &weights.scales)) {
       created = operator_.create_convolution(weights, merged.window, x[3], groups * outputs, groups * outputs);
     }
@@ -321,36 +322,38 @@ class DeconvolutionByMergedPhases final : public PreparedKernel {
 
  private:
   // Weights and biases of the convolution, into memory of the system's; false when there is none.
-  static bool merge_weights(const Step& step, const MergedPhases& merged, Packer* packer, Array<uint8_t>* kernel,
-                            Array<uint32_t>* bias, Weights* weights) {
+  static bool merge_weights(const Step& step, const MergedPhases& merged, PackingMemory* kernel, PackingMemory* bias,
+                            Weights* weights) {
     const Extents& shape = step.inputs[1].shape;
     const Window& window = step.attributes.window;
     const size_t outputs = shape[0];
     const size_t row = shape[3] * format::element_size(step.output.type);
     const size_t channels = merged.block[0] * merged.block[1] * outputs;
     const auto& [height, width] = merged.window.kernel;
-    if (!packer->has_room(channels * (height * width * row + sizeof(uint32_t))) ||
-        !kernel->allocate(channels * height * width * row) || (step.has_bias() && !bias->allocate(channels))) {
+    if (!kernel->allocate(channels * height * width * row, true) ||
+        (step.has_bias() && !bias->allocate(channels * sizeof(uint32_t)))) {
       return false;
     }
+    auto* to = static_cast<uint8_t*>(kernel->data());
+    auto* biases = static_cast<uint32_t*>(bias->data());
     const auto* from = static_cast<const uint8_t*>(step.inputs[1].data);
     for (size_t channel = 0; channel < channels; ++channel) {
       const size_t o = channel % outputs;
       const std::array<uint32_t, 2> pixel = {static_cast<uint32_t>(channel / outputs / merged.block[1]),
                                              static_cast<uint32_t>(channel / outputs % merged.block[1])};
-      if (step.has_bias()) std::memcpy(&(*bias)[channel], static_cast<const uint8_t*>(step.inputs[2].data) + o * 4, 4);
+      if (step.has_bias()) std::memcpy(&biases[channel], static_cast<const uint8_t*>(step.inputs[2].data) + o * 4, 4);
       for (uint32_t ky = 0; ky < window.kernel[0]; ++ky) {
         const std::optional<uint32_t> my = merged.tap(window, 0, pixel[0], ky);
         for (uint32_t kx = 0; my && kx < window.kernel[1]; ++kx) {
           const std::optional<uint32_t> mx = merged.tap(window, 1, pixel[1], kx);
           if (!mx) continue;
-          std::memcpy(kernel->data() + ((channel * height + *my) * width + *mx) * row,
+          std::memcpy(to + ((channel * height + *my) * width + *mx) * row,
                       from + ((o * shape[1] + ky) * shape[2] + kx) * row, row);
         }
       }
     }
-    weights->kernel = kernel->data();
-    weights->bias = bias->data();
+    weights->kernel = to;
+    weights->bias = biases;
     return true;
   }
 
@@ -391,13 +394,12 @@ class DeconvolutionByColumns final : public PreparedKernel {
     part_ = part_of(step);
     const size_t rows = part_ * x[1] * x[2];
     FIGMENT_RETURN_IF_ERROR(operator_.packing().begin(packer, {step.program, step.index, 3, 0}));
-    TapWeights taps;
+    TapWeights taps(packer);
     Weights weights = weights_of(step);
     weights.min = -std::numeric_limits<float>::infinity();
     weights.max = std::numeric_limits<float>::infinity();
     Status created = no_memory();
-    if (operator_.packing().packed() || taps.make(step, false, packer)) {
-      if (!operator_.packing().packed()) taps.apply(&weights);
+    if (operator_.packing().packed() || taps.make(step, false, &weights)) {
       weights.bias = nullptr;  // added with the taps
       created = operator_.create_fully_connected(weights, inputs, taps_, rows);
     }

@@ -1,0 +1,212 @@
+// What sessions take, counted by the process's allocator, against what they report.
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "allocations.h"
+#include "figment/figment.h"
+#include "guarded_memory.h"
+#include "support.h"
+
+using namespace figment;
+
+namespace {
+
+constexpr size_t kAlignment = 64;
+
+std::string shipped(const std::string& name) {
+  return std::string(FIGMENT_TEST_SOURCE "/../models/") + name.substr(0, name.find("_int8")) + "/" + name + ".figment";
+}
+
+// Every model that the project ships, and small ones that train.
+std::vector<std::string> all_models() {
+  std::vector<std::string> paths;
+  for (const char* name : {"gan",
+                           "gan_int8",
+                           "vae",
+                           "vae_int8",
+                           "crgan",
+                           "crgan_int8",
+                           "infogan_int8",
+                           "dgan_int8",
+                           "deep_infogan_int8",
+                           "cdcgan",
+                           "cdcgan_int8",
+                           "conv_vae",
+                           "conv_vae_int8",
+                           "lstm_crgan",
+                           "lstm_crgan_int8",
+                           "recurrent_infogan",
+                           "recurrent_infogan_int8",
+                           "recurrent_vae",
+                           "recurrent_vae_int8",
+                           "weather_crgan",
+                           "weather_crgan_int8"}) {
+    paths.push_back(shipped(name));
+  }
+  for (const char* name : {"dgan", "dcgan", "dcgan_int8", "tiny_gan", "tiny_dcgan", "tiny_vae", "tiny_crgan"}) {
+    paths.push_back(test::model_path(name));
+  }
+  return paths;
+}
+
+struct Case {
+  std::string path;
+  bool training;
+  uint32_t batch;
+  fig_kernels kernels;
+};
+
+fig_session_options options_of(const Case& c) {
+  fig_session_options options{};
+  options.struct_size = sizeof options;
+  options.batch = c.batch;
+  options.training = c.training;
+  options.kernels = c.kernels;
+  return options;
+}
+
+// Calls check(case) for all models: inference of one sample and of many, and training.
+template <typename Check>
+void for_all_models(Check check) {
+  for (const std::string& path : all_models()) {
+    fig_model* model = nullptr;
+    REQUIRE_MESSAGE(fig_model_open(path.c_str(), &model) == FIG_OK, fig_error_message());
+    fig_model_info info{};
+    REQUIRE(fig_model_get_info(model, &info) == FIG_OK);
+    bool trains = false;
+    for (uint32_t i = 0; i < info.programs; ++i) {
+      fig_program_info program{};
+      REQUIRE(fig_model_program(model, i, &program) == FIG_OK);
+      trains = trains || program.trains;
+    }
+    fig_model_close(model);
+    for (fig_kernels kernels : {FIG_KERNELS_BEST, FIG_KERNELS_PORTABLE}) {
+      for (uint32_t batch : {1U, 16U}) {
+        const Case c{path, false, batch, kernels};
+        INFO(path, " batch ", batch, std::string(kernels == FIG_KERNELS_BEST ? " best" : " portable"));
+        check(c);
+      }
+      if (!trains) continue;
+      const Case c{path, true, 8, kernels};
+      INFO(path, " training", std::string(kernels == FIG_KERNELS_BEST ? " best" : " portable"));
+      check(c);
+    }
+  }
+}
+
+// What a process takes once: the backend's start, the test framework's buffers.
+void warm_up() {
+  INFO(std::string("warming up"), " ", 1U);
+  CHECK(test::allocations() > 0);
+  fig_model* model = nullptr;
+  fig_session* session = nullptr;
+  REQUIRE(fig_model_open(test::model_path("dcgan").c_str(), &model) == FIG_OK);
+  REQUIRE(fig_session_create(model, nullptr, &session) == FIG_OK);
+  fig_session_destroy(session);
+  fig_model_close(model);
+}
+
+}  // namespace
+
+TEST_CASE("a session takes what it reports, and no more while it is created") {
+  warm_up();
+  for_all_models([](const Case& c) {
+    const fig_session_options options = options_of(c);
+    fig_model* model = nullptr;
+    fig_session* session = nullptr;
+    fig_memory_report report{};
+    const size_t before = test::bytes_taken();
+    test::reset_peak();
+    REQUIRE(fig_model_open(c.path.c_str(), &model) == FIG_OK);
+    CHECK(test::bytes_taken() - before == fig_model_size());
+    fig_memory_report needed{};
+    REQUIRE(fig_session_memory(model, &options, &needed) == FIG_OK);
+    const fig_status created = fig_session_create(model, &options, &session);
+    const size_t taken = test::bytes_taken() - before;
+    const size_t peak = test::bytes_peak() - before;
+    REQUIRE_MESSAGE(created == FIG_OK, fig_error_message());
+    REQUIRE(fig_session_memory_used(session, &report) == FIG_OK);
+    fig_model_info info{};
+    REQUIRE(fig_model_get_info(model, &info) == FIG_OK);
+    CHECK(taken == report.total - info.file_bytes);
+    CHECK(peak <= needed.peak - info.file_bytes);
+    CHECK(needed.total == report.total);
+    CHECK(report.total ==
+          report.model + report.packed_weights + report.programs + report.operators + report.variables + report.arena);
+    fig_session_destroy(session);
+    fig_model_close(model);
+    CHECK(test::bytes_taken() == before);
+  });
+}
+
+TEST_CASE("a limit of what a session reports suffices, and one byte less does not") {
+  for_all_models([](const Case& c) {
+    fig_session_options options = options_of(c);
+    fig_model* model = nullptr;
+    fig_session* session = nullptr;
+    fig_memory_report report{};
+    REQUIRE(fig_model_open(c.path.c_str(), &model) == FIG_OK);
+    REQUIRE_MESSAGE(fig_session_create(model, &options, &session) == FIG_OK, fig_error_message());
+    REQUIRE(fig_session_memory_used(session, &report) == FIG_OK);
+    fig_session_destroy(session);
+    options.memory_limit = report.total;
+    REQUIRE_MESSAGE(fig_session_create(model, &options, &session) == FIG_OK, fig_error_message());
+    fig_session_destroy(session);
+    session = nullptr;
+    options.memory_limit = report.total - 1;
+    const fig_status status = fig_session_create(model, &options, &session);
+    if (c.training && status == FIG_OK) {
+      // In another way, which takes less.
+      REQUIRE(fig_session_memory_used(session, &report) == FIG_OK);
+      CHECK(report.total <= options.memory_limit);
+    } else {
+      CHECK(status == FIG_MEMORY_LIMIT);
+    }
+    fig_session_destroy(session);
+    fig_model_close(model);
+  });
+}
+
+TEST_CASE("in the caller's memory a session takes none of the system's, and computes the same") {
+  warm_up();
+  for_all_models([](const Case& c) {
+    const fig_session_options options = options_of(c);
+    const std::vector<uint8_t> bytes = test::read_bytes(c.path);
+    test::AlignedBytes file(bytes);
+    test::GuardedMemory model_memory(fig_model_size(), kAlignment);
+    fig_model* model = nullptr;
+    const size_t before_model = test::bytes_taken();
+    REQUIRE_MESSAGE(fig_model_init(file.data(), file.size(), model_memory.data(), fig_model_size(), &model) == FIG_OK,
+                    fig_error_message());
+    CHECK(test::bytes_taken() == before_model);
+    fig_session* session = nullptr;
+    size_t weight_bytes = 0;
+    size_t session_bytes = 0;
+    REQUIRE_MESSAGE(fig_model_pack_size(model, &options, &weight_bytes) == FIG_OK, fig_error_message());
+    test::GuardedMemory weights((weight_bytes + kAlignment - 1) / kAlignment * kAlignment, kAlignment);
+    REQUIRE_MESSAGE(fig_model_pack(model, &options, weights.data(), weight_bytes) == FIG_OK, fig_error_message());
+    REQUIRE_MESSAGE(fig_session_size(model, &options, &session_bytes) == FIG_OK, fig_error_message());
+    CHECK(session_bytes % kAlignment == 0);
+    test::GuardedMemory memory(session_bytes, kAlignment);
+    const size_t before = test::bytes_taken();
+    test::reset_peak();
+    // A training session may find another way, which takes less.
+    const fig_status smaller = fig_session_init(model, &options, memory.data(), session_bytes - kAlignment, &session);
+    CHECK((smaller == FIG_MEMORY_LIMIT || (c.training && smaller == FIG_OK)));
+    fig_session_destroy(session);
+    session = nullptr;
+    REQUIRE_MESSAGE(fig_session_init(model, &options, memory.data(), session_bytes, &session) == FIG_OK,
+                    fig_error_message());
+    CHECK(test::bytes_taken() == before);
+    CHECK(test::bytes_peak() == before);
+    fig_memory_report report{};
+    REQUIRE(fig_session_memory_used(session, &report) == FIG_OK);
+    CHECK(report.programs + report.operators + report.variables + report.arena == session_bytes);
+    fig_session_destroy(session);
+    fig_model_close(model);
+    CHECK(weights.intact());
+    CHECK(memory.intact());
+  });
+}
