@@ -7,10 +7,10 @@
 //   64..191        b    b
 //
 // Method: tensors are placed one after another, each into the smallest gap between the tensors already placed and
-// alive with it (best fit), else behind them. The order decides the result: largest first and two other orders are
-// tried; if none comes close to the lower bound (the largest sum of bytes alive in one step), the best order is
-// improved by taking a tensor that reaches the arena's end and placing it earlier, deterministically, for a bounded
-// amount of work.
+// alive with it (best fit), else behind them. The order decides the result. Several are tried: the largest first, the
+// longest alive first, and others, of which most begin with the tensors of the fullest step. If none comes close to the
+// lower bound (the bytes alive in that step), the best order is improved by taking a tensor that reaches the arena's
+// end and placing it earlier, deterministically, for a bounded amount of work.
 #pragma once
 
 #include <cstdint>
