@@ -1,12 +1,13 @@
 // The C API: models, and what all calls share. Checks of arguments, conversions, and nothing else.
 #include "api/common.h"
+#include "platform/threading.h"
 
 using namespace figment;
 using namespace figment::api;
 
 namespace {
 
-thread_local Status t_error;
+FIGMENT_THREAD_LOCAL Status t_error;
 
 // The program at `index`, or an error.
 Result<format::ProgramView> program_at(const fig_model* model, uint32_t index) {

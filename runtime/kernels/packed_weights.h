@@ -6,7 +6,7 @@
 
 #include "core/checked.h"
 #include "core/memory.h"
-#include "platform/mutex.h"
+#include "platform/threading.h"
 
 namespace figment::kernels {
 

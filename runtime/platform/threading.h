@@ -1,8 +1,14 @@
-// Mutual exclusion between threads, where there are any.
+// Mutual exclusion between threads and memory of each thread, where there are any: bare metal has one thread.
 #pragma once
 
 #if defined(__unix__)
 #include <pthread.h>
+#endif
+
+#if defined(__unix__)
+#define FIGMENT_THREAD_LOCAL thread_local
+#else
+#define FIGMENT_THREAD_LOCAL
 #endif
 
 namespace figment::platform {
