@@ -15,6 +15,7 @@
 #include "passes/fold.h"
 #include "passes/layout.h"
 #include "passes/simplify.h"
+#include "write/plan_memory.h"
 #include "write/write_model.h"
 
 namespace figment::converter {
@@ -353,6 +354,17 @@ std::vector<TrainedReport> list_trained(const ModelDefinition& model) {
   return result;
 }
 
+// Writes the file with its plans, and describes it.
+void write(const ConvertOptions& options, ModelDefinition* model, bool training, Converted* result) {
+  result->file = write_model(*model);
+  if (!options.plan_batches.empty()) {
+    plan_memory(result->file, options.plan_batches, result->report.source_bytes, model);
+    result->file = write_model(*model);
+  }
+  result->report.file_bytes = result->file.size();
+  describe_ops(result->file, training, &result->report);
+}
+
 Converted convert_training(ConvertOptions options) {
   if (options.int8) throw Error("--int8 quantises a model after training: convert without it, train, then quantise");
   Converted result;
@@ -383,9 +395,7 @@ Converted convert_training(ConvertOptions options) {
   result.report.trained = list_trained(model);
   for (const auto& [role, path] : options.networks) result.report.source_bytes += std::filesystem::file_size(path);
   if (!options.recipe.empty()) result.report.source_bytes = std::filesystem::file_size(options.recipe);
-  result.file = write_model(model);
-  result.report.file_bytes = result.file.size();
-  describe_ops(result.file, true, &result.report);
+  write(options, &model, true, &result);
   return result;
 }
 
@@ -421,9 +431,7 @@ Converted finish(const ConvertOptions& options, ModelDefinition model, Converted
       remove_dead(&model.programs[i]);
     }
   }
-  result.file = write_model(model);
-  report.file_bytes = result.file.size();
-  describe_ops(result.file, false, &report);
+  write(options, &model, false, &result);
   return result;
 }
 

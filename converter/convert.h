@@ -44,7 +44,8 @@ struct ConvertOptions {
   double psnr_goal_db = 35;
   double keep_threshold_db = 3;
   double snr_goal_db = 20;
-  std::optional<float> range_min;  // of the generated output; default by its last activation
+  std::vector<uint32_t> plan_batches;  // for which the file carries memory plans
+  std::optional<float> range_min;      // of the generated output; default by its last activation
   std::optional<float> range_max;
 };
 

@@ -202,6 +202,11 @@ int convert(int argc, char** argv) {
          "--snr-goal", options.snr_goal_db,
          "below this many dB of signal to noise at any output, layers stay f32 by themselves until it is reached")
       ->capture_default_str();
+  app.add_option("--plan", options.plan_batches,
+                 "batches for which the file carries memory plans, as 1,16: sessions of portable kernels then need no "
+                 "planner")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1048576));
   const std::string training = "Training";
   std::string objective;
   std::optional<double> discriminator_rate;

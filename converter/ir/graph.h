@@ -81,6 +81,14 @@ struct PortDefinition {
 };
 
 // A program. Nodes stand in the order of execution and each value is written once.
+// Where a program's tensors and the scratch of its ops lie in the arena; see Plan in model.fbs.
+struct MemoryPlan {
+  uint32_t batch = 0;
+  uint64_t arena_size = 0;
+  std::vector<uint64_t> offsets;
+  std::vector<uint64_t> scratch;
+};
+
 struct Graph {
   std::string name;
   std::vector<Value> values;
@@ -88,6 +96,7 @@ struct Graph {
   std::vector<PortDefinition> inputs;
   std::vector<PortDefinition> outputs;
   bool fully_int8 = false;
+  std::vector<MemoryPlan> plans;   // that the file is to carry
   uint64_t source_bytes = 0;       // of the file that it comes from, which bounds what may be made of it
   std::vector<std::string> notes;  // what its exporter left out, as far as the importer can tell
 
