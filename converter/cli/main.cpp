@@ -8,6 +8,7 @@
 
 #include "convert.h"
 #include "figment/version.h"
+#include "import/import_onnx.h"
 #include "io/arrays.h"
 #include "io/files.h"
 #include "io/finite_options.h"
@@ -221,6 +222,13 @@ int convert(int argc, char** argv) {
         ->group(training);
   }
   add_train_options(&app, training, &options, &discriminator_rate);
+  app.add_flag_callback(
+      "--ops",
+      [] {
+        for (const std::string& op : figment::converter::imported_ops()) figment::io::print("%s\n", op.c_str());
+        throw CLI::Success();
+      },
+      "list the ONNX ops that are imported");
   app.add_option("--report", report_path, "write the report to this file too");
   app.add_flag("-q,--quiet", quiet, "do not print the report");
   app.add_flag_callback("--allow-large", figment::io::Budget::lift, figment::io::kAllowLargeHelp);

@@ -1,6 +1,7 @@
 #include "import/import_onnx.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -444,9 +445,12 @@ void OnnxImporter::import_if(const OnnxNode& node) {
 
 namespace {
 
+std::array<const Importers*, 4> families() {
+  return {&arithmetic_importers(), &window_importers(), &recurrent_importers(), &shape_importers()};
+}
+
 const Importer* find_importer(const std::string& op) {
-  for (const Importers* family :
-       {&arithmetic_importers(), &window_importers(), &recurrent_importers(), &shape_importers()}) {
+  for (const Importers* family : families()) {
     if (const auto found = family->find(op); found != family->end()) return &found->second;
   }
   return nullptr;
@@ -711,6 +715,15 @@ Graph import_onnx_file(const std::string& path, const std::string& program, Purp
   if (bytes.empty()) throw Error(path + " is empty");
   if (bytes.size() >= kLargestFile) throw Error(path + " is larger than 2 GB");
   return import_onnx(bytes, path, program, purpose);
+}
+
+std::vector<std::string> imported_ops() {
+  std::vector<std::string> names = {"Constant", "If"};
+  for (const Importers* family : families()) {
+    for (const auto& [name, importer] : *family) names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 }  // namespace figment::converter

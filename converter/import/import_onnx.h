@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "ir/graph.h"
 
@@ -19,5 +20,8 @@ Graph import_onnx_file(const std::string& path, const std::string& program, Purp
 // The same for the bytes of a file; `origin` stands for the file in messages.
 Graph import_onnx(const std::string& bytes, const std::string& origin, const std::string& program,
                   Purpose purpose = Purpose::kInference);
+
+// The names of all ONNX ops that are imported, sorted.
+std::vector<std::string> imported_ops();
 
 }  // namespace figment::converter

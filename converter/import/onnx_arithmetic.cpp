@@ -5,6 +5,7 @@
 #include <map>
 
 #include "import/onnx_graph.h"
+#include "ir/functions.h"
 
 namespace figment::converter {
 
@@ -401,9 +402,19 @@ void import_reduce_mean(const OnnxNode& node) {
   node.bind(y);
 }
 
-template <OpKind kKind>
-void import_unary(const OnnxNode& node) {
-  node.bind(node.add(kKind, {}, {node.tensor(0)}));
+void import_function(const OnnxNode& node) {
+  const auto found = std::find_if(functions().begin(), functions().end(), [&](const Function& function) {
+    return function.onnx != nullptr && function.onnx == node.proto.op_type();
+  });
+  node.bind(node.add(found->kind, {}, {node.tensor(0)}));
+}
+
+// Adds the functions that are ONNX ops alone.
+Importers with_functions(Importers table) {
+  for (const Function& function : functions()) {
+    if (function.onnx != nullptr) table[function.onnx] = import_function;
+  }
+  return table;
 }
 
 template <OpKind kKind>
@@ -414,32 +425,24 @@ void import_softmax(const OnnxNode& node) {
 }  // namespace
 
 const Importers& arithmetic_importers() {
-  static const Importers table = {
-      {"Abs", import_unary<OpKind::kAbs>},
+  static const Importers table = with_functions({
       {"Add", import_binary<OpKind::kAdd>},
       {"BatchNormalization", import_batch_normalization},
       {"Clip", import_clip},
       {"Div", import_binary<OpKind::kDivide>},
       {"Elu", [](const OnnxNode& node) { import_alpha(node, OpKind::kElu, 1.0F); }},
-      {"Exp", import_unary<OpKind::kExp>},
       {"Gemm", import_gemm},
       {"LeakyRelu", [](const OnnxNode& node) { import_alpha(node, OpKind::kLeakyRelu, 0.01F); }},
-      {"Log", import_unary<OpKind::kLog>},
       {"LayerNormalization", import_layer_normalization},
       {"LogSoftmax", import_softmax<OpKind::kLogSoftmax>},
       {"MatMul", import_matmul},
       {"Mul", import_binary<OpKind::kMultiply>},
-      {"Neg", import_unary<OpKind::kNegate>},
       {"Pow", import_pow},
       {"ReduceMean", import_reduce_mean},
       {"Relu", import_relu},
-      {"Sigmoid", import_unary<OpKind::kSigmoid>},
       {"Softmax", import_softmax<OpKind::kSoftmax>},
-      {"Softplus", import_unary<OpKind::kSoftplus>},
-      {"Sqrt", import_unary<OpKind::kSqrt>},
       {"Sub", import_binary<OpKind::kSubtract>},
-      {"Tanh", import_unary<OpKind::kTanh>},
-  };
+  });
   return table;
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/philox.h"
 #include "io/files.h"
+#include "ir/functions.h"
 
 namespace figment::converter {
 
@@ -56,9 +57,9 @@ void set_text(onnx::NodeProto* node, const char* name, const std::string& value)
 
 // Functions of one tensor without numbers of their own, by their names in recipes.
 const char* simple_function(const std::string& type) {
-  for (const auto& [name, op] :
-       {std::pair("relu", "Relu"), {"tanh", "Tanh"}, {"sigmoid", "Sigmoid"}, {"softplus", "Softplus"}}) {
-    if (type == name) return op;
+  if (type == "relu") return "Relu";
+  for (const Function& function : functions()) {
+    if (type == format::name_of(function.kind)) return function.onnx;
   }
   return nullptr;
 }

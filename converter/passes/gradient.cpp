@@ -1,6 +1,6 @@
 #include "passes/gradient.h"
 
-#include <array>
+#include <map>
 #include <optional>
 
 #include "ir/builder.h"
@@ -326,89 +326,54 @@ struct Entry {
   const char* reason = "";
 };
 
-constexpr Entry rule(Rule rule) { return {rule, ""}; }
-constexpr Entry none(const char* reason) { return {nullptr, reason}; }
+Entry rule(Rule rule) { return {rule, ""}; }
+Entry none(const char* reason) { return {nullptr, reason}; }
 
 constexpr const char* kRounds = "it rounds to integers";
-constexpr const char* kSecond = "it is part of a gradient, and second derivatives are not supported";
-constexpr const char* kNorms = "it measures gradients, and second derivatives are not supported";
-constexpr const char* kUpdates = "it changes a variable";
 
-// In the order of OpKind.
-constexpr std::array<Entry, format::kOpKindCount> kRules = {
-    rule(fully_connected),                         // fully_connected
-    rule(convolution),                             // conv2d
-    rule(convolution),                             // conv_transpose2d
-    rule(matmul),                                  // matmul
-    rule(binary),                                  // add
-    rule(binary),                                  // subtract
-    rule(binary),                                  // multiply
-    rule(binary),                                  // divide
-    rule(unary),                                   // clamp
-    rule(unary),                                   // leaky_relu
-    rule(unary),                                   // elu
-    rule(unary),                                   // sigmoid
-    rule(unary),                                   // tanh
-    rule(unary),                                   // exp
-    rule(unary),                                   // log
-    rule(unary),                                   // sqrt
-    rule(unary),                                   // abs
-    rule(unary),                                   // negate
-    rule(unary),                                   // softplus
-    none(kRounds),                                 // lookup
-    rule(softmax),                                 // softmax
-    rule(concat),                                  // concat
-    rule(slice),                                   // slice
-    rule(pad),                                     // pad
-    rule(reshape),                                 // reshape
-    rule(transpose),                               // transpose
-    rule(resize_nearest),                          // resize_nearest
-    rule(average_pool2d),                          // average_pool2d
-    rule(max_pool2d),                              // max_pool2d
-    rule(mean),                                    // mean
-    none(kRounds),                                 // quantize
-    none(kRounds),                                 // dequantize
-    none(kRounds),                                 // requantize
-    rule(sum),                                     // sum
-    rule(broadcast),                               // broadcast
-    none(kSecond),                                 // mean_backward
-    none(kSecond),                                 // unary_backward
-    none(kSecond),                                 // softmax_backward
-    none(kSecond),                                 // slice_backward
-    none(kSecond),                                 // pad_backward
-    none(kSecond),                                 // resize_nearest_backward
-    none(kSecond),                                 // average_pool2d_backward
-    none(kSecond),                                 // max_pool2d_backward
-    none(kSecond),                                 // conv2d_backward_input
-    none(kSecond),                                 // conv2d_backward_weights
-    none(kSecond),                                 // conv_transpose2d_backward_input
-    none(kSecond),                                 // conv_transpose2d_backward_weights
-    none("its gradient is part of batch_norm's"),  // batch_norm_statistics
-    rule(batch_norm),                              // batch_norm
-    none(kSecond),                                 // batch_norm_backward_sums
-    none(kSecond),                                 // batch_norm_backward
-    none(kUpdates),                                // moving_average_update
-    none(kUpdates),                                // sgd_update
-    none(kUpdates),                                // adam_update
-    none(kUpdates),                                // count_step
-    rule(log_softmax),                             // log_softmax
-    rule(layer_norm),                              // layer_norm
-    none(kSecond),                                 // layer_norm_backward_sums
-    none(kSecond),                                 // layer_norm_backward
-    rule(lstm),                                    // lstm
-    none(kSecond),                                 // lstm_backward
-    rule(gru),                                     // gru
-    none(kSecond),                                 // gru_backward
-    rule(same_on_gradient),                        // reverse
-    rule(same_on_gradient),                        // mask_sequence
-    none(kNorms),                                  // squared_norm
-    none(kUpdates),                                // assign_update
-    none(kUpdates),                                // average_update
-    none(kUpdates),                                // accumulate_update
-    none(kUpdates),                                // clear_update
-};
-
-const Entry& entry_of(OpKind kind) { return kRules[static_cast<size_t>(kind)]; }
+// Functions of one value have one rule; updates have none, nor has what is not here: ops of gradients themselves.
+Entry entry_of(OpKind kind) {
+  static const std::map<OpKind, Entry> rules = {
+      {OpKind::kFullyConnected, rule(fully_connected)},
+      {OpKind::kConv2d, rule(convolution)},
+      {OpKind::kConvTranspose2d, rule(convolution)},
+      {OpKind::kMatmul, rule(matmul)},
+      {OpKind::kAdd, rule(binary)},
+      {OpKind::kSubtract, rule(binary)},
+      {OpKind::kMultiply, rule(binary)},
+      {OpKind::kDivide, rule(binary)},
+      {OpKind::kLookup, none(kRounds)},
+      {OpKind::kSoftmax, rule(softmax)},
+      {OpKind::kConcat, rule(concat)},
+      {OpKind::kSlice, rule(slice)},
+      {OpKind::kPad, rule(pad)},
+      {OpKind::kReshape, rule(reshape)},
+      {OpKind::kTranspose, rule(transpose)},
+      {OpKind::kResizeNearest, rule(resize_nearest)},
+      {OpKind::kAveragePool2d, rule(average_pool2d)},
+      {OpKind::kMaxPool2d, rule(max_pool2d)},
+      {OpKind::kMean, rule(mean)},
+      {OpKind::kQuantize, none(kRounds)},
+      {OpKind::kDequantize, none(kRounds)},
+      {OpKind::kRequantize, none(kRounds)},
+      {OpKind::kSum, rule(sum)},
+      {OpKind::kBroadcast, rule(broadcast)},
+      {OpKind::kBatchNormStatistics, none("its gradient is part of batch_norm's")},
+      {OpKind::kBatchNorm, rule(batch_norm)},
+      {OpKind::kLogSoftmax, rule(log_softmax)},
+      {OpKind::kLayerNorm, rule(layer_norm)},
+      {OpKind::kLstm, rule(lstm)},
+      {OpKind::kGru, rule(gru)},
+      {OpKind::kReverse, rule(same_on_gradient)},
+      {OpKind::kMaskSequence, rule(same_on_gradient)},
+      {OpKind::kSquaredNorm, none("it measures gradients, and second derivatives are not supported")},
+  };
+  if (format::is_unary_function(kind)) return rule(unary);
+  if (format::is_update(kind)) return none("it changes a variable");
+  const auto found = rules.find(kind);
+  return found == rules.end() ? none("it is part of a gradient, and second derivatives are not supported")
+                              : found->second;
+}
 
 }  // namespace
 
@@ -436,7 +401,7 @@ Gradients differentiate(Graph* graph, const Gradients& seeds, const std::set<Val
     for (ValueId id : node.inputs) any = any || needed[id];
     if (!any) continue;
     Builder build(graph, node.name + ".gradient");
-    const Entry& entry = entry_of(node.kind);
+    const Entry entry = entry_of(node.kind);
     if (entry.rule == nullptr) {
       throw Error("node " + node.name + " (" + format::name_of(node.kind) + ") has no gradient: " + entry.reason);
     }

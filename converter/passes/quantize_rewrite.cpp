@@ -5,6 +5,7 @@
 
 #include "format/integer_rule.h"
 #include "format/quantized.h"
+#include "ir/functions.h"
 
 namespace figment::converter {
 
@@ -237,7 +238,7 @@ class Rewriter {
     table.constant.emplace();
     for (int q = -128; q <= 127; ++q) {
       const double real = static_cast<double>(input.scales[0]) * (q - input.zero_point);
-      const double y = evaluate(node, real);
+      const double y = function_of(node.kind).evaluate(node.attributes, real);
       table.constant->bytes.push_back(
           static_cast<uint8_t>(format::quantize(static_cast<float>(y), output.scales[0], output.zero_point)));
     }
@@ -254,23 +255,6 @@ class Rewriter {
     }
     const ValueId table = fresh_.add_constant_i32(node.name + ".table", exponentials);
     return fresh_.add_node(OpKind::kSoftmax, node.name, node.attributes, {x, table}, &output);
-  }
-
-  static double evaluate(const Node& node, double x) {
-    const Attributes& attributes = node.attributes;
-    switch (node.kind) {
-      case OpKind::kClamp: return std::min<double>(std::max<double>(x, attributes.clamp_min), attributes.clamp_max);
-      case OpKind::kLeakyRelu: return x < 0 ? attributes.alpha * x : x;
-      case OpKind::kElu: return x < 0 ? attributes.alpha * std::expm1(x) : x;
-      case OpKind::kSigmoid: return 1 / (1 + std::exp(-x));
-      case OpKind::kTanh: return std::tanh(x);
-      case OpKind::kExp: return std::exp(x);
-      case OpKind::kLog: return std::log(std::max(x, 1e-30));
-      case OpKind::kSqrt: return std::sqrt(std::max(x, 0.0));
-      case OpKind::kAbs: return std::fabs(x);
-      case OpKind::kNegate: return -x;
-      default: return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x)));
-    }
   }
 
   ValueId rewrite_linear(const Node& node, const Value& output) {

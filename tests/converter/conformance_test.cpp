@@ -25,56 +25,12 @@ using namespace figment::converter;
 
 namespace {
 
-// Every ONNX op that the README claims.
-const std::set<std::string> kClaimed = {"Abs",
-                                        "Add",
-                                        "AveragePool",
-                                        "BatchNormalization",
-                                        "Cast",
-                                        "Clip",
-                                        "Concat",
-                                        "Constant",
-                                        "Conv",
-                                        "ConvTranspose",
-                                        "Div",
-                                        "Dropout",
-                                        "Elu",
-                                        "Exp",
-                                        "Expand",
-                                        "Flatten",
-                                        "GRU",
-                                        "Gemm",
-                                        "GlobalAveragePool",
-                                        "GlobalMaxPool",
-                                        "Identity",
-                                        "LSTM",
-                                        "LayerNormalization",
-                                        "LeakyRelu",
-                                        "Log",
-                                        "LogSoftmax",
-                                        "MatMul",
-                                        "MaxPool",
-                                        "Mul",
-                                        "Neg",
-                                        "Pad",
-                                        "Pow",
-                                        "ReduceMean",
-                                        "Relu",
-                                        "Reshape",
-                                        "Resize",
-                                        "Shape",
-                                        "Sigmoid",
-                                        "Slice",
-                                        "Softmax",
-                                        "Softplus",
-                                        "Split",
-                                        "Sqrt",
-                                        "Squeeze",
-                                        "Sub",
-                                        "Tanh",
-                                        "Transpose",
-                                        "Unsqueeze",
-                                        "Upsample"};
+// Every op that the converter imports.
+const std::set<std::string>& claimed() {
+  static const std::vector<std::string> ops = imported_ops();
+  static const std::set<std::string> names(ops.begin(), ops.end());
+  return names;
+}
 
 std::string read_text(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -119,7 +75,7 @@ bool matches(const std::string& name, const std::string& pattern) {
 
 bool in_scope(const onnx::ModelProto& model) {
   for (const onnx::NodeProto& node : model.graph().node()) {
-    if (!kClaimed.contains(node.op_type()) || !(node.domain().empty() || node.domain() == "ai.onnx")) return false;
+    if (!claimed().contains(node.op_type()) || !(node.domain().empty() || node.domain() == "ai.onnx")) return false;
   }
   for (const onnx::ValueInfoProto& output : model.graph().output()) {
     if (output.type().tensor_type().elem_type() != onnx::TensorProto::FLOAT) return false;

@@ -1,4 +1,5 @@
 #include "double_reference.h"
+#include "functions.h"
 
 #include <algorithm>
 #include <cmath>
@@ -44,23 +45,6 @@ Doubles map_positions(const Extents& shape, const std::function<double(const std
   return result;
 }
 
-double unary(const Node& node, double x) {
-  const auto& a = node.attributes;
-  switch (node.kind) {
-    case OpKind::kClamp: return std::clamp<double>(x, a.clamp_min, a.clamp_max);
-    case OpKind::kLeakyRelu: return x < 0 ? a.alpha * x : x;
-    case OpKind::kElu: return x < 0 ? a.alpha * (std::exp(x) - 1) : x;
-    case OpKind::kSigmoid: return 1 / (1 + std::exp(-x));
-    case OpKind::kTanh: return std::tanh(x);
-    case OpKind::kExp: return std::exp(x);
-    case OpKind::kLog: return std::log(x);
-    case OpKind::kSqrt: return std::sqrt(x);
-    case OpKind::kAbs: return std::fabs(x);
-    case OpKind::kNegate: return -x;
-    default: return std::log(1 + std::exp(x));
-  }
-}
-
 // The position in one axis of an input that tap k of output position p reads, or -1.
 int64_t window_source(const format::Window& w, size_t axis, size_t p, size_t k, size_t extent) {
   const auto at = static_cast<int64_t>(p * w.stride[axis] + k * w.dilation[axis]) - w.padding[axis];
@@ -90,7 +74,7 @@ class Evaluator {
     const format::Window& w = a.window;
     if (format::is_unary_function(node.kind)) {
       Doubles out;
-      for (double x : *in[0].values) out.push_back(unary(node, x));
+      for (double x : *in[0].values) out.push_back(test::right_function(node.kind).value(a, x));
       return out;
     }
     switch (node.kind) {

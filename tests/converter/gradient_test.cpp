@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "double_reference.h"
+#include "functions.h"
 #include "io/arrays.h"
 #include "ir/builder.h"
 #include "ir/runner.h"
@@ -213,7 +214,7 @@ TEST_CASE("gradients: functions") {
     const auto kind = static_cast<OpKind>(i);
     if (!format::is_unary_function(kind)) continue;
     Case c(200 + i);
-    const bool positive = kind == OpKind::kLog || kind == OpKind::kSqrt;
+    const bool positive = test::right_function(kind).positive;
     const ValueId x = c.input(batched({7, 5}), positive ? 0.1 : -2, 2);
     Attributes attributes;
     attributes.alpha = kind == OpKind::kLeakyRelu ? 0.2F : kind == OpKind::kElu ? 1.5F : 0;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <limits>
 
+#include "functions.h"
 #include "step_builder.h"
 
 using namespace figment;
@@ -56,28 +57,6 @@ bool is_right(float actual, double expected, const Bound& bound) {
   return error <= bound.relative * std::fabs(expected) + bound.absolute + static_cast<double>(kLeastNormal);
 }
 
-struct Function {
-  OpKind kind;
-  Bound bound;
-  std::function<double(double)> right;
-};
-
-std::vector<Function> functions() {
-  return {{OpKind::kClamp, {0, 0}, [](double x) { return x < -1  ? -1
-                                                         : x > 2 ? 2
-                                                                 : x; }},
-          {OpKind::kLeakyRelu, {1e-7, 0}, [](double x) { return x < 0 ? static_cast<double>(0.2F) * x : x; }},
-          {OpKind::kElu, {1e-6, 1e-6}, [](double x) { return x < 0 ? static_cast<double>(0.2F) * std::expm1(x) : x; }},
-          {OpKind::kSigmoid, {1e-6, 1e-37}, [](double x) { return 1 / (1 + std::exp(-x)); }},
-          {OpKind::kTanh, {1e-6, 1e-7}, [](double x) { return std::tanh(x); }},
-          {OpKind::kExp, {1e-6, 0}, [](double x) { return std::exp(x); }},
-          {OpKind::kLog, {1e-6, 1e-7}, [](double x) { return std::log(x); }},
-          {OpKind::kSqrt, {1e-7, 0}, [](double x) { return std::sqrt(x); }},
-          {OpKind::kAbs, {0, 0}, [](double x) { return std::fabs(x); }},
-          {OpKind::kNegate, {0, 0}, [](double x) { return -x; }},
-          {OpKind::kSoftplus, {1e-6, 1e-37}, [](double x) { return x > 700 ? x : std::log1p(std::exp(x)); }}};
-}
-
 }  // namespace
 
 TEST_CASE("functions of extreme values are those of double precision, wherever they stand in a vector") {
@@ -85,7 +64,7 @@ TEST_CASE("functions of extreme values are those of double precision, wherever t
   for (int exponent = -149; exponent < 128; ++exponent) {
     for (const float factor : {1.0F, -1.0F, 1.37F, -1.37F}) values.push_back(std::ldexp(factor, exponent));
   }
-  for (const Function& function : functions()) {
+  for (const RightFunction& function : right_functions()) {
     for (const KernelSet set : {KernelSet::kBest, KernelSet::kPortable}) {
       for (const size_t shift : {0U, 5U, 40U}) {
         StepBuilder builder(function.kind);
@@ -98,14 +77,15 @@ TEST_CASE("functions of extreme values are those of double precision, wherever t
           builder.step.attributes.clamp_min = -1, builder.step.attributes.clamp_max = 2;
         std::string name;
         const std::vector<uint8_t> bytes = builder.run(set, &name);
+        const auto right = [&](double given) { return function.value(builder.step.attributes, given); };
+        const Bound bound{function.relative, function.absolute};
         for (size_t i = 0; i < values.size(); ++i) {
           const double given = static_cast<double>(values[i]);
           const float actual = as_floats(bytes)[i + shift];
           const bool flushed = std::fabs(given) < static_cast<double>(kLeastNormal) &&
-                               is_right(actual, function.right(std::copysign(0.0, given)), function.bound);
-          CHECK_MESSAGE((is_right(actual, function.right(given), function.bound) || flushed),
-                        format::name_of(function.kind), "(", values[i], ") = ", actual, " on ", name, ", not ",
-                        function.right(given));
+                               is_right(actual, right(std::copysign(0.0, given)), bound);
+          CHECK_MESSAGE((is_right(actual, right(given), bound) || flushed), format::name_of(function.kind), "(",
+                        values[i], ") = ", actual, " on ", name, ", not ", right(given));
         }
       }
     }

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <map>
 
+#include "functions.h"
 #include "step_builder.h"
 
 using namespace figment;
@@ -130,14 +131,14 @@ TEST_CASE("int8 convolution: every number of pixels beside a full tile, with few
 
 TEST_CASE("elementwise functions: best kernels equal the portable ones") {
   test::Random random(13);
-  for (OpKind kind : {OpKind::kClamp, OpKind::kLeakyRelu, OpKind::kElu, OpKind::kSigmoid, OpKind::kTanh, OpKind::kExp,
-                      OpKind::kLog, OpKind::kSqrt, OpKind::kAbs, OpKind::kNegate, OpKind::kSoftplus}) {
+  for (const RightFunction& function : right_functions()) {
+    const OpKind kind = function.kind;
     StepBuilder builder(kind);
     Operand& x = builder.add(DataType::kF32, {3, 37});
     builder.fill(x, &random);
     for (size_t i = 0; i < x.elements(); ++i) {
       float& value = static_cast<float*>(x.data)[i];
-      value = kind == OpKind::kLog || kind == OpKind::kSqrt ? std::fabs(value) + 0.01F : value * 8;
+      value = function.positive ? std::fabs(value) + 0.01F : value * 8;
     }
     builder.step.output = x;
     builder.step.attributes.alpha = 0.2F;
