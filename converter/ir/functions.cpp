@@ -25,6 +25,7 @@ constexpr Function kFunctions[] = {
     {OpKind::kNegate, "Neg", [](const Attributes&, double x) { return -x; }},
     {OpKind::kSoftplus, "Softplus",
      [](const Attributes&, double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); }},
+    {OpKind::kSoftsign, "Softsign", [](const Attributes&, double x) { return x / (1 + std::fabs(x)); }},
 };
 
 constexpr size_t count_unary_kinds() {

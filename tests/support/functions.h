@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cmath>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "format/op.h"
@@ -42,6 +44,8 @@ inline const std::vector<RightFunction>& right_functions() {
        [](const Attributes&, double x) { return x > 700   ? x
                                                 : x < -30 ? std::exp(x)
                                                           : std::log1p(std::exp(x)); }},
+      {OpKind::kSoftsign, 1e-6, 0,
+       [](const Attributes&, double x) { return std::isinf(x) ? std::nan("") : 1 / (1 / x + (x < 0 ? -1 : 1)); }},
   };
   return functions;
 }
@@ -50,8 +54,7 @@ inline const RightFunction& right_function(format::OpKind kind) {
   for (const RightFunction& function : right_functions()) {
     if (function.kind == kind) return function;
   }
-  static const RightFunction none{};
-  return none;
+  throw std::logic_error(std::string("tests/support/functions.h lacks ") + format::name_of(kind));
 }
 
 }  // namespace figment::test

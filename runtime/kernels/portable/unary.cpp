@@ -27,6 +27,7 @@ FIGMENT_UNARY_LOOP(sqrt_loop, std::sqrt(x))
 FIGMENT_UNARY_LOOP(abs_loop, x < 0 ? -x : x)
 FIGMENT_UNARY_LOOP(negate_loop, -x)
 FIGMENT_UNARY_LOOP(softplus_loop, softplus(x))
+FIGMENT_UNARY_LOOP(softsign_loop, x / (1.0F + (x < 0 ? -x : x)))
 
 // The same for gradients: g of the output, v the function's output (its input for log and abs).
 #define FIGMENT_BACKWARD_LOOP(NAME, EXPRESSION)                                                                     \
@@ -51,6 +52,7 @@ FIGMENT_BACKWARD_LOOP(sqrt_backward, g * 0.5F / v)
 FIGMENT_BACKWARD_LOOP(abs_backward, v > 0 ? g : v < 0 ? -g : 0.0F)
 FIGMENT_BACKWARD_LOOP(negate_backward, -g)
 FIGMENT_BACKWARD_LOOP(softplus_backward, g* one_minus_exponential(v))
+FIGMENT_BACKWARD_LOOP(softsign_backward, g * ((1.0F - (v < 0 ? -v : v)) * (1.0F - (v < 0 ? -v : v))))
 
 #undef FIGMENT_UNARY_LOOP
 #undef FIGMENT_BACKWARD_LOOP
@@ -117,6 +119,10 @@ template <>
 void unary<OpKind::kSoftplus>(const Step& step) {
   apply(step, softplus_loop);
 }
+template <>
+void unary<OpKind::kSoftsign>(const Step& step) {
+  apply(step, softsign_loop);
+}
 
 void unary_backward(const Step& step) {
   const Attributes& a = step.attributes;
@@ -135,6 +141,7 @@ void unary_backward(const Step& step) {
     case OpKind::kSqrt: return loop(sqrt_backward);
     case OpKind::kAbs: return loop(abs_backward);
     case OpKind::kNegate: return loop(negate_backward);
+    case OpKind::kSoftsign: return loop(softsign_backward);
     default: return loop(softplus_backward);
   }
 }
