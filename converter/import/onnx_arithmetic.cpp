@@ -91,6 +91,29 @@ void import_alpha(const OnnxNode& node, OpKind kind, float fallback) {
   node.bind(node.add(kind, attributes, {node.tensor(0)}));
 }
 
+// max(0, min(1, alpha x + beta)).
+ValueId hard_sigmoid(const OnnxNode& node, ValueId x, float alpha, float beta) {
+  const auto number = [&](const char* name, float value) {
+    const std::vector<uint32_t> ones(node.graph[x].shape.rank(), 1);
+    return node.graph.add_constant(node.name + name, ones, {&value, 1});
+  };
+  Attributes bounds;
+  bounds.clamp_min = 0;
+  bounds.clamp_max = 1;
+  const ValueId scaled = node.add(OpKind::kMultiply, {}, {x, number(".alpha", alpha)});
+  return node.add(OpKind::kAdd, bounds, {scaled, number(".beta", beta)});
+}
+
+void import_hard_sigmoid(const OnnxNode& node) {
+  node.bind(hard_sigmoid(node, node.tensor(0), node.real("alpha", 0.2F), node.real("beta", 0.5F)));
+}
+
+// x hard_sigmoid(x) with a slope of 1/6 (Howard et al. 2019).
+void import_hard_swish(const OnnxNode& node) {
+  const ValueId x = node.tensor(0);
+  node.bind(node.add(OpKind::kMultiply, {}, {x, hard_sigmoid(node, x, 1.0F / 6, 0.5F)}));
+}
+
 // Softmax or its logarithm over one axis; before opset 13 over the axis and all behind it.
 ValueId softmax(const OnnxNode& node, OpKind kind) {
   const ValueId x = node.tensor(0);
@@ -432,6 +455,8 @@ const Importers& arithmetic_importers() {
       {"Div", import_binary<OpKind::kDivide>},
       {"Elu", [](const OnnxNode& node) { import_alpha(node, OpKind::kElu, 1.0F); }},
       {"Gemm", import_gemm},
+      {"HardSigmoid", import_hard_sigmoid},
+      {"HardSwish", import_hard_swish},
       {"LeakyRelu", [](const OnnxNode& node) { import_alpha(node, OpKind::kLeakyRelu, 0.01F); }},
       {"LayerNormalization", import_layer_normalization},
       {"LogSoftmax", import_softmax<OpKind::kLogSoftmax>},

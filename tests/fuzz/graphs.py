@@ -79,7 +79,7 @@ class Builder:
 
     def unary(self, x):
         shape = self.values[x]
-        op = self.pick("Relu LeakyRelu Elu Sigmoid Tanh Softplus Exp Abs Neg Sqrt Log Clip Pow Identity Dropout Cast".split())
+        op = self.pick("Relu LeakyRelu Elu Sigmoid Tanh Softplus Softsign HardSigmoid HardSwish Exp Abs Neg Sqrt Log Clip Pow Identity Dropout Cast".split())
         if op in ("LeakyRelu", "Elu"):
             return self.node(op, [x], shape, alpha=self.pick([0.01, 0.2, 1.0]))
         if op == "Exp":
