@@ -11,11 +11,11 @@
 #include "io/files.h"
 #include "io/samples.h"
 #include "ir/batch.h"
-#include "ir/runner.h"
 #include "passes/fold.h"
 #include "passes/layout.h"
 #include "passes/simplify.h"
 #include "write/plan_memory.h"
+#include "write/runner.h"
 #include "write/write_model.h"
 
 namespace figment::converter {

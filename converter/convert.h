@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "import/recipe.h"
 #include "io/arrays.h"
 #include "ir/graph.h"
 #include "objectives/objective.h"
 #include "passes/quantize.h"
+#include "recipe/recipe.h"
 
 namespace figment::converter {
 

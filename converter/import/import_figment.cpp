@@ -8,7 +8,7 @@
 #include "core/memory.h"
 #include "format/model_view.h"
 #include "io/files.h"
-#include "ir/runner.h"
+#include "write/runner.h"
 
 namespace figment::converter {
 

@@ -8,7 +8,7 @@
 #include "core/checked.h"
 #include "io/files.h"
 #include "io/terminal.h"
-#include "ir/runner.h"
+#include "write/runner.h"
 #include "write/write_model.h"
 
 namespace figment::converter {

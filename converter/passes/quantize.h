@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "ir/graph.h"
-#include "ir/runner.h"
+#include "write/runner.h"
 
 namespace figment::converter {
 

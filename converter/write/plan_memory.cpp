@@ -1,6 +1,6 @@
 #include "write/plan_memory.h"
 
-#include "ir/runner.h"
+#include "write/runner.h"
 
 namespace figment::converter {
 

@@ -22,11 +22,13 @@ enum class OpKind : uint8_t {
 #include "figment/ops.def"
 #undef FIGMENT_OP
 };
-inline constexpr size_t kOpKindCount = 0
-#define FIGMENT_OP(...) +1
+inline constexpr size_t kOpKindCount = [] {
+  size_t count = 0;
+#define FIGMENT_OP(...) ++count;
 #include "figment/ops.def"
 #undef FIGMENT_OP
-    ;
+  return count;
+}();
 
 const char* name_of(OpKind kind);
 

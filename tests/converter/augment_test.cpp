@@ -6,9 +6,9 @@
 
 #include "convert.h"
 #include "core/philox.h"
-#include "import/recipe.h"
-#include "ir/runner.h"
 #include "objectives/objective.h"
+#include "recipe/recipe.h"
+#include "write/runner.h"
 #include "write/write_model.h"
 
 using namespace figment::converter;

@@ -6,8 +6,8 @@
 #include "convert.h"
 #include "ir/batch.h"
 #include "ir/builder.h"
-#include "ir/runner.h"
 #include "support.h"
+#include "write/runner.h"
 #include "write/write_model.h"
 
 using namespace figment;

@@ -16,8 +16,8 @@
 #include "convert.h"
 #include "import/import_onnx.h"
 #include "import/onnx_proto.h"
-#include "ir/runner.h"
 #include "support.h"
+#include "write/runner.h"
 #include "write/write_model.h"
 
 namespace fs = std::filesystem;

@@ -10,9 +10,9 @@
 #include <map>
 
 #include "convert.h"
-#include "ir/runner.h"
 #include "onnx_builder.h"
 #include "support.h"
+#include "write/runner.h"
 
 using namespace figment::converter;
 using figment::test::OnnxBuilder;

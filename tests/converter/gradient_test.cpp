@@ -12,8 +12,8 @@
 #include "functions.h"
 #include "io/arrays.h"
 #include "ir/builder.h"
-#include "ir/runner.h"
 #include "support.h"
+#include "write/runner.h"
 #include "write/write_model.h"
 
 using namespace figment;

@@ -6,9 +6,9 @@
 
 #include "convert.h"
 #include "import/import_onnx.h"
-#include "ir/runner.h"
 #include "onnx_builder.h"
 #include "support.h"
+#include "write/runner.h"
 
 using namespace figment::converter;
 using figment::test::OnnxBuilder;

@@ -1,5 +1,5 @@
 // Recipes: those that are shipped convert, and mistakes are named with their place.
-#include "import/recipe.h"
+#include "recipe/recipe.h"
 
 #include <doctest/doctest.h>
 
@@ -9,8 +9,8 @@
 
 #include "convert.h"
 #include "io/files.h"
-#include "ir/runner.h"
 #include "support.h"
+#include "write/runner.h"
 
 using namespace figment::converter;
 

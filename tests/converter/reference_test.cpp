@@ -6,8 +6,8 @@
 
 #include "convert.h"
 #include "io/arrays.h"
-#include "ir/runner.h"
 #include "support.h"
+#include "write/runner.h"
 
 using namespace figment::converter;
 

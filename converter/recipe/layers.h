@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "import/onnx_proto.h"
-#include "import/recipe_json.h"
 #include "ir/graph.h"
+#include "recipe/json.h"
 
 namespace figment::converter {
 

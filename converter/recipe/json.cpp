@@ -1,4 +1,4 @@
-#include "import/recipe_json.h"
+#include "recipe/json.h"
 
 #include <cmath>
 

@@ -1,8 +1,8 @@
-#include "import/recipe.h"
+#include "recipe/recipe.h"
 
 #include "import/import_onnx.h"
-#include "import/recipe_layers.h"
 #include "io/files.h"
+#include "recipe/layers.h"
 
 namespace figment::converter {
 

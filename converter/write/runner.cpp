@@ -1,4 +1,4 @@
-#include "ir/runner.h"
+#include "write/runner.h"
 
 #include <cstring>
 

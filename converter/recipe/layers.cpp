@@ -1,4 +1,4 @@
-#include "import/recipe_layers.h"
+#include "recipe/layers.h"
 
 #include <algorithm>
 #include <cmath>
