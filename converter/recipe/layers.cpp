@@ -393,9 +393,14 @@ LayerBuilder::Tensor LayerBuilder::layer(const Tensor& x, const RecipeValue& val
     set_text(model_.mutable_graph()->mutable_node(model_.graph().node_size() - 1), "nearest_mode", "floor");
     return {output, {x.shape[0], x.shape[1] * factor, x.shape[2] * factor}};
   }
+  std::string known;
+  for (const Function& function : functions()) {
+    if (function.onnx != nullptr) known += std::string(format::name_of(function.kind)) + ", ";
+  }
   value.fail("does not know the layer \"" + type +
              "\"; it knows linear, conv, conv_transpose, lstm, gru, batch_norm, layer_norm, dropout, relu, leaky_relu, "
-             "elu, tanh, sigmoid, softplus, flatten, reshape, repeat, reverse, upsample, max_pool, average_pool");
+             "elu, " +
+             known + "flatten, reshape, repeat, reverse, upsample, max_pool, average_pool");
 }
 
 LayerBuilder::Tensor LayerBuilder::layers(Tensor x, const RecipeValue& list, const std::string& prefix) {

@@ -99,11 +99,13 @@ Json model_json(const OpenModel& open, uint32_t batch) {
                  {"memory",
                   {{"model", memory.model},
                    {"packed_weights", memory.packed_weights},
+                   {"programs", memory.programs},
                    {"operators", memory.operators},
                    {"variables", memory.variables},
                    {"arena", memory.arena},
                    {"arena_lower_bound", memory.arena_lower_bound},
-                   {"total", memory.total}}}};
+                   {"total", memory.total},
+                   {"peak", memory.peak}}}};
   result["metadata"] = Json::object();
   for (uint32_t i = 0; i < model.metadata; ++i) {
     const char* key = "";
@@ -151,11 +153,13 @@ void print(const Json& model) {
   }
   const Json& memory = model["memory"];
   const bool trains = memory["variables"].get<uint64_t>() > 0;
-  io::print("memory at batch %d: %s = model %s + packed weights %s + operators %s%s%s + arena %s (lower bound %s)\n",
-            model["batch"].get<int>(), bytes(memory["total"]).c_str(), bytes(memory["model"]).c_str(),
-            bytes(memory["packed_weights"]).c_str(), bytes(memory["operators"]).c_str(), trains ? " + variables " : "",
-            trains ? bytes(memory["variables"]).c_str() : "", bytes(memory["arena"]).c_str(),
-            bytes(memory["arena_lower_bound"]).c_str());
+  io::print(
+      "memory at batch %d: %s = model %s + packed weights %s + programs %s + operators %s%s%s + arena %s (lower bound "
+      "%s)\n",
+      model["batch"].get<int>(), bytes(memory["total"]).c_str(), bytes(memory["model"]).c_str(),
+      bytes(memory["packed_weights"]).c_str(), bytes(memory["programs"]).c_str(), bytes(memory["operators"]).c_str(),
+      trains ? " + variables " : "", trains ? bytes(memory["variables"]).c_str() : "", bytes(memory["arena"]).c_str(),
+      bytes(memory["arena_lower_bound"]).c_str());
   for (const Json& program : model["programs"]) {
     io::print("\nprogram %s%s\n", program["name"].get<std::string>().c_str(),
               program["fully_int8"].get<bool>() ? " (fully int8)" : "");

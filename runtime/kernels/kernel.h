@@ -1,4 +1,4 @@
-// How an op runs: a row of fig_ops (op_table.h). Preconditions on shapes and types are those of format/op.h and have
+// How an op runs: a row of fig_ops (figment/ops.h). Preconditions on shapes and types are those of format/op.h and have
 // been verified.
 #pragma once
 

@@ -66,7 +66,10 @@ class Packer {
   Packer& operator=(const Packer&) = delete;
 
   // Nothing is taken beyond so many bytes, what is only needed while packing included; the default: no limit.
-  void limit(uint64_t bytes) { limit_ = bytes; }
+  void limit(uint64_t bytes) {
+    limit_ = bytes;
+    wanted_ = 0;
+  }
   // Bytes that this packer has taken.
   size_t taken() const { return taken_; }
   // The most that was taken at a time.

@@ -158,7 +158,10 @@ Result<MemoryReport> Builder::measure_selection() {
     Program program;
     FIGMENT_RETURN_IF_ERROR(program.lay_out(parts.setup, i, batch, &block));
     const Status status = program.measure_operators(packer_, limit, &demand);
-    if (packer_->refused()) return too_large(before + packer_->wanted());
+    if (packer_->refused()) {
+      report.packing_peak = before + packer_->wanted();
+      return report;
+    }
     FIGMENT_RETURN_IF_ERROR(status);
     Array<uint8_t> memory;
     if (!memory.allocate(program.planning_bytes())) return no_memory("the memory plan");

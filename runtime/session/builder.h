@@ -24,6 +24,7 @@ class Builder {
   Status check_options() const;
   Status first_strategy();
   bool next_strategy();
+  // Where the memory limit is too small to measure in, the report's peak is above it, and is all that counts.
   Result<MemoryReport> measure_selection();
   Result<Session*> place_selection(void* memory, size_t bytes);
 

@@ -27,9 +27,11 @@ Status measure_operator(const fig_op& kernel, const kernels::Step& step, kernels
   demand->least = larger(demand->least, demand->used + most);
   kernels::PackingMemory memory(packer);
   Status status;
-  if (most.within(limit) && !memory.allocate(most)) {
+  if (!demand->least.within(limit)) {
+    // The session is too large already.
+  } else if (!memory.allocate(most)) {
     status = no_memory();
-  } else if (demand->least.within(limit)) {
+  } else {
     kernels::OperatorPool pool(memory.data(), static_cast<size_t>(most.value()));
     const kernels::OperatorPool::Scope scope(&pool);
     status = prepared->prepare(step, packer);

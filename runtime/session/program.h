@@ -77,8 +77,8 @@ class Program {
   // Whether its samples depend on each other: only the batch that it computes at a time gives the right results.
   bool couples_batch() const { return view().couples_batch(); }
 
-  // Computes the batch. Updates of variables that stand together are one sub-step: they are
-  // made if what they read (gradients, statistics) is finite, and skipped else.
+  // Computes the batch. Updates of variables that stand together are one sub-step: they are made if what they read
+  // (gradients, statistics) is finite, and skipped else.
   Status run();
   // Sub-steps that the last run skipped.
   uint32_t skipped() const { return skipped_; }

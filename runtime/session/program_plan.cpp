@@ -89,7 +89,7 @@ Status ProgramPlan::find(size_t batch, plan::Arena* arena) {
   if (fig_use_planner == nullptr) {
     return Status::error(StatusCode::kUnsupported,
                          "%s: this program was linked without the planner, and the file carries no plan for batch %zu "
-                         "and these kernels: convert with --plan batch=%zu",
+                         "and these kernels: convert with --plan %zu",
                          program_.name(), batch, batch);
   }
   *arena = fig_use_planner->plan(lifetimes, offsets, planner_memory_);

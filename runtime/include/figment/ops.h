@@ -32,10 +32,6 @@ extern const fig_op* const fig_ops[];
 typedef struct fig_planner fig_planner;
 extern const fig_planner* const fig_use_planner;
 
-/* Training. A program that defines fig_use_training as NULL and calls no function of training is linked without it. */
-typedef struct fig_training fig_training;
-extern const fig_training* const fig_use_training;
-
 #ifdef __cplusplus
 }
 #endif
