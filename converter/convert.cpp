@@ -10,6 +10,7 @@
 #include "import/import_onnx.h"
 #include "io/files.h"
 #include "io/samples.h"
+#include "io/terminal.h"
 #include "ir/batch.h"
 #include "passes/fold.h"
 #include "passes/layout.h"
@@ -281,10 +282,10 @@ void start_from(const std::string& path, const std::string& role, Runner& traine
 }
 
 // A scope that fits nothing is a mistake.
-void check_scope(const TrainingScope& scope, const std::vector<const Network*>& networks) {
+void check_scope(const TrainingScope& scope, const std::vector<Network>& networks) {
   for (const std::string& pattern : scope.freeze) {
     if (std::none_of(networks.begin(), networks.end(),
-                     [&](const Network* network) { return network->matched.contains(pattern); })) {
+                     [&](const Network& network) { return network.matched.contains(pattern); })) {
       throw Error("--freeze " + pattern + ": no parameter has such a name");
     }
   }
@@ -292,15 +293,14 @@ void check_scope(const TrainingScope& scope, const std::vector<const Network*>& 
     const size_t colon = text.find(':');
     if (colon == std::string::npos || text.rfind("last:", 0) == 0) continue;
     if (std::none_of(networks.begin(), networks.end(),
-                     [&](const Network* network) { return network->name == text.substr(0, colon); })) {
+                     [&](const Network& network) { return network.name == text.substr(0, colon); })) {
       throw Error("--train-only " + text + ": there is no network " + text.substr(0, colon));
     }
   }
 }
 
-// Networks and how to train them, from ONNX files and the command line or from a recipe.
+// The objective's model of networks that come from ONNX files or from a recipe.
 TrainedModel train_model(const ConvertOptions& options, const Recipe& recipe) {
-  const bool from_recipe = !options.recipe.empty();
   std::vector<std::string> notes;
   std::optional<Runner> trained_before;
   if (!options.start_from.empty()) {
@@ -311,28 +311,25 @@ TrainedModel train_model(const ConvertOptions& options, const Recipe& recipe) {
       throw Error("--start-from " + options.start_from + ": " + error.what());
     }
   }
-  const auto network = [&](const std::string& role) {
-    Graph graph = from_recipe ? recipe.networks.at(role) : load_network(options, role);
-    if (trained_before) start_from(options.start_from, role, *trained_before, &graph);
-    for (const std::string& note : graph.notes) notes.push_back(role + ": " + note);
-    return make_network(role, std::move(graph), options.scope);
-  };
-  TrainOptions train = from_recipe ? recipe.train : options.train;
-  const Objective objective = from_recipe ? recipe.objective : options.objective;
-  const bool gan = objective == Objective::kGan;
-  const Network first = network(gan ? "generator" : "encoder");
-  const Network second = network(gan ? "discriminator" : "decoder");
-  check_scope(options.scope, {&first, &second});
+  std::vector<Network> networks;
+  std::set<std::string> roles;
+  for (const NetworkRole& role : recipe.objective->networks(0)) {
+    roles.insert(role.name);
+    Graph graph = options.recipe.empty() ? load_network(options, role.name) : recipe.networks.at(role.name);
+    if (trained_before) start_from(options.start_from, role.name, *trained_before, &graph);
+    for (const std::string& note : graph.notes) notes.push_back(role.name + ": " + note);
+    networks.push_back(make_network(role.name, std::move(graph), options.scope));
+  }
+  check_scope(options.scope, networks);
   for (const auto& [role, path] : options.networks) {
-    if (role != first.name && role != second.name) throw Error("--" + role + " does not go with this objective");
+    if (!roles.contains(role)) throw Error("--" + role + " does not go with the objective " + options.objective);
   }
-  if (!train.augment.what.empty()) {
-    if (!gan) throw Error("--augment is for adversarial objectives");
-    const auto [low, high] = range_of(first.graph, first.graph.outputs[0].value).value_or(kUnknownRange);
-    train.augment.low = options.range_min.value_or(low);
-    train.augment.high = options.range_max.value_or(high);
-  }
-  TrainedModel trained = gan ? gan_model(first, second, train) : vae_model(first, second, train);
+  ModelContext context;
+  context.latent = options.latent;
+  const Graph& first = networks[0].graph;
+  const auto [low, high] = range_of(first, first.outputs[0].value).value_or(kUnknownRange);
+  context.range = {options.range_min.value_or(low), options.range_max.value_or(high)};
+  TrainedModel trained = recipe.objective->build(std::move(networks), context);
   trained.notes.insert(trained.notes.begin(), notes.begin(), notes.end());
   return trained;
 }
@@ -376,18 +373,19 @@ Converted convert_training(ConvertOptions options) {
       options.range_max = options.range_max.value_or(recipe.range->second);
     }
     if (options.name.empty()) options.name = recipe.name;
+  } else {
+    recipe.objective =
+        configured_objective(options.objective, options.objective_options, "--objective " + options.objective);
   }
   TrainedModel trained = train_model(options, recipe);
   ModelDefinition& model = trained.model;
   model.name = options.name.empty() ? options.fallback_name : options.name;
   model.metadata.insert(model.metadata.end(), recipe.metadata.begin(), recipe.metadata.end());
-  const Objective objective = options.recipe.empty() ? options.objective : recipe.objective;
-  const Likelihood likelihood = options.recipe.empty() ? options.train.likelihood : recipe.train.likelihood;
-  std::optional<std::pair<float, float>> known;
-  if (objective == Objective::kVae && likelihood == Likelihood::kBernoulli) {
-    known = {0.0F, 1.0F};
-    if (options.range_min.value_or(0) < 0 || options.range_max.value_or(1) > 1)
-      throw Error("a Bernoulli likelihood is of samples in [0, 1], not in the range that is given");
+  const std::optional<std::pair<float, float>> known = recipe.objective->sample_range();
+  if (known && (options.range_min.value_or(known->first) < known->first ||
+                options.range_max.value_or(known->second) > known->second)) {
+    throw Error("the loss (" + model.objective->loss + ") is of samples in [" + io::format_number(known->first, 0) +
+                ", " + io::format_number(known->second, 0) + "], not in the range that is given");
   }
   describe_output(options, model.programs[0], known, &model);
   for (const Graph& graph : model.programs) result.report.programs.push_back({graph.name, {}, {}, {}});
@@ -472,7 +470,7 @@ Converted convert_model(const ConvertOptions& options, const Progress& progress)
 }  // namespace
 
 Converted convert(const ConvertOptions& options, const Progress& progress) {
-  if (options.objective != Objective::kNone || !options.recipe.empty()) return convert_training(options);
+  if (!options.objective.empty() || !options.recipe.empty()) return convert_training(options);
   if (!options.model.empty()) return convert_model(options, progress);
   if (options.sources.empty()) throw Error("no model given");
   ModelDefinition model;

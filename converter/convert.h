@@ -23,9 +23,9 @@ struct Source {
 // under an objective, a recipe, or a model file of ours, trained or not.
 struct ConvertOptions {
   std::vector<Source> sources;
-  Objective objective = Objective::kNone;
-  std::map<std::string, std::string> networks;  // role -> ONNX file
-  TrainOptions train;
+  std::string objective;                                        // its name, or ""
+  std::map<std::string, std::string> networks;                  // role -> ONNX file
+  nlohmann::json objective_options = nlohmann::json::object();  // as a recipe gives them
   TrainingScope scope;
   std::string start_from;     // a trained .figment file, whose parameters take the place of those of the networks
   std::string recipe;         // a JSON file

@@ -1,10 +1,14 @@
 // figment-convert: the command line of the converter.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <filesystem>
+#include <functional>
+#include <set>
 
 #include "convert.h"
 #include "figment/version.h"
@@ -32,137 +36,169 @@ void read_calibration(const std::vector<std::string>& files, ConvertOptions* opt
   }
 }
 
-// "NAME=CATEGORIES" or "NAME=PRIOR:SIZE", and maybe ":WEIGHT" behind.
-figment::converter::CodeOptions parse_code(const std::string& text) {
+// "NAME=CATEGORIES" or "NAME=PRIOR:SIZE", and maybe "@WEIGHT" behind, as recipes give a code.
+nlohmann::json parse_code(const std::string& text) {
   const auto fail = [&]() -> Error {
     return Error("--codes " + text +
                  ": write NAME=CATEGORIES, NAME=uniform:SIZE or NAME=normal:SIZE, maybe with @WEIGHT");
   };
-  figment::converter::CodeOptions code;
   auto [name, what] = figment::io::split_assignment(text);
-  code.name = name;
+  nlohmann::json code = {{"name", name}};
   if (const size_t at = what.find('@'); at != std::string::npos) {
     char* end = nullptr;
-    code.weight = std::strtod(what.c_str() + at + 1, &end);
-    if (*end != 0 || !(code.weight >= 0)) throw fail();
+    const double weight = std::strtod(what.c_str() + at + 1, &end);
+    if (*end != 0 || !(weight >= 0)) throw fail();
+    code["weight"] = weight;
     what.resize(at);
   }
-  for (const auto& [prefix, prior] :
-       {std::pair("uniform:", figment::Prior::kUniform), {"normal:", figment::Prior::kNormal}}) {
+  std::string key = "categories";
+  for (const char* prior : {"uniform", "normal"}) {
+    const std::string prefix = std::string(prior) + ":";
     if (what.rfind(prefix, 0) != 0) continue;
-    code.prior = prior;
-    what.erase(0, std::string(prefix).size());
+    key = "size";
+    code["prior"] = prior;
+    what.erase(0, prefix.size());
   }
   char* end = nullptr;
   const unsigned long size = std::strtoul(what.c_str(), &end, 10);
   if (name.empty() || what.empty() || *end != 0 || size < 1 || size > 65536) throw fail();
-  code.size = static_cast<uint32_t>(size);
+  code[key] = size;
   return code;
 }
 
-// Takes names for values; CLI11's own transformers would show the values as bytes.
-template <typename Value>
-CLI::Validator one_of(const std::map<std::string, Value>& values) {
-  std::string names;
-  for (const auto& [name, value] : values) names += (names.empty() ? "" : ",") + name;
-  const CLI::Validator value_of = CLI::Transformer(values);
-  return {[values, names, value_of](std::string& text) -> std::string {
-            return values.contains(text) ? value_of(text) : text + " is none of {" + names + "}";
-          },
-          "{" + names + "}"};
-}
+// The options of all objectives on the command line: what is given becomes what a recipe would say.
+class ObjectiveFlags : public figment::converter::OptionVisitor {
+ public:
+  using Choices = std::vector<std::string>;
+  using OptionName = figment::converter::OptionName;
 
-void add_train_options(CLI::App* app, const std::string& group, ConvertOptions* options,
-                       std::optional<double>* discriminator_rate) {
-  using figment::converter::GanLoss;
-  using figment::converter::Likelihood;
-  using figment::converter::Optimizer;
-  using figment::converter::RateSchedule;
-  figment::converter::TrainOptions* train = &options->train;
-  figment::converter::OptimizerOptions* optimizer = &train->optimizer;
-  const CLI::Range fraction(0.0, 1.0);
-  const auto number = [&](const char* name, double* value, const char* text, const CLI::Validator& check) {
-    app->add_option(name, *value, text)->check(check)->capture_default_str()->group(group);
+  ObjectiveFlags(CLI::App* app, std::string group) : app_(*app), group_(std::move(group)) {
+    for (const figment::converter::ObjectiveEntry& entry : figment::converter::objectives()) {
+      objective_ = entry.name;
+      entry.create()->declare(*this);
+    }
+  }
+
+  bool number(const OptionName& name, double* value, double low, double high) override {
+    // Bounds that are only there to keep out nonsense would read as if they said something.
+    const bool open = high == figment::converter::kMaxNumber;
+    add(name, nlohmann::json(*value).dump(), open ? CLI::Validator(CLI::NonNegativeNumber) : CLI::Range(low, high),
+        [](const std::string& text) { return nlohmann::json(std::strtod(text.c_str(), nullptr)); });
+    return false;
+  }
+  bool integer(const OptionName& name, uint32_t* value, uint32_t low, uint32_t high) override {
+    add(name, std::to_string(*value), CLI::Range(low, high),
+        [](const std::string& text) { return nlohmann::json(std::strtoul(text.c_str(), nullptr, 10)); });
+    return false;
+  }
+  bool flag(const OptionName& name, bool* /*value*/) override {
+    if (Flag* known = find(name)) return known->objectives.insert(objective_), false;
+    Flag& flag = remember(name, {});
+    flag.option = app_.add_flag_callback(name.flag, [&flag] { flag.value = true; }, name.help)->group(group_);
+    return false;
+  }
+  bool choice(const OptionName& name, size_t* value, const Choices& choices) override {
+    add(name, choices[*value], CLI::IsMember(choices), [](const std::string& text) { return nlohmann::json(text); });
+    return false;
+  }
+  bool list(const OptionName& name, std::vector<size_t>* /*values*/, const Choices& choices) override {
+    add_list(name, CLI::IsMember(choices), [](const std::string& text) { return nlohmann::json(text); });
+    return false;
+  }
+  bool codes(const OptionName& name, std::vector<figment::converter::CodeOptions>* /*values*/) override {
+    add_list(name, {}, parse_code);
+    return false;
+  }
+
+  // What was given, for the objective. Throws Error for an option that it does not have.
+  nlohmann::json options(const std::string& objective) const {
+    nlohmann::json result = nlohmann::json::object();
+    for (const Flag& flag : flags_) {
+      if (flag.value.is_null()) continue;
+      if (!flag.objectives.contains(objective))
+        throw Error(flag.name.flag + " does not go with the objective " + objective);
+      nlohmann::json* object = &result;
+      std::string path = flag.name.key;
+      for (size_t dot = path.find('.'); dot != std::string::npos; dot = path.find('.')) {
+        object = &(*object)[path.substr(0, dot)];
+        path = path.substr(dot + 1);
+      }
+      (*object)[path] = flag.value;
+    }
+    return result;
+  }
+
+ private:
+  using Parse = std::function<nlohmann::json(const std::string&)>;
+
+  struct Flag {
+    OptionName name;
+    std::set<std::string> objectives;  // that have it
+    std::string initial;
+    CLI::Option* option = nullptr;
+    nlohmann::json value;
   };
-  app->add_option("--optimizer", optimizer->optimizer, "adam, or sgd")
-      ->transform(one_of<Optimizer>({{"adam", Optimizer::kAdam}, {"sgd", Optimizer::kSgd}}))
-      ->default_str("adam")
-      ->group(group);
-  number("--learning-rate", &optimizer->learning_rate, "of the optimiser", CLI::PositiveNumber);
-  app->add_option("--d-learning-rate", *discriminator_rate, "of the discriminator's, if it is another")
-      ->check(CLI::PositiveNumber)
-      ->group(group);
-  const CLI::Range decay(0.0, 0.999999);
-  number("--beta1", &optimizer->beta1, "of Adam; the momentum of SGD", decay);
-  number("--beta2", &optimizer->beta2, "of Adam", decay);
-  number("--weight-decay", &optimizer->weight_decay, "decoupled with Adam, added to gradients with SGD",
-         CLI::NonNegativeNumber);
-  number("--clip-value", &optimizer->clip_value, "bound of every gradient's magnitude; 0: none",
-         CLI::NonNegativeNumber);
-  number("--clip-norm", &optimizer->clip_norm, "bound of the norm of all gradients; 0: none", CLI::NonNegativeNumber);
-  app->add_option("--rate-schedule", optimizer->schedule,
-                  "constant, step (times the factor every period), or cosine (down to the factor over the period)")
-      ->transform(one_of<RateSchedule>(
-          {{"constant", RateSchedule::kConstant}, {"step", RateSchedule::kStep}, {"cosine", RateSchedule::kCosine}}))
-      ->default_str("constant")
-      ->group(group);
-  number("--rate-period", &optimizer->rate_period, "of the schedule, in updates", CLI::PositiveNumber);
-  number("--rate-factor", &optimizer->rate_factor, "of the schedule", fraction);
-  number("--warm-up", &optimizer->warm_up_steps, "updates over which the learning rate grows to its value",
-         CLI::NonNegativeNumber);
-  app->add_option("--freeze", options->scope.freeze, "parameters that stay as they are, as in 'discriminator.0.*'")
+
+  Flag* find(const OptionName& name) {
+    const auto found =
+        std::find_if(flags_.begin(), flags_.end(), [&](const Flag& f) { return f.name.flag == name.flag; });
+    return found == flags_.end() ? nullptr : &*found;
+  }
+
+  Flag& remember(const OptionName& name, const std::string& initial) {
+    flags_.push_back({name, {objective_}, initial, nullptr, nullptr});
+    return flags_.back();
+  }
+
+  void add(const OptionName& name, const std::string& initial, const CLI::Validator& check, const Parse& parse) {
+    if (Flag* known = find(name)) {
+      if (known->initial != initial && name.like.empty())
+        known->option->default_str(known->initial + " (" + objective_ + ": " + initial + ")");
+      known->objectives.insert(objective_);
+      return;
+    }
+    Flag& flag = remember(name, initial);
+    flag.option = app_.add_option_function<std::string>(
+                          name.flag, [&flag, parse](const std::string& text) { flag.value = parse(text); }, name.help)
+                      ->check(check)
+                      ->default_str(name.like.empty() ? initial : "as " + name.like)
+                      ->group(group_);
+  }
+
+  void add_list(const OptionName& name, const CLI::Validator& check, const Parse& parse) {
+    if (Flag* known = find(name)) {
+      known->objectives.insert(objective_);
+      return;
+    }
+    Flag& flag = remember(name, {});
+    flag.option = app_.add_option_function<std::vector<std::string>>(
+                          name.flag,
+                          [&flag, parse](const std::vector<std::string>& texts) {
+                            for (const std::string& text : texts) flag.value.push_back(parse(text));
+                          },
+                          name.help)
+                      ->check(check)
+                      ->delimiter(',')
+                      ->group(group_);
+  }
+
+  CLI::App& app_;
+  std::string group_;
+  std::string objective_;  // whose options are being added
+  std::deque<Flag> flags_;
+};
+
+void add_scope_options(CLI::App* app, const std::string& group, ConvertOptions* options) {
+  app->add_option("--freeze", options->scope.freeze, "parameters to keep fixed, as in 'discriminator.0.*'")
       ->delimiter(',')
       ->group(group);
   app->add_option("--train-only", options->scope.train_only,
-                  "bias, scale (of normalisations, with their shifts) or last:K layers; maybe as NETWORK:WHAT")
+                  "train only bias, scale (of normalizations, with their shifts) or last:K layers; or NETWORK:WHAT")
       ->delimiter(',')
       ->group(group);
   app->add_option("--start-from", options->start_from,
-                  "trained .figment of the same networks: its parameters take the place of theirs")
+                  "trained .figment file of the same networks, whose parameters to start from")
       ->group(group);
-  app->add_option("--gan-loss", train->gan_loss, "non-saturating, hinge, or wasserstein")
-      ->transform(one_of<GanLoss>({{"non-saturating", GanLoss::kNonSaturating},
-                                   {"hinge", GanLoss::kHinge},
-                                   {"wasserstein", GanLoss::kWasserstein}}))
-      ->default_str("non-saturating")
-      ->group(group);
-  number("--label-smoothing", &train->label_smoothing, "one-sided: the target of real samples is 1 minus this",
-         fraction);
-  number("--clip-weights", &train->clip_weights, "bound of a Wasserstein critic's parameters", CLI::PositiveNumber);
-  app->add_option("--critic-steps", train->critic_steps, "discriminator steps to one of the generator")
-      ->check(CLI::Range(1, 100))
-      ->capture_default_str()
-      ->group(group);
-  app->add_option("--augment", train->augment.what,
-                  "of all that the discriminator sees, for few samples: brightness, contrast, translation, cutout")
-      ->transform(
-          one_of<figment::converter::Augmentation>({{"brightness", figment::converter::Augmentation::kBrightness},
-                                                    {"contrast", figment::converter::Augmentation::kContrast},
-                                                    {"translation", figment::converter::Augmentation::kTranslation},
-                                                    {"cutout", figment::converter::Augmentation::kCutout}}))
-      ->delimiter(',')
-      ->group(group);
-  app->add_flag("--spectral-norm", train->spectral_norm, "normalise the discriminator's weights")->group(group);
-  app->add_option("--ema", train->ema_decay, "decay of the generator's average, which then generates; 0: none")
-      ->check(CLI::Range(0.0, 0.999999))
-      ->capture_default_str()
-      ->group(group);
-  app->add_option_function<std::vector<std::string>>(
-         "--codes",
-         [train](const std::vector<std::string>& texts) {
-           for (const std::string& text : texts) train->codes.push_back(parse_code(text));
-         },
-         "of InfoGAN, the latent's last values: NAME=CATEGORIES, NAME=uniform:SIZE, NAME=normal:SIZE, with @WEIGHT")
-      ->delimiter(',')
-      ->group(group);
-  app->add_option("--likelihood", train->likelihood, "of a VAE: bernoulli (on logits), or gaussian")
-      ->transform(one_of<Likelihood>({{"bernoulli", Likelihood::kBernoulli}, {"gaussian", Likelihood::kGaussian}}))
-      ->default_str("bernoulli")
-      ->group(group);
-  number("--beta", &train->beta, "weight of a VAE's KL divergence", CLI::NonNegativeNumber);
-  number("--beta-warm-up", &train->beta_warm_up, "steps over which it grows from 0", CLI::NonNegativeNumber);
-  number("--free-bits", &train->free_bits, "nats of KL that each latent dimension may have without cost",
-         CLI::NonNegativeNumber);
 }
 
 int convert(int argc, char** argv) {
@@ -171,7 +207,6 @@ int convert(int argc, char** argv) {
   std::vector<std::string> models;
   std::string output;
   std::string report_path;
-  std::string prior = "normal";
   std::vector<float> range;
   std::vector<std::string> calibration;
   std::vector<std::string> keep;
@@ -183,8 +218,6 @@ int convert(int argc, char** argv) {
   app.add_option("-o,--output", output, "the .figment file to write")->required();
   app.add_option("--name", options.name, "name of the model (default: the recipe's, or the output file's)");
   app.add_option("--latent", options.latent, "the input that generation draws (default: found by its name or shape)");
-  app.add_option("--prior", prior, "its distribution: normal, or uniform on [-1, 1)")
-      ->check(CLI::IsMember({"normal", "uniform"}));
   app.add_option("--range", range, "values of black and white in the output (default: by its last activation)")
       ->expected(2);
   app.add_flag("--int8", options.int8, "quantise to int8");
@@ -209,19 +242,32 @@ int convert(int argc, char** argv) {
       ->delimiter(',')
       ->check(CLI::Range(1, 1048576));
   const std::string training = "Training";
-  std::string objective;
-  std::optional<double> discriminator_rate;
   app.add_option("--checkpoint", options.checkpoint, "take the parameters of a .figment model from this checkpoint");
-  app.add_option("--objective", objective, "make a model that trains: gan, infogan, or vae")
-      ->check(CLI::IsMember({"gan", "infogan", "vae"}))
+  std::vector<std::string> names;
+  std::set<std::string> roles;
+  for (const figment::converter::ObjectiveEntry& entry : figment::converter::objectives()) {
+    names.push_back(entry.name);
+    for (const figment::converter::NetworkRole& role : entry.create()->networks(0)) roles.insert(role.name);
+  }
+  app.add_option("--objective", options.objective, "make a model that trains (--objectives lists them)")
+      ->check(CLI::IsMember(names))
       ->group(training);
-  for (const char* role : {"generator", "discriminator", "encoder", "decoder"}) {
+  for (const std::string& role : roles) {
     app.add_option_function<std::string>(
-           std::string("--") + role, [&options, role](const std::string& path) { options.networks[role] = path; },
-           std::string("ONNX file of the ") + role)
+           "--" + role, [&options, role](const std::string& path) { options.networks[role] = path; },
+           "ONNX file of the " + role)
         ->group(training);
   }
-  add_train_options(&app, training, &options, &discriminator_rate);
+  add_scope_options(&app, training, &options);
+  ObjectiveFlags objective_flags(&app, training);
+  app.add_flag_callback(
+      "--objectives",
+      [] {
+        for (const figment::converter::ObjectiveEntry& entry : figment::converter::objectives())
+          figment::io::print("%-10s %s\n", entry.name.c_str(), entry.summary.c_str());
+        throw CLI::Success();
+      },
+      "list the objectives");
   app.add_flag_callback(
       "--ops",
       [] {
@@ -241,11 +287,10 @@ int convert(int argc, char** argv) {
   const auto single = [&](const char* extension) {
     return models.size() == 1 && models[0].size() > std::strlen(extension) && models[0].ends_with(extension);
   };
-  if (!objective.empty()) {
+  const bool trains = !options.objective.empty();
+  if (trains) {
     if (!models.empty()) throw Error("--objective takes its networks by --generator and the like, not as models");
-    options.objective = objective == "vae" ? figment::converter::Objective::kVae : figment::converter::Objective::kGan;
-    if ((objective == "infogan") == options.train.codes.empty())
-      throw Error("--objective infogan and --codes go together");
+    options.objective_options = objective_flags.options(options.objective);
   } else if (models.empty() || !options.networks.empty()) {
     throw Error(models.empty() ? "no model given; see --help" : "--generator and the like need --objective");
   } else if (single(".json")) {
@@ -261,22 +306,17 @@ int convert(int argc, char** argv) {
   for (const CLI::Option* option : app.get_options()) {
     const std::string name = option->get_name();
     const bool scope = name == "--freeze" || name == "--train-only" || name == "--start-from";
-    if (option->count() == 0 || !objective.empty()) continue;
-    if (option->get_group() == training && !(scope && !options.recipe.empty()))
+    if (option->count() == 0 || trains) continue;
+    if (option->get_group() == training && name != "--prior" && !(scope && !options.recipe.empty()))
       throw Error(name + (options.recipe.empty() ? " needs --objective" : " is for the recipe to say"));
     if (!options.recipe.empty() && (name == "--prior" || name == "--latent"))
       throw Error(name + " is for the recipe to say");
   }
   if (!options.checkpoint.empty() && options.model.empty())
     throw Error("--checkpoint takes the .figment model that was trained");
-  options.train.latent = options.latent;
-  if (discriminator_rate) {
-    options.train.discriminator_optimizer = options.train.optimizer;
-    options.train.discriminator_optimizer->learning_rate = *discriminator_rate;
-  }
   options.fallback_name = std::filesystem::path(output).stem().string();
-  options.prior = prior == "uniform" ? figment::Prior::kUniform : figment::Prior::kNormal;
-  options.train.prior = options.prior;
+  const CLI::Option* prior = app.get_option("--prior");
+  if (prior->count() > 0 && prior->as<std::string>() == "uniform") options.prior = figment::Prior::kUniform;
   if (!range.empty()) {
     options.range_min = range[0];
     options.range_max = range[1];

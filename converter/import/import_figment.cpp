@@ -99,6 +99,13 @@ ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::stri
     model.output =
         OutputDefinition{output.program, output.port, output.kind, output.range_min, output.range_max, output.bounded};
   }
+  if (view.has_objective()) {
+    const format::ObjectiveView objective = view.objective();
+    model.objective = ObjectiveDefinition{
+        objective.name, objective.loss, objective.score, objective.likelihood, objective.divergence_weight, {}};
+    for (size_t i = 0; i < objective.metric_count; ++i)
+      model.objective->metrics.push_back({view.metric(i).name, view.metric(i).kind, view.metric(i).saturation});
+  }
   return model;
 }
 

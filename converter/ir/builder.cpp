@@ -10,7 +10,7 @@ ValueId Builder::add_shaped(OpKind kind, std::vector<ValueId> inputs, const Shap
   return graph_.add_node(kind, name_, attributes, std::move(inputs), &declared);
 }
 
-ValueId Builder::number(float value, size_t rank) {
+ValueId Builder::scalar(float value, size_t rank) {
   return graph_.add_constant(name_, std::vector<uint32_t>(rank, 1), {&value, 1});
 }
 

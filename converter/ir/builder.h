@@ -22,10 +22,10 @@ class Builder {
   // Where the rule takes the shape from the declaration.
   ValueId add_shaped(OpKind kind, std::vector<ValueId> inputs, const Shape& shape, const Attributes& attributes = {});
 
-  // One number with `rank` dimensions of 1, to broadcast against others.
-  ValueId number(float value, size_t rank);
-  // a op b, one of them a number.
-  ValueId with_number(OpKind kind, ValueId a, float b) { return add(kind, {a, number(b, shape(a).rank())}); }
+  // A scalar as a tensor of `rank` dimensions of 1, which broadcasts.
+  ValueId scalar(float value, size_t rank);
+  // a op b with a scalar b.
+  ValueId with_scalar(OpKind kind, ValueId a, float b) { return add(kind, {a, scalar(b, shape(a).rank())}); }
 
   ValueId matmul(ValueId a, bool transpose_a, ValueId b, bool transpose_b);
   ValueId reshape(ValueId x, const Shape& shape);

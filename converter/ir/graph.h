@@ -157,13 +157,28 @@ struct ScheduleDefinition {
   uint32_t phase = 0;
   std::vector<LatentDefinition> latents;
   uint32_t level = 0;
-  bool part = false;
+  bool per_micro_batch = false;
 };
 
 struct ScalarDefinition {
   std::string name;
   std::string variable;
   uint32_t index = 0;
+};
+
+struct MetricDefinition {
+  std::string name;
+  format::MetricKind kind = format::MetricKind::kLoss;
+  float saturation = 0;
+};
+
+struct ObjectiveDefinition {
+  std::string name;
+  std::string loss;
+  format::Score score = format::Score::kNone;
+  format::Likelihood likelihood = format::Likelihood::kNone;
+  std::string divergence_weight;
+  std::vector<MetricDefinition> metrics;
 };
 
 struct TrainedDefinition {
@@ -182,7 +197,8 @@ struct ModelDefinition {
   std::vector<ScheduleDefinition> schedule;
   std::vector<ScalarDefinition> scalars;
   std::vector<TrainedDefinition> trained;
-  std::string part_weight;  // a variable, or ""
+  std::string micro_batch_weight;  // a variable, or ""
+  std::optional<ObjectiveDefinition> objective;
 };
 
 // "[4·N, 28, 28, 1]" and a listing of the whole program, for people.

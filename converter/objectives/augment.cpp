@@ -28,12 +28,12 @@ class Augmenter {
   const PortDefinition& input() const { return input_; }
 
   ValueId brightness(ValueId x, float half_range) {
-    return build_.add(OpKind::kAdd, {x, build_.with_number(OpKind::kMultiply, drawn(kLevel), half_range / 2)});
+    return build_.add(OpKind::kAdd, {x, build_.with_scalar(OpKind::kMultiply, drawn(kLevel), half_range / 2)});
   }
 
   ValueId contrast(ValueId x) {
     const ValueId mean = build_.mean(x, {1, 2, 3});
-    const ValueId gain = build_.with_number(OpKind::kAdd, build_.with_number(OpKind::kMultiply, drawn(kGain), 0.5F), 1);
+    const ValueId gain = build_.with_scalar(OpKind::kAdd, build_.with_scalar(OpKind::kMultiply, drawn(kGain), 0.5F), 1);
     return build_.add(OpKind::kAdd,
                       {build_.add(OpKind::kMultiply, {build_.add(OpKind::kSubtract, {x, mean}), gain}), mean});
   }
@@ -46,8 +46,8 @@ class Augmenter {
     const ValueId both = build_.add(OpKind::kMultiply, {rows, columns});
     const ValueId kept = build_.add(OpKind::kSubtract, {build_.add(OpKind::kAdd, {rows, columns}), both});
     if (middle == 0) return build_.add(OpKind::kMultiply, {x, kept});
-    const ValueId around = build_.add(OpKind::kMultiply, {build_.with_number(OpKind::kSubtract, x, middle), kept});
-    return build_.with_number(OpKind::kAdd, around, middle);
+    const ValueId around = build_.add(OpKind::kMultiply, {build_.with_scalar(OpKind::kSubtract, x, middle), kept});
+    return build_.with_scalar(OpKind::kAdd, around, middle);
   }
 
  private:
@@ -74,15 +74,15 @@ class Augmenter {
     const ValueId to = build_.graph().add_constant("places", {1, extent, 1}, places);
     const ValueId from = build_.graph().add_constant("places", {1, 1, extent}, places);
     const ValueId number = build_.reshape(drawn(which), {{1, true}, {}, {}});
-    const ValueId shift = build_.with_number(OpKind::kMultiply, number, static_cast<float>(furthest) + 0.5F);
+    const ValueId shift = build_.with_scalar(OpKind::kMultiply, number, static_cast<float>(furthest) + 0.5F);
     Attributes edges;
     edges.clamp_min = 0;
     edges.clamp_max = static_cast<float>(extent - 1);
     const ValueId origin = build_.add(OpKind::kClamp, {build_.add(OpKind::kSubtract, {to, shift})}, edges);
     const ValueId distance = build_.add(OpKind::kAbs, {build_.add(OpKind::kSubtract, {origin, from})});
-    const ValueId inside = build_.with_number(OpKind::kAdd, build_.add(OpKind::kNegate, {distance}), 0.5F);
+    const ValueId inside = build_.with_scalar(OpKind::kAdd, build_.add(OpKind::kNegate, {distance}), 0.5F);
     const ValueId matrix =
-        build_.add(OpKind::kClamp, {build_.with_number(OpKind::kMultiply, inside, kSteep)}, between_0_and_1());
+        build_.add(OpKind::kClamp, {build_.with_scalar(OpKind::kMultiply, inside, kSteep)}, between_0_and_1());
 
     const uint32_t axis = axis_of(dimension);
     Attributes exchange;  // of the dimension and the one after the batch
@@ -103,9 +103,9 @@ class Augmenter {
     std::vector<uint32_t> shape(4, 1);
     shape[axis_of(dimension)] = extent;
     const ValueId grid = build_.graph().add_constant("places", shape, places);
-    const ValueId centre = build_.with_number(OpKind::kMultiply, drawn(which), static_cast<float>(extent) / 2);
+    const ValueId centre = build_.with_scalar(OpKind::kMultiply, drawn(which), static_cast<float>(extent) / 2);
     const ValueId distance = build_.add(OpKind::kAbs, {build_.add(OpKind::kSubtract, {grid, centre})});
-    const ValueId edge = build_.with_number(OpKind::kAdd, distance, 0.5F - static_cast<float>(extent) / 4);
+    const ValueId edge = build_.with_scalar(OpKind::kAdd, distance, 0.5F - static_cast<float>(extent) / 4);
     return build_.add(OpKind::kClamp, {edge}, between_0_and_1());
   }
 

@@ -278,7 +278,7 @@ ValueId Composer::spectrally_normalized(const Value& weights, const std::string&
   const ValueId matrix = build.reshape(stored, {{rows, false}, {columns, false}});
   const auto normalized = [&](ValueId x) {
     const ValueId norm = build.add(OpKind::kSqrt, {build.sum_all(build.add(OpKind::kMultiply, {x, x}))});
-    return build.add(OpKind::kDivide, {x, build.with_number(OpKind::kAdd, norm, 1e-12F)});
+    return build.add(OpKind::kDivide, {x, build.with_scalar(OpKind::kAdd, norm, 1e-12F)});
   };
   const ValueId v = normalized(build.matmul(u, false, matrix, false));
   fixed_.insert(v);

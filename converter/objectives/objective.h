@@ -1,95 +1,84 @@
 // Objectives: how networks become a model that trains. Each composes train steps as programs: forward passes, losses,
 // gradients, and updates.
+//
+// An objective is one file, objectives/NAME.cpp: a class derived from Objective, and a Registration of it. Recipes, the
+// command line and figment-convert --objectives know it from there; the runtime knows it from the tables that it fills
+// in the model (ObjectiveDefinition, ScheduleDefinition; see Objective and ScheduleEntry in runtime/format/model.fbs).
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "ir/graph.h"
-#include "objectives/augment.h"
 #include "objectives/network.h"
+#include "objectives/options.h"
 
 namespace figment::converter {
 
-enum class Optimizer : uint8_t { kAdam, kSgd };
-enum class RateSchedule : uint8_t { kConstant, kStep, kCosine };
-enum class GanLoss : uint8_t { kNonSaturating, kHinge, kWasserstein };
-enum class Likelihood : uint8_t { kBernoulli, kGaussian };
-
-// See HyperParameter in runtime/format/op.h.
-struct OptimizerOptions {
-  Optimizer optimizer = Optimizer::kAdam;
-  double learning_rate = 2e-4;
-  double beta1 = 0.5;
-  double beta2 = 0.999;
-  double epsilon = 1e-8;
-  double weight_decay = 0;
-  double clip_value = 0;
-  double clip_norm = 0;
-  RateSchedule schedule = RateSchedule::kConstant;
-  double rate_period = 1000;
-  double rate_factor = 0.1;
-  double warm_up_steps = 0;
-};
-
-// A code of InfoGAN; `weight` is its lambda.
-struct CodeOptions {
+// An output of a network that a recipe builds.
+struct RecipeOutput {
   std::string name;
-  uint32_t size = 0;
-  Prior prior = Prior::kCategorical;
-  double weight = 1;
+  int64_t units = 0;
+  // What the names of the parameters of a fully connected layer, which is appended for this output, begin with; "": the
+  // network's own layers end in it.
+  std::string head;
+  std::string layers;  // the key of a list of layers between the network's own and the heads that share it, or ""
 };
 
-struct TrainOptions {
-  OptimizerOptions optimizer;
-  std::optional<OptimizerOptions> discriminator_optimizer;  // default: the same
-  double batch_norm_momentum = 0.1;                         // the weight of a batch in running statistics
-  // Adversarial objectives.
-  Prior prior = Prior::kNormal;
-  std::string latent;  // the generator's input that is drawn; "": found by its name, or the only one
-  GanLoss gan_loss = GanLoss::kNonSaturating;
-  double label_smoothing = 0;  // one-sided: the target of real samples is 1 - label_smoothing
-  double clip_weights = 0.01;  // of the critic, for the Wasserstein loss
-  uint32_t critic_steps = 1;   // discriminator steps to one of the generator
-  bool spectral_norm = false;  // of the discriminator
-  double ema_decay = 0;        // of the generator's average, which then generates; 0: none
-  std::vector<CodeOptions> codes;
-  AugmentOptions augment;  // of what the discriminator sees
-  // VAE.
-  Likelihood likelihood = Likelihood::kBernoulli;
-  double beta = 1;          // weight of the KL divergence
-  double beta_warm_up = 0;  // steps over which it grows from 0
-  double free_bits = 0;     // nats that each latent dimension may have without cost
+// A network that an objective needs.
+struct NetworkRole {
+  std::string name;          // its key in recipes, and --NAME FILE.onnx
+  bool takes_latent = true;  // else a sample
+  bool takes_condition = false;
+  std::vector<RecipeOutput> outputs;  // none: the layers end in the sample
 };
 
-// A model that trains, and what the report says of how it was made.
+// What an objective is told beside its options.
+struct ModelContext {
+  std::string latent;                          // the input that is drawn; "": found by its name, or the only one
+  std::pair<float, float> range{-1.0F, 1.0F};  // of the samples' values
+};
+
+// A model that trains, and notes for the conversion report.
 struct TrainedModel {
   ModelDefinition model;
   std::vector<std::string> notes;
 };
 
-// A generator and a discriminator (Goodfellow et al. 2014). Losses on logits r of real and f of made samples, as means
-// over the batch: non-saturating, L_D = softplus(-r) + softplus(f), L_G = softplus(-f); with one-sided smoothing s,
-// softplus(r) - (1 - s) r in the place of softplus(-r) (Salimans et al. 2016); hinge, L_D = max(0, 1 - r) + max(0, 1 +
-// f), L_G = -f (Lim and Ye 2017); Wasserstein, L_D = f - r, L_G = -f, the critic's parameters clipped (Arjovsky et al.
-// 2017). Other inputs than the latent and the sample, of equal names in both networks, are conditions and come with the
-// data.
-//
-// With codes (InfoGAN; Chen et al. 2016) the latent ends in them, and the discriminator has an output of the name of
-// each, Q: logits of a category, or means of continuous values, maybe followed by their log deviations. Both networks
-// minimise also lambda times -log Q(code | sample), whose mean bounds the mutual information from below up to the
-// codes' constant entropy.
-//
-// The programs of the schedule: "train.step" makes samples once for both sub-steps: the discriminator is updated, then
-// the generator against the updated discriminator. "train.critic" updates the discriminator alone.
-TrainedModel gan_model(const Network& generator, Network discriminator, const TrainOptions& options);
+class Objective {
+ public:
+  Objective() = default;
+  Objective(const Objective&) = delete;
+  Objective& operator=(const Objective&) = delete;
+  virtual ~Objective() = default;
 
-// An encoder (to means and log variances) and a decoder (Kingma and Welling 2014). The loss is the mean over the batch
-// of reconstruction + beta * KL(N(mean, exp(log variance)) || N(0, 1)), summed over elements; the reconstruction is
-// softplus(l) - x l for logits l (Bernoulli) or (x - y)^2 / 2 (Gaussian of variance 1). Log variances are clamped to
-// [-20, 20]. With free bits (Kingma et al. 2016, equation 15) a dimension's KL, as a mean over the batch, counts as at
-// least so much.
-TrainedModel vae_model(const Network& encoder, const Network& decoder, const TrainOptions& options);
+  virtual void declare(OptionVisitor& visitor) = 0;
+  // Throws Error if the options that were given do not go together.
+  virtual void check() const {}
+  // `latent` is the number of latent values, 0 where it is not known.
+  virtual std::vector<NetworkRole> networks(int64_t latent) const = 0;
+  // The range in which samples must lie for the loss to make sense, if there is one.
+  virtual std::optional<std::pair<float, float>> sample_range() const { return std::nullopt; }
+  // `networks` in the order of networks(). The model's first program generates. Throws Error.
+  virtual TrainedModel build(std::vector<Network> networks, const ModelContext& context) = 0;
+};
+
+struct ObjectiveEntry {
+  std::string name;     // in recipes, and of --objective
+  std::string summary;  // one line
+  std::unique_ptr<Objective> (*create)() = nullptr;
+};
+
+// Defined once in the file of each objective.
+struct Registration {
+  explicit Registration(ObjectiveEntry entry);
+};
+
+// All objectives, by name.
+const std::vector<ObjectiveEntry>& objectives();
+// Throws Error, listing the names, if there is none of that name.
+std::unique_ptr<Objective> make_objective(const std::string& name);
 
 }  // namespace figment::converter

@@ -18,7 +18,7 @@ void add_output(Graph* graph, const std::string& name, ValueId value, const Shap
 
 }  // namespace
 
-void add_number_output(Builder& build, const std::string& name, ValueId value) {
+void add_metric(Builder& build, const std::string& name, ValueId value) {
   add_output(&build.graph(), name, build.reshape(value, {{}}), {{}}, {0});
 }
 
@@ -73,13 +73,13 @@ Graph projection_program(const Network& generator, const PortDefinition& latent,
     inputs.push_back(composer.add_input(port.name, generator.graph, port));
     if (port.name == latent.name) searched = inputs.back();
   }
-  const PortDefinition& made = generator.graph.outputs[0];
-  const ValueId sample = composer.add_input(made.name, generator.graph, made);
+  const PortDefinition& generated = generator.graph.outputs[0];
+  const ValueId sample = composer.add_input(generated.name, generator.graph, generated);
   const ValueId output = composer.add(generator, inputs, Composer::Mode::kInference, "project", nullptr, suffix)[0];
   Builder build(&graph, "project");
   const ValueId difference = build.add(OpKind::kSubtract, {output, sample});
   const Gradients gradients = differentiate(&graph, {{output, difference}}, {searched});
-  add_output(&graph, "reconstruction", output, made.shape, made.permutation);
+  add_output(&graph, "reconstruction", output, generated.shape, generated.permutation);
   add_output(&graph, "gradient", gradients.at(searched), latent.shape, latent.permutation);
   remove_dead(&graph);
   return graph;

@@ -1,7 +1,7 @@
 // What the objectives' programs share.
 #pragma once
 
-#include "objectives/objective.h"
+#include "objectives/network.h"
 
 namespace figment::converter {
 
@@ -17,15 +17,15 @@ void check_batch(const Network& network);
 // Elements of one sample.
 uint32_t sample_size(const PortDefinition& port);
 
-// Adds `value`, of one element, to the program's outputs.
-void add_number_output(Builder& build, const std::string& name, ValueId value);
+// Adds `value`, of one element, to the program's outputs, as a metric of the train step.
+void add_metric(Builder& build, const std::string& name, ValueId value);
 
 // A program that runs a network, with running statistics, on its own ports; variables are read with `suffix`.
 Graph inference_program(const std::string& name, const Network& network, const std::string& suffix = "");
 
-// "project": the generator on a latent, and the gradient, with respect to it, of half the squared distance of what it
-// makes to a sample. Whoever runs it searches the latent of the sample. Inputs are the generator's and one named like
-// its output; outputs "reconstruction" and "gradient".
+// "project": the generator on a latent, and the gradient, with respect to it, of half the squared distance between
+// its sample and a given one. Whoever runs it searches the latent of the sample. Inputs are the generator's and one
+// named like its output; outputs "reconstruction" and "gradient".
 Graph projection_program(const Network& generator, const PortDefinition& latent, const std::string& suffix);
 
 // The streams of what a train step draws, from 1 on: an input of one name has the same in all programs.

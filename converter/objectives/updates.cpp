@@ -9,7 +9,7 @@ namespace figment::converter {
 
 namespace {
 
-constexpr const char* kPartWeight = "part.weight";
+constexpr const char* kMicroBatchWeight = "micro_batch.weight";
 
 // An update writes the variable that it reads first.
 void add_update(Composer* composer, OpKind kind, std::vector<ValueId> inputs, float alpha = 0) {
@@ -42,12 +42,11 @@ std::vector<float> values_of(const Value& value) { return {value.f32().begin(), 
 }  // namespace
 
 Updates::Updates(std::string name, std::vector<const Network*> networks, const OptimizerOptions& optimizer,
-                 const TrainOptions& options, ModelDefinition* model)
+                 double batch_norm_momentum, ModelDefinition* model)
     : name_(std::move(name)),
       networks_(std::move(networks)),
       optimizer_(optimizer),
-      batch_norm_momentum_(options.batch_norm_momentum),
-      clip_weights_(name_ == "d" && options.gan_loss == GanLoss::kWasserstein ? options.clip_weights : 0),
+      batch_norm_momentum_(batch_norm_momentum),
       model_(model) {
   if (trained().empty()) throw Error(networks_[0]->name + ": nothing is left to train");
   const std::pair<const char*, uint32_t> names[] = {{"learning_rate", format::kLearningRate},
@@ -111,7 +110,7 @@ Gradients Updates::gradients(Composer* composer, ValueId loss) const {
   Builder build(&composer->program(), name_ + ".update");
   std::set<ValueId> wanted;
   for (const auto& [network, variable] : trained()) wanted.insert(composer->variable(*network, variable));
-  const ValueId one = build.number(1, build.shape(loss).rank());
+  const ValueId one = build.scalar(1, build.shape(loss).rank());
   const Gradients found = differentiate(&composer->program(), {{loss, one}}, wanted, composer->fixed());
   for (ValueId id : wanted) {
     if (!found.contains(id)) throw Error("the loss does not depend on " + composer->program()[id].name);
@@ -146,8 +145,8 @@ void Updates::update(Composer* composer, ValueId loss, const std::vector<Running
 
 void Updates::accumulate(Composer* composer, ValueId loss) {
   const Gradients found = gradients(composer, loss);
-  const ValueId weight = composer->add_variable(kPartWeight, {1}, {}, true);
-  model_->part_weight = kPartWeight;
+  const ValueId weight = composer->add_variable(kMicroBatchWeight, {1}, {}, true);
+  model_->micro_batch_weight = kMicroBatchWeight;
   for (const auto& [network, variable] : trained()) {
     const ValueId id = composer->variable(*network, variable);
     const ValueId sum = add_derived(composer, id, ".gradient", {}, true);
@@ -166,7 +165,7 @@ void Updates::update_accumulated(Composer* composer) {
     const ValueId norm = build.add(OpKind::kSquaredNorm, {sums[id]});
     total = total ? build.add(OpKind::kAdd, {*total, norm}) : norm;
   }
-  add_number_output(build, name_ + ".gradient_norm", build.add(OpKind::kSqrt, {*total}));
+  add_metric(build, name_ + ".gradient_norm", build.add(OpKind::kSqrt, {*total}));
   std::vector<const Network*> networks = networks_;
   networks.insert(networks.end(), advanced_.begin(), advanced_.end());
   for (const Network* network : networks) {

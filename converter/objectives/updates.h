@@ -1,18 +1,22 @@
 // The end of a sub-step: from a loss to changed variables.
 #pragma once
 
-#include "objectives/objective.h"
+#include "objectives/network.h"
+#include "objectives/optimizer.h"
 #include "passes/gradient.h"
 
 namespace figment::converter {
 
-// The optimiser of a sub-step NAME ("d"): its numbers are the variable NAME.optimizer, of which the model learns the
-// names (NAME.learning_rate, ...). The networks' trained variables, their optimiser states and, in the order of use,
-// everything else that a step changes: running statistics, spectral vectors, averages.
+// The optimizer of a sub-step NAME ("d"): its hyperparameters are the variable NAME.optimizer, which the model exposes
+// as scalars (NAME.learning_rate, ...). The networks' trained variables, their optimizer states and, in the order of
+// use, everything else that a step changes: running statistics, spectral vectors, averages.
 class Updates {
  public:
   Updates(std::string name, std::vector<const Network*> networks, const OptimizerOptions& optimizer,
-          const TrainOptions& options, ModelDefinition* model);
+          double batch_norm_momentum, ModelDefinition* model);
+
+  // Clips the trained variables to [-bound, bound] after each update.
+  void clip_weights(double bound) { clip_weights_ = bound; }
 
   // The trained variables' averages, NAME.ema in the end, follow them; for the generator.
   void average(double decay);
@@ -20,15 +24,15 @@ class Updates {
   // Spectral vectors of another network, which the loss is computed with, advance with the step too.
   void advance(const Network* network) { advanced_.push_back(network); }
 
-  // Appends the gradients of `loss`, one number, and the updates.
+  // Appends the gradients of `loss`, a scalar, and the updates.
   void update(Composer* composer, ValueId loss, const std::vector<RunningStatistics>& statistics);
-  // For a step in parts: adds the part's gradients to sums, and in the end updates by the sums.
+  // For a step by micro-batches: accumulates the gradients of one, and in the end updates by the sums.
   void accumulate(Composer* composer, ValueId loss);
   void update_accumulated(Composer* composer);
 
   // What the averages' names end in; "" without averages.
   std::string suffix() const { return ema_decay_ > 0 ? ".ema" : ""; }
-  // The variable that holds the optimiser's numbers (HyperParameter), in the program.
+  // The variable of the hyperparameters (HyperParameter), in the program.
   ValueId hyper(Composer* composer) const;
 
  private:
@@ -43,7 +47,7 @@ class Updates {
   std::vector<const Network*> advanced_;
   OptimizerOptions optimizer_;
   double batch_norm_momentum_;
-  double clip_weights_;
+  double clip_weights_ = 0;
   double ema_decay_ = 0;
   ModelDefinition* model_;
 };

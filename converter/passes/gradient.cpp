@@ -171,7 +171,7 @@ void batch_norm(const Backward& b) {
     return;
   }
   const ValueId variance = build.reshape(build.slice(statistics, 0, 1, 1), {channels});
-  const ValueId deviation = build.add(OpKind::kSqrt, {build.with_number(OpKind::kAdd, variance, epsilon.alpha)});
+  const ValueId deviation = build.add(OpKind::kSqrt, {build.with_scalar(OpKind::kAdd, variance, epsilon.alpha)});
   Shape scale;
   for (size_t i = 0; i + 1 < b.shape(0).rank(); ++i) scale.push_back({});
   scale.push_back(channels);
@@ -248,7 +248,7 @@ struct RecurrentBackward {
 
   Shape sequence() const { return {{steps, false}, batch, {hidden, false}}; }
   ValueId zeros() const {
-    const ValueId zero = b.build.number(0, 3);
+    const ValueId zero = b.build.scalar(0, 3);
     return b.build.add_shaped(OpKind::kBroadcast, {zero}, sequence());
   }
   ValueId plane(uint32_t index) const { return b.build.reshape(b.build.slice(b.node.output, 0, index, 1), sequence()); }
@@ -275,7 +275,7 @@ void lstm(const Backward& b) {
   const std::optional<ValueId> hidden = plane_gradient(build, b.g, format::lstm_plane::kHidden);
   const std::optional<ValueId> cell = plane_gradient(build, b.g, format::lstm_plane::kCell);
   std::vector<ValueId> inputs = {b.node.output, b.input(1), b.input(3), hidden ? *hidden : r.zeros(),
-                                 cell ? *cell : build.number(0, 3)};
+                                 cell ? *cell : build.scalar(0, 3)};
   if (b.node.inputs.size() == 5) inputs.push_back(b.input(4));
   Attributes attributes;
   const ValueId gates = build.add(OpKind::kLstmBackward, inputs, attributes);

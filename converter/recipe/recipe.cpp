@@ -1,5 +1,7 @@
 #include "recipe/recipe.h"
 
+#include <set>
+
 #include "import/import_onnx.h"
 #include "io/files.h"
 #include "recipe/layers.h"
@@ -8,38 +10,11 @@ namespace figment::converter {
 
 namespace {
 
-constexpr double kMost = 1e12;
-constexpr double kMostDecay = 0.999999;
-
-OptimizerOptions read_optimizer(const RecipeValue& value, OptimizerOptions options) {
-  value.expect_keys({"kind", "learning_rate", "beta1", "beta2", "epsilon", "weight_decay", "clip_value", "clip_norm",
-                     "warm_up_steps", "schedule"});
-  options.optimizer =
-      static_cast<Optimizer>(value.choice("kind", static_cast<size_t>(options.optimizer), {"adam", "sgd"}));
-  options.learning_rate = value.number("learning_rate", options.learning_rate, 0, kMost);
-  options.beta1 = value.number("beta1", options.beta1, 0, kMostDecay);
-  options.beta2 = value.number("beta2", options.beta2, 0, kMostDecay);
-  options.epsilon = value.number("epsilon", options.epsilon, 1e-30, 1);
-  options.weight_decay = value.number("weight_decay", options.weight_decay, 0, kMost);
-  options.clip_value = value.number("clip_value", options.clip_value, 0, kMost);
-  options.clip_norm = value.number("clip_norm", options.clip_norm, 0, kMost);
-  options.warm_up_steps = value.number("warm_up_steps", options.warm_up_steps, 0, kMost);
-  if (value.has("schedule")) {
-    const RecipeValue schedule = value.at("schedule");
-    schedule.expect_keys({"kind", "period", "factor"});
-    options.schedule = static_cast<RateSchedule>(
-        schedule.choice("kind", static_cast<size_t>(options.schedule), {"constant", "step", "cosine"}));
-    options.rate_period = schedule.number("period", options.rate_period, 1, kMost);
-    options.rate_factor = schedule.number("factor", options.rate_factor, 0, 1);
-  }
-  return options;
-}
-
 CodeOptions read_code(const RecipeValue& value) {
   value.expect_keys({"name", "categories", "size", "prior", "weight"});
   CodeOptions code;
   code.name = value.at("name").text();
-  code.weight = value.number("weight", 1, 0, kMost);
+  code.weight = value.number("weight", 1, 0, kMaxNumber);
   if (value.has("categories") == value.has("size"))
     value.fail("needs either \"categories\", or \"size\" for continuous values");
   if (value.has("categories")) {
@@ -51,52 +26,204 @@ CodeOptions read_code(const RecipeValue& value) {
   return code;
 }
 
+// The keys of a recipe's objects, by the path of the object: "" for the recipe, "optimizer.schedule".
+using Keys = std::map<std::string, std::set<std::string>>;
+
+std::pair<std::string, std::string> parent_and_key(const std::string& path) {
+  const size_t dot = path.rfind('.');
+  if (dot == std::string::npos) return {"", path};
+  return {path.substr(0, dot), path.substr(dot + 1)};
+}
+
+// Lists the keys of an objective's options.
+class KeyCollector : public OptionVisitor {
+ public:
+  explicit KeyCollector(Keys* keys) : keys_(*keys) {}
+
+  bool number(const OptionName& name, double* /*value*/, double /*low*/, double /*high*/) override { return add(name); }
+  bool integer(const OptionName& name, uint32_t* /*value*/, uint32_t /*low*/, uint32_t /*high*/) override {
+    return add(name);
+  }
+  bool flag(const OptionName& name, bool* /*value*/) override { return add(name); }
+  bool choice(const OptionName& name, size_t* /*value*/, const std::vector<std::string>& /*choices*/) override {
+    return add(name);
+  }
+  bool list(const OptionName& name, std::vector<size_t>* /*values*/,
+            const std::vector<std::string>& /*choices*/) override {
+    return add(name);
+  }
+  bool codes(const OptionName& name, std::vector<CodeOptions>* /*values*/) override { return add(name); }
+
+ private:
+  bool add(const OptionName& name) {
+    for (std::string path = name.key; !path.empty();) {
+      const auto [parent, key] = parent_and_key(path);
+      keys_[parent].insert(key);
+      path = parent;
+    }
+    return false;
+  }
+
+  Keys& keys_;
+};
+
+// Reads an objective's options.
+class OptionReader : public OptionVisitor {
+ public:
+  explicit OptionReader(const RecipeValue& root) : root_(root) {}
+
+  bool number(const OptionName& name, double* value, double low, double high) override {
+    return read(name,
+                [&](const RecipeValue& object, const std::string& key) { *value = object.number(key, 0, low, high); });
+  }
+  bool integer(const OptionName& name, uint32_t* value, uint32_t low, uint32_t high) override {
+    return read(name, [&](const RecipeValue& object, const std::string& key) {
+      *value = static_cast<uint32_t>(object.integer(key, low, high));
+    });
+  }
+  bool flag(const OptionName& name, bool* value) override {
+    return read(name, [&](const RecipeValue& object, const std::string& key) { *value = object.flag(key, false); });
+  }
+  bool choice(const OptionName& name, size_t* value, const std::vector<std::string>& choices) override {
+    return read(name,
+                [&](const RecipeValue& object, const std::string& key) { *value = object.at(key).choice(choices); });
+  }
+  bool list(const OptionName& name, std::vector<size_t>* values, const std::vector<std::string>& choices) override {
+    return read(name, [&](const RecipeValue& object, const std::string& key) {
+      const RecipeValue list = object.at(key);
+      for (size_t i = 0; i < list.size(); ++i) values->push_back(list[i].choice(choices));
+    });
+  }
+  bool codes(const OptionName& name, std::vector<CodeOptions>* values) override {
+    return read(name, [&](const RecipeValue& object, const std::string& key) {
+      const RecipeValue list = object.at(key);
+      for (size_t i = 0; i < list.size(); ++i) values->push_back(read_code(list[i]));
+    });
+  }
+
+ private:
+  // Calls `take` with the object that has the option, if there is one. Returns whether there is.
+  template <typename Take>
+  bool read(const OptionName& name, const Take& take) const {
+    RecipeValue object = root_;
+    std::string path = name.key;
+    for (size_t dot = path.find('.'); dot != std::string::npos; dot = path.find('.')) {
+      if (!object.has(path.substr(0, dot))) return false;
+      object = object.at(path.substr(0, dot));
+      path = path.substr(dot + 1);
+    }
+    if (!object.has(path)) return false;
+    take(object, path);
+    return true;
+  }
+
+  const RecipeValue& root_;
+};
+
+// Checks that all keys are known. Those of other objectives get a message of their own.
+void check_keys(const RecipeValue& root, const std::string& objective, const Keys& known) {
+  Keys others;
+  for (const ObjectiveEntry& entry : objectives()) {
+    const std::unique_ptr<Objective> other = entry.create();
+    KeyCollector collector(&others);
+    other->declare(collector);
+    for (const NetworkRole& role : other->networks(0)) others[""].insert(role.name);
+  }
+  for (const auto& [path, keys] : known) {
+    RecipeValue object = root;
+    bool there = true;
+    for (std::string rest = path; there && !rest.empty();) {
+      const size_t dot = rest.find('.');
+      const std::string key = rest.substr(0, dot);
+      there = object.has(key);
+      if (there) object = object.at(key);
+      rest = dot == std::string::npos ? "" : rest.substr(dot + 1);
+    }
+    if (!there) continue;
+    if (const auto other = others.find(path); other != others.end()) {
+      for (const std::string& key : other->second) {
+        if (object.has(key) && !keys.contains(key)) object.at(key).fail("does not go with the objective " + objective);
+      }
+    }
+    object.expect_keys(keys);
+  }
+}
+
+void check_options(const Objective& objective, const RecipeValue& root) {
+  try {
+    objective.check();
+  } catch (const Error& error) {
+    root.fail(error.what());
+  }
+}
+
 class RecipeReader {
  public:
   explicit RecipeReader(const RecipeValue& root) : root_(root) {}
 
   Recipe read() {
-    root_.expect_keys({"name", "objective", "seed", "initialization", "latent", "sample", "condition", "generator",
-                       "discriminator", "encoder", "decoder", "loss", "optimizer", "discriminator_optimizer", "ema",
-                       "batch_norm_momentum", "training", "description", "augment"});
+    if (!root_.json().is_object()) root_.fail("must be an object");
     recipe_.name = root_.text("name", "");
-    const size_t objective = (root_.at("objective"), root_.choice("objective", 0, {"gan", "infogan", "vae"}));
-    recipe_.objective = objective == 2 ? Objective::kVae : Objective::kGan;
+    const RecipeValue objective = root_.at("objective");
+    std::vector<std::string> names;
+    for (const ObjectiveEntry& entry : objectives()) names.push_back(entry.name);
+    const std::string name = names[objective.choice(names)];
+    recipe_.objective = make_objective(name);
+    OptionReader reader(root_);
+    Keys keys = common_keys();
+    KeyCollector collector(&keys);
+    // Which networks there are, and which lists of layers they have, may depend on the options: they are read first.
+    recipe_.objective->declare(reader);
+    make_objective(name)->declare(collector);
+    check_options(*recipe_.objective, root_);
     initialization_ =
         static_cast<Initialization>(root_.choice("initialization", 0, {"pytorch", "dcgan", "xavier", "he"}));
     seed_ = static_cast<uint64_t>(root_.integer("seed", 1, 0, int64_t{1} << 53));
     read_sample();
-    read_latent(objective == 1);
+    read_latent();
+    const std::vector<NetworkRole> roles = read_roles();
+    bool conditional = false;
+    for (const NetworkRole& role : roles) {
+      keys[""].insert(role.name);
+      keys[role.name].insert("layers");
+      for (const RecipeOutput& output : role.outputs) {
+        if (!output.layers.empty()) keys[role.name].insert(output.layers);
+      }
+      conditional = conditional || role.takes_condition;
+    }
+    if (!conditional && root_.has("condition")) root_.at("condition").fail("does not go with the objective " + name);
+    check_keys(root_, name, keys);
     if (root_.has("condition")) {
       const RecipeValue condition = root_.at("condition");
-      condition.expect_keys({"name", "shape"});
       condition_name_ = condition.text("name", "condition");
       condition_ = condition.extents("shape");
-      if (recipe_.objective == Objective::kVae) condition.fail("is for adversarial objectives");
     }
     read_training();
-    if (recipe_.objective == Objective::kVae) {
-      refuse({"generator", "discriminator", "discriminator_optimizer", "ema", "augment"}, "vae");
-      recipe_.networks["encoder"] = encoder();
-      recipe_.networks["decoder"] = generator("decoder");
-    } else {
-      refuse({"encoder", "decoder"}, "gan and infogan");
-      recipe_.networks["generator"] = generator("generator");
-      recipe_.networks["discriminator"] = discriminator();
-    }
+    for (const NetworkRole& role : roles) recipe_.networks[role.name] = network(role);
     return std::move(recipe_);
   }
 
  private:
-  void refuse(const std::vector<std::string>& keys, const std::string& objective) const {
-    for (const std::string& key : keys) {
-      if (root_.has(key)) root_.at(key).fail("does not go with the objective " + objective);
+  static Keys common_keys() {
+    return {
+        {"",
+         {"name", "objective", "seed", "initialization", "latent", "sample", "condition", "training", "description"}},
+        {"latent", {"size", "shape"}},
+        {"sample", {"name", "shape", "range"}},
+        {"condition", {"name", "shape"}},
+        {"training", {"batch", "steps"}}};
+  }
+
+  std::vector<NetworkRole> read_roles() const {
+    try {
+      return recipe_.objective->networks(latent_.size() == 1 ? latent_[0] : 0);
+    } catch (const Error& error) {
+      root_.at("latent").fail(error.what());
     }
   }
 
   void read_sample() {
     const RecipeValue sample = root_.at("sample");
-    sample.expect_keys({"name", "shape", "range"});
     sample_name_ = sample.text("name", "sample");
     sample_ = sample.extents("shape");
     if (sample.has("range")) {
@@ -112,136 +239,59 @@ class RecipeReader {
     }
   }
 
-  void read_latent(bool codes) {
+  void read_latent() {
     const RecipeValue latent = root_.at("latent");
-    latent.expect_keys({"size", "shape", "prior", "codes"});
     if (latent.has("size") == latent.has("shape")) latent.fail("needs either \"size\" or \"shape\"");
     latent_ = latent.has("size") ? std::vector<int64_t>{latent.integer("size", 1, 1 << 20)} : latent.extents("shape");
-    recipe_.train.prior = latent.choice("prior", 0, {"normal", "uniform"}) == 0 ? Prior::kNormal : Prior::kUniform;
-    if (codes != latent.has("codes")) latent.fail("\"codes\" and the objective infogan go together");
-    if (!codes) return;
-    if (latent_.size() != 1) latent.fail("with codes it must have a size");
-    const RecipeValue list = latent.at("codes");
-    int64_t values = 0;
-    for (size_t i = 0; i < list.size(); ++i) {
-      recipe_.train.codes.push_back(read_code(list[i]));
-      values += recipe_.train.codes.back().size;
-    }
-    if (values > latent_[0])
-      latent.fail("its size counts the codes, and they have " + std::to_string(values) + " values");
   }
 
+  // What `figment train` does unless it is told otherwise.
   void read_training() {
-    TrainOptions& train = recipe_.train;
-    if (recipe_.objective == Objective::kVae) {
-      train.optimizer.beta1 = 0.9;
-      train.optimizer.learning_rate = 1e-3;
-    }
-    if (root_.has("optimizer")) train.optimizer = read_optimizer(root_.at("optimizer"), train.optimizer);
-    if (root_.has("discriminator_optimizer")) {
-      train.discriminator_optimizer = read_optimizer(root_.at("discriminator_optimizer"), train.optimizer);
-    }
-    train.ema_decay = root_.number("ema", 0, 0, kMostDecay);
-    if (root_.has("augment")) {
-      const RecipeValue list = root_.at("augment");
-      for (size_t i = 0; i < list.size(); ++i)
-        train.augment.what.push_back(
-            static_cast<Augmentation>(list[i].choice({"brightness", "contrast", "translation", "cutout"})));
-    }
-    train.batch_norm_momentum = root_.number("batch_norm_momentum", 0.1, 0, 1);
-    if (root_.has("loss")) {
-      const RecipeValue loss = root_.at("loss");
-      if (recipe_.objective == Objective::kVae) {
-        loss.expect_keys({"likelihood", "beta", "beta_warm_up", "free_bits"});
-        train.likelihood = static_cast<Likelihood>(loss.choice("likelihood", 0, {"bernoulli", "gaussian"}));
-        train.beta = loss.number("beta", 1, 0, kMost);
-        train.beta_warm_up = loss.number("beta_warm_up", 0, 0, kMost);
-        train.free_bits = loss.number("free_bits", 0, 0, kMost);
-      } else {
-        loss.expect_keys({"kind", "label_smoothing", "critic_steps", "clip_weights"});
-        train.gan_loss = static_cast<GanLoss>(loss.choice("kind", 0, {"non-saturating", "hinge", "wasserstein"}));
-        train.label_smoothing = loss.number("label_smoothing", 0, 0, 1);
-        train.critic_steps = static_cast<uint32_t>(loss.integer("critic_steps", 1, 1, 100));
-        train.clip_weights = loss.number("clip_weights", train.clip_weights, 0, kMost);
-      }
-    }
-    if (root_.has("training")) {
-      // What `figment train` does unless it is told otherwise.
-      const RecipeValue training = root_.at("training");
-      training.expect_keys({"batch", "steps"});
-      for (const char* key : {"batch", "steps"}) {
-        if (training.has(key))
-          recipe_.metadata.emplace_back(std::string("training.") + key,
-                                        std::to_string(training.integer(key, 1, 1 << 30)));
-      }
+    if (!root_.has("training")) return;
+    const RecipeValue training = root_.at("training");
+    for (const char* key : {"batch", "steps"}) {
+      if (training.has(key))
+        recipe_.metadata.emplace_back(std::string("training.") + key,
+                                      std::to_string(training.integer(key, 1, 1 << 30)));
     }
   }
 
-  LayerBuilder builder(uint32_t stream) const { return {initialization_, seed_, stream}; }
-
-  LayerBuilder::Tensor with_condition(LayerBuilder& build, const LayerBuilder::Tensor& x) const {
-    if (condition_.empty()) return x;
-    return build.with_condition(x, build.input(condition_name_, condition_));
-  }
-
-  RecipeValue network(const std::string& role, std::set<std::string> keys) const {
-    const RecipeValue value = root_.at(role);
-    keys.insert("layers");
-    value.expect_keys(keys);
-    return value;
-  }
-
-  Graph generator(const std::string& role) const {
-    const RecipeValue value = network(role, {});
-    LayerBuilder build = builder(1);
-    LayerBuilder::Tensor x = with_condition(build, build.input("latent", latent_));
+  // Behind the network's own layers come its heads.
+  Graph network(const NetworkRole& role) const {
+    const RecipeValue value = root_.at(role.name);
+    LayerBuilder build(initialization_, seed_, role.takes_latent ? 1 : 2);
+    LayerBuilder::Tensor x = role.takes_latent ? build.input("latent", latent_) : build.input(sample_name_, sample_);
+    if (role.takes_condition && !condition_.empty())
+      x = build.with_condition(x, build.input(condition_name_, condition_));
     x = build.layers(x, value.at("layers"), "");
-    if (x.shape != sample_) {
-      value.fail("ends in " + text_of(x.shape) + ", the sample is " + text_of(sample_));
+    if (role.outputs.empty()) {
+      if (x.shape != sample_) value.fail("ends in " + text_of(x.shape) + ", the sample is " + text_of(sample_));
+      build.output(x, sample_name_);
     }
-    build.output(x, sample_name_);
-    return imported(build, role);
-  }
-
-  Graph discriminator() {
-    const RecipeValue value = network("discriminator", {"q_layers", "spectral_norm"});
-    recipe_.train.spectral_norm = value.flag("spectral_norm", false);
-    LayerBuilder build = builder(2);
-    LayerBuilder::Tensor x = with_condition(build, build.input(sample_name_, sample_));
-    x = build.layers(x, value.at("layers"), "");
-    if (recipe_.train.codes.empty()) {
-      if (value.has("q_layers")) value.at("q_layers").fail("is for infogan");
-      if (x.shape != std::vector<int64_t>{1}) value.fail("must end in one number, ends in " + text_of(x.shape));
-      build.output(x, "logit");
-    } else {
-      build.output(build.head(x, 1, "logit"), "real");
-      const LayerBuilder::Tensor q = value.has("q_layers") ? build.layers(x, value.at("q_layers"), "q.") : x;
-      for (const CodeOptions& code : recipe_.train.codes) {
-        const int64_t units = int64_t{code.size} * (code.prior == Prior::kCategorical ? 1 : 2);
-        build.output(build.head(q, units, "q_" + code.name), code.name);
+    std::map<std::string, LayerBuilder::Tensor> shared;  // by the key of their layers
+    for (const RecipeOutput& output : role.outputs) {
+      if (output.head.empty()) {
+        if (x.shape != std::vector<int64_t>{output.units})
+          value.fail("must end in " + text_of({output.units}) + ", ends in " + text_of(x.shape));
+        build.output(x, output.name);
+        continue;
       }
+      if (output.units == 0) root_.at("latent").fail("must have a size for this objective");
+      const auto found = shared.find(output.layers);
+      if (found == shared.end()) {
+        const bool more = !output.layers.empty() && value.has(output.layers);
+        const std::string prefix = output.layers.substr(0, output.layers.find('_')) + ".";
+        shared[output.layers] = more ? build.layers(x, value.at(output.layers), prefix) : x;
+      }
+      build.output(build.head(shared.at(output.layers), output.units, output.head), output.name);
     }
-    return imported(build, "discriminator");
-  }
-
-  Graph encoder() const {
-    const RecipeValue value = network("encoder", {});
-    LayerBuilder build = builder(2);
-    LayerBuilder::Tensor x = build.layers(build.input(sample_name_, sample_), value.at("layers"), "");
-    if (latent_.size() != 1) root_.at("latent").fail("a VAE's latent must have a size");
-    build.output(build.head(x, latent_[0], "mean"), "latent_mean");
-    build.output(build.head(x, latent_[0], "log_variance"), "latent_log_variance");
-    return imported(build, "encoder");
+    return import_onnx(build.finish(), value.place(), role.name, Purpose::kTraining);
   }
 
   static std::string text_of(const std::vector<int64_t>& shape) {
     std::string text = "[";
     for (size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
     return text + "]";
-  }
-
-  Graph imported(LayerBuilder& build, const std::string& role) const {
-    return import_onnx(build.finish(), root_.at(role).place(), role, Purpose::kTraining);
   }
 
   RecipeValue root_;
@@ -265,6 +315,20 @@ Recipe parse_recipe(const std::string& text, const std::string& origin) {
     throw Error(origin + ": is not JSON: " + error.what());
   }
   return RecipeReader(RecipeValue(json, origin)).read();
+}
+
+std::unique_ptr<Objective> configured_objective(const std::string& name, const nlohmann::json& options,
+                                                const std::string& origin) {
+  std::unique_ptr<Objective> objective = make_objective(name);
+  const RecipeValue root(options, origin);
+  Keys keys;
+  KeyCollector collector(&keys);
+  make_objective(name)->declare(collector);
+  check_keys(root, name, keys);
+  OptionReader reader(root);
+  objective->declare(reader);
+  check_options(*objective, root);
+  return objective;
 }
 
 Recipe read_recipe(const std::string& path) {

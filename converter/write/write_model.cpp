@@ -36,13 +36,15 @@ class Writer {
                                     static_cast<schema::OutputKind>(model.output->kind), model.output->range_min,
                                     model.output->range_max, model.output->bounded);
     }
+    Offset<schema::Objective> objective;
+    if (model.objective) objective = this->objective(*model.objective);
     std::vector<Offset<schema::ScheduleEntry>> schedule;
     for (const ScheduleDefinition& entry : model.schedule) {
       std::vector<Offset<schema::Latent>> latents;
       for (const LatentDefinition& drawn : entry.latents) latents.push_back(this->latent(drawn));
       schedule.push_back(schema::CreateScheduleEntry(builder_, builder_.CreateString(entry.program), entry.period,
                                                      entry.phase, builder_.CreateVector(latents), entry.level,
-                                                     entry.part));
+                                                     entry.per_micro_batch));
     }
     std::vector<Offset<schema::Scalar>> scalars;
     for (const ScalarDefinition& scalar : model.scalars) {
@@ -80,8 +82,10 @@ class Writer {
       root.add_schedule(schedule_vector);
       root.add_scalars(scalars_vector);
       root.add_trained(trained_vector);
-      if (!model.part_weight.empty()) root.add_part_weight(static_cast<int32_t>(variable(model.part_weight)));
+      if (!model.micro_batch_weight.empty())
+        root.add_micro_batch_weight(static_cast<int32_t>(variable(model.micro_batch_weight)));
     }
+    if (model.objective) root.add_objective(objective);
     builder_.FinishSizePrefixed(root.Finish(), schema::ModelIdentifier());
     const uint64_t header = aligned(builder_.GetSize());
     std::vector<uint8_t> file(header + blobs_.size());
@@ -91,6 +95,18 @@ class Writer {
   }
 
  private:
+  Offset<schema::Objective> objective(const ObjectiveDefinition& objective) {
+    std::vector<Offset<schema::Metric>> metrics;
+    for (const MetricDefinition& metric : objective.metrics) {
+      metrics.push_back(schema::CreateMetric(builder_, builder_.CreateString(metric.name),
+                                             static_cast<schema::MetricKind>(metric.kind), metric.saturation));
+    }
+    return schema::CreateObjective(builder_, builder_.CreateString(objective.name),
+                                   builder_.CreateString(objective.loss), static_cast<schema::Score>(objective.score),
+                                   static_cast<schema::Likelihood>(objective.likelihood),
+                                   builder_.CreateString(objective.divergence_weight), builder_.CreateVector(metrics));
+  }
+
   Offset<flatbuffers::Vector<const schema::Dimension*>> shape(const Shape& shape) {
     std::vector<schema::Dimension> dimensions;
     for (const Dimension& dimension : shape) dimensions.emplace_back(dimension.extent, dimension.per_batch);

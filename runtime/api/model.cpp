@@ -113,6 +113,30 @@ fig_status fig_model_metadata(const fig_model* model, uint32_t index, const char
   return FIG_OK;
 }
 
+fig_status fig_model_objective(const fig_model* model, fig_objective_info* info) {
+  if (model == nullptr || info == nullptr) return null_argument("fig_model_objective");
+  const format::ModelView& view = unwrap(model)->view();
+  if (!view.has_objective()) return fail(Status::error(StatusCode::kNotFound, "the model has no objective"));
+  const format::ObjectiveView objective = view.objective();
+  *info = {objective.name,
+           objective.loss,
+           static_cast<fig_score>(objective.score),
+           static_cast<fig_likelihood>(objective.likelihood),
+           objective.divergence_weight,
+           static_cast<uint32_t>(objective.metric_count)};
+  return FIG_OK;
+}
+
+fig_status fig_model_metric(const fig_model* model, uint32_t index, fig_metric_info* info) {
+  if (model == nullptr || info == nullptr) return null_argument("fig_model_metric");
+  const format::ModelView& view = unwrap(model)->view();
+  if (!view.has_objective() || index >= view.objective().metric_count)
+    return fail(Status::error(StatusCode::kNotFound, "no metric %u", index));
+  const format::MetricView metric = view.metric(index);
+  *info = {metric.name, static_cast<fig_metric_kind>(metric.kind), metric.saturation};
+  return FIG_OK;
+}
+
 fig_status fig_model_program(const fig_model* model, uint32_t index, fig_program_info* info) {
   if (model == nullptr || info == nullptr) return null_argument("fig_model_program");
   Result<format::ProgramView> view = program_at(model, index);

@@ -6,6 +6,7 @@
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "figment/figment.h"
 
@@ -45,11 +46,18 @@ class OpenModel {
   fig_session* session() const { return session_; }
   // The program of that name, or the only one if it is empty.
   uint32_t find_program(const std::string& name) const;
+  bool has_program(const std::string& name) const;
+  // An entry of the model's metadata, "" if there is none.
+  std::string metadata(const std::string& key) const;
 
  private:
   fig_model* model_ = nullptr;
   fig_session* session_ = nullptr;
 };
+
+// What the model was trained to do; of one that was not, an objective without a name, score and metrics.
+fig_objective_info objective_of(const OpenModel& open);
+std::vector<fig_metric_info> metrics_of(const OpenModel& open);
 
 // Options that several commands share.
 struct SessionArguments {

@@ -4,8 +4,10 @@
 #include <functional>
 
 #include "commands.h"
-#include "evaluation/judge.h"
+#include "evaluation/classifier.h"
+#include "evaluation/elbo.h"
 #include "evaluation/reservoir.h"
+#include "evaluation/sample_sets.h"
 #include "io/files.h"
 #include "io/terminal.h"
 
@@ -62,7 +64,7 @@ class Evaluation {
     if (!arguments.classifier.empty()) classifier_.emplace(arguments.classifier, arguments.session.threads);
     if (output.image && !classifier_) throw Error("to judge images, give a --classifier");
     io::Shuffle shuffle(data_->count(), arguments.session.seed + 1);
-    Real real = real_samples(*data_, &shuffle, 0, count_);
+    RealSamples real = real_samples(*data_, &shuffle, 0, count_);
     real_ = std::move(real.samples);
     conditions_ = std::move(real.conditions);
     other_ = real_samples(*data_, &shuffle, count_, count_).samples;
@@ -81,12 +83,12 @@ class Evaluation {
     line.update(1 / parts);
     for (uint32_t i = 0; i < arguments_.seeds; ++i) {
       const uint64_t seed = arguments_.session.seed + i;
-      const Made made = make_samples(open_, generated_, seed, count_, conditions_);
-      const Seen seen = look(made.samples);
+      const GeneratedSamples generated = generate_samples(open_, generated_, seed, count_, conditions_);
+      const Seen seen = look(generated.samples);
       compare(real, seen, seed, false);
-      if (has_bound(open_)) bound(seed);
-      codes(made, seen);
-      if (i == 0) first_ = made.samples;
+      if (has_elbo(open_)) bound(seed);
+      codes(generated, seen);
+      if (i == 0) first_ = generated.samples;
       line.update((i + 2) / parts);
     }
     if (data_->has_labels()) real_codes();
@@ -119,7 +121,7 @@ class Evaluation {
     }
     io::print("}");
     if (!real_classes_.empty()) {
-      for (const auto& [key, classes] : {std::pair{"classes", &made_classes_}, {"real_classes", &real_classes_}}) {
+      for (const auto& [key, classes] : {std::pair{"classes", &generated_classes_}, {"real_classes", &real_classes_}}) {
         io::print(", \"%s\": [", key);
         const std::vector<double> shares = histogram(*classes);
         for (size_t i = 0; i < shares.size(); ++i) io::print("%s%.4f", i > 0 ? ", " : "", shares[i]);
@@ -182,13 +184,13 @@ class Evaluation {
       if (!data_->overlaps()) learn(real, seen, {shape.extents[1], shape.extents[2]}, is_real);
     }
     if (is_real) return;
-    made_classes_.insert(made_classes_.end(), seen.classes.begin(), seen.classes.end());
+    generated_classes_.insert(generated_classes_.end(), seen.classes.begin(), seen.classes.end());
     if (classifier_) {
-      const std::vector<double> made = histogram(seen.classes);
+      const std::vector<double> generated = histogram(seen.classes);
       const std::vector<double> wanted = histogram(real.classes);
       size_t present = 0;
-      for (size_t i = 0; i < made.size(); ++i) present += made[i] >= wanted[i] / 5 ? 1 : 0;
-      add("classes_present", "classes made (a fifth of their share)", 1, static_cast<double>(present), false);
+      for (size_t i = 0; i < generated.size(); ++i) present += generated[i] >= wanted[i] / 5 ? 1 : 0;
+      add("classes_present", "classes generated (a fifth of their share)", 1, static_cast<double>(present), false);
     }
   }
 
@@ -209,15 +211,15 @@ class Evaluation {
   }
 
   void bound(uint64_t seed) {
-    const Bound found = evidence_lower_bound(open_, generated_, real_, seed);
-    add("elbo", "ELBO in nats", 2, found.bound(), false);
+    const EvidenceLowerBound found = evidence_lower_bound(open_, generated_, real_, seed);
+    add("elbo", "ELBO in nats", 2, found.value(), false);
     add("reconstruction", "  reconstruction", 2, found.reconstruction, false);
     add("kl", "  divergence", 2, found.divergence, false);
   }
 
-  // How well the codes of made samples are recognised: the category by the classifier, continuous ones by the model's
-  // own Q.
-  void codes(const Made& made, const Seen& seen) {
+  // How well the codes of generated samples are recognised: the category by the classifier, continuous ones by the
+  // model's own Q.
+  void codes(const GeneratedSamples& generated, const Seen& seen) {
     fig_latent_info latent{};
     check(fig_model_latent(open_.model(), &latent));
     fig_code_info code{};
@@ -226,22 +228,21 @@ class Evaluation {
         if (!classifier_) continue;
         std::vector<std::vector<size_t>> counts(code.size, std::vector<size_t>(classifier_->classes()));
         for (size_t n = 0; n < count_; ++n) {
-          const float* values = made.latents.data() + n * latent.size + code.start;
+          const float* values = generated.latents.data() + n * latent.size + code.start;
           ++counts[static_cast<size_t>(std::max_element(values, values + code.size) - values)][seen.classes[n]];
         }
-        add("code_accuracy." + std::string(code.name),
-            "made samples of one " + std::string(code.name) + " in one class", 3, evaluation::best_map_accuracy(counts),
-            false);
+        add("code_accuracy." + std::string(code.name), "samples of one " + std::string(code.name) + " in one class", 3,
+            evaluation::best_map_accuracy(counts), false);
         continue;
       }
-      const Features q = judged(made.samples, code.name);
+      const Features q = judged(generated.samples, code.name);
       if (q.size() == 0) continue;
       double sum = 0;
       for (size_t j = 0; j < code.size; ++j) {
         std::vector<double> given;
         std::vector<double> found;
         for (size_t n = 0; n < count_; ++n) {
-          given.push_back(static_cast<double>(made.latents[n * latent.size + code.start + j]));
+          given.push_back(static_cast<double>(generated.latents[n * latent.size + code.start + j]));
           found.push_back(static_cast<double>(q(static_cast<Eigen::Index>(n), static_cast<Eigen::Index>(j))));
         }
         sum += std::fabs(evaluation::correlation(given, found));
@@ -253,7 +254,7 @@ class Evaluation {
 
   // An output of "discriminate" for samples; empty if there is none of that name.
   Features judged(const Features& samples, const std::string& output) const {
-    if (!has_program(open_, "discriminate")) return {};
+    if (!open_.has_program("discriminate")) return {};
     const uint32_t program = open_.find_program("discriminate");
     fig_program_info info{};
     check(fig_model_program(open_.model(), program, &info));
@@ -305,23 +306,23 @@ class Evaluation {
   }
 
   void print_histogram() const {
-    const std::vector<double> made = histogram(made_classes_);
+    const std::vector<double> generated = histogram(generated_classes_);
     const std::vector<double> real = histogram(real_classes_);
-    io::print("\nclass   made   real\n");
-    for (size_t i = 0; i < made.size(); ++i) {
+    io::print("\nclass    fake   real\n");
+    for (size_t i = 0; i < generated.size(); ++i) {
       std::string bar;
-      for (double share = 0; share < made[i] - 0.0025; share += 0.005) bar += "#";
-      io::print("%5zu %5.1f%% %5.1f%%  %s\n", i, made[i] * 100, real[i] * 100, bar.c_str());
+      for (double share = 0; share < generated[i] - 0.0025; share += 0.005) bar += "#";
+      io::print("%5zu %5.1f%% %5.1f%%  %s\n", i, generated[i] * 100, real[i] * 100, bar.c_str());
     }
   }
 
   // Samples, each left of the real one nearest to it, so that a copy would be seen.
   void picture() const {
-    const Features made = top(first_, kPictureRows * kPictureRows / 2);
-    const std::vector<evaluation::Neighbour> found = evaluation::nearest(made, real_);
+    const Features generated = top(first_, kPictureRows * kPictureRows / 2);
+    const std::vector<evaluation::Neighbour> found = evaluation::nearest(generated, real_);
     std::vector<float> both;
-    for (Eigen::Index i = 0; i < made.rows(); ++i) {
-      both.insert(both.end(), made.row(i).data(), made.row(i).data() + made.cols());
+    for (Eigen::Index i = 0; i < generated.rows(); ++i) {
+      both.insert(both.end(), generated.row(i).data(), generated.row(i).data() + generated.cols());
       const auto row = real_.row(static_cast<Eigen::Index>(found[static_cast<size_t>(i)].index));
       both.insert(both.end(), row.data(), row.data() + row.size());
     }
@@ -336,10 +337,10 @@ class Evaluation {
   size_t count_ = 0;
   Features real_;
   std::vector<Steered::Condition> conditions_;  // of the real ones
-  Features other_;                              // real ones, too
-  Features first_;                              // made from the first seed
+  Features other_;                              // a second set of real ones
+  Features first_;                              // from the first seed
   std::vector<size_t> real_classes_;
-  std::vector<size_t> made_classes_;
+  std::vector<size_t> generated_classes_;
   std::vector<Score> scores_;
 };
 

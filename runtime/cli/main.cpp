@@ -82,6 +82,42 @@ uint32_t OpenModel::open_fitting(fig_session_options options, const fig_program_
   }
 }
 
+bool OpenModel::has_program(const std::string& name) const {
+  fig_model_info info{};
+  check(fig_model_get_info(model_, &info));
+  for (uint32_t i = 0; i < info.programs; ++i) {
+    fig_program_info program{};
+    check(fig_model_program(model_, i, &program));
+    if (name == program.name) return true;
+  }
+  return false;
+}
+
+std::string OpenModel::metadata(const std::string& key) const {
+  fig_model_info info{};
+  check(fig_model_get_info(model_, &info));
+  for (uint32_t i = 0; i < info.metadata; ++i) {
+    const char* name = "";
+    const char* value = "";
+    check(fig_model_metadata(model_, i, &name, &value));
+    if (key == name) return value;
+  }
+  return "";
+}
+
+fig_objective_info objective_of(const OpenModel& open) {
+  fig_objective_info info{"", "", FIG_SCORE_NONE, FIG_LIKELIHOOD_NONE, "", 0};
+  if (const fig_status status = fig_model_objective(open.model(), &info); status != FIG_NOT_FOUND) check(status);
+  return info;
+}
+
+std::vector<fig_metric_info> metrics_of(const OpenModel& open) {
+  std::vector<fig_metric_info> result;
+  fig_metric_info metric{};
+  for (uint32_t i = 0; fig_model_metric(open.model(), i, &metric) == FIG_OK; ++i) result.push_back(metric);
+  return result;
+}
+
 bool OpenModel::trains() const {
   fig_model_info info{};
   check(fig_model_get_info(model_, &info));

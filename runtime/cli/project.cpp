@@ -4,7 +4,7 @@
 
 #include "commands.h"
 #include "controls.h"
-#include "evaluation/judge.h"
+#include "dataset.h"
 #include "io/arrays.h"
 #include "io/files.h"
 #include "io/terminal.h"
@@ -80,20 +80,20 @@ class Search {
 
   Projection run() {
     const size_t size = steered_.latents.size();
-    std::vector<float> made(targets_.size());
+    std::vector<float> reconstruction(targets_.size());
     std::vector<float> gradient(size);
     std::vector<float> m(size);
     std::vector<float> v(size);
     io::ProgressLine line("searching");
     for (uint32_t step = 0; step <= arguments_.steps; ++step) {
-      evaluate(&made, &gradient);
+      evaluate(&reconstruction, &gradient);
       if (step == arguments_.steps) break;
       const double part = static_cast<double>(step) / arguments_.steps;
       update(step + 1, 0.5 * (1 + std::cos(M_PI * part)) * static_cast<double>(arguments_.learning_rate), gradient, &m,
              &v);
       line.update(part);
     }
-    return best(made);
+    return best(reconstruction);
   }
 
  private:
@@ -120,11 +120,11 @@ class Search {
     }
   }
 
-  void evaluate(std::vector<float>* made, std::vector<float>* gradient) {
+  void evaluate(std::vector<float>* reconstruction, std::vector<float>* gradient) {
     std::vector<fig_tensor> inputs = steered_.condition_tensors(0, rows_);
     inputs.push_back({latent_.input, steered_.latents.data(), steered_.latents.size()});
     inputs.push_back({generated_.output.port, targets_.data(), targets_.size()});
-    const fig_tensor outputs[] = {{"reconstruction", made->data(), made->size()},
+    const fig_tensor outputs[] = {{"reconstruction", reconstruction->data(), reconstruction->size()},
                                   {"gradient", gradient->data(), gradient->size()}};
     check(fig_run(open_.session(), "project", rows_, inputs.data(), inputs.size(), outputs, 2));
   }
@@ -149,14 +149,14 @@ class Search {
   }
 
   // The restart of each sample that came nearest.
-  Projection best(const std::vector<float>& made) const {
+  Projection best(const std::vector<float>& reconstruction) const {
     Projection result;
     for (size_t i = 0; i < arguments_.count; ++i) {
       size_t found = i * restarts_;
       double least = INFINITY;
       for (size_t row = i * restarts_; row < (i + 1) * restarts_; ++row) {
-        const double error = error_of(made.data() + row * generated_.sample, targets_.data() + row * generated_.sample,
-                                      generated_.sample);
+        const double error = error_of(reconstruction.data() + row * generated_.sample,
+                                      targets_.data() + row * generated_.sample, generated_.sample);
         if (error >= least) continue;
         least = error;
         found = row;
@@ -166,7 +166,7 @@ class Search {
         to->insert(to->end(), first, first + static_cast<std::ptrdiff_t>(size));
       };
       append(&result.latents, steered_.latents, latent_.size);
-      append(&result.reconstructions, made, generated_.sample);
+      append(&result.reconstructions, reconstruction, generated_.sample);
     }
     return result;
   }
@@ -189,8 +189,8 @@ void project(const Arguments& arguments) {
   fig_latent_info latent{};
   check(fig_model_latent(open.model(), &latent));
   for (const std::string& path : arguments.outputs) check_kind(path, generated);
-  const bool encodes = has_program(open, "encode");
-  if (!encodes && !has_program(open, "project"))
+  const bool encodes = open.has_program("encode");
+  if (!encodes && !open.has_program("project"))
     throw Error("the model has neither an encoder nor the program \"project\": convert it with an objective, in f32");
   io::SampleForm form = form_of(generated.port, generated.output, arguments.normalize);
   form.generated = true;
@@ -210,11 +210,11 @@ void project(const Arguments& arguments) {
   std::vector<float> pairs;
   for (size_t i = 0; i < arguments.count; ++i) {
     const float* sample = samples.data() + i * generated.sample;
-    const float* made = found.reconstructions.data() + i * generated.sample;
-    table.push_back(
-        {std::to_string(arguments.first + i), io::format_number(error_of(sample, made, generated.sample), 4)});
+    const float* reconstruction = found.reconstructions.data() + i * generated.sample;
+    table.push_back({std::to_string(arguments.first + i),
+                     io::format_number(error_of(sample, reconstruction, generated.sample), 4)});
     pairs.insert(pairs.end(), sample, sample + generated.sample);
-    pairs.insert(pairs.end(), made, made + generated.sample);
+    pairs.insert(pairs.end(), reconstruction, reconstruction + generated.sample);
   }
   for (const std::string& path : arguments.outputs) {
     if (path.ends_with(".npy")) {

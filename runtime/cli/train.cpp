@@ -11,10 +11,10 @@
 
 #include "commands.h"
 #include "dataset.h"
-#include "evaluation/judge.h"
+#include "evaluation/running_score.h"
 #include "io/terminal.h"
 #include "report.h"
-#include "watch.h"
+#include "training_monitor.h"
 
 namespace figment::cli {
 
@@ -71,7 +71,7 @@ bool normalizes_batches(const OpenModel& open) {
 
 // A number of the model's metadata, or `fallback`.
 uint64_t metadata_number(const OpenModel& open, const std::string& key, uint64_t fallback) {
-  const std::string text = metadata_of(open, key);
+  const std::string text = open.metadata(key);
   return text.empty() ? fallback : std::strtoull(text.c_str(), nullptr, 10);
 }
 
@@ -200,7 +200,7 @@ void train(const Arguments& arguments) {
     data.choose(Dataset::Part::kTraining);
   }
   const uint64_t score_every = arguments.score_every != 0 ? arguments.score_every : std::max<uint64_t>(steps / 20, 1);
-  Watch watch(metadata_of(open, "training.loss") != "wasserstein");
+  TrainingMonitor monitor(metrics_of(open));
   fig_metrics metrics{};
   metrics.step = start;
   uint64_t skipped = 0;
@@ -224,11 +224,11 @@ void train(const Arguments& arguments) {
       line.update(static_cast<double>(step + 1 - start) / static_cast<double>(steps - start), to_text(metrics));
       if (report) report->add(metrics);
       if (report && metrics.step % pictures_every == 0) report->add_picture(metrics.step);
-      watch.add(metrics);
+      monitor.add(metrics);
       const bool scored = score && (metrics.step % score_every == 0 || metrics.step == steps);
-      if (scored && watch.score((*score)(), metrics.step, &run.best))
+      if (scored && monitor.score((*score)(), metrics.step, &run.best))
         check(fig_session_export(open.session(), arguments.best.c_str()));
-      for (const std::string& warning : watch.warnings())
+      for (const std::string& warning : monitor.warnings())
         line.print("step " + std::to_string(metrics.step) + ": " + warning);
       if (metrics.step % arguments.checkpoint_every == 0 && metrics.step < steps) save();
     }

@@ -158,7 +158,7 @@ size_t ModelView::schedule_count() const { return length(model_->schedule()); }
 ScheduleView ModelView::schedule(size_t i) const {
   const schema::ScheduleEntry* entry = model_->schedule()->Get(static_cast<uint32_t>(i));
   return {text(entry->program()),   entry->period(), entry->phase(),
-          length(entry->latents()), entry->level(),  entry->part()};
+          length(entry->latents()), entry->level(),  entry->per_micro_batch()};
 }
 LatentView ModelView::schedule_latent(size_t i, size_t latent) const {
   return LatentView(model_->schedule()->Get(static_cast<uint32_t>(i))->latents()->Get(static_cast<uint32_t>(latent)));
@@ -170,7 +170,22 @@ ScalarView ModelView::scalar(size_t i) const {
   return {text(scalar->name()), scalar->constant(), scalar->index()};
 }
 
-int32_t ModelView::part_weight() const { return model_->part_weight(); }
+int32_t ModelView::micro_batch_weight() const { return model_->micro_batch_weight(); }
+
+bool ModelView::has_objective() const { return model_->objective() != nullptr; }
+ObjectiveView ModelView::objective() const {
+  const schema::Objective* objective = model_->objective();
+  return {text(objective->name()),
+          text(objective->loss()),
+          static_cast<Score>(objective->score()),
+          static_cast<Likelihood>(objective->likelihood()),
+          text(objective->divergence_weight()),
+          length(objective->metrics())};
+}
+MetricView ModelView::metric(size_t i) const {
+  const schema::Metric* metric = model_->objective()->metrics()->Get(static_cast<uint32_t>(i));
+  return {text(metric->name()), static_cast<MetricKind>(metric->kind()), metric->saturation()};
+}
 
 size_t ModelView::trained_count() const { return length(model_->trained()); }
 TrainedView ModelView::trained(size_t i) const {

@@ -115,6 +115,25 @@ class LatentView {
   const schema::Latent* latent_ = nullptr;
 };
 
+enum class MetricKind : uint8_t { kLoss = 0, kTerm = 1, kDiagnostic = 2 };
+enum class Score : uint8_t { kNone = 0, kDistance = 1, kEvidenceLowerBound = 2 };
+enum class Likelihood : uint8_t { kNone = 0, kBernoulli = 1, kBernoulliLogits = 2, kGaussian = 3 };
+
+struct MetricView {
+  const char* name;
+  MetricKind kind;
+  float saturation;
+};
+
+struct ObjectiveView {
+  const char* name;
+  const char* loss;
+  Score score;
+  Likelihood likelihood;
+  const char* divergence_weight;
+  size_t metric_count;
+};
+
 enum class OutputKind : uint8_t { kOther = 0, kImage = 1 };
 
 struct OutputView {
@@ -133,7 +152,7 @@ struct ScheduleView {
   uint32_t phase;
   size_t latent_count;
   uint32_t level;
-  bool part;
+  bool per_micro_batch;
 };
 
 // One value of a variable, by name.
@@ -224,7 +243,10 @@ class ModelView {
   LatentView schedule_latent(size_t i, size_t latent) const;
   size_t scalar_count() const;
   ScalarView scalar(size_t i) const;
-  int32_t part_weight() const;  // a variable's constant, or -1
+  int32_t micro_batch_weight() const;  // a variable's constant, or -1
+  bool has_objective() const;
+  ObjectiveView objective() const;
+  MetricView metric(size_t i) const;
   size_t trained_count() const;
   TrainedView trained(size_t i) const;
 

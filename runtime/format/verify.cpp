@@ -193,7 +193,25 @@ class Verifier {
     }
     if (root().latent() != nullptr) FIGMENT_RETURN_IF_ERROR(latent(root().latent()));
     FIGMENT_RETURN_IF_ERROR(output());
+    FIGMENT_RETURN_IF_ERROR(objective());
     return training();
+  }
+
+  Status objective() {
+    const schema::Objective* objective = root().objective();
+    if (objective == nullptr) return {};
+    FIGMENT_RETURN_IF_ERROR(check_name(objective->name()));
+    FIGMENT_RETURN_IF_ERROR(check_text(objective->loss(), "the loss's kind"));
+    FIGMENT_RETURN_IF_ERROR(check_text(objective->divergence_weight(), "the divergence's weight"));
+    if (objective->score() > schema::Score::MAX) return bad("unknown score");
+    if (objective->likelihood() > schema::Likelihood::MAX) return bad("unknown likelihood");
+    for (uint32_t i = 0; i < length(objective->metrics()); ++i) {
+      const schema::Metric* metric = objective->metrics()->Get(i);
+      FIGMENT_RETURN_IF_ERROR(check_name(metric->name()));
+      if (metric->kind() > schema::MetricKind::MAX) return bad("metric %u: unknown kind", i);
+      if (!std::isfinite(metric->saturation())) return bad("metric %u: its saturation is not finite", i);
+    }
+    return {};
   }
 
   Status constant(const schema::Constant* entry) {
@@ -504,7 +522,8 @@ class Verifier {
       const schema::ScheduleEntry* entry = root().schedule()->Get(i);
       if (entry->period() < 1 || entry->phase() >= entry->period())
         return bad("schedule entry %u: its period is empty", i);
-      if (entry->part() && root().part_weight() < 0) return bad("schedule entry %u: no weight for its parts", i);
+      if (entry->per_micro_batch() && root().micro_batch_weight() < 0)
+        return bad("schedule entry %u: no weight for its micro-batches", i);
       if (entry->level() >= kMaxLevels) return bad("schedule entry %u: its level is out of range", i);
       bool found = false;
       for (size_t p = 0; p < view_.program_count() && entry->program() != nullptr; ++p) {
@@ -517,7 +536,7 @@ class Verifier {
         const schema::ScheduleEntry* other = root().schedule()->Get(j);
         const bool same =
             other->level() == entry->level() && std::strcmp(other->program()->c_str(), entry->program()->c_str()) == 0;
-        if (same && other->part() != entry->part())
+        if (same && other->per_micro_batch() != entry->per_micro_batch())
           return bad("schedule entry %u: its program runs in parts and whole", i);
       }
       for (uint32_t j = 0; j < length(entry->latents()); ++j) {
@@ -528,7 +547,7 @@ class Verifier {
         }
       }
     }
-    if (root().part_weight() >= 0 && !is_variable(static_cast<uint32_t>(root().part_weight()))) {
+    if (root().micro_batch_weight() >= 0 && !is_variable(static_cast<uint32_t>(root().micro_batch_weight()))) {
       return bad("the weight of the parts is no variable");
     }
     for (uint32_t i = 0; i < length(root().scalars()); ++i) {

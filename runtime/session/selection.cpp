@@ -12,7 +12,7 @@ size_t Selection::batch_of(const format::ModelView& model, size_t i) const {
   for (size_t j = 0; j < model.schedule_count() && training; ++j) {
     const format::ScheduleView entry = model.schedule(j);
     if (entry.level != strategy.level || std::strcmp(entry.program, wanted.name()) != 0) continue;
-    return entry.part ? strategy.micro_batch : batch;
+    return entry.per_micro_batch ? strategy.micro_batch : batch;
   }
   return 0;
 }

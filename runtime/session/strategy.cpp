@@ -12,13 +12,13 @@ uint32_t Strategies::level_count() const {
 
 bool Strategies::splits(uint32_t level) const {
   for (size_t i = 0; i < model_.schedule_count(); ++i) {
-    if (model_.schedule(i).level == level && model_.schedule(i).part) return true;
+    if (model_.schedule(i).level == level && model_.schedule(i).per_micro_batch) return true;
   }
   return false;
 }
 
 Result<Strategy> Strategies::first(size_t micro_batch) const {
-  if (micro_batch == 0 || micro_batch >= batch_) return Strategy{0, largest_part(0)};
+  if (micro_batch == 0 || micro_batch >= batch_) return Strategy{0, largest_micro_batch(0)};
   for (uint32_t level = 0; level < level_count(); ++level) {
     if (splits(level)) return Strategy{level, micro_batch};
   }
@@ -34,7 +34,7 @@ bool Strategies::next(Strategy* strategy) const {
   }
   if (++strategy->level >= level_count()) return false;
   // A batch in one part is computed by the levels before.
-  strategy->micro_batch = largest_part(strategy->level);
+  strategy->micro_batch = largest_micro_batch(strategy->level);
   return true;
 }
 

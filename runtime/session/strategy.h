@@ -12,7 +12,7 @@ namespace figment {
 
 struct Strategy {
   uint32_t level = 0;
-  size_t micro_batch = 0;  // samples of the batch that entries with `part` compute at a time
+  size_t micro_batch = 0;  // samples of the batch that entries with `per_micro_batch` compute at a time
 };
 
 // The strategies for one batch, from the fastest to the smallest.
@@ -29,7 +29,7 @@ class Strategies {
  private:
   uint32_t level_count() const;
   bool splits(uint32_t level) const;
-  size_t largest_part(uint32_t level) const { return splits(level) ? (batch_ + 1) / 2 : batch_; }
+  size_t largest_micro_batch(uint32_t level) const { return splits(level) ? (batch_ + 1) / 2 : batch_; }
 
   const format::ModelView& model_;
   size_t batch_;

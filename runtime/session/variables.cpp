@@ -27,7 +27,7 @@ void Variables::lay_out(const format::ModelView& model, const Selection& selecti
     const format::ConstantView constant = model.constant(i);
     if (!constant.variable) continue;
     const bool wanted =
-        !constant.transient || model.part_weight() == static_cast<int32_t>(i) || is_read(model, selection, i);
+        !constant.transient || model.micro_batch_weight() == static_cast<int32_t>(i) || is_read(model, selection, i);
     if (!wanted) continue;
     void* memory = block->take(CheckedSize(constant.bytes) + kReadablePadding);
     if (memory == nullptr) continue;

@@ -58,9 +58,9 @@ Status Trainer::check_due(size_t entry, const TrainBatch& batch) const {
   const Result<Program*> found = session_.find_program(due.program);
   if (!found.ok()) return found.status();
   const Program& program = **found;
-  const size_t part = micro_batch(due, batch.count);
-  const size_t rest = batch.count % part;
-  if (std::min(part, rest == 0 ? part : rest) < program.least_batch()) {
+  const size_t size = micro_batch(due, batch.count);
+  const size_t rest = batch.count % size;
+  if (std::min(size, rest == 0 ? size : rest) < program.least_batch()) {
     return wrong("batch normalisation of one value a channel learns nothing: give at least %zu samples",
                  program.least_batch());
   }
@@ -72,7 +72,7 @@ Status Trainer::check_due(size_t entry, const TrainBatch& batch) const {
     }
     if (given == nullptr) continue;
     FIGMENT_RETURN_IF_ERROR(check_tensor(*given, port, batch.count));
-    if (port.per_batch && !port.batch_first && part < batch.count) {
+    if (port.per_batch && !port.batch_first && size < batch.count) {
       return wrong("\"%s\" does not begin with the batch, so that it cannot be computed in micro-batches", port.name);
     }
   }
@@ -97,7 +97,7 @@ Status Trainer::run_entry(size_t entry, const TrainBatch& batch, size_t first, s
   FIGMENT_RETURN_IF_ERROR(compute(program, count, input, [](const Port& /*port*/) -> float* { return nullptr; }));
   metrics->skipped += program.skipped();
   // Scalars of micro-batches are averaged.
-  const float share = due.part ? static_cast<float>(count) / static_cast<float>(batch.count) : 1;
+  const float share = due.per_micro_batch ? static_cast<float>(count) / static_cast<float>(batch.count) : 1;
   for (const Port& port : program.outputs()) {
     if (port.per_batch || port.sample_elements != 1) continue;
     const float value = share * *static_cast<const float*>(program.memory(port));
@@ -107,7 +107,7 @@ Status Trainer::run_entry(size_t entry, const TrainBatch& batch, size_t first, s
     if (i == metrics->count) {
       metrics->entries[metrics->count++] = {port.name, value};
     } else {
-      metrics->entries[i].value = due.part && first > 0 ? metrics->entries[i].value + value : value;
+      metrics->entries[i].value = due.per_micro_batch && first > 0 ? metrics->entries[i].value + value : value;
     }
   }
   return {};
@@ -121,11 +121,11 @@ Status Trainer::step(const TrainBatch& batch, TrainMetrics* metrics) {
   for (size_t i = 0; i < view_.schedule_count(); ++i) {
     const format::ScheduleView due = view_.schedule(i);
     if (!is_due(due)) continue;
-    const size_t part = micro_batch(due, batch.count);
-    for (size_t first = 0; first < batch.count; first += part) {
-      const size_t count = std::min(part, batch.count - first);
-      if (due.part) {
-        *session_.variables().data(static_cast<size_t>(view_.part_weight())) =
+    const size_t size = micro_batch(due, batch.count);
+    for (size_t first = 0; first < batch.count; first += size) {
+      const size_t count = std::min(size, batch.count - first);
+      if (due.per_micro_batch) {
+        *session_.variables().data(static_cast<size_t>(view_.micro_batch_weight())) =
             static_cast<float>(count) / static_cast<float>(batch.count);
       }
       if (Status status = run_entry(i, batch, first, count, metrics); !status.ok()) {

@@ -120,11 +120,11 @@ if [ -n "$convert" ]; then
 fi
 if [ -n "$convert" ]; then
   training=$onnx/../tests/data/training/dense_gan
-  check "convert for training" 0 "sigmoid is taken off" "$convert" --objective gan --generator "$training/generator.onnx" \
+  check "convert for training" 0 "sigmoid is removed" "$convert" --objective gan --generator "$training/generator.onnx" \
     --discriminator "$training/discriminator.onnx" -o "$work/gan.figment"
   check "an objective without its network" 1 "needs --discriminator" "$convert" --objective gan \
     --generator "$training/generator.onnx" -o "$work/x.figment"
-  check "a word that is none of an option's" 105 "wgan is none of {hinge,non-saturating,wasserstein}" "$convert" \
+  check "a word that is none of an option's" 105 "wgan not in {non-saturating,hinge,wasserstein}" "$convert" \
     --gan-loss wgan "$training/generator.onnx"
   check "training with int8" 1 "after training" "$convert" --objective gan --generator "$training/generator.onnx" \
     --discriminator "$training/discriminator.onnx" --int8 -o "$work/x.figment"
@@ -161,7 +161,7 @@ if [ -n "$convert" ]; then
   : > "$work/empty.json"
   check "an empty recipe" 1 "is not JSON" "$convert" "$work/empty.json" -o "$work/x.figment"
   check "unknown codes" 1 "write NAME=CATEGORIES" "$convert" --objective infogan --codes category --generator x --discriminator y -o "$work/x.figment"
-  check "infogan without codes" 1 "go together" "$convert" --objective infogan --generator x --discriminator y -o "$work/x.figment"
+  check "infogan without codes" 1 "infogan needs codes" "$convert" --objective infogan --generator x --discriminator y -o "$work/x.figment"
 fi
 # Data and scores.
 pictures=$(dirname "$0")/../data/pictures

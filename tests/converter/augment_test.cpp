@@ -120,24 +120,25 @@ Critic critic_of(Runner& runner, bool dense) {
   return critic;
 }
 
+TrainedModel build(const Recipe& recipe, std::pair<float, float> range) {
+  std::vector<Network> networks;
+  for (const NetworkRole& role : recipe.objective->networks(0))
+    networks.push_back(make_network(role.name, recipe.networks.at(role.name), {}));
+  return recipe.objective->build(std::move(networks), {"", range});
+}
+
 void check(bool dense, const std::string& augment, const std::string& range, const Expected& expected) {
-  const Recipe parsed = parse_recipe(recipe(dense, augment, range), "r.json");
-  const Network generator = make_network("generator", parsed.networks.at("generator"), {});
-  const Network discriminator = make_network("discriminator", parsed.networks.at("discriminator"), {});
-  TrainOptions options = parsed.train;
-  options.augment.low = static_cast<float>(expected.low);
-  options.augment.high = static_cast<float>(expected.high);
-  TrainedModel trained = gan_model(generator, discriminator, options);
+  TrainedModel trained = build(parse_recipe(recipe(dense, augment, range), "r.json"),
+                               {static_cast<float>(expected.low), static_cast<float>(expected.high)});
   trained.model.name = "augmented";
   const std::vector<uint8_t> file = write_model(trained.model);
   Runner runner(file, kBatch, FIG_KERNELS_BEST, true);
   REQUIRE(fig_session_set_scalar(runner.session(), "d.clip_weights", 1e9) == FIG_OK);
   TensorMap inputs = {{"latent", drawn_values(kBatch * 5, 1)}, {"sample", drawn_values(kBatch * kSample, 2)}};
-  const std::vector<float> made = runner.run("generate", {{"latent", inputs["latent"]}}, kBatch).at("sample");
+  const std::vector<float> fake = runner.run("generate", {{"latent", inputs["latent"]}}, kBatch).at("sample");
   uint32_t stream = 3;
-  for (const char* label : {"d.real", "d.made", "g.made"}) {
-    if (!parsed.train.augment.what.empty())
-      inputs[std::string(label) + ".augment"] = drawn_values(kBatch * kDrawn, stream++);
+  for (const char* label : {"d.real", "d.fake", "g.fake"}) {
+    if (augment != "[]") inputs[std::string(label) + ".augment"] = drawn_values(kBatch * kDrawn, stream++);
   }
   const Critic critic = critic_of(runner, dense);
   const auto mean_logit = [&](const std::vector<float>& images, const std::string& label) {
@@ -149,19 +150,19 @@ void check(bool dense, const std::string& augment, const std::string& range, con
     }
     return sum;
   };
-  const double loss = mean_logit(made, "d.made.augment") - mean_logit(inputs["sample"], "d.real.augment");
+  const double loss = mean_logit(fake, "d.fake.augment") - mean_logit(inputs["sample"], "d.real.augment");
   const std::vector<float> before = parameter(runner, "generator.0.weight", 5 * 192);
   // The critic stays as it is, so that the generator meets the one that is known here.
   REQUIRE(fig_session_set_scalar(runner.session(), "d.learning_rate", 0) == FIG_OK);
   const TensorMap outputs = runner.run("train.step", inputs, kBatch);
   CHECK(outputs.at("d.loss")[0] == doctest::Approx(loss).epsilon(1e-4));
-  CHECK(outputs.at("g.loss")[0] == doctest::Approx(-mean_logit(made, "g.made.augment")).epsilon(1e-4));
+  CHECK(outputs.at("g.loss")[0] == doctest::Approx(-mean_logit(fake, "g.fake.augment")).epsilon(1e-4));
   CHECK(parameter(runner, "generator.0.weight", 5 * 192) != before);
 }
 
 }  // namespace
 
-TEST_CASE("the discriminator sees augmented samples, real and made ones") {
+TEST_CASE("the discriminator sees augmented samples, real and generated ones") {
   for (bool dense : {false, true}) {
     check(dense, "[]", "[-1, 1]", {});
     check(dense, R"(["brightness"])", "[-1, 1]", {.brightness = true});
@@ -178,7 +179,5 @@ TEST_CASE("only images are augmented") {
     "generator": {"layers": [{"type": "linear", "units": 3}]}, "discriminator": {"layers": [{"type": "linear", "units": 1}]},
     "augment": ["cutout"]})",
                                      "r.json");
-  const Network generator = make_network("generator", parsed.networks.at("generator"), {});
-  const Network discriminator = make_network("discriminator", parsed.networks.at("discriminator"), {});
-  CHECK_THROWS_WITH_AS(gan_model(generator, discriminator, parsed.train), doctest::Contains("is for images"), Error);
+  CHECK_THROWS_WITH_AS(build(parsed, {-1.0F, 1.0F}), doctest::Contains("is for images"), Error);
 }

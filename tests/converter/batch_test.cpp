@@ -66,7 +66,7 @@ TEST_CASE("programs whose samples depend on each other are told from those whose
   CHECK(!couples(image, [](Program& p) { return p.transpose(p.transpose(p.x(), {1, 0, 2}), {1, 0, 2}); }));
   // A number that no sample decides.
   CHECK(!couples(image, [](Program& p) {
-    return p.build.add(OpKind::kMultiply, {p.x(), p.build.mean_all(p.build.number(2, 3))});
+    return p.build.add(OpKind::kMultiply, {p.x(), p.build.mean_all(p.build.scalar(2, 3))});
   }));
   // Mixed.
   CHECK(couples(image, [](Program& p) { return p.build.mean(p.x(), {0}); }));

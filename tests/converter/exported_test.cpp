@@ -27,12 +27,10 @@ constexpr uint32_t kBatch = 6;
 ConvertOptions gan(const fs::path& generator, const fs::path& discriminator) {
   ConvertOptions options;
   options.name = "gan";
-  options.objective = Objective::kGan;
+  options.objective = "gan";
   options.networks["generator"] = generator.string();
   options.networks["discriminator"] = discriminator.string();
-  options.train.optimizer.optimizer = Optimizer::kSgd;
-  options.train.optimizer.learning_rate = 0.5;
-  options.train.optimizer.beta1 = 0;
+  options.objective_options = {{"optimizer", {{"kind", "sgd"}, {"learning_rate", 0.5}, {"beta1", 0}}}};
   return options;
 }
 

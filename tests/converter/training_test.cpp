@@ -19,11 +19,10 @@ const std::filesystem::path kFolder = FIGMENT_TEST_SOURCE "/data/training";
 ConvertOptions dense_gan() {
   ConvertOptions options;
   options.name = "dense_gan";
-  options.objective = Objective::kGan;
+  options.objective = "gan";
   for (const char* role : {"generator", "discriminator"})
     options.networks[role] = (kFolder / "dense_gan" / (std::string(role) + ".onnx")).string();
-  options.train.optimizer.learning_rate = 2e-3;
-  options.train.label_smoothing = 0.1;
+  options.objective_options = {{"optimizer", {{"learning_rate", 2e-3}}}, {"loss", {{"label_smoothing", 0.1}}}};
   return options;
 }
 
@@ -32,24 +31,19 @@ ConvertOptions dcgan() {
   options.name = "dcgan";
   for (const char* role : {"generator", "discriminator"})
     options.networks[role] = (kFolder / "dcgan" / (std::string(role) + ".onnx")).string();
-  options.train = {};
-  options.train.optimizer.optimizer = Optimizer::kSgd;
-  options.train.optimizer.learning_rate = 2e-2;
-  options.train.optimizer.beta1 = 0.8;
-  options.train.gan_loss = GanLoss::kHinge;
+  options.objective_options = {{"optimizer", {{"kind", "sgd"}, {"learning_rate", 2e-2}, {"beta1", 0.8}}},
+                               {"loss", {{"kind", "hinge"}}}};
   return options;
 }
 
 ConvertOptions conv_vae() {
   ConvertOptions options;
   options.name = "conv_vae";
-  options.objective = Objective::kVae;
+  options.objective = "vae";
   for (const char* role : {"encoder", "decoder"})
     options.networks[role] = (kFolder / "conv_vae" / (std::string(role) + ".onnx")).string();
-  options.train.optimizer.learning_rate = 3e-3;
-  options.train.optimizer.beta1 = 0.9;
-  options.train.optimizer.weight_decay = 0.01;
-  options.train.beta = 2;
+  options.objective_options = {{"optimizer", {{"learning_rate", 3e-3}, {"beta1", 0.9}, {"weight_decay", 0.01}}},
+                               {"loss", {{"beta", 2}}}};
   return options;
 }
 
@@ -57,17 +51,19 @@ ConvertOptions conv_vae() {
 ConvertOptions other_gan(const std::string& name, double learning_rate, double label_smoothing) {
   ConvertOptions options;
   options.name = name;
-  options.objective = Objective::kGan;
+  options.objective = "gan";
   for (const char* role : {"generator", "discriminator"})
     options.networks[role] = (kFolder / name / (std::string(role) + ".onnx")).string();
-  options.train.optimizer.learning_rate = learning_rate;
-  options.train.label_smoothing = label_smoothing;
+  options.objective_options = {{"optimizer", {{"learning_rate", learning_rate}}},
+                               {"loss", {{"label_smoothing", label_smoothing}}}};
   return options;
 }
 
 ConvertOptions info_gan(const std::string& name) {
   ConvertOptions options = other_gan(name, 1e-3, 0);
-  options.train.codes = {{"category", 3, figment::Prior::kCategorical, 1}, {"style", 2, figment::Prior::kUniform, 0.5}};
+  options.objective = "infogan";
+  options.objective_options["latent"]["codes"] = {{{"name", "category"}, {"categories", 3}},
+                                                  {{"name", "style"}, {"size", 2}, {"weight", 0.5}}};
   return options;
 }
 
@@ -90,12 +86,13 @@ struct Recorded {
 // The gradient that a first step saw, in the exporter's layout: from the optimiser's state after it.
 std::vector<float> first_gradient(const ConvertOptions& options, Runner* runner, const std::string& name,
                                   size_t elements) {
-  const bool adam = options.train.optimizer.optimizer == Optimizer::kAdam;
+  const bool adam = options.objective_options["optimizer"].value("kind", "adam") == "adam";
   std::vector<float> state(elements);
   REQUIRE_MESSAGE(fig_parameter_get(runner->session(), (name + (adam ? ".adam_m" : ".velocity")).c_str(), state.data(),
                                     elements) == FIG_OK,
                   fig_error_message());
-  for (float& value : state) value /= adam ? static_cast<float>(1 - options.train.optimizer.beta1) : 1;
+  for (float& value : state)
+    value /= adam ? static_cast<float>(1 - options.objective_options["optimizer"].value("beta1", 0.5)) : 1;
   return state;
 }
 

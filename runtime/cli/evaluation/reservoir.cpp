@@ -116,25 +116,25 @@ Matrix beside(const Matrix& a, const Matrix& b) {
 
 }  // namespace
 
-double discriminative_score(const Features& real, const Features& made, const SequenceForm& form) {
+double discriminative_score(const Features& real, const Features& generated, const SequenceForm& form) {
   const Reservoir reservoir(real, form);
   const Matrix a = summary(reservoir, real, form.steps);
-  const Matrix b = summary(reservoir, made, form.steps);
+  const Matrix b = summary(reservoir, generated, form.steps);
   Ridge ridge;
   ridge.add(a.topRows(a.rows() / 2), Matrix::Ones(a.rows() / 2, 1));
   ridge.add(b.topRows(b.rows() / 2), -Matrix::Ones(b.rows() / 2, 1));
   ridge.solve();
   const Matrix on_real = ridge.predict(a.bottomRows(a.rows() - a.rows() / 2));
-  const Matrix on_made = ridge.predict(b.bottomRows(b.rows() - b.rows() / 2));
-  const double right = (on_real.array() > 0).cast<double>().mean() + (on_made.array() <= 0).cast<double>().mean();
+  const Matrix on_generated = ridge.predict(b.bottomRows(b.rows() - b.rows() / 2));
+  const double right = (on_real.array() > 0).cast<double>().mean() + (on_generated.array() <= 0).cast<double>().mean();
   return std::fabs(right / 2 - 0.5);
 }
 
-double predictive_score(const Features& real, const Features& made, const SequenceForm& form) {
+double predictive_score(const Features& real, const Features& generated, const SequenceForm& form) {
   const Reservoir reservoir(real, form);
   Ridge ridge;
-  reservoir.run(made, [&](size_t t, const Matrix& inputs, const Matrix& states) {
-    if (t + 1 < form.steps) ridge.add(beside(inputs, states), reservoir.values(made, t + 1));
+  reservoir.run(generated, [&](size_t t, const Matrix& inputs, const Matrix& states) {
+    if (t + 1 < form.steps) ridge.add(beside(inputs, states), reservoir.values(generated, t + 1));
   });
   ridge.solve();
   double sum = 0;

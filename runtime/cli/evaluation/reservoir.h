@@ -1,4 +1,4 @@
-// Scores of made sequences by what can be learned from them, with readouts of a reservoir.
+// Scores of generated sequences by what can be learned from them, with readouts of a reservoir.
 //
 // Yoon et al., "Time-series Generative Adversarial Networks" (2019), train a recurrent network for each score. Here a
 // fixed random recurrent network (Jaeger, "The echo state approach", 2001) gives the features and a ridge regression is
@@ -16,12 +16,12 @@ struct SequenceForm {
   size_t features = 0;
 };
 
-// |a - 1/2|, where a is the accuracy of a classifier of real and made sequences on the half that it was not trained on:
-// 0 if they cannot be told apart, 1/2 if always. Both need 8 rows at least.
-double discriminative_score(const Features& real, const Features& made, const SequenceForm& form);
+// |a - 1/2|, where a is the accuracy of a classifier of real and generated sequences on the half that it was not
+// trained on: 0 if they cannot be told apart, 1/2 if always. Both need 8 rows at least.
+double discriminative_score(const Features& real, const Features& generated, const SequenceForm& form);
 
 // The mean absolute error, in units of the values, of predicting each step of the real sequences from the steps before
-// it, by a predictor that was trained on the made ones. Sequences need 2 steps at least.
-double predictive_score(const Features& real, const Features& made, const SequenceForm& form);
+// it, by a predictor that was trained on generated ones. Sequences need 2 steps at least.
+double predictive_score(const Features& real, const Features& generated, const SequenceForm& form);
 
 }  // namespace figment::evaluation

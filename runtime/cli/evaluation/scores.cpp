@@ -114,8 +114,8 @@ Discrepancy kernel_discrepancy(const Features& a, const Features& b, size_t perm
   return result;
 }
 
-PrecisionRecall precision_recall(const Features& real, const Features& made, size_t neighbours) {
-  return {covered(made, real, radii(real, neighbours)), covered(real, made, radii(made, neighbours))};
+PrecisionRecall precision_recall(const Features& real, const Features& generated, size_t neighbours) {
+  return {covered(generated, real, radii(real, neighbours)), covered(real, generated, radii(generated, neighbours))};
 }
 
 std::vector<Neighbour> nearest(const Features& from, const Features& to) {

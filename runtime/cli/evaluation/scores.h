@@ -1,5 +1,5 @@
-// How like real samples made ones are, and other figures of quality. Features are rows; all results are pure functions
-// of the arguments.
+// How like real samples generated ones are, and other figures of quality. Features are rows; all results are pure
+// functions of the arguments.
 #pragma once
 
 #include <Eigen/Dense>
@@ -9,6 +9,10 @@
 namespace figment::evaluation {
 
 using Features = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;  // [samples, features]
+
+inline Features rows(size_t count, size_t elements) {
+  return Features(static_cast<Eigen::Index>(count), static_cast<Eigen::Index>(elements));
+}
 
 // The Fréchet distance of Gaussians fitted to two sets (Heusel et al. 2017, equation 6), of any number of rows each:
 // |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)).
@@ -22,13 +26,13 @@ struct Discrepancy {
 };
 Discrepancy kernel_discrepancy(const Features& a, const Features& b, size_t permutations, uint64_t seed);
 
-// The share of made samples that lie among the real ones, and of real among the made (Kynkäänniemi et al. 2019):
-// within the distance of some sample of the set to its `neighbours`th nearest neighbour.
+// The share of generated samples that lie among the real ones, and of real among the generated (Kynkäänniemi et al.
+// 2019): within the distance of some sample of the set to its `neighbours`th nearest neighbour.
 struct PrecisionRecall {
   double precision = 0;
   double recall = 0;
 };
-PrecisionRecall precision_recall(const Features& real, const Features& made, size_t neighbours);
+PrecisionRecall precision_recall(const Features& real, const Features& generated, size_t neighbours);
 
 // The distance of each row of `from` to its nearest row of `to`, and which that is.
 struct Neighbour {

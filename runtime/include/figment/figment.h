@@ -109,6 +109,50 @@ FIG_API fig_status fig_model_get_info(const fig_model* model, fig_model_info* in
 /* Entry `index` of the metadata, in the order of the keys. */
 FIG_API fig_status fig_model_metadata(const fig_model* model, uint32_t index, const char** key, const char** value);
 
+/* How models are compared while they train. */
+typedef enum fig_score {
+  FIG_SCORE_NONE = 0,
+  FIG_SCORE_DISTANCE = 1,            /* of generated from real samples */
+  FIG_SCORE_EVIDENCE_LOWER_BOUND = 2 /* of a VAE, by "encode" and the program that generates */
+} fig_score;
+
+/* What the program that generates returns under p(sample | latent). */
+typedef enum fig_likelihood {
+  FIG_LIKELIHOOD_NONE = 0,
+  FIG_LIKELIHOOD_BERNOULLI = 1,        /* probabilities */
+  FIG_LIKELIHOOD_BERNOULLI_LOGITS = 2, /* their logits */
+  FIG_LIKELIHOOD_GAUSSIAN = 3          /* means, of variance 1 */
+} fig_likelihood;
+
+/* What a model was trained to do. */
+typedef struct fig_objective_info {
+  const char* name; /* "gan", "infogan", "vae" */
+  const char* loss; /* the kind of its loss: "hinge", "bernoulli" */
+  fig_score score;
+  fig_likelihood likelihood;
+  const char* divergence_weight; /* the scalar that weights the divergence of the evidence lower bound; "": 1 */
+  uint32_t metrics;
+} fig_objective_info;
+
+/* FIG_NOT_FOUND if the model was not made for training. */
+FIG_API fig_status fig_model_objective(const fig_model* model, fig_objective_info* info);
+
+typedef enum fig_metric_kind {
+  FIG_METRIC_LOSS = 0,
+  FIG_METRIC_TERM = 1,      /* a part of a loss */
+  FIG_METRIC_DIAGNOSTIC = 2 /* neither: a gradient's norm */
+} fig_metric_kind;
+
+/* What a train step reports (fig_metrics). */
+typedef struct fig_metric_info {
+  const char* name;
+  fig_metric_kind kind;
+  float saturation; /* a loss that stays below this in magnitude teaches nothing any more; 0: it has no such value */
+} fig_metric_info;
+
+/* Metrics in the order in which people read them; FIG_NOT_FOUND behind the last. */
+FIG_API fig_status fig_model_metric(const fig_model* model, uint32_t index, fig_metric_info* info);
+
 typedef struct fig_program_info {
   const char* name;
   uint32_t inputs;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,10 +17,10 @@ struct Best {
   uint64_t step = 0;
 };
 
-class Watch {
+class TrainingMonitor {
  public:
-  // `saturates`: the discriminator's loss is near 0 where it always tells real from made; not Wasserstein's.
-  explicit Watch(bool saturates) : saturates_(saturates) {}
+  // `metrics` are those of the model's objective.
+  explicit TrainingMonitor(const std::vector<fig_metric_info>& metrics);
 
   void add(const fig_metrics& metrics);
   // Takes a score; true if it is the best.
@@ -32,9 +33,14 @@ class Watch {
   // Says `text` unless that has been said.
   void warn(bool* said, const std::string& text);
 
-  double discriminator_loss_ = -1;  // a moving average, or none yet
-  uint64_t saturated_ = 0;          // steps in a row
-  bool saturates_;
+  // A loss that can saturate.
+  struct Loss {
+    std::string name;
+    double saturation = 0;
+    std::optional<double> average;  // moving
+    uint64_t saturated = 0;         // steps in a row
+  };
+  std::vector<Loss> losses_;
   bool said_infinite_ = false;
   bool said_saturated_ = false;
   bool said_worse_ = false;

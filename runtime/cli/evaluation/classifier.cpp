@@ -1,0 +1,64 @@
+#include "evaluation/classifier.h"
+
+namespace figment::cli {
+
+using evaluation::Features;
+
+namespace {
+
+constexpr uint32_t kBatch = 64;
+
+fig_port_info port_of(const OpenModel& open, uint32_t program, const std::string& output) {
+  fig_program_info info{};
+  check(fig_model_program(open.model(), program, &info));
+  for (uint32_t i = 0; i < info.outputs; ++i) {
+    fig_port_info port{};
+    check(fig_model_output(open.model(), program, i, &port));
+    if (output == port.name) return port;
+  }
+  throw Error("the program " + std::string(info.name) + " has no output \"" + output + "\"");
+}
+
+}  // namespace
+
+Classifier::Classifier(const std::string& path, uint32_t threads) : open_(path), path_(path) {
+  fig_program_info info{};
+  const uint32_t program = open_.find_program("");
+  check(fig_model_program(open_.model(), program, &info));
+  program_ = info.name;
+  if (info.inputs != 1) throw Error(path + ": a classifier has one input, not " + std::to_string(info.inputs));
+  fig_port_info input{};
+  check(fig_model_input(open_.model(), program, 0, &input));
+  input_ = input.name;
+  elements_ = sample_elements(input.shape);
+  features_ = sample_elements(port_of(open_, program, "features").shape);
+  classes_ = sample_elements(port_of(open_, program, "logits").shape);
+  fig_session_options options{};
+  options.struct_size = sizeof options;
+  options.batch = kBatch;
+  options.threads = threads;
+  open_.open_session(options);
+}
+
+Classifier::Result Classifier::classify(const Features& samples, float low, float high) const {
+  if (static_cast<size_t>(samples.cols()) != elements_) {
+    throw Error(path_ + ": takes images of " + std::to_string(elements_) + " values, the model makes " +
+                std::to_string(samples.cols()));
+  }
+  const auto count = static_cast<size_t>(samples.rows());
+  Features scaled = ((samples.array() - low) * (2 / (high - low)) - 1).matrix();
+  Result result{evaluation::rows(count, features_), std::vector<size_t>(count)};
+  Features logits = evaluation::rows(count, classes_);
+  const fig_tensor input{input_.c_str(), scaled.data(), count * elements_};
+  const fig_tensor outputs[] = {{"features", result.features.data(), count * features_},
+                                {"logits", logits.data(), count * classes_}};
+  check(fig_run(open_.session(), program_.c_str(), count, &input, 1, outputs, 2));
+  for (size_t i = 0; i < count; ++i) {
+    Eigen::Index best = 0;
+    logits.row(static_cast<Eigen::Index>(i)).maxCoeff(&best);
+    result.classes[i] = static_cast<size_t>(best);
+  }
+  return result;
+}
+
+}  // namespace figment::cli

@@ -1,0 +1,49 @@
+#include "evaluation/elbo.h"
+
+#include <cmath>
+
+namespace figment::cli {
+
+using evaluation::Features;
+
+bool has_elbo(const OpenModel& open) {
+  return objective_of(open).score == FIG_SCORE_EVIDENCE_LOWER_BOUND && open.has_program("encode");
+}
+
+EvidenceLowerBound evidence_lower_bound(const OpenModel& open, const Generated& generated, const Features& samples,
+                                        uint64_t seed) {
+  fig_latent_info latent{};
+  check(fig_model_latent(open.model(), &latent));
+  const fig_likelihood likelihood = objective_of(open).likelihood;
+  const auto count = static_cast<size_t>(samples.rows());
+  Features mean = evaluation::rows(count, latent.size);
+  Features log_variance = evaluation::rows(count, latent.size);
+  check(fig_encode(open.session(), count, samples.data(), count * generated.sample, mean.data(), count * latent.size,
+                   log_variance.data(), count * latent.size));
+  Features z = evaluation::rows(count, latent.size);
+  for (size_t i = 0; i < count; ++i)
+    check(fig_model_draw_latent(open.model(), seed, i, z.data() + i * latent.size, latent.size));
+  z = (mean.array() + (log_variance.array() / 2).exp() * z.array()).matrix();
+  Features reconstructions = evaluation::rows(count, generated.sample);
+  check(fig_decode(open.session(), count, z.data(), count * latent.size, reconstructions.data(),
+                   count * generated.sample));
+  const Eigen::ArrayXXd x = samples.array().cast<double>();
+  const Eigen::ArrayXXd y = reconstructions.array().cast<double>();
+  EvidenceLowerBound result;
+  if (likelihood == FIG_LIKELIHOOD_GAUSSIAN) {
+    result.reconstruction = -((x - y).square() / 2 + std::log(2 * M_PI) / 2).sum();
+  } else {
+    Eigen::ArrayXXd p = y;
+    if (likelihood == FIG_LIKELIHOOD_BERNOULLI_LOGITS) p = 1 / (1 + (-y).exp());
+    p = p.max(1e-7).min(1 - 1e-7);  // what f32 tells from 0 and 1
+    result.reconstruction = (x * p.log() + (1 - x) * (1 - p).log()).sum();
+  }
+  const Eigen::ArrayXXd m = mean.array().cast<double>();
+  const Eigen::ArrayXXd v = log_variance.array().cast<double>();
+  result.divergence = (m.square() + v.exp() - v - 1).sum() / 2;
+  result.reconstruction /= static_cast<double>(count);
+  result.divergence /= static_cast<double>(count);
+  return result;
+}
+
+}  // namespace figment::cli

@@ -1,0 +1,31 @@
+// Sets of real and of generated samples, to compare.
+#pragma once
+
+#include <vector>
+
+#include "commands.h"
+#include "controls.h"
+#include "dataset.h"
+#include "evaluation/scores.h"
+#include "output.h"
+
+namespace figment::cli {
+
+// Real samples as rows, with the generator's conditions that come with them.
+struct RealSamples {
+  evaluation::Features samples;
+  std::vector<Steered::Condition> conditions;
+};
+// From position `first` of the order that `shuffle` gives. The data set's first input is what is generated.
+RealSamples real_samples(const Dataset& data, io::Shuffle* shuffle, size_t first, size_t count);
+
+// Rows of samples with their latents, under the given conditions; a class condition that is not among them takes the
+// classes 0, 1, 2, ... in turn.
+struct GeneratedSamples {
+  evaluation::Features samples;
+  std::vector<float> latents;
+};
+GeneratedSamples generate_samples(const OpenModel& open, const Generated& generated, uint64_t seed, size_t count,
+                                  const std::vector<Steered::Condition>& conditions);
+
+}  // namespace figment::cli

@@ -1,0 +1,67 @@
+#include "training_monitor.h"
+
+#include <cmath>
+
+namespace figment::cli {
+
+namespace {
+
+constexpr double kDecay = 0.99;
+constexpr uint64_t kLongSaturated = 1000;  // steps
+constexpr double kMuchWorse = 3;           // than the best score
+
+}  // namespace
+
+TrainingMonitor::TrainingMonitor(const std::vector<fig_metric_info>& metrics) {
+  for (const fig_metric_info& metric : metrics) {
+    if (metric.saturation > 0) losses_.push_back({metric.name, static_cast<double>(metric.saturation), {}, 0});
+  }
+}
+
+void TrainingMonitor::add(const fig_metrics& metrics) {
+  for (uint32_t i = 0; i < metrics.count; ++i) {
+    const auto value = static_cast<double>(metrics.values[i].value);
+    if (!std::isfinite(value)) {
+      warn(&said_infinite_,
+           "a loss is not finite: training has diverged; go back to a checkpoint and lower the learning rate");
+      continue;
+    }
+    for (Loss& loss : losses_) {
+      if (loss.name != metrics.values[i].name) continue;
+      loss.average = loss.average ? kDecay * *loss.average + (1 - kDecay) * value : value;
+      loss.saturated = std::fabs(*loss.average) < loss.saturation ? loss.saturated + 1 : 0;
+      if (loss.saturated == kLongSaturated) {
+        warn(&said_saturated_,
+             "the discriminator tells real from generated samples almost every time, so that the generator learns "
+             "little: lower its learning rate, or give it label_smoothing, dropout or spectral_norm");
+      }
+    }
+  }
+}
+
+bool TrainingMonitor::score(double value, uint64_t step, Best* best) {
+  if (value < best->score) {
+    *best = {value, step};
+    return true;
+  }
+  if (!(value <= kMuchWorse * std::fabs(best->score))) {
+    warn(&said_worse_, "the samples are much worse than at step " + std::to_string(best->step) +
+                           ": the generator has collapsed or diverged; --keep-best keeps that step, and a lower "
+                           "learning rate or dropout "
+                           "in the discriminator helps");
+  }
+  return false;
+}
+
+std::vector<std::string> TrainingMonitor::warnings() {
+  std::vector<std::string> result;
+  result.swap(news_);
+  return result;
+}
+
+void TrainingMonitor::warn(bool* said, const std::string& text) {
+  if (!*said) news_.push_back(text);
+  *said = true;
+}
+
+}  // namespace figment::cli
