@@ -40,6 +40,19 @@ ValueId wasserstein_discriminator(Builder& build, ValueId real, ValueId fake, fl
 
 ValueId linear_generator(Builder& build, ValueId fake) { return build.mean_all(negated(build, fake)); }
 
+// (x - target)^2 / 2
+ValueId mean_half_square(Builder& build, ValueId x, float target) {
+  const ValueId difference = build.with_scalar(OpKind::kSubtract, x, target);
+  const ValueId square = build.add(OpKind::kMultiply, {difference, difference});
+  return build.mean_all(build.with_scalar(OpKind::kMultiply, square, 0.5F));
+}
+
+ValueId least_squares_discriminator(Builder& build, ValueId real, ValueId fake, float target) {
+  return build.add(OpKind::kAdd, {mean_half_square(build, real, target), mean_half_square(build, fake, 0)});
+}
+
+ValueId least_squares_generator(Builder& build, ValueId fake) { return mean_half_square(build, fake, 1); }
+
 }  // namespace
 
 const std::vector<AdversarialLoss>& adversarial_losses() {
@@ -48,6 +61,8 @@ const std::vector<AdversarialLoss>& adversarial_losses() {
        non_saturating_discriminator, non_saturating_generator, 0.05F, true, false},
       {"hinge", "D: max(0, 1 - r) + max(0, 1 + f), G: -f (Lim and Ye 2017)", hinge_discriminator, linear_generator,
        0.05F, false, false},
+      {"least-squares", "D: (r - 1)^2 / 2 + f^2 / 2, G: (f - 1)^2 / 2 (Mao et al. 2017)", least_squares_discriminator,
+       least_squares_generator, 0.01F, true, false},
       {"wasserstein", "D: f - r, G: -f (Arjovsky et al. 2017)", wasserstein_discriminator, linear_generator, 0, false,
        true},
   };

@@ -124,7 +124,7 @@ if [ -n "$convert" ]; then
     --discriminator "$training/discriminator.onnx" -o "$work/gan.figment"
   check "an objective without its network" 1 "needs --discriminator" "$convert" --objective gan \
     --generator "$training/generator.onnx" -o "$work/x.figment"
-  check "a word that is none of an option's" 105 "wgan not in {non-saturating,hinge,wasserstein}" "$convert" \
+  check "a word that is none of an option's" 105 "wgan not in {non-saturating,hinge,least-squares,wasserstein}" "$convert" \
     --gan-loss wgan "$training/generator.onnx"
   check "training with int8" 1 "after training" "$convert" --objective gan --generator "$training/generator.onnx" \
     --discriminator "$training/discriminator.onnx" --int8 -o "$work/x.figment"
