@@ -56,6 +56,17 @@ ValueId code_loss(Builder& build, const CodeOptions& option, ValueId q, ValueId 
   return build.with_scalar(OpKind::kMultiply, build.mean_all(sum), static_cast<float>(option.size));
 }
 
+// Whether the discriminator's weights are clipped: where its loss needs that, and no penalty keeps its gradient in
+// bounds.
+bool clips_weights(const AdversarialOptions& options) {
+  return adversarial_losses()[options.loss].needs_lipschitz && options.gradient_penalty.kind == GradientPenalty::kNone;
+}
+
+// A step of 0.01 in samples of which each value lies in [-1, 1]: the logit's rounding error over it is some 1e-4.
+constexpr float kPenaltyStep = 0.01F;
+constexpr const char* kPenalty = "d.penalty";
+constexpr const char* kPenaltyWeight = "d.gradient_penalty.weight";
+
 class AdversarialBuilder {
  public:
   AdversarialBuilder(const Network& generator, const Network& discriminator, const AdversarialOptions& options,
@@ -69,11 +80,19 @@ class AdversarialBuilder {
         notes_(result->notes),
         d_("d", {&discriminator}, options.discriminator_optimizer, options.batch_norm_momentum, &model_),
         g_("g", {&generator}, options.optimizer, options.batch_norm_momentum, &model_) {
-    if (loss_.needs_lipschitz) d_.clip_weights(options.clip_weights.value_or(kClipWeights));
+    if (clips_weights(options)) d_.clip_weights(options.clip_weights.value_or(kClipWeights));
     g_.average(options.ema_decay);
     g_.advance(&discriminator);
     augment_ = {options.augment, context.range.first, context.range.second};
     find_ports();
+    if (options.gradient_penalty.kind != GradientPenalty::kNone) {
+      if (discriminator.couples_batch()) {
+        throw Error(
+            "a gradient penalty needs a discriminator in which no sample depends on another, and this one "
+            "normalizes over the batch: use layer normalization, or none");
+      }
+      model_.scalars.push_back({kPenaltyWeight, kPenaltyWeight, 0});
+    }
     for (const CodeOptions& code : options.codes) {
       model_.scalars.push_back({"q." + code.name + ".weight", "q." + code.name + ".weight", 0});
     }
@@ -194,7 +213,14 @@ class AdversarialBuilder {
   }
 
   std::vector<ValueId> judge(Pass& pass, ValueId sample, const std::string& label) {
-    sample = augmented(&pass.composer, sample, real_, label, augment_, &pass.drawn);
+    return discriminate(pass, augment(pass, sample, label), label);
+  }
+
+  ValueId augment(Pass& pass, ValueId sample, const std::string& label) {
+    return augmented(&pass.composer, sample, real_, label, augment_, &pass.drawn);
+  }
+
+  std::vector<ValueId> discriminate(Pass& pass, ValueId sample, const std::string& label) {
     return pass.composer.add(discriminator_, with_conditions(pass, discriminator_, judged_, sample),
                              Composer::Mode::kTraining, label, &pass.statistics);
   }
@@ -227,12 +253,44 @@ class AdversarialBuilder {
   ValueId discriminator_objective(Pass& pass, ValueId fake) {
     Builder build(&pass.program, "d.loss");
     const ValueId x = pass.composer.add_input(real_.name, discriminator_.graph, real_);
-    const ValueId real = judge(pass, x, "d.real")[logit_];
-    const std::vector<ValueId> outputs = judge(pass, fake, "d.fake");
+    const ValueId seen_real = augment(pass, x, "d.real");
+    const ValueId real = discriminate(pass, seen_real, "d.real")[logit_];
+    const ValueId seen_fake = augment(pass, fake, "d.fake");
+    const std::vector<ValueId> outputs = discriminate(pass, seen_fake, "d.fake");
     const ValueId loss =
         loss_.discriminator(build, real, outputs[logit_], static_cast<float>(1 - options_.label_smoothing));
     metrics_.emplace_back("d.loss", loss);
-    return with_codes(pass, outputs, loss, "d");
+    return with_codes(pass, outputs, with_gradient_penalty(pass, seen_real, seen_fake, loss), "d");
+  }
+
+  // Adds the penalty at real samples, or between them and generated ones.
+  ValueId with_gradient_penalty(Pass& pass, ValueId real, ValueId fake, ValueId loss) {
+    const GradientPenaltyOptions& options = options_.gradient_penalty;
+    if (options.kind == GradientPenalty::kNone) return loss;
+    Builder build(&pass.program, kPenalty);
+    ValueId sample = real;
+    if (options.kind == GradientPenalty::kWganGp) {
+      PortDefinition port{kPenalty, 0, {{1, true}, {}}, {0, 1}};
+      Value value;
+      value.name = port.name;
+      value.shape = port.shape;
+      port.value = pass.program.add_value(std::move(value));
+      pass.program.inputs.push_back(port);
+      pass.drawn.push_back({"", port.name, 1, Prior::kUniform, 0, 0, {}});
+      const ValueId drawn = build.with_scalar(OpKind::kAdd, port.value, 1);  // on [0, 2)
+      Shape per_sample = {{1, true}};
+      while (per_sample.rank() < build.shape(real).rank()) per_sample.push_back({});
+      const ValueId share = build.reshape(build.with_scalar(OpKind::kMultiply, drawn, 0.5F), per_sample);
+      const ValueId difference = build.add(OpKind::kSubtract, {fake, real});
+      sample = build.add(OpKind::kAdd, {real, build.add(OpKind::kMultiply, {share, difference})});
+    }
+    const float step = kPenaltyStep * (context_.range.second - context_.range.first) / 2;
+    const ValueId norms = gradient_norms(&pass.composer, sample, step,
+                                         [&](ValueId x) { return discriminate(pass, x, kPenalty)[logit_]; });
+    const ValueId penalty = build.reshape(penalty_of(build, options.kind, norms), {{}});
+    metrics_.emplace_back(kPenalty, penalty);
+    const ValueId weight = pass.composer.add_variable(kPenaltyWeight, {1}, {static_cast<float>(options.weight)});
+    return build.add(OpKind::kAdd, {build.reshape(loss, {{}}), build.add(OpKind::kMultiply, {penalty, weight})});
   }
 
   ValueId generator_objective(Pass& pass, ValueId fake) {
@@ -333,6 +391,7 @@ void declare_adversarial(OptionVisitor& visitor, AdversarialOptions* options) {
   if (visitor.number({"loss.clip_weights", "--clip-weights", "bound of a Wasserstein critic's weights"}, &clip, 0,
                      kMaxNumber))
     options->clip_weights = clip;
+  declare_gradient_penalty(visitor, &options->gradient_penalty);
   visitor.integer({"loss.critic_steps", "--critic-steps", "discriminator updates to one of the generator"},
                   &options->critic_steps, 1, 100);
   visitor.flag({"discriminator.spectral_norm", "--spectral-norm", "spectral normalization of the discriminator"},
@@ -349,8 +408,9 @@ void check_adversarial(const AdversarialOptions& options) {
   const AdversarialLoss& loss = adversarial_losses()[options.loss];
   if (options.label_smoothing > 0 && !loss.smooths_labels)
     throw Error(std::string("label smoothing does not go with the loss ") + loss.name);
-  if (options.clip_weights && !loss.needs_lipschitz)
-    throw Error(std::string("clip_weights does not go with the loss ") + loss.name);
+  if (options.clip_weights && !clips_weights(options))
+    throw Error(std::string("clip_weights does not go with ") +
+                (loss.needs_lipschitz ? "a gradient penalty" : std::string("the loss ") + loss.name));
 }
 
 TrainedModel adversarial_model(const std::string& objective, const Network& generator, Network discriminator,
@@ -369,6 +429,8 @@ TrainedModel adversarial_model(const std::string& objective, const Network& gene
   ObjectiveDefinition definition{objective, loss.name, format::Score::kDistance, {}, "", {}};
   definition.metrics = {{"d.loss", format::MetricKind::kLoss, loss.saturation},
                         {"g.loss", format::MetricKind::kLoss, 0}};
+  if (options.gradient_penalty.kind != GradientPenalty::kNone)
+    definition.metrics.push_back({kPenalty, format::MetricKind::kTerm, 0});
   for (const CodeOptions& code : options.codes)
     definition.metrics.push_back({"q." + code.name, format::MetricKind::kTerm, 0});
   result.model.objective = std::move(definition);

@@ -3,6 +3,7 @@
 
 #include "objectives/adversarial_losses.h"
 #include "objectives/augment.h"
+#include "objectives/gradient_penalty.h"
 #include "objectives/objective.h"
 #include "objectives/optimizer.h"
 
@@ -20,7 +21,8 @@ struct AdversarialOptions {
   bool spectral_norm = false;          // of the discriminator
   double ema_decay = 0;                // of the generator's average, which then generates; 0: none
   std::vector<CodeOptions> codes;      // of an InfoGAN
-  std::vector<Augmentation> augment;   // of what the discriminator sees
+  GradientPenaltyOptions gradient_penalty;
+  std::vector<Augmentation> augment;  // of what the discriminator sees
 };
 
 // All of them but the codes.

@@ -316,8 +316,10 @@ std::vector<ValueId> Composer::add(const Network& network, const std::vector<Val
       masks[port.value] = true;
     } else {
       const std::string name = label + "." + network.name + "." + port.name;
+      const size_t inputs_before = program_.inputs.size();
       copies[port.value] = add_input(name, graph, port);
-      masks_.emplace_back(program_.inputs.back(), port.dropout);
+      // Copies of one label share their masks.
+      if (program_.inputs.size() > inputs_before) masks_.emplace_back(program_.inputs.back(), port.dropout);
     }
   }
   for (const Node& node : graph.nodes) {

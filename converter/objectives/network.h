@@ -80,6 +80,8 @@ class Composer {
   ValueId spectrally_normalized(const Value& weights, const std::string& suffix);
   // What the iterations since the last call found, to be stored.
   std::vector<Assignment> take_spectral_vectors();
+  // A value that counts as a constant in gradients.
+  void hold(ValueId value) { fixed_.insert(value); }
   const std::set<ValueId>& fixed() const { return fixed_; }
 
   // Dropout masks among the program's inputs, with their rates.
