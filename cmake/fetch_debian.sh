@@ -75,7 +75,7 @@ fetch() {
   mkdir -p "$cache/apt-$arch"
   log=$cache/apt-$arch/log
   : > "$log"
-  # A mirror in the middle of its synchronisation may have one name of the release whole and the other not.
+  # A mirror in the middle of its synchronization may have one name of the release whole and the other not.
   for name_of_suite in $suite $suite_alias none; do
     [ "$name_of_suite" != none ] || { cat "$log" >&2; fail "apt-get update failed"; }
     echo "deb [signed-by=$keyring] $uri $name_of_suite main" > "$cache/apt-$arch/sources.list"

@@ -130,7 +130,7 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
   }
   if (couples_batch(*graph)) {
     throw Error("program " + graph->name +
-                " cannot be quantised: its samples depend on each other, as by a mean over the batch; convert it "
+                " cannot be quantized: its samples depend on each other, as by a mean over the batch; convert it "
                 "without --int8");
   }
   const bool generates = model.latent && model.latent->program == graph->name;
@@ -363,7 +363,7 @@ void write(const ConvertOptions& options, ModelDefinition* model, bool training,
 }
 
 Converted convert_training(ConvertOptions options) {
-  if (options.int8) throw Error("--int8 quantises a model after training: convert without it, train, then quantise");
+  if (options.int8) throw Error("--int8 quantizes a model after training: convert without it, train, then quantize");
   Converted result;
   Recipe recipe;
   if (!options.recipe.empty()) {
@@ -416,7 +416,7 @@ void check_calibration_names(const ConvertOptions& options, const ModelDefinitio
     throw Error("--calibration-data " + *names.begin() + ": there is no such input; there are " + known);
 }
 
-// Quantises, if asked for, writes and describes a model whose programs only run.
+// Quantizes, if asked for, writes and describes a model whose programs only run.
 Converted finish(const ConvertOptions& options, ModelDefinition model, Converted result, const Progress& progress) {
   ConvertReport& report = result.report;
   if (options.int8) {

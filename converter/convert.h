@@ -1,4 +1,4 @@
-// The whole conversion: import, passes, quantisation, file. What figment-convert does, without its command line.
+// The whole conversion: import, passes, quantization, file. What figment-convert does, without its command line.
 #pragma once
 
 #include <map>

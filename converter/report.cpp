@@ -10,7 +10,7 @@ namespace {
 
 void append_int8(const QuantizeReport& report, std::ostringstream* out) {
   if (report.layers.empty()) {
-    *out << "  int8: computes nothing that could be quantised\n";
+    *out << "  int8: computes nothing that could be quantized\n";
     return;
   }
   *out << "  int8: PSNR " << io::format_number(report.psnr_db, 1) << " dB against f32, signal to noise "

@@ -7,7 +7,7 @@ DIR is the folder that `./dev data fashion-mnist` prints. Each model is written 
 models/MODEL/*.onnx beside a picture of samples. Needs torch, onnx and numpy. All three run on a CPU:
 about 15 minutes (dgan), 10 (conv_vae) and 35 (dcgan) on one core.
 
-Seeds, epochs and optimiser settings are the defaults below; the files in the tree were made with them.
+Seeds, epochs and optimizer settings are the defaults below; the files in the tree were made with them.
 """
 import argparse
 import copy
@@ -151,9 +151,9 @@ def train_gan(generator, discriminator, images, epochs, name):
 def train_vae(encoder, decoder, images, epochs):
     logits = nn.Sequential(*list(decoder)[:-1])
     parameters = [*encoder.parameters(), *decoder.parameters()]
-    optimiser = torch.optim.Adam(parameters, 1e-3)
+    optimizer = torch.optim.Adam(parameters, 1e-3)
     for epoch in range(epochs):
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = 1e-3 if epoch < epochs * 2 // 3 else 2e-4
         start, total, steps = time.time(), 0.0, 0
         for x in batches(images, 128):
@@ -164,9 +164,9 @@ def train_vae(encoder, decoder, images, epochs):
             nats = F.binary_cross_entropy_with_logits(y, x, reduction="sum") / len(x)
             kl = 0.5 * (mean ** 2 + log_variance.exp() - 1 - log_variance).sum() / len(x)
             loss = nats + kl
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             total, steps = total + loss.item(), steps + 1
         print(f"conv_vae epoch {epoch + 1}/{epochs}  -ELBO {total / steps:.2f} nats  {time.time() - start:.0f} s",
               flush=True)

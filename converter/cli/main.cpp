@@ -214,13 +214,13 @@ int convert(int argc, char** argv) {
   bool quiet = false;
   app.add_option("model", models,
                  "ONNX file, or PROGRAM=FILE; several make one file of several programs. Or one recipe (.json), or one "
-                 "model of ours (.figment) to quantise");
+                 "model of ours (.figment) to quantize");
   app.add_option("-o,--output", output, "the .figment file to write")->required();
   app.add_option("--name", options.name, "name of the model (default: the recipe's, or the output file's)");
   app.add_option("--latent", options.latent, "the input that generation draws (default: found by its name or shape)");
   app.add_option("--range", range, "values of black and white in the output (default: by its last activation)")
       ->expected(2);
-  app.add_flag("--int8", options.int8, "quantise to int8");
+  app.add_flag("--int8", options.int8, "quantize to int8");
   app.add_option("--calibrate", options.calibration_samples, "latents to calibrate int8 on")
       ->check(CLI::Range(16, 1000000))
       ->capture_default_str();
@@ -325,7 +325,7 @@ int convert(int argc, char** argv) {
   if (!options.int8 && (!keep.empty() || !calibration.empty()))
     throw Error("--keep-f32 and --calibration-data need --int8");
   read_calibration(calibration, &options);
-  std::optional<figment::io::ProgressLine> line(options.int8 ? "quantising" : "converting");
+  std::optional<figment::io::ProgressLine> line(options.int8 ? "quantizing" : "converting");
   const Converted converted = figment::converter::convert(options, [&](double fraction) { line->update(fraction); });
   line.reset();
   figment::io::write_file(output, converted.file);

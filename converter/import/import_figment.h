@@ -1,4 +1,4 @@
-// Model files of ours, trained ones among them, back as programs of the IR: to quantise or to re-target them.
+// Model files of ours, trained ones among them, back as programs of the IR: to quantize or to re-target them.
 #pragma once
 
 #include <cstdint>

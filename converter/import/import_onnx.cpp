@@ -457,9 +457,9 @@ const Importer* find_importer(const std::string& op) {
 }
 
 // What to do about an op that is not supported.
-std::string remedy_of(const std::string& op) {
+std::string advice_for(const std::string& op) {
   using Ops = std::set<std::string>;
-  static const std::vector<std::pair<Ops, std::string>> remedies = {
+  static const std::vector<std::pair<Ops, std::string>> table = {
       {{"And",
         "Ceil",
         "CumSum",
@@ -492,11 +492,11 @@ std::string remedy_of(const std::string& op) {
        "make what it draws an input of the model"},
       {{"ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul",
         "QuantizeLinear"},
-       "convert the float model instead, and quantise it with --int8"},
+       "convert the float model instead, and quantize it with --int8"},
       {{"RNN"}, "use a GRU or an LSTM"},
   };
-  for (const auto& [ops, remedy] : remedies) {
-    if (ops.contains(op)) return remedy;
+  for (const auto& [ops, advice] : table) {
+    if (ops.contains(op)) return advice;
   }
   return "rewrite the model without it, or see CONTRIBUTING.md, \"Add an op\"";
 }
@@ -516,7 +516,7 @@ void OnnxImporter::import_node(const OnnxNode& node) {
     node.fail("ops of domain " + node.proto.domain() + " are not supported; export with standard ONNX ops only");
   }
   const Importer* importer = find_importer(op);
-  if (importer == nullptr && op != "Constant" && op != "If") node.fail("this op is not supported; " + remedy_of(op));
+  if (importer == nullptr && op != "Constant" && op != "If") node.fail("this op is not supported; " + advice_for(op));
   if (reads_missing(node.proto)) return;
   if (op == "Constant") return import_constant(node);
   if (op == "If") return import_if(node);
@@ -614,14 +614,14 @@ void OnnxImporter::report_problems() const {
       ++same->second;
     }
   }
-  constexpr size_t kMostLines = 25;
+  constexpr size_t kMaxLines = 25;
   std::string text = std::to_string(problems_.size()) + " nodes cannot be converted:";
-  for (size_t i = 0; i < std::min(kinds.size(), kMostLines); ++i) {
+  for (size_t i = 0; i < std::min(kinds.size(), kMaxLines); ++i) {
     const auto& [problem, count] = kinds[i];
     text += "\n  node " + problem.node() + (count > 1 ? " and " + std::to_string(count - 1) + " more" : "") + " (" +
             problem.op() + "): " + problem.reason();
   }
-  if (kinds.size() > kMostLines) text += "\n  and " + std::to_string(kinds.size() - kMostLines) + " other problems";
+  if (kinds.size() > kMaxLines) text += "\n  and " + std::to_string(kinds.size() - kMaxLines) + " other problems";
   throw Error(text);
 }
 
@@ -629,16 +629,16 @@ namespace {
 
 // "a, b and 3 more".
 std::string list_of(const std::vector<std::string>& names) {
-  constexpr size_t kMost = 6;
+  constexpr size_t kMax = 6;
   std::string text;
-  for (size_t i = 0; i < std::min(names.size(), kMost); ++i) text += (i > 0 ? ", " : "") + names[i];
-  return text + (names.size() > kMost ? " and " + std::to_string(names.size() - kMost) + " more" : "");
+  for (size_t i = 0; i < std::min(names.size(), kMax); ++i) text += (i > 0 ? ", " : "") + names[i];
+  return text + (names.size() > kMax ? " and " + std::to_string(names.size() - kMax) + " more" : "");
 }
 
 }  // namespace
 
 void OnnxImporter::note_left_out() const {
-  // PyTorch's exporter of graphs calls a batch normalisation's output "getitem", the one of TorchScript names tensors
+  // PyTorch's exporter of graphs calls a batch normalization's output "getitem", the one of TorchScript names tensors
   // that it computed "onnx::"; tf2onnx says "fused_bn".
   const bool pytorch = model_.producer_name() == "pytorch";
   std::vector<std::string> by_script;
@@ -658,9 +658,9 @@ void OnnxImporter::note_left_out() const {
   const auto note = [&](const std::vector<std::string>& names, const std::string& before, const std::string& behind) {
     if (!names.empty()) graph_.notes.push_back(before + list_of(names) + behind);
   };
-  const std::string folded = "batch normalisations are folded into ";
+  const std::string folded = "batch normalizations are folded into ";
   note(by_script, "the exporter computed ",
-       " from other parameters, and batch normalisations may be folded into them, which then do not train: export with "
+       " from other parameters, and batch normalizations may be folded into them, which then do not train: export with "
        "torch.onnx.export(..., dynamo=False, do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE)");
   note(by_graphs, folded,
        ", and do not train: export after network.eval() with torch.onnx.export(..., dynamo=True, optimize=False, "

@@ -10,7 +10,7 @@
 
 namespace figment::converter {
 
-// For inference, batch normalisation becomes two numbers per channel, to fold away, and dropout nothing. For training
+// For inference, batch normalization becomes two numbers per channel, to fold away, and dropout nothing. For training
 // both stay: dropout as a product with an input (PortDefinition::dropout) that a train step draws.
 enum class Purpose : uint8_t { kInference, kTraining };
 

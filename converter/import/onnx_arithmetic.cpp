@@ -1,4 +1,4 @@
-// ONNX ops on elements, matrix products, softmax and normalisation.
+// ONNX ops on elements, matrix products, softmax and normalization.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -129,7 +129,7 @@ ValueId softmax(const OnnxNode& node, OpKind kind) {
   uint32_t columns = 1;
   for (size_t i = 0; i < shape.rank(); ++i) {
     if (i >= axis) {
-      if (shape[i].per_batch) node.fail("cannot normalise over the batch");
+      if (shape[i].per_batch) node.fail("cannot normalize over the batch");
       columns *= shape[i].extent;
     } else {
       rows.extent *= shape[i].extent;
@@ -177,7 +177,7 @@ void import_pow(const OnnxNode& node) {
   node.fail("only the exponents 0.5, 1 and 2 are supported, not " + std::to_string(exponent));
 }
 
-// y = x ⊙ scale + shift per channel (dimension 1), which passes/simplify.h folds into a neighbouring linear op.
+// y = x ⊙ scale + shift per channel (dimension 1), which passes/simplify.h folds into a neighboring linear op.
 // As the op, with the running statistics in one constant [2, C]; channels are moved last and back.
 void trainable_batch_norm(const OnnxNode& node, const std::vector<std::vector<float>>& parameters, float epsilon) {
   const ValueId x = node.tensor(0);
@@ -271,7 +271,7 @@ void import_layer_normalization(const OnnxNode& node) {
     if (i < axis) {
       rows.push_back(shape[i]);
     } else {
-      if (shape[i].per_batch) node.fail("cannot normalise over the batch");
+      if (shape[i].per_batch) node.fail("cannot normalize over the batch");
       channels.extent *= shape[i].extent;
     }
   }
@@ -283,7 +283,7 @@ void import_layer_normalization(const OnnxNode& node) {
       return node.graph.add_constant(node.name + (i == 1 ? ".scale" : ".shift"), {channels.extent}, values);
     }
     if (element_count(node.value(i).shape, 1).value() != channels.extent)
-      node.fail("input " + std::to_string(i) + " does not have one value for each normalised element");
+      node.fail("input " + std::to_string(i) + " does not have one value for each normalized element");
     return node.reshaped(node.tensor(i), {channels});
   };
   Attributes attributes;

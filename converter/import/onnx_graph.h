@@ -178,7 +178,7 @@ struct OnnxNode {
 // Importers by op. One function a family of ops.
 using Importer = void (*)(const OnnxNode&);
 using Importers = std::map<std::string, Importer>;
-const Importers& arithmetic_importers();  // elementwise, softmax, matrix products, normalisation
+const Importers& arithmetic_importers();  // elementwise, softmax, matrix products, normalization
 const Importers& window_importers();      // convolution, pooling, resizing
 const Importers& recurrent_importers();   // LSTM, GRU, reversed sequences
 const Importers& shape_importers();       // everything that moves or measures

@@ -199,7 +199,7 @@ void import_global_pool(const OnnxNode& node, OpKind kind) {
   node.bind(node.transpose(node.add(kind, attributes, {node.transpose(x, nchw_to_nhwc())}), nhwc_to_nchw()));
 }
 
-// The input position that each output position of a nearest-neighbour resize reads (ONNX, Resize), in single precision:
+// The input position that each output position of a nearest-neighbor resize reads (ONNX, Resize), in single precision:
 // as scales are stored and other implementations compute, which decides where a position falls on a border.
 std::vector<int32_t> nearest_indices(const OnnxNode& node, uint32_t in, uint32_t out, float scale) {
   const std::string coordinates =

@@ -240,7 +240,7 @@ void follow(Origin* origin, const std::vector<uint32_t>& split, const std::vecto
   const std::vector<std::vector<size_t>> of_split = parts_of(split, ends);
   std::vector<size_t> ours;
   for (uint32_t axis : permutation) ours.insert(ours.end(), of_split[axis].begin(), of_split[axis].end());
-  // Parts that stay neighbours are one dimension.
+  // Parts that stay neighbors are one dimension.
   std::vector<uint32_t> merged;
   std::vector<size_t> dimension_of(extents.size());
   for (size_t i = 0; i < exporters.size(); ++i) {

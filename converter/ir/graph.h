@@ -31,7 +31,7 @@ struct Origin {
   std::vector<uint32_t> split;
   std::vector<uint8_t> permutation;
   bool folded = false;
-  bool derived = false;            // an average, a sum of gradients or an optimiser's state of another parameter
+  bool derived = false;            // an average, a sum of gradients or an optimizer's state of another parameter
   std::vector<std::string> parts;  // if not empty, dimension 0 is equal parts that are parameters of these names
 };
 
@@ -51,7 +51,7 @@ struct Value {
   std::string name;
   DataType type = DataType::kF32;
   Shape shape;
-  std::vector<float> scales;  // quantisation, if any
+  std::vector<float> scales;  // quantization, if any
   int32_t zero_point = 0;
   std::optional<Constant> constant;
 

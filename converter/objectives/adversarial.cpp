@@ -142,7 +142,7 @@ class AdversarialBuilder {
       (condition ? conditions_ : samples).push_back(port);
     }
     real_ = only(samples, discriminator_, "input beside the conditions, the sample");
-    judged_ = real_.name;
+    discriminator_sample_ = real_.name;
     if (real_.name == latent_.name) {
       // Both networks may call their input "input"; in one program names are of one tensor.
       const auto taken = [&](const std::string& name) {
@@ -151,7 +151,7 @@ class AdversarialBuilder {
       for (const std::string& name : {generated_.name, std::string("sample"), std::string("real.sample")}) {
         if (taken(real_.name)) real_.name = name;
       }
-      notes_.push_back("discriminator: its input " + judged_ +
+      notes_.push_back("discriminator: its input " + discriminator_sample_ +
                        " has the latent's name; where the model trains, it is " + real_.name);
     }
     for (const PortDefinition& port : inputs) {
@@ -212,16 +212,12 @@ class AdversarialBuilder {
     return pass.composer.connect(fake, generated_, real_, "generator to discriminator");
   }
 
-  std::vector<ValueId> judge(Pass& pass, ValueId sample, const std::string& label) {
-    return discriminate(pass, augment(pass, sample, label), label);
-  }
-
   ValueId augment(Pass& pass, ValueId sample, const std::string& label) {
     return augmented(&pass.composer, sample, real_, label, augment_, &pass.drawn);
   }
 
   std::vector<ValueId> discriminate(Pass& pass, ValueId sample, const std::string& label) {
-    return pass.composer.add(discriminator_, with_conditions(pass, discriminator_, judged_, sample),
+    return pass.composer.add(discriminator_, with_conditions(pass, discriminator_, discriminator_sample_, sample),
                              Composer::Mode::kTraining, label, &pass.statistics);
   }
 
@@ -295,7 +291,7 @@ class AdversarialBuilder {
 
   ValueId generator_objective(Pass& pass, ValueId fake) {
     Builder build(&pass.program, "g.loss");
-    const std::vector<ValueId> outputs = judge(pass, fake, "g.fake");
+    const std::vector<ValueId> outputs = discriminate(pass, augment(pass, fake, "g.fake"), "g.fake");
     const ValueId loss = loss_.generator(build, outputs[logit_]);
     metrics_.emplace_back("g.loss", loss);
     return with_codes(pass, outputs, loss, "g");
@@ -365,8 +361,8 @@ class AdversarialBuilder {
   Streams streams_;
   PortDefinition latent_;
   PortDefinition generated_;
-  PortDefinition real_;  // of train programs
-  std::string judged_;   // the discriminator's own name for it
+  PortDefinition real_;               // of train programs
+  std::string discriminator_sample_;  // the discriminator's own name for it
   std::vector<PortDefinition> conditions_;
   size_t logit_ = 0;
   std::vector<std::pair<std::string, ValueId>> metrics_;  // of the program under construction

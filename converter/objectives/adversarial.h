@@ -35,7 +35,7 @@ void check_adversarial(const AdversarialOptions& options);
 //
 // With codes (InfoGAN; Chen et al. 2016) the latent ends in them, and the discriminator has an output of the name of
 // each, Q: logits of a category, or means of continuous values, maybe followed by their log deviations. Both networks
-// minimise also lambda times -log Q(code | sample), whose mean bounds the mutual information from below up to the
+// minimize also lambda times -log Q(code | sample), whose mean bounds the mutual information from below up to the
 // codes' constant entropy.
 //
 // The programs of the schedule: "train.step" generates samples once for both sub-steps: the discriminator is updated,

@@ -16,7 +16,7 @@ struct AdversarialLoss {
   ValueId (*generator)(Builder& build, ValueId fake);
   float saturation;      // of the discriminator's loss; see Metric in runtime/format/model.fbs
   bool smooths_labels;   // has a target for real samples
-  bool needs_lipschitz;  // the discriminator's parameters are clipped, unless its gradient is penalised
+  bool needs_lipschitz;  // the discriminator's parameters are clipped, unless its gradient is penalized
 };
 
 const std::vector<AdversarialLoss>& adversarial_losses();

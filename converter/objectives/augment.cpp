@@ -94,7 +94,7 @@ class Augmenter {
     return axis != 1 ? build_.add(OpKind::kTranspose, {x}, exchange) : x;
   }
 
-  // 1 for the places along the exporter's dimension that the box leaves, 0 for those it takes: |place - centre| - a
+  // 1 for the places along the exporter's dimension that the box leaves, 0 for those it takes: |place - center| - a
   // quarter of the extent, between 0 and 1 over one pixel.
   ValueId outside(uint32_t dimension, Drawn which) {
     const uint32_t extent = port_.shape[dimension].extent;
@@ -103,8 +103,8 @@ class Augmenter {
     std::vector<uint32_t> shape(4, 1);
     shape[axis_of(dimension)] = extent;
     const ValueId grid = build_.graph().add_constant("places", shape, places);
-    const ValueId centre = build_.with_scalar(OpKind::kMultiply, drawn(which), static_cast<float>(extent) / 2);
-    const ValueId distance = build_.add(OpKind::kAbs, {build_.add(OpKind::kSubtract, {grid, centre})});
+    const ValueId center = build_.with_scalar(OpKind::kMultiply, drawn(which), static_cast<float>(extent) / 2);
+    const ValueId distance = build_.add(OpKind::kAbs, {build_.add(OpKind::kSubtract, {grid, center})});
     const ValueId edge = build_.with_scalar(OpKind::kAdd, distance, 0.5F - static_cast<float>(extent) / 4);
     return build_.add(OpKind::kClamp, {edge}, between_0_and_1());
   }

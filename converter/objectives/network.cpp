@@ -21,7 +21,7 @@ struct Parameter {
   std::string name;   // the exporter's
   std::string layer;  // the name up to the last dot
   bool gradient = true;
-  bool scale = false;  // of a normalisation, or its shift
+  bool scale = false;  // of a normalization, or its shift
 };
 
 std::string layer_of(const std::string& name) {
@@ -29,8 +29,8 @@ std::string layer_of(const std::string& name) {
   return dot == std::string::npos ? name : name.substr(0, dot);
 }
 
-// The parameters in the order of their use: what linear, recurrent and normalising layers read, and all other
-// initialisers of the exporter's that are more than a number.
+// The parameters in the order of their use: what linear, recurrent and normalizing layers read, and all other
+// initializers of the exporter's that are more than a number.
 std::vector<Parameter> find_parameters(const Graph& graph) {
   std::vector<Parameter> result;
   std::set<ValueId> seen;
@@ -294,7 +294,7 @@ ValueId Composer::spectrally_normalized(const Value& weights, const std::string&
   return result;
 }
 
-std::vector<Assignment> Composer::take_spectral_vectors() {
+std::vector<SpectralVector> Composer::take_spectral_vectors() {
   normalized_.clear();
   return std::exchange(spectral_vectors_, {});
 }

@@ -29,7 +29,7 @@ struct Network {
 };
 
 // Makes a network of a graph that was imported for training: parameters become variables, frozen ones apart. Batch
-// normalisations whose scale and shift are frozen keep their running statistics. Throws Error.
+// normalizations whose scale and shift are frozen keep their running statistics. Throws Error.
 Network make_network(const std::string& name, Graph graph, const TrainingScope& scope);
 
 // Takes a final sigmoid of an output off, through reshapes: losses work on logits. Returns whether there was one.
@@ -41,8 +41,8 @@ struct RunningStatistics {
   ValueId batch = 0;
 };
 
-// A variable and the value that it takes after the step.
-struct Assignment {
+// A stored singular vector, and its value after the power iteration of this step.
+struct SpectralVector {
   ValueId variable = 0;
   ValueId value = 0;
 };
@@ -52,7 +52,7 @@ class Composer {
  public:
   explicit Composer(Graph* program) : program_(*program) {}
 
-  enum class Mode : uint8_t { kInference, kTraining };  // of batch normalisation and dropout
+  enum class Mode : uint8_t { kInference, kTraining };  // of batch normalization and dropout
 
   Graph& program() { return program_; }
 
@@ -75,11 +75,11 @@ class Composer {
   ValueId add_variable(const std::string& name, const std::vector<uint32_t>& shape, const std::vector<float>& values,
                        bool transient = false);
 
-  // Spectral normalisation (Miyato et al. 2018): the weights divided by their largest singular value, by one power
+  // Spectral normalization (Miyato et al. 2018): the weights divided by their largest singular value, by one power
   // iteration from the stored vector. The iteration's vectors count as constants in gradients.
   ValueId spectrally_normalized(const Value& weights, const std::string& suffix);
   // What the iterations since the last call found, to be stored.
-  std::vector<Assignment> take_spectral_vectors();
+  std::vector<SpectralVector> take_spectral_vectors();
   // A value that counts as a constant in gradients.
   void hold(ValueId value) { fixed_.insert(value); }
   const std::set<ValueId>& fixed() const { return fixed_; }
@@ -93,7 +93,7 @@ class Composer {
   Graph& program_;
   std::map<std::string, ValueId> variables_;
   std::map<std::string, ValueId> normalized_;  // weights by name, of the present sub-step
-  std::vector<Assignment> spectral_vectors_;
+  std::vector<SpectralVector> spectral_vectors_;
   std::set<ValueId> fixed_;
   std::vector<std::pair<PortDefinition, float>> masks_;
 };

@@ -202,7 +202,7 @@ void Updates::apply(Composer* composer, Gradients gradients, const std::vector<R
     add_update(composer, OpKind::kMovingAverageUpdate, {pair.running, pair.batch},
                static_cast<float>(batch_norm_momentum_));
   }
-  for (const Assignment& vector : composer->take_spectral_vectors()) {
+  for (const SpectralVector& vector : composer->take_spectral_vectors()) {
     add_update(composer, OpKind::kAssignUpdate, {vector.variable, vector.value});
   }
   if (ema_decay_ == 0) return;

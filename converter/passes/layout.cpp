@@ -75,8 +75,8 @@ class LayoutPass {
       out.permutation = inverse(lazy.permutation);
       fresh_.outputs.push_back(std::move(out));
     }
-    if (cancelled_ > 0)
-      notes_.push_back(std::to_string(cancelled_) + " transposes cancelled, " + std::to_string(kept_) + " kept");
+    if (canceled_ > 0)
+      notes_.push_back(std::to_string(canceled_) + " transposes canceled, " + std::to_string(kept_) + " kept");
     *result = std::move(fresh_);
     return std::move(notes_);
   }
@@ -194,7 +194,7 @@ class LayoutPass {
     const Lazy& in = lazy_[node.inputs[0]];
     Lazy out{in.value, {}, {}, {}};
     for (uint32_t axis : node.attributes.permutation) out.permutation.push_back(in.permutation[axis]);
-    if (!is_identity(node.attributes.permutation)) ++cancelled_;
+    if (!is_identity(node.attributes.permutation)) ++canceled_;
     lazy_[node.output] = out;
   }
 
@@ -411,7 +411,7 @@ class LayoutPass {
   std::map<ValueId, std::vector<size_t>> readers_;
   Graph fresh_;
   std::vector<std::string> notes_;
-  size_t cancelled_ = 0;
+  size_t canceled_ = 0;
   size_t kept_ = 0;
 };
 

@@ -15,7 +15,7 @@ namespace figment::converter {
 
 namespace {
 
-constexpr size_t kMostAtOnce = 32;  // samples that are computed together
+constexpr size_t kMaxAtOnce = 32;  // samples that are computed together
 
 std::string observer(ValueId id) { return "#" + std::to_string(id); }
 
@@ -141,7 +141,7 @@ class Quantizer {
         calibrated_(samples - samples / 4),
         all_(calibration),
         most_at_once_(std::clamp<uint64_t>(io::Budget(options.source_bytes).bytes() / 2 / (bytes_of_sample(*graph) + 1),
-                                           1, kMostAtOnce)),
+                                           1, kMaxAtOnce)),
         calibration_(part_of(calibration, samples, 0, calibrated_)),
         held_out_(part_of(calibration, samples, calibrated_, samples)),
         choices_(graph->values.size(), RangeRule::kMinMax),
@@ -236,8 +236,8 @@ class Quantizer {
     }
   }
 
-  Assignment assignment() const {
-    Assignment result(graph_.values.size());
+  QuantAssignment assignment() const {
+    QuantAssignment result(graph_.values.size());
     for (ValueId id = 0; id < graph_.values.size(); ++id) {
       const RangeRule rule = choices_[id];
       const bool clips = rule == RangeRule::kPercentile || rule == RangeRule::kMse;
@@ -414,7 +414,7 @@ class Quantizer {
   }
 
   QuantizeReport finish() {
-    const Assignment assigned = assignment();
+    const QuantAssignment assigned = assignment();
     Int8Program quantized = rewrite_in_int8(graph_, assigned, kept_);
     QuantizeReport report;
     report.psnr_db = psnr(kept_);

@@ -1,4 +1,4 @@
-// Static post-training quantisation to int8: activations with one scale each, weights with one for each output
+// Static post-training quantization to int8: activations with one scale each, weights with one for each output
 // channel; the arithmetic is that of runtime/format/FORMAT.md.
 #pragma once
 
@@ -29,7 +29,7 @@ struct LayerReport {
   OpKind kind{};
   bool int8 = false;
   std::string reason;        // why it stayed f32
-  double sqnr_db = 0;        // signal to quantisation noise of its output, all before it quantised too; if int8
+  double sqnr_db = 0;        // signal to quantization noise of its output, all before it quantized too; if int8
   std::string range_choice;  // how its output's range was chosen
   double low = 0;
   double high = 0;

@@ -18,10 +18,10 @@ struct QuantParameters {
   int32_t zero_point = 0;
 };
 
-// The finest quantisation of [low, high], widened to hold zero, in which zero is exact.
+// The finest quantization of [low, high], widened to hold zero, in which zero is exact.
 QuantParameters parameters_for(double low, double high);
 
-// The quantisation of the outputs of functions with a known range.
+// The quantization of the outputs of functions with a known range.
 std::optional<QuantParameters> known_range(OpKind kind);
 
 enum class RangeRule : uint8_t {

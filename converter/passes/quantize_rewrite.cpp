@@ -35,7 +35,7 @@ struct OutOfRange {
 // Rewrites the f32 program to int8 under an assignment.
 class Rewriter {
  public:
-  Rewriter(const Graph& graph, const Assignment& assignment, const std::set<size_t>& kept)
+  Rewriter(const Graph& graph, const QuantAssignment& assignment, const std::set<size_t>& kept)
       : old_(graph), assignment_(assignment), kept_(kept), forms_(graph.values.size()) {}
 
   Int8Program run() {
@@ -208,7 +208,7 @@ class Rewriter {
     return fresh_.add_node(kind, name, attributes, inputs, &output);
   }
 
-  // A constant padding that the input's quantisation cannot hold: the input takes the output's first.
+  // A constant padding that the input's quantization cannot hold: the input takes the output's first.
   ValueId rewrite_pad(const Node& node, const Value& output) {
     ValueId x = i8(node.inputs[0]);
     const float scale = fresh_[x].scales[0];
@@ -297,7 +297,7 @@ class Rewriter {
   }
 
   const Graph& old_;
-  const Assignment& assignment_;
+  const QuantAssignment& assignment_;
   const std::set<size_t>& kept_;
   std::vector<Forms> forms_;
   Graph fresh_;
@@ -317,7 +317,7 @@ bool passes_through(OpKind kind) {
   }
 }
 
-Int8Program rewrite_in_int8(const Graph& graph, const Assignment& assignment, const std::set<size_t>& kept) {
+Int8Program rewrite_in_int8(const Graph& graph, const QuantAssignment& assignment, const std::set<size_t>& kept) {
   return Rewriter(graph, assignment, kept).run();
 }
 

@@ -11,10 +11,10 @@
 
 namespace figment::converter {
 
-// How every value of the f32 program would be quantised.
-using Assignment = std::vector<QuantParameters>;
+// How every value of the f32 program would be quantized.
+using QuantAssignment = std::vector<QuantParameters>;
 
-// Ops whose int8 output has the quantisation of their input.
+// Ops whose int8 output has the quantization of their input.
 bool passes_through(OpKind kind);
 
 struct Int8Program {
@@ -25,6 +25,6 @@ struct Int8Program {
 
 // Every node that has an int8 form takes it, but those of `kept` (indices of nodes), and those that only pass on, or
 // map one by one, what is f32. Inputs and outputs stay f32.
-Int8Program rewrite_in_int8(const Graph& graph, const Assignment& assignment, const std::set<size_t>& kept);
+Int8Program rewrite_in_int8(const Graph& graph, const QuantAssignment& assignment, const std::set<size_t>& kept);
 
 }  // namespace figment::converter

@@ -8,10 +8,11 @@
 namespace figment::converter {
 
 // The same nodes in an order with fewer bytes alive at once, if one is found: each step of a segment between updates is
-// the one that frees most or takes least. What a discriminator keeps of real samples is gone before it sees made ones.
+// the one that frees most or takes least. What a discriminator keeps of real samples is gone before it sees generated
+// ones.
 Graph ordered_for_memory(const Graph& program);
 
-// Which values may be computed again: functions, batch normalisation and arithmetic; or what products and convolutions
+// Which values may be computed again: functions, batch normalization and arithmetic; or what products and convolutions
 // give, too.
 enum class Recompute { kCheap, kAny };
 

@@ -8,7 +8,7 @@
 
 namespace figment::converter {
 
-// Folds multiplication, division, addition and subtraction by a constant per output channel (batch normalisation)
+// Folds multiplication, division, addition and subtraction by a constant per output channel (batch normalization)
 // into the linear op before them. Returns what was done, one line each.
 std::vector<std::string> fold_affine(Graph* graph);
 

@@ -11,7 +11,7 @@ namespace figment::converter {
 
 namespace {
 
-constexpr int64_t kMostUnits = 1 << 20;
+constexpr int64_t kMaxUnits = 1 << 20;
 
 int64_t elements(const std::vector<int64_t>& shape) {
   int64_t count = 1;
@@ -205,12 +205,12 @@ LayerBuilder::Tensor LayerBuilder::convolution(const Tensor& x, const RecipeValu
   if (transposed) keys.insert("output_padding");
   value.expect_keys(keys);
   if (x.shape.size() != 3) value.fail("needs an image [channels, height, width], has " + to_text(x.shape));
-  const int64_t channels = value.integer("channels", 1, kMostUnits);
+  const int64_t channels = value.integer("channels", 1, kMaxUnits);
   const int64_t kernel = value.integer("kernel", 1, 1024);
   const int64_t stride = value.integer("stride", 1, 1, 1024);
   const int64_t padding = value.integer("padding", 0, 0, 1024);
   const int64_t dilation = value.integer("dilation", 1, 1, 1024);
-  const int64_t groups = value.integer("groups", 1, 1, kMostUnits);
+  const int64_t groups = value.integer("groups", 1, 1, kMaxUnits);
   const int64_t output_padding = transposed ? value.integer("output_padding", 0, 0, 1023) : 0;
   if (x.shape[0] % groups != 0 || channels % groups != 0) value.fail("its groups do not divide the channels");
   const std::vector<int64_t> shape = transposed ? std::vector<int64_t>{x.shape[0], channels / groups, kernel, kernel}
@@ -246,7 +246,7 @@ LayerBuilder::Tensor LayerBuilder::recurrent(const Tensor& x, const RecipeValue&
   if (lstm) keys.insert("forget_bias");
   value.expect_keys(keys);
   if (x.shape.size() != 2) value.fail("needs a sequence [steps, features], has " + to_text(x.shape));
-  const int64_t units = value.integer("units", 1, kMostUnits);
+  const int64_t units = value.integer("units", 1, kMaxUnits);
   const int64_t blocks = (lstm ? 4 : 3) * units;
   const bool last = value.choice("return", 0, {"sequence", "last"}) == 1;
   // PyTorch's recurrent layers take the units for the fan in of all.
@@ -356,7 +356,7 @@ LayerBuilder::Tensor LayerBuilder::layer(const Tensor& x, const RecipeValue& val
   } else if (type == "linear") {
     value.expect_keys({"type", "units", "bias"});
     if (x.shape.size() == 3) value.fail("needs features: put \"flatten\" before it, its input is " + to_text(x.shape));
-    return linear(x, value.integer("units", 1, kMostUnits), value.flag("bias", true), name);
+    return linear(x, value.integer("units", 1, kMaxUnits), value.flag("bias", true), name);
   } else if (type == "conv" || type == "conv_transpose") {
     return convolution(x, value, name, type == "conv_transpose");
   } else if (type == "lstm" || type == "gru") {

@@ -13,7 +13,7 @@
 namespace figment::converter {
 
 // How weights begin. pytorch: uniform on +-1/sqrt(fan in), its layers' default; dcgan: N(0, 0.02), and batch
-// normalisation's scales N(1, 0.02) (Radford et al. 2016); xavier: uniform on +-sqrt(6 / (fan in + fan out)) (Glorot
+// normalization's scales N(1, 0.02) (Radford et al. 2016); xavier: uniform on +-sqrt(6 / (fan in + fan out)) (Glorot
 // and Bengio 2010); he: N(0, sqrt(2 / fan in)) (He et al. 2015). Biases are 0 but for pytorch's.
 enum class Initialization : uint8_t { kPytorch, kDcgan, kXavier, kHe };
 

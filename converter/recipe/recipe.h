@@ -1,4 +1,4 @@
-// Recipes: models as JSON files, with networks described layer by layer and initialised from a seed. models/README.md
+// Recipes: models as JSON files, with networks described layer by layer and initialized from a seed. models/README.md
 // lists what a recipe may say.
 #pragma once
 

@@ -4,7 +4,7 @@
 Usage: parity.py [RUN...]         (runs as in RUNS; needs torch and numpy; what is done is not run again)
 
 Both sides begin from the same parameters (those of the recipe for that seed), train the recipe's networks with its loss and
-optimisers for the same number of steps on the same data, on one thread, and differ in whatever they draw. What PyTorch has
+optimizers for the same number of steps on the same data, on one thread, and differ in whatever they draw. What PyTorch has
 trained is loaded into the model file, so that `figment evaluate` judges both. Figment's seconds are those of the whole command,
 PyTorch's of the steps alone. Each run goes to build/parity as it ends; all of them are recorded in results.json beside this script,
 and printed as a table.

@@ -26,7 +26,7 @@ struct Arguments {
   bool json = false;
 };
 
-// What one model made, and what it cost.
+// What one model generates, and at what cost.
 struct Generated {
   std::string name;
   std::vector<float> samples;
@@ -86,10 +86,10 @@ double psnr(const Generated& reference, const Generated& other) {
   return 10 * std::log10(peak * peak / std::max(error / static_cast<double>(reference.samples.size()), 1e-30));
 }
 
-io::Picture picture_of(const Generated& made) {
-  const uint32_t* extents = made.shape.extents;
-  return io::make_grid(made.samples, extents[1], extents[2], extents[3], made.output.range_min, made.output.range_max,
-                       kColumns, 2);
+io::Picture picture_of(const Generated& generated) {
+  const uint32_t* extents = generated.shape.extents;
+  return io::make_grid(generated.samples, extents[1], extents[2], extents[3], generated.output.range_min,
+                       generated.output.range_max, kColumns, 2);
 }
 
 void compare(const Arguments& arguments) {
@@ -102,17 +102,17 @@ void compare(const Arguments& arguments) {
     if (pair[0].samples.size() != pair[1].samples.size())
       throw Error(pair[0].name + " and " + pair[1].name + " make samples of different sizes");
     const double db = psnr(pair[0], pair[1]);
-    for (const Generated& made : pair) {
-      const bool reference = &made == pair;
-      rows.push_back({made.name, io::format_bytes(static_cast<double>(made.file_bytes)),
-                      io::format_count(made.parameters), reference ? "" : io::format_number(db, 1) + " dB",
-                      io::format_number(made.samples_per_second, 0),
-                      io::format_bytes(static_cast<double>(made.memory_bytes))});
-      list.push_back({{"name", made.name},
-                      {"file_bytes", made.file_bytes},
-                      {"parameters", made.parameters},
-                      {"samples_per_second", made.samples_per_second},
-                      {"memory_bytes", made.memory_bytes}});
+    for (const Generated& generated : pair) {
+      const bool reference = &generated == pair;
+      rows.push_back({generated.name, io::format_bytes(static_cast<double>(generated.file_bytes)),
+                      io::format_count(generated.parameters), reference ? "" : io::format_number(db, 1) + " dB",
+                      io::format_number(generated.samples_per_second, 0),
+                      io::format_bytes(static_cast<double>(generated.memory_bytes))});
+      list.push_back({{"name", generated.name},
+                      {"file_bytes", generated.file_bytes},
+                      {"parameters", generated.parameters},
+                      {"samples_per_second", generated.samples_per_second},
+                      {"memory_bytes", generated.memory_bytes}});
       if (!reference) list.back()["psnr_db"] = db;
     }
     if (!arguments.pictures.empty() && pair[0].output.image) {

@@ -13,7 +13,7 @@ namespace figment::cli {
 
 namespace {
 
-constexpr size_t kMostValues = size_t{1} << 31;
+constexpr size_t kMaxValues = size_t{1} << 31;
 
 // The distribution function of N(0, 1).
 double normal_cdf(double x) { return 0.5 * std::erfc(-x * M_SQRT1_2); }
@@ -273,7 +273,7 @@ Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t
   std::optional<Sweep> sweep;
   if (!arguments.sweep.empty()) sweep.emplace(open, arguments, steered);
   steered.count = count * (sweep ? sweep->rows() : 1);
-  if (steered.count > kMostValues / std::max<size_t>(latent.size, 1))
+  if (steered.count > kMaxValues / std::max<size_t>(latent.size, 1))
     throw Error("that many samples do not fit in memory; make fewer at a time, with --first");
   if (sweep) steered.columns = static_cast<uint32_t>(count);
   const auto draw = [&](uint64_t index) {

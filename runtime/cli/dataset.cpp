@@ -58,13 +58,13 @@ void DataArguments::add_to(CLI::App* command) {
       ->check(at_least_one("all"));
   command
       ->add_option("--hold-out", hold_out,
-                   "share of the samples that are not trained on, but judged by (of one long series the last windows)")
+                   "share of the samples held out from training, for scores (of one long series the last windows)")
       ->check(CLI::Range(0.0, 0.9));
 }
 
 io::SampleForm form_of(const fig_port_info& port, const fig_output_info& output, bool normalize) {
   io::SampleForm form{port.name, {}, output.range_min, output.range_max, normalize, false, false};
-  form.remedy = "give --normalize to scale the data to that range, or scale it yourself";
+  form.advice = "give --normalize to scale the data to that range, or scale it yourself";
   for (uint32_t i = 0; i < port.shape.rank; ++i) {
     // The batch is a dimension of its own, or a factor of one.
     if (!port.shape.per_batch[i] || port.shape.extents[i] != 1) form.shape.push_back(port.shape.extents[i]);
@@ -75,12 +75,12 @@ io::SampleForm form_of(const fig_port_info& port, const fig_output_info& output,
 
 namespace {
 
-// Values of [0, 1] lie in a range that begins below 0, and yet look grey to the model: said, since they may be meant.
+// Values of [0, 1] lie in a range that begins below 0, and yet look gray to the model: said, since they may be meant.
 void note_half_range(const std::string& path, const io::Samples& samples, const io::SampleForm& form) {
-  constexpr size_t kMost = 256;
+  constexpr size_t kMax = 256;
   if (!form.bounded || form.low >= 0 || form.normalize) return;
   std::vector<float> sample(form.elements());
-  for (size_t i = 0; i < std::min(kMost, samples.count()); ++i) {
+  for (size_t i = 0; i < std::min(kMax, samples.count()); ++i) {
     samples.copy(i, sample.data());
     const auto [least, most] = std::minmax_element(sample.begin(), sample.end());
     if (*least < 0 || *most > 1) return;
@@ -188,7 +188,7 @@ void Dataset::choose(Part part) {
     }
   }
   if (chosen_.empty())
-    throw Error("--hold-out: leaves no samples " + std::string(part == Part::kHeldOut ? "to judge by" : "to train on"));
+    throw Error("--hold-out: leaves no samples " + std::string(part == Part::kHeldOut ? "to score by" : "to train on"));
 }
 
 const Dataset::Input* Dataset::find(const std::string& name) const {

@@ -21,7 +21,7 @@ struct Arguments {
   std::string model;
   DataArguments data;
   std::string classifier;
-  std::string neighbours;  // a picture to write
+  std::string neighbors;  // a picture to write
   uint32_t samples = 10000;
   uint32_t seeds = 3;
   bool json = false;
@@ -31,7 +31,7 @@ struct Arguments {
 constexpr size_t kCloseSamples = 3000;  // for what compares all pairs
 constexpr size_t kKernelSamples = 1000;
 constexpr size_t kPermutations = 200;
-constexpr size_t kNeighbours = 3;
+constexpr size_t kNeighbors = 3;
 constexpr size_t kPictureRows = 12;
 
 // One line of the table.
@@ -62,7 +62,7 @@ class Evaluation {
       throw Error(data_->path() +
                   ": leaves too few samples to compare with (16; see --classes, --limit and --hold-out)");
     if (!arguments.classifier.empty()) classifier_.emplace(arguments.classifier, arguments.session.threads);
-    if (output.image && !classifier_) throw Error("to judge images, give a --classifier");
+    if (output.image && !classifier_) throw Error("to score images, give a --classifier");
     io::Shuffle shuffle(data_->count(), arguments.session.seed + 1);
     RealSamples real = real_samples(*data_, &shuffle, 0, count_);
     real_ = std::move(real.samples);
@@ -92,7 +92,7 @@ class Evaluation {
       line.update((i + 2) / parts);
     }
     if (data_->has_labels()) real_codes();
-    if (!arguments_.neighbours.empty()) picture();
+    if (!arguments_.neighbors.empty()) picture();
   }
 
   void print() const {
@@ -164,10 +164,10 @@ class Evaluation {
     add("kernel_mmd", "kernel MMD squared", 4, discrepancy.squared, is_real);
     add("kernel_mmd_p", "  p-value", 3, discrepancy.p_value, is_real);
     const evaluation::PrecisionRecall both =
-        evaluation::precision_recall(top(real.features, kCloseSamples), top(seen.features, kCloseSamples), kNeighbours);
+        evaluation::precision_recall(top(real.features, kCloseSamples), top(seen.features, kCloseSamples), kNeighbors);
     add("precision", "precision", 3, both.precision, is_real);
     add("recall", "recall", 3, both.recall, is_real);
-    add("neighbour_distance", "distance to the nearest real sample", 3,
+    add("neighbor_distance", "distance to the nearest real sample", 3,
         median_distance(top(seen.samples, kKernelSamples), real.samples), is_real);
     if (generated_.sequence()) {
       const fig_shape& shape = generated_.port.shape;
@@ -204,7 +204,7 @@ class Evaluation {
 
   static double median_distance(const Features& from, const Features& to) {
     std::vector<double> distances;
-    for (const evaluation::Neighbour& found : evaluation::nearest(from, to)) distances.push_back(found.distance);
+    for (const evaluation::Neighbor& found : evaluation::nearest(from, to)) distances.push_back(found.distance);
     std::nth_element(distances.begin(), distances.begin() + static_cast<std::ptrdiff_t>(distances.size() / 2),
                      distances.end());
     return distances[distances.size() / 2];
@@ -217,7 +217,7 @@ class Evaluation {
     add("kl", "  divergence", 2, found.divergence, false);
   }
 
-  // How well the codes of generated samples are recognised: the category by the classifier, continuous ones by the
+  // How well the codes of generated samples are recognized: the category by the classifier, continuous ones by the
   // model's own Q.
   void codes(const GeneratedSamples& generated, const Seen& seen) {
     fig_latent_info latent{};
@@ -235,7 +235,7 @@ class Evaluation {
             evaluation::best_map_accuracy(counts), false);
         continue;
       }
-      const Features q = judged(generated.samples, code.name);
+      const Features q = discriminator_output(generated.samples, code.name);
       if (q.size() == 0) continue;
       double sum = 0;
       for (size_t j = 0; j < code.size; ++j) {
@@ -253,7 +253,7 @@ class Evaluation {
   }
 
   // An output of "discriminate" for samples; empty if there is none of that name.
-  Features judged(const Features& samples, const std::string& output) const {
+  Features discriminator_output(const Features& samples, const std::string& output) const {
     if (!open_.has_program("discriminate")) return {};
     const uint32_t program = open_.find_program("discriminate");
     fig_program_info info{};
@@ -282,15 +282,15 @@ class Evaluation {
     fig_code_info code{};
     for (uint32_t i = 0; fig_model_code(open_.model(), i, &code) == FIG_OK; ++i) {
       if (code.prior != FIG_PRIOR_CATEGORICAL) continue;
-      const Features q = judged(real_, code.name);
+      const Features q = discriminator_output(real_, code.name);
       if (q.size() == 0) continue;
-      constexpr size_t kMostClasses = 20;  // of what finds the best map
-      std::vector<std::vector<size_t>> counts(code.size, std::vector<size_t>(kMostClasses));
+      constexpr size_t kMaxClasses = 20;  // of what finds the best map
+      std::vector<std::vector<size_t>> counts(code.size, std::vector<size_t>(kMaxClasses));
       for (size_t n = 0; n < count_; ++n) {
         Eigen::Index best = 0;
         q.row(static_cast<Eigen::Index>(n)).maxCoeff(&best);
         const size_t label = data_->label(shuffle.at(n));
-        if (label >= kMostClasses) return;  // they are for choosing samples
+        if (label >= kMaxClasses) return;  // they are for choosing samples
         ++counts[static_cast<size_t>(best)][label];
       }
       add("cluster_accuracy." + std::string(code.name),
@@ -319,14 +319,14 @@ class Evaluation {
   // Samples, each left of the real one nearest to it, so that a copy would be seen.
   void picture() const {
     const Features generated = top(first_, kPictureRows * kPictureRows / 2);
-    const std::vector<evaluation::Neighbour> found = evaluation::nearest(generated, real_);
+    const std::vector<evaluation::Neighbor> found = evaluation::nearest(generated, real_);
     std::vector<float> both;
     for (Eigen::Index i = 0; i < generated.rows(); ++i) {
       both.insert(both.end(), generated.row(i).data(), generated.row(i).data() + generated.cols());
       const auto row = real_.row(static_cast<Eigen::Index>(found[static_cast<size_t>(i)].index));
       both.insert(both.end(), row.data(), row.data() + row.size());
     }
-    write_samples(arguments_.neighbours, both, generated_, {kPictureRows, 2});
+    write_samples(arguments_.neighbors, both, generated_, {kPictureRows, 2});
   }
 
   const Arguments& arguments_;
@@ -346,7 +346,7 @@ class Evaluation {
 
 void evaluate(const Arguments& arguments) {
   OpenModel open(arguments.model);
-  if (!arguments.neighbours.empty()) check_kind(arguments.neighbours, generated_of(open));
+  if (!arguments.neighbors.empty()) check_kind(arguments.neighbors, generated_of(open));
   Evaluation evaluation(arguments, &open);
   evaluation.run();
   if (arguments.json)
@@ -363,7 +363,7 @@ void add_evaluate(CLI::App* app, Commands* commands) {
   command->add_option("model", arguments->model, ".figment file")->required();
   arguments->data.add_to(command);
   command->add_option("--classifier", arguments->classifier,
-                      "model with the outputs features and logits that judges images (models/classifier)");
+                      "classifier of the images, with outputs features and logits (models/classifier)");
   command->add_option("--samples", arguments->samples, "samples to compare (at most half of the data)")
       ->check(CLI::Range(8, 1000000))
       ->capture_default_str();
@@ -371,7 +371,7 @@ void add_evaluate(CLI::App* app, Commands* commands) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   command->add_option("--seed", arguments->session.seed, "the first seed")->capture_default_str();
-  command->add_option("--neighbours", arguments->neighbours,
+  command->add_option("--neighbors", arguments->neighbors,
                       "picture to write: samples, each beside the real one nearest to it");
   command->add_flag("--json", arguments->json, "machine-readable");
   arguments->session.add_to(command, true);

@@ -100,7 +100,7 @@ void parameters(const Arguments& arguments) {
 
 void add_parameters(CLI::App* app, Commands* commands) {
   CLI::App* command = app->add_subcommand(
-      "parameters", "Write parameters and the optimiser's state as .npy files, in the exporter's layout, or load them");
+      "parameters", "Write parameters and the optimizer's state as .npy files, in the exporter's layout, or load them");
   auto arguments = std::make_shared<Arguments>();
   command->add_option("model", arguments->model, ".figment file")->required();
   command->add_option("--checkpoint", arguments->checkpoint, "take them from this checkpoint of the model");

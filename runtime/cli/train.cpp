@@ -32,7 +32,7 @@ struct Arguments {
   std::string checkpoint;
   uint64_t checkpoint_every = 500;
   uint64_t steps = 0;
-  uint32_t part = 0;
+  uint32_t micro_batch = 0;
   SessionArguments session;
 };
 
@@ -53,7 +53,7 @@ void stop_by_signals() {
   }
 }
 
-// Whether training normalises by the statistics of the batch.
+// Whether training normalizes by the statistics of the batch.
 bool normalizes_batches(const OpenModel& open) {
   fig_model_info info{};
   check(fig_model_get_info(open.model(), &info));
@@ -162,7 +162,7 @@ void train(const Arguments& arguments) {
   const size_t samples = data.count();
   fig_session_options options = arguments.session.options();
   options.training = true;
-  options.micro_batch = arguments.part;
+  options.micro_batch = arguments.micro_batch;
   if (options.batch == 0) options.batch = static_cast<uint32_t>(metadata_number(open, "training.batch", 32));
   if (options.batch > samples)
     throw Error("the batch is larger than the data: --batch " + std::to_string(samples) + " at most");
@@ -206,7 +206,7 @@ void train(const Arguments& arguments) {
   uint64_t skipped = 0;
   if (options.batch == 1 && normalizes_batches(open)) {
     io::print_error(
-        "figment: batch normalisation of single samples makes them all alike: a batch of 16 or more trains better");
+        "figment: batch normalization of single samples makes them all alike: a batch of 16 or more trains better");
   }
   stop_by_signals();
   {
@@ -271,7 +271,7 @@ void add_train(CLI::App* app, Commands* commands) {
       ->check(at_least_one("the recipe's, or 1000"));
   command
       ->add_option(
-          "--part", arguments->part,
+          "--micro-batch", arguments->micro_batch,
           "samples of a batch computed at a time, their gradients summed up (default: as --memory-limit demands)")
       ->check(at_least_one("the whole batch, or what --memory-limit allows"));
   command->add_option("--seed", arguments->session.seed, "of the order of the data and of what is drawn")
@@ -285,7 +285,7 @@ void add_train(CLI::App* app, Commands* commands) {
   command->add_option("--keep-best", arguments->best,
                       "write the model of the best score so far to this file: Fréchet distance, or a VAE's loss");
   command->add_option("--classifier", arguments->classifier,
-                      "model that judges images for the score (models/classifier)");
+                      "classifier whose features score images (models/classifier)");
   command->add_option("--score-every", arguments->score_every, "steps between scores (default: a twentieth of all)")
       ->check(at_least_one("a twentieth of all steps"));
   command->add_option(

@@ -31,7 +31,7 @@ class Block {
     return measures() || overflowed() ? nullptr : memory_ + start.value();
   }
 
-  // `count` elements, value-initialised. Their destructors are the caller's to run.
+  // `count` elements, value-initialized. Their destructors are the caller's to run.
   template <typename T>
   T* array(size_t count) {
     auto* elements = static_cast<T*>(take(CheckedSize(count) * sizeof(T), alignof(T)));

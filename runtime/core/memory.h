@@ -13,7 +13,7 @@ inline constexpr size_t kTensorAlignment = 64;
 // Kernels may read (never write) this many bytes past the end of a tensor; every buffer has them.
 inline constexpr size_t kReadablePadding = 16;
 
-// `bytes` of uninitialised memory aligned to kTensorAlignment, or nullptr. Thread-safe.
+// `bytes` of uninitialized memory aligned to kTensorAlignment, or nullptr. Thread-safe.
 void* allocate_memory(size_t bytes);
 // Releases what allocate_memory returned; nullptr is allowed.
 void release_memory(void* memory);
@@ -22,7 +22,7 @@ void release_memory(void* memory);
 using AllocationHook = bool (*)(size_t bytes);
 void set_allocation_hook(AllocationHook hook);
 
-// A fixed-size array whose allocation can fail. Elements are value-initialised.
+// A fixed-size array whose allocation can fail. Elements are value-initialized.
 template <typename T>
 class Array {
  public:

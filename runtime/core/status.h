@@ -20,7 +20,7 @@ enum class StatusCode : uint8_t {
   kInternal,            // a defect in Figment
 };
 
-// A code and one line of text that names the culprit and the remedy. Messages longer than the buffer are cut.
+// A code and one line of text that says what is wrong and what to do. Messages longer than the buffer are cut.
 class [[nodiscard]] Status {
  public:
   Status() = default;

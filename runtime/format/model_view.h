@@ -162,7 +162,7 @@ struct ScalarView {
   uint32_t index;
 };
 
-// A variable that gradients train; `state` are the optimiser's variables for it.
+// A variable that gradients train; `state` are the optimizer's variables for it.
 struct TrainedView {
   const char* network;
   uint32_t constant;

@@ -120,7 +120,7 @@ struct Attributes {
 };
 
 // How real numbers are stored as integers: real = scale * (q - zero_point). `scales` has no elements for tensors
-// that are not quantised, one for per-tensor and dimension 0's extent for per-channel quantisation.
+// that are not quantized, one for per-tensor and dimension 0's extent for per-channel quantization.
 struct Quantization {
   std::span<const float> scales;
   int32_t zero_point = 0;
@@ -138,7 +138,7 @@ struct TensorType {
   bool variable = false;
 };
 
-// Optimisers read their numbers from one variable: hyper[kLearningRate] and so on.
+// Optimizers read their numbers from one variable: hyper[kLearningRate] and so on.
 enum HyperParameter : uint32_t {
   kLearningRate,
   kBeta1,  // of Adam; the momentum of SGD
@@ -196,7 +196,7 @@ enum HyperParameter : uint32_t {
 //                   gradient of g and that of R h(t-1) + Rb in q's place (unused unless the linear map comes before
 //                   the reset), or of the initial state [N, H]
 //   squared_norm                       x -> [1]: the sum of the squares of all elements
-// Batch normalisation (Ioffe and Szegedy 2015) over all but the last dimension, of C channels:
+// Batch normalization (Ioffe and Szegedy 2015) over all but the last dimension, of C channels:
 //   batch_norm_statistics              x -> [3, C]: mean, variance (divided by n), variance (divided by n - 1)
 //   batch_norm                         x, statistics (rows 0 and 1 of [2, C] or [3, C]), gamma [C], beta [C]
 //   batch_norm_backward_sums           x, statistics, g -> [2, C]: gradients of beta and gamma
@@ -213,7 +213,7 @@ enum HyperParameter : uint32_t {
 // Weights and biases of int8 ops are constants; a bias may be left out. Everything else may be planned memory.
 
 // Checks the inputs and attributes of an op and says what its output is. `declared` is the output as the file (or
-// the converter) declares it: rules that cannot derive the shape or the quantisation take it from there.
+// the converter) declares it: rules that cannot derive the shape or the quantization take it from there.
 // Returns kBadFile with the reason when the op is not valid.
 Result<TensorType> infer_output(OpKind kind, const Attributes& attributes, std::span<const TensorType> inputs,
                                 const TensorType& declared);

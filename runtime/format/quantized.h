@@ -44,7 +44,7 @@ inline int8_t requantize(int32_t sum, float ratio, int32_t zero_point, int32_t l
       round_clamped(scaled, static_cast<float>(low - zero_point), static_cast<float>(high - zero_point)) + zero_point);
 }
 
-// An int8 softmax: its output's quantisation, and the table's value for the largest input.
+// An int8 softmax: its output's quantization, and the table's value for the largest input.
 inline constexpr float kSoftmaxScale = 1.0F / 256;
 inline constexpr int32_t kSoftmaxZeroPoint = -128;
 inline constexpr uint32_t kSoftmaxOne = 1U << 23;

@@ -1,4 +1,4 @@
-// The shape and type rules of recurrent layers, of other ops on sequences, and of layer normalisation.
+// The shape and type rules of recurrent layers, of other ops on sequences, and of layer normalization.
 #include <cmath>
 
 #include "format/shape_rule.h"

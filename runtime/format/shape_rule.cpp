@@ -218,7 +218,7 @@ Result<TensorType> concat(OpKind /*kind*/, const Attributes& attributes, Inputs 
   uint64_t extent = 0;
   for (const TensorType& input : inputs) {
     if (input.type != output.type || !same_quantization(input.quantization, output.quantization)) {
-      return bad("the operands differ in type or quantisation");
+      return bad("the operands differ in type or quantization");
     }
     if (input.shape.rank() != output.shape.rank() || input.shape[axis].per_batch)
       return bad("the operands differ in rank");
@@ -354,7 +354,7 @@ Result<TensorType> softmax(OpKind /*kind*/, const Attributes& attributes, Inputs
   if (i8 && !is_table(inputs[1], DataType::kI32)) return bad("needs a constant i32 table of 256 entries");
   if (attributes.axes.rank() != 1 || attributes.axes[0] >= inputs[0].shape.rank())
     return bad("the axis is out of range");
-  if (inputs[0].shape[attributes.axes[0]].per_batch) return bad("cannot normalise over the batch");
+  if (inputs[0].shape[attributes.axes[0]].per_batch) return bad("cannot normalize over the batch");
   TensorType output = declared;
   output.type = inputs[0].type;
   if (i8 && (!output.quantization.present() || output.quantization.scale() != kSoftmaxScale ||

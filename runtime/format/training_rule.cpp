@@ -1,4 +1,4 @@
-// The shape and type rules of the ops that only training needs: gradients, batch normalisation, updates.
+// The shape and type rules of the ops that only training needs: gradients, batch normalization, updates.
 #include <cmath>
 #include <initializer_list>
 

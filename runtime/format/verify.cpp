@@ -40,7 +40,7 @@ Status bad(const char* format, Arguments... arguments) {
 
 Status check_quantization(const schema::Quantization* quantization, DataType type, size_t channels) {
   const size_t scales = quantization == nullptr ? 0 : length(quantization->scales());
-  if (type != DataType::kI8) return scales == 0 ? Status() : bad("only i8 tensors are quantised");
+  if (type != DataType::kI8) return scales == 0 ? Status() : bad("only i8 tensors are quantized");
   if (scales > 1 && scales != channels) return bad("the number of scales is neither 1 nor that of the channels");
   for (size_t i = 0; i < scales; ++i) {
     const float scale = quantization->scales()->Get(static_cast<uint32_t>(i));
@@ -381,7 +381,7 @@ class Verifier {
       if (declared.quantization.scales.size() != 1) return bad("its i8 output needs one scale");
       if (declared.quantization.scale() != expected->quantization.scale() ||
           declared.quantization.zero_point != expected->quantization.zero_point) {
-        return bad("its output is declared with another quantisation");
+        return bad("its output is declared with another quantization");
       }
       if (const char* violation = integer_violation(op.kind, operands, declared, bias_of(op, view)))
         return bad(violation);

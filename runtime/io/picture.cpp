@@ -12,14 +12,14 @@ namespace figment::io {
 
 namespace {
 
-constexpr uint8_t kGapGrey = 40;
+constexpr uint8_t kGapGray = 40;
 
 // The luma of ITU-R BT.601, as JPEG has it.
-uint8_t grey_of(uint32_t red, uint32_t green, uint32_t blue) {
+uint8_t gray_of(uint32_t red, uint32_t green, uint32_t blue) {
   return static_cast<uint8_t>((299 * red + 587 * green + 114 * blue + 500) / 1000);
 }
 
-// The chunks of a PNG that hold pixels: the others, of gamma, colour profiles, text and the like, are left out, so that
+// The chunks of a PNG that hold pixels: the others, of gamma, color profiles, text and the like, are left out, so that
 // values are taken as they stand.
 std::vector<uint8_t> only_pixels(std::span<const uint8_t> png, const std::string& origin) {
   constexpr size_t kSignature = 8;
@@ -70,7 +70,7 @@ Picture parse_png(std::span<const uint8_t> bytes, const std::string& origin, uin
     const uint8_t* pixel = &decoded[i * kDecodedBytes];
     const auto opaque = [&](size_t c) { return (uint32_t{pixel[c]} * pixel[3] + 127) / 255; };
     if (channels == 1) {
-      picture.pixels[i] = grey_of(opaque(0), opaque(1), opaque(2));
+      picture.pixels[i] = gray_of(opaque(0), opaque(1), opaque(2));
     } else {
       for (size_t c = 0; c < 3; ++c) picture.pixels[i * 3 + c] = static_cast<uint8_t>(opaque(c));
     }
@@ -144,12 +144,12 @@ Picture parse_jpeg(std::span<const uint8_t> bytes, const std::string& origin, ui
   int width = 0;
   int height = 0;
   int subsampling = 0;
-  int colours = 0;
-  if (tjDecompressHeader3(decoder.get(), bytes.data(), bytes.size(), &width, &height, &subsampling, &colours) != 0)
+  int colors = 0;
+  if (tjDecompressHeader3(decoder.get(), bytes.data(), bytes.size(), &width, &height, &subsampling, &colors) != 0)
     throw Error(origin + ": " + tjGetErrorStr2(decoder.get()));
-  if (colours == TJCS_CMYK || colours == TJCS_YCCK) {
+  if (colors == TJCS_CMYK || colors == TJCS_YCCK) {
     throw Error(origin +
-                ": is a CMYK JPEG, whose colours depend on a printer: convert it to RGB first, as with "
+                ": is a CMYK JPEG, whose colors depend on a printer: convert it to RGB first, as with "
                 "ImageMagick: convert -colorspace sRGB IN.jpg OUT.jpg");
   }
   // A progressive file is decoded by way of all its coefficients: 2 bytes for each of 3 components.
@@ -239,7 +239,7 @@ Picture make_grid(std::span<const float> samples, uint32_t channels, uint32_t he
   Picture picture{{}, columns * cell_width + 1, rows * cell_height + 1, channels};
   const uint64_t bytes = uint64_t{picture.width} * picture.height * channels;
   if (bytes > (uint64_t{1} << 30)) throw Error("the picture would be too large; ask for fewer samples");
-  picture.pixels.assign(static_cast<size_t>(bytes), kGapGrey);
+  picture.pixels.assign(static_cast<size_t>(bytes), kGapGray);
   for (uint32_t n = 0; n < count; ++n) {
     const uint32_t left = n % columns * cell_width + 1;
     const uint32_t top = n / columns * cell_height + 1;

@@ -15,10 +15,10 @@ struct Picture {
   std::vector<uint8_t> pixels;
   uint32_t width = 0;
   uint32_t height = 0;
-  uint32_t channels = 1;  // 1: grey, 3: RGB
+  uint32_t channels = 1;  // 1: gray, 3: RGB
 };
 
-// Encodes 8-bit pixels, row by row, of 1 (grey) or 3 (RGB) channels.
+// Encodes 8-bit pixels, row by row, of 1 (gray) or 3 (RGB) channels.
 std::vector<uint8_t> encode_png(std::span<const uint8_t> pixels, uint32_t width, uint32_t height, uint32_t channels);
 
 // Samples [N, channels, height, width] (channels 1 or 3) as one picture, `columns` a row, with `scale` pixels a
@@ -28,7 +28,7 @@ Picture make_grid(std::span<const float> samples, uint32_t channels, uint32_t he
 
 // Whether the name of a file ends like a picture's that read_picture reads.
 bool is_picture(const std::string& path);
-// A PNG or JPEG file as grey (1 channel: 0.299 R + 0.587 G + 0.114 B) or RGB (3). Values are taken as they stand,
+// A PNG or JPEG file as gray (1 channel: 0.299 R + 0.587 G + 0.114 B) or RGB (3). Values are taken as they stand,
 // whatever a PNG says of its gamma; 16 bits are scaled to 8, transparent pixels are black behind; a JPEG is turned as
 // its EXIF orientation says. What the decoders warn of, such as missing data, is an error. So is CMYK.
 Picture read_picture(const std::string& path, uint32_t channels);

@@ -10,9 +10,9 @@ namespace figment::io {
 
 namespace {
 
-// The colours of Okabe and Ito (2008), which colour-blind people tell apart.
-constexpr const char* kColours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"};
-constexpr size_t kMostPoints = 400;
+// The colors of Okabe and Ito (2008), which color-blind people tell apart.
+constexpr const char* kColors[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"};
+constexpr size_t kMaxPoints = 400;
 constexpr double kWidth = 800;
 constexpr double kHeight = 400;
 constexpr double kLeft = 70;
@@ -20,7 +20,7 @@ constexpr double kRight = 20;
 constexpr double kTop = 56;
 constexpr double kBottom = 46;
 
-const char* colour(size_t i) { return kColours[i % std::size(kColours)]; }
+const char* color(size_t i) { return kColors[i % std::size(kColors)]; }
 
 std::string escaped(const std::string& text) {
   std::string result;
@@ -49,7 +49,7 @@ std::string open_svg(double width, double height) {
          "' font-family='sans-serif' font-size='12' fill='#333'>\n<rect width='100%' height='100%' fill='white'/>\n";
 }
 
-// Neighbouring values as one point.
+// Neighboring values as one point.
 struct Point {
   double place = 0;  // of the middle, from 1 on
   double mean = 0;
@@ -58,7 +58,7 @@ struct Point {
 };
 
 std::vector<Point> points_of(const std::vector<double>& values) {
-  const size_t each = (values.size() + kMostPoints - 1) / kMostPoints;
+  const size_t each = (values.size() + kMaxPoints - 1) / kMaxPoints;
   std::vector<Point> points;
   for (size_t first = 0; first < values.size(); first += each) {
     const size_t end = std::min(values.size(), first + each);
@@ -165,11 +165,11 @@ std::string plot_lines(const std::string& title, const std::string& horizontal, 
   svg += text((kLeft + kWidth - kRight) / 2, kHeight - 10, "middle", horizontal);
   double legend = kLeft;
   for (size_t i = 0; i < lines.size(); ++i) {
-    svg += "<g fill='" + std::string(colour(i)) + "'>" + text(legend, 44, "start", "■ " + lines[i].name) + "</g>\n";
+    svg += "<g fill='" + std::string(color(i)) + "'>" + text(legend, 44, "start", "■ " + lines[i].name) + "</g>\n";
     legend += 40 + 8 * static_cast<double>(lines[i].name.size());
     if (all[i].empty()) continue;
-    svg += "<g clip-path='url(#area)'><path fill='" + std::string(colour(i)) + "' fill-opacity='0.18' d='" +
-           band(all[i], x, y) + "'/>\n<path fill='none' stroke-width='1.5' stroke='" + colour(i) + "' d='" +
+    svg += "<g clip-path='url(#area)'><path fill='" + std::string(color(i)) + "' fill-opacity='0.18' d='" +
+           band(all[i], x, y) + "'/>\n<path fill='none' stroke-width='1.5' stroke='" + color(i) + "' d='" +
            path(all[i], x, y, &Point::mean) + "'/></g>\n";
   }
   return svg + "</svg>\n";
@@ -201,7 +201,7 @@ std::string plot_sequences(std::span<const float> samples, size_t steps, size_t 
         line += (line.empty() ? "M" : "L") + number(x.at(static_cast<double>(t))) + " " +
                 number(y.at(std::clamp(value, low, high)));
       }
-      svg += "<path fill='none' stroke='" + std::string(colour(c)) + "' d='" + line + "'/>\n";
+      svg += "<path fill='none' stroke='" + std::string(color(c)) + "' d='" + line + "'/>\n";
     }
   }
   return svg + "</svg>\n";

@@ -14,7 +14,7 @@ struct Line {
 };
 
 // Lines over one horizontal axis, with a legend. Where there are more values than can be seen, a line shows the mean of
-// neighbours and a band their range.
+// neighbors and a band their range.
 std::string plot_lines(const std::string& title, const std::string& horizontal, const std::vector<Line>& lines);
 
 // Sequences [N, steps, channels] as small plots, `columns` a row, one line a channel, from `low` to `high`.

@@ -186,7 +186,7 @@ void check_range(const std::vector<float>& values, size_t elements, const std::s
   char text[96];
   std::snprintf(text, sizeof text, "has the value %g, the model's samples lie in [%g, %g]",
                 static_cast<double>(*outside), static_cast<double>(form.low), static_cast<double>(form.high));
-  throw Error(path + ": sample " + std::to_string(place / elements) + " " + text + ": " + form.remedy);
+  throw Error(path + ": sample " + std::to_string(place / elements) + " " + text + ": " + form.advice);
 }
 
 std::unique_ptr<SampleSource> from_bytes(ByteArray array, const std::string& path, const SampleForm& form) {

@@ -31,7 +31,7 @@ struct SampleForm {
   bool generated = false;                         // what the model generates: never class numbers
   bool bounded = false;                           // values outside the range are an error
   bool ranged = true;                             // whether the range is known; if not, pixels are an error
-  std::string remedy = "scale it to that range";  // of data that is outside
+  std::string advice = "scale it to that range";  // of data that is outside
 
   size_t elements() const;
 };

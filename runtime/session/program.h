@@ -72,7 +72,7 @@ class Program {
   size_t planned_batch() const { return planned_batch_; }
   // Whether it changes variables, and so can be resized.
   bool any_batch() const { return any_batch_; }
-  // The least batch that it computes: 2 where batch normalisation would take the variance of one value, which is 0.
+  // The least batch that it computes: 2 where batch normalization would take the variance of one value, which is 0.
   size_t least_batch() const { return least_batch_; }
   // Whether its samples depend on each other: only the batch that it computes at a time gives the right results.
   bool couples_batch() const { return view().couples_batch(); }

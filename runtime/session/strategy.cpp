@@ -24,7 +24,7 @@ Result<Strategy> Strategies::first(size_t micro_batch) const {
   }
   return Status::error(StatusCode::kInvalidArgument,
                        "the model trains on whole batches only: its networks couple the samples of a batch, as batch "
-                       "normalisation does");
+                       "normalization does");
 }
 
 bool Strategies::next(Strategy* strategy) const {

@@ -61,7 +61,7 @@ Status Trainer::check_due(size_t entry, const TrainBatch& batch) const {
   const size_t size = micro_batch(due, batch.count);
   const size_t rest = batch.count % size;
   if (std::min(size, rest == 0 ? size : rest) < program.least_batch()) {
-    return wrong("batch normalisation of one value a channel learns nothing: give at least %zu samples",
+    return wrong("batch normalization of one value a channel learns nothing: give at least %zu samples",
                  program.least_batch());
   }
   for (const Port& port : program.inputs()) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Times one train step of four models beside PyTorch's, on one thread, alternating, and compares memory beyond parameters
-and optimiser state.
+and optimizer state.
 
 Usage: train_peers.py BIN WORK [ROUNDS]   (needs torch; tests/bench/bench.sh runs it if it is there)
 
@@ -123,7 +123,7 @@ def torch_time(step, batch, seconds):
 
 
 def torch_memory(name, batch):
-    """Peak resident bytes of a step beyond what is resident between steps (parameters, gradients, optimiser state)."""
+    """Peak resident bytes of a step beyond what is resident between steps (parameters, gradients, optimizer state)."""
     code = (f"import runpy, sys; sys.argv = ['', '{BIN}', '{WORK}', '0']\n"
             f"m = runpy.run_path({__file__!r}, run_name='child')\n"
             f"step = m['MODELS'][{name!r}]()\n"

@@ -60,7 +60,7 @@ check "a class" 0 "" $figment generate "$info" --class 1 -n 3 -o "$work/class.cs
 expect "a class is a row of the sweep" '[ "$(cut -d, -f2- "$work/class.csv" | tail -3)" = "$(cut -d, -f2- "$work/sweep.csv" | sed -n 5,7p)" ]'
 check "a code by number" 0 "" $figment generate "$info" --code 0=1 -n 3 -o "$work/code.csv"
 expect "is the class" 'cmp -s "$work/code.csv" "$work/class.csv"'
-check "a code that is not there" 1 "the codes are 0=category" $figment generate "$info" --code colour=1 -n 3 -o "$work/x.csv"
+check "a code that is not there" 1 "the codes are 0=category" $figment generate "$info" --code color=1 -n 3 -o "$work/x.csv"
 check "a class that is not there" 1 "has the values 0 to" $figment generate "$info" --class 99 -n 3 -o "$work/x.csv"
 check "a sweep of a component" 0 "" $figment generate "$info" --sweep style:0 --sweep-steps 3 --sweep-range -1 1 -n 2 -o "$work/x.csv"
 check "classes where there are none" 1 "has no classes" $figment generate "$models/dcgan.figment" --class 1 -o "$work/x.png"
@@ -155,7 +155,7 @@ if [ -n "$convert" ]; then
   $figment generate "$models/tiny_vae.figment" -n 3 -o "$work/x.npy" && $figment generate "$work/started.figment" -n 3 -o "$work/y.npy"
   expect "it makes the same samples" 'cmp -s "$work/x.npy" "$work/y.npy"'
   check "start from another model" 1 "trains no parameter encoder" "$convert" "$recipes/tiny_vae.json" --start-from "$models/tiny_crgan.figment" -o "$work/x.figment"
-  check "quantise a generator with classes" 0 "PSNR" "$convert" "$models/tiny_gan.figment" --int8 --calibration-data label=classes --psnr-goal 0 -o "$work/x.figment"
+  check "quantize a generator with classes" 0 "PSNR" "$convert" "$models/tiny_gan.figment" --int8 --calibration-data label=classes --psnr-goal 0 -o "$work/x.figment"
   check "freezing what is not there" 1 "no parameter has such a name" "$convert" "$recipes/tiny_vae.json" --freeze nothing -o "$work/x.figment"
   check "training a network that is not there" 1 "there is no network" "$convert" "$recipes/tiny_vae.json" --train-only foo:bias -o "$work/x.figment"
   : > "$work/empty.json"
@@ -220,7 +220,7 @@ check "a run that is over" 0 "^12 steps" $train --steps 12 --checkpoint "$work/r
 check "a checkpoint of another run" 1 "give the same, or another folder" $figment train "$models/tiny_vae.figment" --data "$work/vae.npy" --batch 4 --steps 12 --checkpoint "$work/run"
 check "a checkpoint of another model" 1 "another model" $figment parameters "$models/tiny_infogan.figment" --checkpoint "$work/run" -o "$work/p"
 check "parameters" 0 "parameters written" $figment parameters "$models/tiny_vae.figment" --checkpoint "$work/run" -o "$work/p"
-expect "with the optimiser's state" '[ -e "$work/p/encoder.0.weight.adam_m.npy" ]'
+expect "with the optimizer's state" '[ -e "$work/p/encoder.0.weight.adam_m.npy" ]'
 check "load parameters" 0 "parameters loaded" $figment parameters "$models/tiny_vae.figment" --load "$work/p" --out "$work/loaded.figment"
 check "loaded values that go nowhere" 1 "give --out FILE" $figment parameters "$models/tiny_vae.figment" --load "$work/p"
 cp "$work/p/encoder.0.weight.npy" "$work/p/encoder.9.weight.npy"
@@ -243,9 +243,9 @@ $figment generate "$models/tiny_vae.figment" --seed 9 -n 6 --batch 6 -o "$work/x
 $figment run "$models/tiny_vae.figment" --program encode --batch 6 --input sample="$work/x.npy" --output latent_mean="$work/noise.npy"
 check "run a train program" 0 "" $figment run "$models/tiny_vae.figment" --program train.step --batch 6 --input sample="$work/x.npy" --input noise="$work/noise.npy" --output vae.loss="$work/loss.npy"
 if [ -n "$convert" ]; then
-  check "quantise a trained model" 0 "PSNR" "$convert" "$work/straight.figment" --int8 -o "$work/q.figment"
-  check "quantise a recurrent generator" 0 "PSNR" "$convert" "$models/tiny_crgan.figment" --int8 -o "$work/q3.figment" --psnr-goal 0
-  check "quantise a checkpoint" 0 "PSNR" "$convert" "$models/tiny_vae.figment" --checkpoint "$work/run" --int8 -o "$work/q2.figment" --name tiny_vae
+  check "quantize a trained model" 0 "PSNR" "$convert" "$work/straight.figment" --int8 -o "$work/q.figment"
+  check "quantize a recurrent generator" 0 "PSNR" "$convert" "$models/tiny_crgan.figment" --int8 -o "$work/q3.figment" --psnr-goal 0
+  check "quantize a checkpoint" 0 "PSNR" "$convert" "$models/tiny_vae.figment" --checkpoint "$work/run" --int8 -o "$work/q2.figment" --name tiny_vae
   check "a checkpoint of no model" 1 "takes the .figment model" "$convert" "$onnx/dcgan/generator.onnx" --checkpoint "$work/run" -o "$work/x.figment"
 fi
 echo "$passed passed, $failed failed"

@@ -146,17 +146,17 @@ TEST_CASE("an archive's array is read by its name, or alone") {
   CHECK_THROWS_WITH_AS(read_array(folder + "other.npz:empty"), doctest::Contains("not a .npy file"), Error);
 }
 
-TEST_CASE("pictures are read as grey or colour") {
-  const Picture grey = read_picture(kPictures + "a/ramp.png", 1);
-  CHECK(grey.width == 16);
-  CHECK(grey.height == 12);
-  CHECK(grey.pixels[5] == 80);
+TEST_CASE("pictures are read as gray or color") {
+  const Picture gray = read_picture(kPictures + "a/ramp.png", 1);
+  CHECK(gray.width == 16);
+  CHECK(gray.height == 12);
+  CHECK(gray.pixels[5] == 80);
   const Picture three = read_picture(kPictures + "a/ramp.png", 3);
   CHECK(three.pixels[3 * 5 + 2] == 80);
-  const Picture colour = read_picture(kPictures + "b/colour.jpg", 3);
-  CHECK(std::abs(colour.pixels[0] - 200) <= 2);
-  CHECK(std::abs(colour.pixels[2] - 50) <= 2);
-  const Picture light = read_picture(kPictures + "b/colour.jpg", 1);
+  const Picture color = read_picture(kPictures + "b/color.jpg", 3);
+  CHECK(std::abs(color.pixels[0] - 200) <= 2);
+  CHECK(std::abs(color.pixels[2] - 50) <= 2);
+  const Picture light = read_picture(kPictures + "b/color.jpg", 1);
   CHECK(std::abs(light.pixels[0] - 124) <= 2);  // 0.299 R + 0.587 G + 0.114 B
 }
 
@@ -164,14 +164,14 @@ TEST_CASE("a PNG's values are taken as they stand, whatever it says of gamma") {
   // 4 x 1 pixels of 0, 64, 128 and 255 in every form.
   const std::string folder = FIGMENT_TEST_SOURCE "/data/png/";
   for (const char* name :
-       {"grey8", "grey8_gamma1", "grey8_gamma_srgb", "grey16", "grey16_gamma1", "rgb8", "rgb16", "palette", "rgba8"}) {
+       {"gray8", "gray8_gamma1", "gray8_gamma_srgb", "gray16", "gray16_gamma1", "rgb8", "rgb16", "palette", "rgba8"}) {
     INFO(name);
-    const Picture grey = read_picture(folder + name + ".png", 1);
-    CHECK(grey.pixels == std::vector<uint8_t>{0, 64, 128, 255});
+    const Picture gray = read_picture(folder + name + ".png", 1);
+    CHECK(gray.pixels == std::vector<uint8_t>{0, 64, 128, 255});
     CHECK(read_picture(folder + name + ".png", 3).pixels ==
           std::vector<uint8_t>{0, 0, 0, 64, 64, 64, 128, 128, 128, 255, 255, 255});
   }
-  // Red, green and blue become grey as a JPEG's do; half transparent white is grey on black.
+  // Red, green and blue become gray as a JPEG's do; half transparent white is gray on black.
   CHECK(read_picture(folder + "primaries.png", 1).pixels == std::vector<uint8_t>{76, 150, 29, 128});
 }
 
@@ -196,7 +196,7 @@ TEST_CASE("broken pictures are errors") {
   std::vector<uint8_t> long_chunk = read_file(kPictures + "a/ramp.png");
   for (size_t i = 33; i < 37; ++i) long_chunk[i] = i == 36 ? 0xF4 : 0xFF;
   CHECK_THROWS_AS(parse_png(long_chunk, "t.png", 1), Error);
-  const std::vector<uint8_t> jpeg = read_file(kPictures + "b/colour.jpg");
+  const std::vector<uint8_t> jpeg = read_file(kPictures + "b/color.jpg");
   const std::vector<uint8_t> png = read_file(kPictures + "a/ramp.png");
   for (size_t size = 0; size + 1 < jpeg.size(); size += 31)
     CHECK_THROWS_AS(parse_jpeg(std::span(jpeg).first(size), "t.jpg", 1), Error);
@@ -243,7 +243,7 @@ TEST_CASE("small files that promise much are refused before the memory is taken"
   check(message_of([] { read_npz(kHostile + "large.npz"); }));
 }
 
-TEST_CASE("pictures shrink by means and grow by neighbours") {
+TEST_CASE("pictures shrink by means and grow by neighbors") {
   const Picture picture{{0, 10, 20, 30, 40, 50, 60, 70}, 4, 2, 1};
   CHECK(resized(picture, 2, 1).pixels == std::vector<uint8_t>{25, 45});
   CHECK(resized(picture, 8, 2).pixels ==

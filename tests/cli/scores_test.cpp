@@ -83,7 +83,7 @@ TEST_CASE("the nearest row is found, in blocks of any number") {
   Features to = normal(5000, 3, 1);
   Features from = to.middleRows(4990, 4);
   from.row(2).array() += 1e-3F;
-  const std::vector<Neighbour> found = nearest(from, to);
+  const std::vector<Neighbor> found = nearest(from, to);
   for (size_t i = 0; i < 4; ++i) CHECK(found[i].index == 4990 + i);
   CHECK(found[2].distance == doctest::Approx(std::sqrt(3) * 1e-3).epsilon(0.2));
 }

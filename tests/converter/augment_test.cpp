@@ -63,9 +63,9 @@ std::vector<double> seen(const float* image, const float* u, const Expected& exp
     for (double value : x) mean += value / static_cast<double>(kSample);
     for (double& value : x) value = (value - mean) * (1 + static_cast<double>(u[1]) / 2) + mean;
   }
-  const auto outside = [](size_t place, size_t extent, float centre) {
+  const auto outside = [](size_t place, size_t extent, float center) {
     const double half = static_cast<double>(extent) / 2;
-    const double distance = std::fabs(static_cast<double>(place) + 0.5 - half - static_cast<double>(centre) * half);
+    const double distance = std::fabs(static_cast<double>(place) + 0.5 - half - static_cast<double>(center) * half);
     return std::clamp(distance - half / 2 + 0.5, 0.0, 1.0);
   };
   const double middle = (expected.high + expected.low) / 2;

@@ -94,7 +94,7 @@ TEST_CASE("programs whose samples depend on each other are told from those whose
 
 TEST_CASE("a program that couples the batch computes that batch, and no other") {
   ConvertOptions options;
-  options.sources = {{"run", FIGMENT_TEST_SOURCE "/data/coupled/centre.onnx"}};
+  options.sources = {{"run", FIGMENT_TEST_SOURCE "/data/coupled/center.onnx"}};
   Runner runner(convert(options, {}).file, 4);
   fig_program_info info{};
   fig_port_info port{};

@@ -85,7 +85,7 @@ onnx::ModelProto read(const fs::path& path) {
   return model;
 }
 
-// Each Identity of an initialiser as an initialiser of its own, as the network has it.
+// Each Identity of an initializer as an initializer of its own, as the network has it.
 onnx::ModelProto untied(onnx::ModelProto model) {
   onnx::GraphProto* graph = model.mutable_graph();
   for (int i = graph->node_size(); i > 0; --i) {
@@ -123,7 +123,7 @@ TEST_CASE("parameters that the exporter stored once, since they were equal, trai
   CHECK(step.after.at("generator.0.bias") != step.after.at("generator.2.bias"));
 }
 
-TEST_CASE("batch normalisations that share scales and shifts keep statistics of their own") {
+TEST_CASE("batch normalizations that share scales and shifts keep statistics of their own") {
   OnnxBuilder model;
   model.input("z", {4});
   model.output("row", {4});
@@ -216,7 +216,7 @@ TEST_CASE("the report lists what trains, and what the exporter folded or dropped
   CHECK(has(script, "discriminator.onnx::Conv_24  [4, 1, 3, 3]"));
   CHECK(has(script, "TrainingMode.PRESERVE"));
   const std::string graphs = report_of("graphs");
-  CHECK(has(graphs, "batch normalisations are folded into 0.weight, 3.weight"));
+  CHECK(has(graphs, "batch normalizations are folded into 0.weight, 3.weight"));
   CHECK(has(graphs, "no bias comes with 0.weight, 3.weight, 6.weight"));
   CHECK(has(graphs, "optimize=False"));
   const std::string kept = report_of("graphs_kept");

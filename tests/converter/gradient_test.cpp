@@ -350,7 +350,7 @@ TEST_CASE("gradients: what moves elements") {
   transposed.check({transposed.graph.add_node(OpKind::kTranspose, "node", attributes, {y})}, "transpose");
 }
 
-TEST_CASE("gradients: batch normalisation, with its own statistics and with given ones") {
+TEST_CASE("gradients: batch normalization, with its own statistics and with given ones") {
   for (const bool own : {true, false}) {
     for (const bool image : {true, false}) {
       Case c(700);
@@ -371,7 +371,7 @@ TEST_CASE("gradients: batch normalisation, with its own statistics and with give
   }
 }
 
-TEST_CASE("gradients: layer normalisation and log softmax") {
+TEST_CASE("gradients: layer normalization and log softmax") {
   Case c(800);
   const ValueId x = c.input(batched({3, 5}));
   const ValueId gamma = c.weights({5});

@@ -415,7 +415,7 @@ TEST_CASE("samples to calibrate on are taken as data is: by shape, type and rang
   options.calibration_classes = {"image"};
   options.calibration_data = {{"class", labels}};
   CHECK_THROWS_WITH_AS(convert(options, {}), doctest::Contains("image is [N, 3, 2, 2]: give samples"), Error);
-  options.calibration_classes = {"colour"};
+  options.calibration_classes = {"color"};
   CHECK_THROWS_WITH_AS(convert(options, {}), doctest::Contains("there is no such input; there are image, class"),
                        Error);
 }

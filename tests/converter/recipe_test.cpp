@@ -121,9 +121,9 @@ TEST_CASE("a mistake in a recipe is named with its place") {
       {"/discriminator/q_layers", nlohmann::json::array(), "r.json.discriminator: does not know \"q_layers\""},
       {"/training", {{"steps", 0}}, "r.json.training.steps"},
       {"/augment",
-       {"colour"},
-       "r.json.augment[0]: is \"colour\", must be one of brightness, contrast, translation, cutout"},
-      {"/colour", "blue", "r.json: does not know \"colour\""},
+       {"color"},
+       "r.json.augment[0]: is \"color\", must be one of brightness, contrast, translation, cutout"},
+      {"/color", "blue", "r.json: does not know \"color\""},
   };
   CHECK(error_of(small_recipe()).empty());
   for (const Mistake& mistake : mistakes) {
@@ -256,7 +256,7 @@ TEST_CASE("a trained model comes back for int8, with its averages folded in") {
   const Converted f32 = convert(back, {});
   back.int8 = true;
   back.calibration_samples = 64;
-  back.snr_goal_db = -10;  // an untrained generator's samples hardly differ from grey
+  back.snr_goal_db = -10;  // an untrained generator's samples hardly differ from gray
   const Converted int8 = convert(back, {});
   std::filesystem::remove(path);
   Runner before(trainable.file, 2);

@@ -83,7 +83,7 @@ struct Recorded {
   figment::io::Array array;
 };
 
-// The gradient that a first step saw, in the exporter's layout: from the optimiser's state after it.
+// The gradient that a first step saw, in the exporter's layout: from the optimizer's state after it.
 std::vector<float> first_gradient(const ConvertOptions& options, Runner* runner, const std::string& name,
                                   size_t elements) {
   const bool adam = options.objective_options["optimizer"].value("kind", "adam") == "adam";

@@ -35,7 +35,7 @@ TEST_CASE("a long message is cut, not overrun") {
   CHECK(status.with_prefix("here").code() == StatusCode::kInternal);
 }
 
-TEST_CASE("permutations are recognised") {
+TEST_CASE("permutations are recognized") {
   CHECK(is_permutation({2, 0, 1}, 3));
   CHECK_FALSE(is_permutation({0, 0, 1}, 3));
   CHECK_FALSE(is_permutation({0, 1}, 3));

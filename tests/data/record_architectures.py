@@ -4,7 +4,7 @@
 Usage: record_architectures.py   (needs torch, onnx and numpy; the files in the tree were made with torch 2.13)
 
 Writes architectures/NAME.onnx, exported by the TorchScript-based exporter, NAME_dynamo.onnx, by the other one, and
-NAME.PORT.npy for every input and output. Weights are random, and so are the statistics of batch normalisation.
+NAME.PORT.npy for every input and output. Weights are random, and so are the statistics of batch normalization.
 """
 import pathlib
 

@@ -22,8 +22,8 @@ def chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png(name, depth, colour, rows, extra=b"", width=4):
-    header = struct.pack(">IIBBBBB", width, len(rows), depth, colour, 0, 0, 0)
+def png(name, depth, color, rows, extra=b"", width=4):
+    header = struct.pack(">IIBBBBB", width, len(rows), depth, color, 0, 0, 0)
     pixels = zlib.compress(b"".join(b"\0" + row for row in rows), 9)
     with open(path("png", name + ".png"), "wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
@@ -31,11 +31,11 @@ def png(name, depth, colour, rows, extra=b"", width=4):
 
 values = [0, 64, 128, 255]
 wide = b"".join(struct.pack(">H", 257 * v) for v in values)
-png("grey8", 8, 0, [bytes(values)])
-png("grey8_gamma1", 8, 0, [bytes(values)], chunk(b"gAMA", struct.pack(">I", 100000)))
-png("grey8_gamma_srgb", 8, 0, [bytes(values)], chunk(b"sRGB", b"\0") + chunk(b"gAMA", struct.pack(">I", 45455)))
-png("grey16", 16, 0, [wide])
-png("grey16_gamma1", 16, 0, [wide], chunk(b"gAMA", struct.pack(">I", 100000)))
+png("gray8", 8, 0, [bytes(values)])
+png("gray8_gamma1", 8, 0, [bytes(values)], chunk(b"gAMA", struct.pack(">I", 100000)))
+png("gray8_gamma_srgb", 8, 0, [bytes(values)], chunk(b"sRGB", b"\0") + chunk(b"gAMA", struct.pack(">I", 45455)))
+png("gray16", 16, 0, [wide])
+png("gray16_gamma1", 16, 0, [wide], chunk(b"gAMA", struct.pack(">I", 100000)))
 png("rgb8", 8, 2, [bytes(v for v in values for _ in range(3))])
 png("rgb16", 16, 2, [b"".join(struct.pack(">H", 257 * v) * 3 for v in values)])
 png("palette", 8, 3, [bytes([0, 1, 2, 3])], chunk(b"PLTE", bytes(v for v in values for _ in range(3))))

@@ -160,7 +160,7 @@ TEST_CASE("another schema version is named in the message") {
   CHECK(std::string(fig_error_message()).find("99") != std::string::npos);
 }
 
-TEST_CASE("misaligned memory is refused with the remedy") {
+TEST_CASE("misaligned memory is refused with what to do") {
   const std::vector<uint8_t> bytes = model_bytes();
   std::vector<uint8_t> shifted(8);
   shifted.insert(shifted.end(), bytes.begin(), bytes.end());

@@ -130,7 +130,7 @@ std::vector<std::vector<float>> run(const std::vector<uint8_t>& file, const Case
 }
 
 // The power of what varies from row to row (of all, if nothing does) over that of the difference, in dB. One row in 100
-// may differ: where a function jumps, as a layer normalisation does where all values are nearly equal, any rounding
+// may differ: where a function jumps, as a layer normalization does where all values are nearly equal, any rounding
 // decides between two results.
 double signal_to_noise(const std::vector<float>& actual, const std::vector<float>& expected, size_t rows) {
   const size_t row = expected.size() / rows;

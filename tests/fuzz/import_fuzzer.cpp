@@ -1,4 +1,4 @@
-// libFuzzer target: any bytes as an ONNX file: import, optimise, write. tests/fuzz/import_corpus is replayed by the
+// libFuzzer target: any bytes as an ONNX file: import, optimize, write. tests/fuzz/import_corpus is replayed by the
 // tests.
 #include <string>
 

@@ -1,4 +1,4 @@
-// libFuzzer target: any bytes as a JPEG, in grey and in colour.
+// libFuzzer target: any bytes as a JPEG, in gray and in color.
 #include "io/pictures.h"
 #include "parse_fuzzer.h"
 

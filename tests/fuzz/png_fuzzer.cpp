@@ -1,4 +1,4 @@
-// libFuzzer target: any bytes as a PNG, in grey and in colour.
+// libFuzzer target: any bytes as a PNG, in gray and in color.
 #include "io/pictures.h"
 #include "parse_fuzzer.h"
 

@@ -1,4 +1,4 @@
-// Functions and normalisations of extreme values, against double precision on both kernel sets.
+// Functions and normalizations of extreme values, against double precision on both kernel sets.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -16,7 +16,7 @@ using namespace figment::test;
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr float kMost = std::numeric_limits<float>::max();
+constexpr float kMax = std::numeric_limits<float>::max();
 constexpr float kLeastNormal = std::numeric_limits<float>::min();
 constexpr float kDenormal = std::numeric_limits<float>::denorm_min();
 
@@ -29,7 +29,7 @@ std::vector<float> extremes() {
                           50.0F,        86.9F,     88.0F,
                           88.7F,        89.0F,     103.0F,
                           120.0F,       1e4F,      1e19F,
-                          8.6e37F,      kMost,     kInfinity}) {
+                          8.6e37F,      kMax,      kInfinity}) {
     values.push_back(magnitude);
     values.push_back(-magnitude);
   }
@@ -51,7 +51,7 @@ bool is_right(float actual, double expected, const Bound& bound) {
   if (std::isinf(rounded)) {
     // At the edge of the range the bound decides between the largest number and infinity.
     return actual == rounded || (!std::isinf(expected) && std::fabs(static_cast<double>(actual)) >=
-                                                              static_cast<double>(kMost) * (1 - bound.relative));
+                                                              static_cast<double>(kMax) * (1 - bound.relative));
   }
   const double error = std::fabs(static_cast<double>(actual) - expected);
   return error <= bound.relative * std::fabs(expected) + bound.absolute + static_cast<double>(kLeastNormal);
@@ -94,7 +94,7 @@ TEST_CASE("functions of extreme values are those of double precision, wherever t
 
 namespace {
 
-// Rows for normalisations: extremes among ordinary values, alone, and all alike.
+// Rows for normalizations: extremes among ordinary values, alone, and all alike.
 std::vector<std::vector<float>> extreme_rows() {
   std::vector<std::vector<float>> rows;
   for (float value : extremes()) {
@@ -159,7 +159,7 @@ void check_rows(StepBuilder& builder, const std::vector<std::vector<float>>& row
 
 }  // namespace
 
-TEST_CASE("normalisations of extreme values are those of double precision") {
+TEST_CASE("normalizations of extreme values are those of double precision") {
   const std::vector<std::vector<float>> rows = extreme_rows();
   const size_t columns = rows[0].size();
   for (const OpKind kind : {OpKind::kSoftmax, OpKind::kLogSoftmax, OpKind::kLayerNorm}) {
@@ -182,9 +182,9 @@ TEST_CASE("normalisations of extreme values are those of double precision") {
 }
 
 // Its statistics are f32: where a square has none, the deviation is infinite, as everywhere in this field.
-TEST_CASE("batch normalisation of extreme values by given statistics is that of double precision") {
+TEST_CASE("batch normalization of extreme values by given statistics is that of double precision") {
   const std::vector<float> values = extremes();
-  for (const float variance : {0.0F, kLeastNormal, 1.0F, 1e30F, kMost}) {
+  for (const float variance : {0.0F, kLeastNormal, 1.0F, 1e30F, kMax}) {
     StepBuilder builder(OpKind::kBatchNorm);
     builder.operands.reserve(4);
     builder.add(DataType::kF32, {values.size(), 1});

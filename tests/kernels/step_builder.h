@@ -134,7 +134,7 @@ inline void check_equal(StepBuilder& builder, const std::string& what) {
   }
 }
 
-// A linear step with random weights, quantised so that results spread over the range.
+// A linear step with random weights, quantized so that results spread over the range.
 inline void add_weights(StepBuilder& builder, Random* random, bool i8, const Extents& x, const Extents& weights,
                         const Extents& output, bool bias) {
   const DataType type = i8 ? DataType::kI8 : DataType::kF32;

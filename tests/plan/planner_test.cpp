@@ -46,7 +46,7 @@ TEST_CASE("plans of random programs pass the checker and come near the lower bou
   CHECK(worst <= 1.25);
 }
 
-TEST_CASE("a chain needs its two largest neighbours and no more") {
+TEST_CASE("a chain needs its two largest neighbors and no more") {
   // As in a generator: each tensor is read by the next step alone.
   const std::vector<uint64_t> sizes = {64, 6272, 50176, 12544, 200704, 3136};
   std::vector<Lifetime> tensors;

@@ -194,7 +194,7 @@ TEST_CASE("train programs run by name between steps, on any number of samples") 
   CHECK(std::isfinite(metrics.values[0].value));
 }
 
-TEST_CASE("an exported model trains on as a model of the same parameters does, its optimiser anew") {
+TEST_CASE("an exported model trains on as a model of the same parameters does, its optimizer anew") {
   for (const char* name : kTrainable) {
     INFO(std::string(name));
     Trainer trained(name);
@@ -210,7 +210,7 @@ TEST_CASE("an exported model trains on as a model of the same parameters does, i
       REQUIRE(fig_session_get_scalar(exported.session, number, &value) == FIG_OK);
       if (std::string(number).ends_with(".steps")) CHECK_MESSAGE(value == 0, number);
     }
-    // The vectors of its spectral normalisation are no parameters, and go on.
+    // The vectors of its spectral normalization are no parameters, and go on.
     if (std::string(name) == "tiny_gan") continue;
     Trainer fresh(name);
     fig_parameter_info info{};
@@ -342,7 +342,7 @@ TEST_CASE("a step that is refused changes nothing, whatever is wrong with its ba
   }
 }
 
-TEST_CASE("batch normalisation of one value a channel is refused") {
+TEST_CASE("batch normalization of one value a channel is refused") {
   Trainer trainer("tiny_dcgan");
   const auto before = trainer.parameters();
   fig_port_info port{};

@@ -26,7 +26,7 @@ class OnnxBuilder {
     describe(graph()->add_output(), name, rest);
   }
 
-  // Initialisers; without a shape, scalars. Each returns the name.
+  // Initializers; without a shape, scalars. Each returns the name.
   std::string floats(const std::string& name, const std::vector<int64_t>& shape, const std::vector<float>& values) {
     onnx::TensorProto* tensor = initializer(name, shape, onnx::TensorProto::FLOAT);
     for (float value : values) tensor->add_float_data(value);

@@ -20,8 +20,8 @@ Gaussian fitted(const Features& rows) {
   Gaussian result;
   const Matrix values = rows.cast<double>();
   result.mean = values.colwise().mean();
-  const Matrix centred = values.rowwise() - result.mean.transpose();
-  result.covariance = centred.transpose() * centred / static_cast<double>(std::max<Eigen::Index>(rows.rows() - 1, 1));
+  const Matrix centered = values.rowwise() - result.mean.transpose();
+  result.covariance = centered.transpose() * centered / static_cast<double>(std::max<Eigen::Index>(rows.rows() - 1, 1));
   return result;
 }
 
@@ -39,8 +39,8 @@ Features squared_distances(const Features& a, const Features& b) {
   return distances.cwiseMax(0);
 }
 
-// The squared distance of each row to its `neighbours`th nearest other row.
-std::vector<float> radii(const Features& rows, size_t neighbours) {
+// The squared distance of each row to its `neighbors`th nearest other row.
+std::vector<float> radii(const Features& rows, size_t neighbors) {
   const Features distances = squared_distances(rows, rows);
   std::vector<float> result;
   for (Eigen::Index i = 0; i < rows.rows(); ++i) {
@@ -49,7 +49,7 @@ std::vector<float> radii(const Features& rows, size_t neighbours) {
       if (j != i) others.push_back(distances(i, j));
     }
     if (others.empty()) return {0};
-    const size_t place = std::min(neighbours, others.size()) - 1;
+    const size_t place = std::min(neighbors, others.size()) - 1;
     std::nth_element(others.begin(), others.begin() + static_cast<std::ptrdiff_t>(place), others.end());
     result.push_back(others[place]);
   }
@@ -114,24 +114,24 @@ Discrepancy kernel_discrepancy(const Features& a, const Features& b, size_t perm
   return result;
 }
 
-PrecisionRecall precision_recall(const Features& real, const Features& generated, size_t neighbours) {
-  return {covered(generated, real, radii(real, neighbours)), covered(real, generated, radii(generated, neighbours))};
+PrecisionRecall precision_recall(const Features& real, const Features& generated, size_t neighbors) {
+  return {covered(generated, real, radii(real, neighbors)), covered(real, generated, radii(generated, neighbors))};
 }
 
-std::vector<Neighbour> nearest(const Features& from, const Features& to) {
+std::vector<Neighbor> nearest(const Features& from, const Features& to) {
   constexpr Eigen::Index kBlock = 4096;
-  std::vector<Neighbour> result(static_cast<size_t>(from.rows()), {std::numeric_limits<double>::infinity(), 0});
+  std::vector<Neighbor> result(static_cast<size_t>(from.rows()), {std::numeric_limits<double>::infinity(), 0});
   for (Eigen::Index first = 0; first < to.rows(); first += kBlock) {
     const Eigen::Index rows = std::min(kBlock, to.rows() - first);
     const Features distances = squared_distances(from, to.middleRows(first, rows));
     for (Eigen::Index i = 0; i < from.rows(); ++i) {
       Eigen::Index best = 0;
       const double squared = static_cast<double>(distances.row(i).minCoeff(&best));
-      Neighbour& found = result[static_cast<size_t>(i)];
+      Neighbor& found = result[static_cast<size_t>(i)];
       if (squared < found.distance) found = {squared, static_cast<size_t>(first + best)};
     }
   }
-  for (Neighbour& found : result) found.distance = std::sqrt(found.distance);
+  for (Neighbor& found : result) found.distance = std::sqrt(found.distance);
   return result;
 }
 

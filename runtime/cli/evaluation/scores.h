@@ -27,19 +27,19 @@ struct Discrepancy {
 Discrepancy kernel_discrepancy(const Features& a, const Features& b, size_t permutations, uint64_t seed);
 
 // The share of generated samples that lie among the real ones, and of real among the generated (Kynkäänniemi et al.
-// 2019): within the distance of some sample of the set to its `neighbours`th nearest neighbour.
+// 2019): within the distance of some sample of the set to its `neighbors`th nearest neighbor.
 struct PrecisionRecall {
   double precision = 0;
   double recall = 0;
 };
-PrecisionRecall precision_recall(const Features& real, const Features& generated, size_t neighbours);
+PrecisionRecall precision_recall(const Features& real, const Features& generated, size_t neighbors);
 
 // The distance of each row of `from` to its nearest row of `to`, and which that is.
-struct Neighbour {
+struct Neighbor {
   double distance = 0;
   size_t index = 0;
 };
-std::vector<Neighbour> nearest(const Features& from, const Features& to);
+std::vector<Neighbor> nearest(const Features& from, const Features& to);
 
 // The accuracy of clusters as classes under the best map of clusters to different classes; counts[cluster][class]. At
 // most 20 classes.

@@ -261,7 +261,7 @@ typedef struct fig_session_options {
   fig_kernels kernels;
   bool training; /* prepare the train programs too, on the session's own copy of the variables; `program` is NULL */
   uint32_t micro_batch; /* train on so many samples of a batch at a time and accumulate their gradients; not for models
-                           whose batch normalisation couples the batch; 0: as the memory limit demands */
+                           whose batch normalization couples the batch; 0: as the memory limit demands */
 } fig_session_options;
 
 /* Plans the memory and prepares the kernels; afterwards nothing allocates. The first session of a model packs its
@@ -370,7 +370,7 @@ FIG_API fig_status fig_run(fig_session* session, const char* program, size_t cou
 /* ---- Training ------------------------------------------------------------------------------------------------ */
 
 /* One batch. All memory is the caller's and only read. It is checked as a whole before the step: a name that no train
- * program reads, or that comes twice, is an error, and so is one value a channel for batch normalisation. */
+ * program reads, or that comes twice, is an error, and so is one value a channel for batch normalization. */
 typedef struct fig_batch {
   size_t struct_size;
   size_t count;             /* samples: at most the session's batch */

@@ -1,4 +1,4 @@
-// Batch and layer normalisation. Sums run over chunks of rows in f32 and over the chunks in double, in a fixed order.
+// Batch and layer normalization. Sums run over chunks of rows in f32 and over the chunks in double, in a fixed order.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -17,7 +17,7 @@ constexpr size_t kChunk = 64;  // rows
 using Floats = std::array<float, kBlock>;
 using Doubles = std::array<double, kBlock>;
 
-// x [rows, channels] of a batch normalisation.
+// x [rows, channels] of a batch normalization.
 struct Channels {
   explicit Channels(const Operand& x) : count(x.shape.from_end(0)), rows(x.elements() / count) {}
   size_t count;

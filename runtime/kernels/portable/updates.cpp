@@ -14,7 +14,7 @@ namespace {
 
 float* target_of(const Step& step) { return static_cast<float*>(step.output.data); }
 
-// What the loops of the optimisers share.
+// What the loops of the optimizers share.
 struct Bounds {
   float gradient;  // gradients are clipped to [-gradient, gradient]
   float weight;    // and the new parameters to [-weight, weight]

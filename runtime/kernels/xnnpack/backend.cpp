@@ -60,7 +60,7 @@ void* xnnpack_aligned_allocate(void* context, size_t alignment, size_t size) {
 constexpr xnn_allocator kAllocator = {
     nullptr, xnnpack_allocate, xnnpack_reallocate, xnnpack_deallocate, xnnpack_aligned_allocate, xnnpack_deallocate};
 
-// What initialising ended in.
+// What initializing ended in.
 enum class Start : uint8_t { kDone, kNoProcessor, kNoMemory, kUnsupported };
 
 Start start_xnnpack() {
@@ -84,14 +84,14 @@ Start start_xnnpack() {
 
 }  // namespace
 
-// Whoever initialises XNNPACK first decides on its allocator: in a process that did so before, its small objects come
+// Whoever initializes XNNPACK first decides on its allocator: in a process that did so before, its small objects come
 // from that allocator and not from the sessions' pools. On x86-64, being first also keeps XNNPACK from AMX for the
 // whole process; during this call cpuinfo_has_x86_amx_int8 says no to other threads, too.
 Status start_backend() {
   static const Start start = start_xnnpack();
   switch (start) {
     case Start::kDone: return {};
-    case Start::kNoMemory: return Status::error(StatusCode::kOutOfMemory, "no memory to initialise XNNPACK");
+    case Start::kNoMemory: return Status::error(StatusCode::kOutOfMemory, "no memory to initialize XNNPACK");
     case Start::kNoProcessor:
 #if defined(__linux__)
       for (const char* path :
