@@ -37,7 +37,7 @@ std::string to_text(const ConvertReport& report) {
     out << "program " << program.name << "\n";
     for (const std::string& note : program.notes) out << "  " << note << "\n";
     if (!program.ops.empty() && program.ops[0].kernel.empty()) {
-      out << "  " << program.ops.size() << " ops, for train steps in less memory\n";
+      out << "  " << program.ops.size() << " ops, for training in less memory\n";
       continue;
     }
     std::vector<std::vector<std::string>> rows = {{"  op", "name", "output", "runs on"}};

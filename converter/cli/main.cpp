@@ -308,9 +308,9 @@ int convert(int argc, char** argv) {
     const bool scope = name == "--freeze" || name == "--train-only" || name == "--start-from";
     if (option->count() == 0 || trains) continue;
     if (option->get_group() == training && name != "--prior" && !(scope && !options.recipe.empty()))
-      throw Error(name + (options.recipe.empty() ? " needs --objective" : " is for the recipe to say"));
+      throw Error(name + (options.recipe.empty() ? " needs --objective" : " is set by the recipe"));
     if (!options.recipe.empty() && (name == "--prior" || name == "--latent"))
-      throw Error(name + " is for the recipe to say");
+      throw Error(name + " is set by the recipe");
   }
   if (!options.checkpoint.empty() && options.model.empty())
     throw Error("--checkpoint takes the .figment model that was trained");

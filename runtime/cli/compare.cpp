@@ -140,7 +140,7 @@ void add_compare(CLI::App* app, Commands* commands) {
   command->add_option("-n,--count", arguments->count, "samples from each")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
-  command->add_option("--seed", arguments->seed, "of the latents")->capture_default_str();
+  command->add_option("--seed", arguments->seed, "seed of the latents")->capture_default_str();
   command->add_flag("--json", arguments->json, "machine-readable");
   (*commands)[command] = [arguments] { compare(*arguments); };
 }

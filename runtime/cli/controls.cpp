@@ -227,7 +227,7 @@ std::vector<float> between(const std::vector<float>& a, const std::vector<float>
 }  // namespace
 
 void ControlArguments::add_to(CLI::App* command) {
-  command->add_option("--class", class_number, "make samples of this class alone (a condition or a categorical code)")
+  command->add_option("--class", class_number, "generate this class only (a condition or a categorical code)")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--code", codes,
                       "CODE=VALUE[,VALUE...]: fix a code of the latent, named or numbered; may be repeated");
@@ -239,12 +239,12 @@ void ControlArguments::add_to(CLI::App* command) {
   command->add_option("--sweep-steps", sweep_steps, "values of a continuous code")
       ->check(CLI::Range(2, 1000))
       ->capture_default_str();
-  command->add_option("--interpolate", interpolate, "A B: go from latent number A to latent number B")->expected(2);
+  command->add_option("--interpolate", interpolate, "A B: interpolate from latent A to latent B")->expected(2);
   command->add_option("--condition", conditions,
                       "[INPUT=]FILE: a condition for each sample (IDX, .npy, .csv); may be repeated");
   command
       ->add_option("--truncation", truncation,
-                   "cut the normal prior at plus and minus this: fewer odd samples, less variety")
+                   "truncate the normal prior at plus and minus this: better samples, less variety")
       ->check(CLI::Range(1e-30, 1e6));
 }
 

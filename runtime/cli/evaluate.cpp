@@ -358,7 +358,7 @@ void evaluate(const Arguments& arguments) {
 }  // namespace
 
 void add_evaluate(CLI::App* app, Commands* commands) {
-  CLI::App* command = app->add_subcommand("evaluate", "Score what a model generates beside real samples");
+  CLI::App* command = app->add_subcommand("evaluate", "Score generated samples against real ones");
   auto arguments = std::make_shared<Arguments>();
   command->add_option("model", arguments->model, ".figment file")->required();
   arguments->data.add_to(command);
@@ -367,12 +367,12 @@ void add_evaluate(CLI::App* app, Commands* commands) {
   command->add_option("--samples", arguments->samples, "samples to compare (at most half of the data)")
       ->check(CLI::Range(8, 1000000))
       ->capture_default_str();
-  command->add_option("--seeds", arguments->seeds, "sets of samples: scores are means, +- is their standard deviation")
+  command->add_option("--seeds", arguments->seeds, "number of seeds: scores are means, +- is their standard deviation")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   command->add_option("--seed", arguments->session.seed, "the first seed")->capture_default_str();
   command->add_option("--neighbors", arguments->neighbors,
-                      "picture to write: samples, each beside the real one nearest to it");
+                      "picture to write: samples, each beside its nearest real neighbor");
   command->add_flag("--json", arguments->json, "machine-readable");
   arguments->session.add_to(command, true);
   (*commands)[command] = [arguments] { evaluate(*arguments); };

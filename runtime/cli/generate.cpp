@@ -78,13 +78,13 @@ void add_generate(CLI::App* app, Commands* commands) {
                    "number of samples (default: 64); of a --sweep's row or an --interpolate (default: 8)")
       ->check(CLI::Range(1U, 1U << 31));
   command
-      ->add_option("--seed", arguments->session.seed, "of the latents: the same seed gives the same latents everywhere")
+      ->add_option("--seed", arguments->session.seed, "seed of the latents: the same on every device")
       ->capture_default_str();
   command->add_option("--first", arguments->first, "index of the first latent")->capture_default_str();
   arguments->controls.add_to(command);
-  command->add_option("--columns", arguments->layout.columns, "samples in a row of the picture (default: a square)")
+  command->add_option("--columns", arguments->layout.columns, "samples per row of the picture (default: a square grid)")
       ->check(CLI::Range(1, 10000));
-  command->add_option("--scale", arguments->layout.scale, "picture pixels for each sample pixel")
+  command->add_option("--scale", arguments->layout.scale, "picture pixels per sample pixel")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   arguments->session.add_to(command, true);

@@ -170,7 +170,7 @@ void print(const Json& model) {
       }
     }
     if (program.contains("level") && program["level"].get<int>() > 0) {
-      io::print("  %zu ops, for train steps in less memory\n", program["ops"].size());
+      io::print("  %zu ops, for training in less memory\n", program["ops"].size());
       continue;
     }
     std::vector<std::vector<std::string>> rows = {

@@ -148,10 +148,10 @@ void SessionArguments::add_to(CLI::App* command, bool with_batch) {
     command
         ->add_option(
             "--batch", batch,
-            "samples computed at a time (default: as many as fit the task, 64 at most; to train, the recipe's, or 32)")
+            "batch size (default: up to 64; to train, the recipe's, or 32)")
         ->check(CLI::Range(1, 1 << 20));
-  command->add_option("--threads", threads, "threads to compute on")->check(CLI::Range(1, 256))->capture_default_str();
-  command->add_option("--memory-limit", memory_limit, "refuse to use more, such as 64M");
+  command->add_option("--threads", threads, "number of threads")->check(CLI::Range(1, 256))->capture_default_str();
+  command->add_option("--memory-limit", memory_limit, "memory limit, such as 64M: train in less memory, or refuse");
   command->add_flag("--portable", portable, "plain C++ kernels only: slow, for comparison");
 }
 

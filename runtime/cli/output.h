@@ -23,7 +23,7 @@ std::vector<fig_port_info> conditions_of(const OpenModel& open);
 
 struct Layout {
   uint32_t columns = 0;  // samples in a row of a picture; 0: a square
-  uint32_t scale = 2;    // picture pixels for each sample pixel
+  uint32_t scale = 2;    // picture pixels per sample pixel
 };
 
 // Writes samples by the ending of `path`: .png (images), .svg (sequences as plots), .csv (a row for each sample, or for

@@ -103,11 +103,11 @@ void add_parameters(CLI::App* app, Commands* commands) {
       "parameters", "Write parameters and the optimizer's state as .npy files, in the exporter's layout, or load them");
   auto arguments = std::make_shared<Arguments>();
   command->add_option("model", arguments->model, ".figment file")->required();
-  command->add_option("--checkpoint", arguments->checkpoint, "take them from this checkpoint of the model");
+  command->add_option("--checkpoint", arguments->checkpoint, "read them from this checkpoint");
   command->add_option("-o,--output", arguments->output,
                       "folder to write NAME.npy to, one for each; of a name, bytes other than letters, digits, '-', "
                       "'_' and '.' become %XX");
-  CLI::Option* load = command->add_option("--load", arguments->load, "folder to take those NAME.npy from that it has");
+  CLI::Option* load = command->add_option("--load", arguments->load, "folder to read NAME.npy files from; parameters without a file keep their values");
   command->add_option("--out", arguments->save, "write the model with the loaded values to this file")->needs(load);
   (*commands)[command] = [arguments] {
     if (arguments->output.empty() && arguments->load.empty()) throw Error("give -o FOLDER to write, or --load FOLDER");

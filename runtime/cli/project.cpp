@@ -246,20 +246,20 @@ void add_project(CLI::App* app, Commands* commands) {
   command->add_option("--steps", arguments->steps, "steps of the search")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
-  command->add_option("--restarts", arguments->restarts, "searches a sample, at least one for each category")
+  command->add_option("--restarts", arguments->restarts, "searches per sample, at least one per category")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  command->add_option("--learning-rate", arguments->learning_rate, "of the search")
+  command->add_option("--learning-rate", arguments->learning_rate, "learning rate of the search")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command
       ->add_option("--prior-weight", arguments->prior_weight,
-                   "of the latent's own probability: the variance of what a sample may differ by")
+                   "weight of the latent's prior: the variance of the residual")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command->add_option("--condition", arguments->controls.conditions,
                       "[INPUT=]FILE: a condition for each restart of each sample (default: the classes in turn)");
-  command->add_option("--seed", arguments->session.seed, "of the latents that the search begins with")
+  command->add_option("--seed", arguments->session.seed, "seed of the initial latents")
       ->capture_default_str();
   arguments->session.add_to(command, true);
   (*commands)[command] = [arguments] { project(*arguments); };

@@ -206,7 +206,7 @@ void train(const Arguments& arguments) {
   uint64_t skipped = 0;
   if (options.batch == 1 && normalizes_batches(open)) {
     io::print_error(
-        "figment: batch normalization of single samples makes them all alike: a batch of 16 or more trains better");
+        "figment: batch normalization over a single sample erases it: train with a batch of 16 or more");
   }
   stop_by_signals();
   {
@@ -244,12 +244,12 @@ void train(const Arguments& arguments) {
   }
   if (metrics.step < steps) {
     std::fprintf(stderr, "figment: stopped before step %llu%s\n", static_cast<unsigned long long>(steps),
-                 arguments.checkpoint.empty() ? "" : "; the same command goes on from here");
+                 arguments.checkpoint.empty() ? "" : "; rerun the command to resume");
   }
   if (skipped > 0) {
     std::fprintf(
         stderr,
-        "figment: %llu sub-steps changed nothing, because a gradient was NaN or infinite: lower the learning rate\n",
+        "figment: %llu updates were skipped because of NaN or infinite gradients: lower the learning rate\n",
         static_cast<unsigned long long>(skipped));
   }
   if (const int signal = g_stop; signal != 0) {
@@ -272,25 +272,25 @@ void add_train(CLI::App* app, Commands* commands) {
   command
       ->add_option(
           "--micro-batch", arguments->micro_batch,
-          "samples of a batch computed at a time, their gradients summed up (default: as --memory-limit demands)")
+          "micro-batch size for gradient accumulation (default: the batch, or less as --memory-limit demands)")
       ->check(at_least_one("the whole batch, or what --memory-limit allows"));
-  command->add_option("--seed", arguments->session.seed, "of the order of the data and of what is drawn")
+  command->add_option("--seed", arguments->session.seed, "seed of the order of the data and of what is drawn")
       ->capture_default_str();
   command->add_option("--checkpoint", arguments->checkpoint,
-                      "folder to save to and, if it holds a checkpoint, to go on from; also saved when interrupted");
+                      "checkpoint folder: resumed from if it holds a checkpoint, saved to also when interrupted");
   command->add_option("--checkpoint-every", arguments->checkpoint_every, "steps between checkpoints")
       ->check(at_least_one("500"))
       ->capture_default_str();
   command->add_option("--out", arguments->output, "write the trained model to this file, also when interrupted");
   command->add_option("--keep-best", arguments->best,
-                      "write the model of the best score so far to this file: Fréchet distance, or a VAE's loss");
+                      "write the best model so far to this file, by Fréchet distance or a VAE's loss");
   command->add_option("--classifier", arguments->classifier,
                       "classifier whose features score images (models/classifier)");
   command->add_option("--score-every", arguments->score_every, "steps between scores (default: a twentieth of all)")
       ->check(at_least_one("a twentieth of all steps"));
   command->add_option(
       "--report", arguments->report,
-      "folder for pictures of samples as training goes on, and for the losses (losses.csv, losses.svg)");
+      "folder for pictures of samples during training and the losses (losses.csv, losses.svg)");
   command->add_option("--pictures-every", arguments->pictures_every, "steps between pictures (default: a tenth of all)")
       ->check(at_least_one("a tenth of all steps"));
   arguments->session.add_to(command, true);

@@ -23,7 +23,7 @@ void TrainingMonitor::add(const fig_metrics& metrics) {
     const auto value = static_cast<double>(metrics.values[i].value);
     if (!std::isfinite(value)) {
       warn(&said_infinite_,
-           "a loss is not finite: training has diverged; go back to a checkpoint and lower the learning rate");
+           "a loss is not finite: training has diverged; resume from a checkpoint with a lower learning rate");
       continue;
     }
     for (Loss& loss : losses_) {

@@ -44,7 +44,7 @@ class Budget {
   uint64_t bytes_;
 };
 
-inline constexpr const char* kAllowLargeHelp = "take files that need much more memory than they are large";
+inline constexpr const char* kAllowLargeHelp = "accept files that expand to far more memory than their size";
 
 // A file name for any name: one for each, of letters, digits, '-', '_' and '.'; other bytes become %XX, and so does a
 // dot that begins the name. Throws Error for names that no file system takes.

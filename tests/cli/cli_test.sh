@@ -149,7 +149,7 @@ if [ -n "$convert" ]; then
   check "convert a recipe" 0 "train.step" "$convert" "$recipes/tiny_vae.json" -o "$work/vae.figment"
   printf '{ "objective": "vae" }' > "$work/bad.json"
   check "a recipe with a mistake" 1 "bad.json: needs" "$convert" "$work/bad.json" -o "$work/x.figment"
-  check "an option that the recipe decides" 1 "is for the recipe to say" "$convert" "$recipes/tiny_vae.json" --learning-rate 5 -o "$work/x.figment"
+  check "an option that the recipe decides" 1 "is set by the recipe" "$convert" "$recipes/tiny_vae.json" --learning-rate 5 -o "$work/x.figment"
   check "a training option without an objective" 1 "needs --objective" "$convert" "$onnx/dcgan/generator.onnx" --ema 0.9 -o "$work/x.figment"
   check "start from a trained model" 0 "" "$convert" "$recipes/tiny_vae.json" --start-from "$models/tiny_vae.figment" --train-only last:1 -o "$work/started.figment"
   $figment generate "$models/tiny_vae.figment" -n 3 -o "$work/x.npy" && $figment generate "$work/started.figment" -n 3 -o "$work/y.npy"
@@ -237,7 +237,7 @@ for signal in 15 1; do  # TERM and HUP
   ( $train --steps 1000000 --checkpoint "$work/signal$signal" --checkpoint-every 20 > "$work/signal.out" 2>&1; echo $? > "$work/signal.status" ) &
   for wait in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ -e "$work/signal$signal" ] || sleep 1; done
   pkill -$signal -f "$work/signal$signal" && wait
-  expect "signal $signal ends a run in order" '[ "$(cat "$work/signal.status")" = $((128 + signal)) ] && grep -q "goes on from here" "$work/signal.out" && ls "$work/signal$signal/" | grep -q checkpoint'
+  expect "signal $signal ends a run in order" '[ "$(cat "$work/signal.status")" = $((128 + signal)) ] && grep -q "rerun the command to resume" "$work/signal.out" && ls "$work/signal$signal/" | grep -q checkpoint'
 done
 $figment generate "$models/tiny_vae.figment" --seed 9 -n 6 --batch 6 -o "$work/x.npy"
 $figment run "$models/tiny_vae.figment" --program encode --batch 6 --input sample="$work/x.npy" --output latent_mean="$work/noise.npy"

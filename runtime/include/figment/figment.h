@@ -150,7 +150,7 @@ typedef struct fig_metric_info {
   float saturation; /* a loss that stays below this in magnitude teaches nothing any more; 0: it has no such value */
 } fig_metric_info;
 
-/* Metrics in the order in which people read them; FIG_NOT_FOUND behind the last. */
+/* Metrics in the order in which people read them; FIG_NOT_FOUND past the last. */
 FIG_API fig_status fig_model_metric(const fig_model* model, uint32_t index, fig_metric_info* info);
 
 typedef struct fig_program_info {
@@ -220,10 +220,10 @@ typedef struct fig_code_info {
   fig_prior prior; /* categorical: one value is 1, the others 0 */
 } fig_code_info;
 
-/* FIG_NOT_FOUND behind the last. */
+/* FIG_NOT_FOUND past the last. */
 FIG_API fig_status fig_model_code(const fig_model* model, uint32_t index, fig_code_info* info);
 
-/* The latent number `index` that sessions of `seed` draw, the same on every target: `elements` is its size. To look at
+/* Latent `index` of those that sessions of `seed` draw, the same on every target: `elements` is its size. To look at
  * it or to change it before it goes to fig_decode or fig_generate. */
 FIG_API fig_status fig_model_draw_latent(const fig_model* model, uint64_t seed, uint64_t index, float* latent,
                                          size_t elements);
@@ -264,7 +264,7 @@ typedef struct fig_session_options {
                            whose batch normalization couples the batch; 0: as the memory limit demands */
 } fig_session_options;
 
-/* Plans the memory and prepares the kernels; afterwards nothing allocates. The first session of a model packs its
+/* Plans the memory and prepares the kernels; later calls allocate nothing. The first session of a model packs its
  * weights, which later ones share. `options` may be NULL. Destroy with fig_session_destroy. */
 FIG_API fig_status fig_session_create(fig_model* model, const fig_session_options* options, fig_session** session);
 
@@ -348,14 +348,14 @@ typedef struct fig_tensor {
 
 typedef struct fig_generate_options {
   size_t struct_size;
-  uint64_t first_index;     /* of the latents: sample i is made from latent first_index + i of the session's seed */
-  const float* latents;     /* [count, latent size] to use instead of drawing; NULL: draw */
-  float* latents_out;       /* receives the latents used; NULL: not wanted */
+  uint64_t first_index; /* of the latents: sample i is generated from latent first_index + i of the session's seed */
+  const float* latents; /* [count, latent size] to use instead of drawing; NULL: draw */
+  float* latents_out;   /* receives the latents used; NULL: not wanted */
   const fig_tensor* inputs; /* conditions: the generator's other inputs, each for `count` samples */
   size_t input_count;
 } fig_generate_options;
 
-/* Makes `count` samples (any number; the session's batch at a time) into `out`, which holds `out_elements` values:
+/* Generates `count` samples (any number; the session's batch at a time) into `out`, which holds `out_elements` values:
  * exactly count times one sample of the model's generated output. The same seed and index give the same latent on every
  * target, whatever the batch. `options` may be NULL. */
 FIG_API fig_status fig_generate(fig_session* session, size_t count, const fig_generate_options* options, float* out,
@@ -409,10 +409,10 @@ typedef struct fig_drawn_info {
   size_t size; /* values a sample */
 } fig_drawn_info;
 
-/* FIG_NOT_FOUND behind the last. All other inputs of the train programs come with the batch. */
+/* FIG_NOT_FOUND past the last. All other inputs of the train programs come with the batch. */
 FIG_API fig_status fig_model_drawn(const fig_model* model, uint32_t index, fig_drawn_info* info);
 
-/* The names of the scalars that can be read and set between steps ("d.learning_rate"), FIG_NOT_FOUND behind the last.
+/* The names of the scalars that can be read and set between steps ("d.learning_rate"), FIG_NOT_FOUND past the last.
  */
 FIG_API fig_status fig_model_scalar(const fig_model* model, uint32_t index, const char** name);
 
@@ -426,10 +426,10 @@ typedef struct fig_parameter_info {
   fig_shape shape;
   bool trained; /* by gradients; else it is a statistic or fixed */
   bool derived; /* the optimizer's state of a parameter (NAME.adam_m, ...), its average (NAME.ema), or the sum of its
-                   gradients where a step is computed in parts (NAME.gradient) */
+                   gradients where a step runs in micro-batches (NAME.gradient) */
 } fig_parameter_info;
 
-/* FIG_NOT_FOUND behind the last. */
+/* FIG_NOT_FOUND past the last. */
 FIG_API fig_status fig_model_parameter(const fig_model* model, uint32_t index, fig_parameter_info* info);
 
 /* Reads or changes a training session's parameter: `elements` values in the exporter's layout. FIG_NOT_FOUND if the
@@ -437,10 +437,10 @@ FIG_API fig_status fig_model_parameter(const fig_model* model, uint32_t index, f
 FIG_API fig_status fig_parameter_get(const fig_session* session, const char* name, float* values, size_t elements);
 FIG_API fig_status fig_parameter_set(fig_session* session, const char* name, const float* values, size_t elements);
 
-/* Saves all that a later session needs to go on as if there had been no pause: parameters, the optimizer, statistics,
- * averages, the step and the seed, and `size` bytes of the caller's own (NULL with 0). `folder`, which is made if its
- * parent is there, holds two files of which the older is replaced, so that a crash, a power cut or a full disk at any
- * moment leaves the checkpoint before or the new one. FIG_IO_ERROR leaves the one before. */
+/* Saves what a later session needs to resume, bit-identical to an uninterrupted run: parameters, the optimizer's state,
+ * statistics, averages, the step and the seed, and `size` bytes of the caller's own (NULL with 0). Atomic: `folder`,
+ * which is created if its parent exists, holds two files of which the older is replaced, so that a crash, a power cut
+ * or a full disk at any moment leaves the previous checkpoint or the new one. FIG_IO_ERROR: the previous one. */
 FIG_API fig_status fig_checkpoint_save(const fig_session* session, const char* folder, const void* bytes, size_t size);
 
 /* Loads the newest checkpoint of `folder` that is whole; the session's seed becomes its. The caller's own bytes go to
