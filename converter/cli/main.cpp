@@ -17,6 +17,7 @@
 #include "io/files.h"
 #include "io/finite_options.h"
 #include "io/terminal.h"
+#include "recipe/layers.h"
 
 namespace {
 
@@ -275,6 +276,13 @@ int convert(int argc, char** argv) {
         throw CLI::Success();
       },
       "list the ONNX ops that are imported");
+  app.add_flag_callback(
+      "--layers",
+      [] {
+        for (const std::string& layer : figment::converter::recipe_layers()) figment::io::print("%s\n", layer.c_str());
+        throw CLI::Success();
+      },
+      "list the layers of recipes: type, keys, and in brackets optional keys");
   app.add_option("--report", report_path, "write the report to this file too");
   app.add_flag("-q,--quiet", quiet, "do not print the report");
   app.add_flag_callback("--allow-large", figment::io::Budget::lift, figment::io::kAllowLargeHelp);

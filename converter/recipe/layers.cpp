@@ -64,6 +64,14 @@ const char* simple_function(const std::string& type) {
   return nullptr;
 }
 
+std::vector<const char*> simple_functions() {
+  std::vector<const char*> names = {"relu"};
+  for (const Function& function : functions()) {
+    if (function.onnx != nullptr) names.push_back(format::name_of(function.kind));
+  }
+  return names;
+}
+
 }  // namespace
 
 LayerBuilder::LayerBuilder(Initialization initialization, uint64_t seed, uint32_t stream)
@@ -201,9 +209,6 @@ LayerBuilder::Tensor LayerBuilder::head(const Tensor& x, int64_t units, const st
 
 LayerBuilder::Tensor LayerBuilder::convolution(const Tensor& x, const RecipeValue& value, const std::string& name,
                                                bool transposed) {
-  std::set<std::string> keys = {"type", "channels", "kernel", "stride", "padding", "dilation", "groups", "bias"};
-  if (transposed) keys.insert("output_padding");
-  value.expect_keys(keys);
   if (x.shape.size() != 3) value.fail("needs an image [channels, height, width], has " + to_text(x.shape));
   const int64_t channels = value.integer("channels", 1, kMaxUnits);
   const int64_t kernel = value.integer("kernel", 1, 1024);
@@ -242,9 +247,6 @@ LayerBuilder::Tensor LayerBuilder::convolution(const Tensor& x, const RecipeValu
 
 LayerBuilder::Tensor LayerBuilder::recurrent(const Tensor& x, const RecipeValue& value, const std::string& name,
                                              bool lstm) {
-  std::set<std::string> keys = {"type", "units", "reversed", "return"};
-  if (lstm) keys.insert("forget_bias");
-  value.expect_keys(keys);
   if (x.shape.size() != 2) value.fail("needs a sequence [steps, features], has " + to_text(x.shape));
   const int64_t units = value.integer("units", 1, kMaxUnits);
   const int64_t blocks = (lstm ? 4 : 3) * units;
@@ -285,7 +287,6 @@ LayerBuilder::Tensor LayerBuilder::recurrent(const Tensor& x, const RecipeValue&
 
 LayerBuilder::Tensor LayerBuilder::normalization(const Tensor& x, const RecipeValue& value, const std::string& name,
                                                  bool batch) {
-  value.expect_keys({"type", "epsilon"});
   const int64_t channels = batch ? x.shape[0] : x.shape.back();
   if (batch && x.shape.size() == 2) value.fail("sequences take layer_norm");
   if (batch && initialization_ == Initialization::kDcgan) {
@@ -310,7 +311,6 @@ LayerBuilder::Tensor LayerBuilder::normalization(const Tensor& x, const RecipeVa
 }
 
 LayerBuilder::Tensor LayerBuilder::pool(const Tensor& x, const RecipeValue& value, const std::string& type) {
-  value.expect_keys({"type", "kernel", "stride"});
   if (x.shape.size() != 3) value.fail("needs an image [channels, height, width], has " + to_text(x.shape));
   const int64_t kernel = value.integer("kernel", 1, 1024);
   const int64_t stride = value.integer("stride", kernel, 1, 1024);
@@ -322,85 +322,192 @@ LayerBuilder::Tensor LayerBuilder::pool(const Tensor& x, const RecipeValue& valu
   return {name, {x.shape[0], (x.shape[1] - kernel) / stride + 1, (x.shape[2] - kernel) / stride + 1}};
 }
 
+// The types of layers: what a recipe may and must say of each, and how it is built from that.
+struct LayerBuilder::Type {
+  std::string name;
+  std::vector<std::string> required;
+  std::vector<std::string> optional;
+  Tensor (*build)(LayerBuilder& build, const Tensor& x, const RecipeValue& options, const std::string& name);
+};
+
+const std::vector<LayerBuilder::Type>& LayerBuilder::types() {
+  using Build = LayerBuilder;
+  using Options = RecipeValue;
+  using Name = std::string;
+  static const std::vector<Type> all = {
+      {"linear",
+       {"units"},
+       {"bias"},
+       [](Build& build, const Tensor& x, const Options& options, const Name& name) {
+         if (x.shape.size() == 3)
+           options.fail("needs features: put \"flatten\" before it, its input is " + to_text(x.shape));
+         return build.linear(x, options.integer("units", 1, kMaxUnits), options.flag("bias", true), name);
+       }},
+      {"conv",
+       {"channels", "kernel"},
+       {"stride", "padding", "dilation", "groups", "bias"},
+       [](Build& build, const Tensor& x, const Options& options, const Name& name) {
+         return build.convolution(x, options, name, false);
+       }},
+      {"conv_transpose",
+       {"channels", "kernel"},
+       {"stride", "padding", "dilation", "groups", "bias", "output_padding"},
+       [](Build& build, const Tensor& x, const Options& options, const Name& name) {
+         return build.convolution(x, options, name, true);
+       }},
+      {"lstm",
+       {"units"},
+       {"reversed", "return", "forget_bias"},
+       [](Build& build, const Tensor& x, const Options& options, const Name& name) {
+         return build.recurrent(x, options, name, true);
+       }},
+      {"gru",
+       {"units"},
+       {"reversed", "return"},
+       [](Build& build, const Tensor& x, const Options& options, const Name& name) {
+         return build.recurrent(x, options, name, false);
+       }},
+      {"batch_norm",
+       {},
+       {"epsilon"},
+       [](Build& build, const Tensor& x, const Options& options, const Name& name) {
+         return build.normalization(x, options, name, true);
+       }},
+      {"layer_norm",
+       {},
+       {"epsilon"},
+       [](Build& build, const Tensor& x, const Options& options, const Name& name) {
+         return build.normalization(x, options, name, false);
+       }},
+      {"dropout",
+       {},
+       {"rate"},
+       [](Build& build, const Tensor& x, const Options& options, const Name& name) {
+         const Name rate = build.fresh("rate");
+         build.add_tensor(rate, {}, {static_cast<float>(options.number("rate", 0.5, 0, 0.99))});
+         build.node("Dropout", {x.name, rate}, name);
+         return Tensor{name, x.shape};
+       }},
+      {"leaky_relu",
+       {},
+       {"slope"},
+       [](Build& build, const Tensor& x, const Options& options, const Name& /*name*/) {
+         const Name output = build.fresh("leaky_relu");
+         set_real(build.node("LeakyRelu", {x.name}, output), "alpha", options.number("slope", 0.2, 0, 1));
+         return Tensor{output, x.shape};
+       }},
+      {"elu",
+       {},
+       {"alpha"},
+       [](Build& build, const Tensor& x, const Options& options, const Name& /*name*/) {
+         const Name output = build.fresh("elu");
+         set_real(build.node("Elu", {x.name}, output), "alpha", options.number("alpha", 1, 0, 100));
+         return Tensor{output, x.shape};
+       }},
+      {"flatten",
+       {},
+       {},
+       [](Build& build, const Tensor& x, const Options& /*options*/, const Name& /*name*/) {
+         return build.reshaped(x, {elements(x.shape)});
+       }},
+      {"reshape",
+       {"shape"},
+       {},
+       [](Build& build, const Tensor& x, const Options& options, const Name& /*name*/) {
+         const std::vector<int64_t> shape = options.extents("shape");
+         if (elements(shape) != elements(x.shape))
+           options.fail("cannot reshape " + to_text(x.shape) + " to " + to_text(shape));
+         return build.reshaped(x, shape);
+       }},
+      {"repeat",
+       {"steps"},
+       {},
+       [](Build& build, const Tensor& x, const Options& options, const Name& /*name*/) {
+         if (x.shape.size() != 1) options.fail("needs features [n], has " + to_text(x.shape));
+         const int64_t steps = options.integer("steps", 1, 65536);
+         return build.expanded(build.reshaped(x, {1, x.shape[0]}), {steps, x.shape[0]});
+       }},
+      {"reverse",
+       {},
+       {},
+       [](Build& build, const Tensor& x, const Options& options, const Name& /*name*/) {
+         if (x.shape.size() != 2) options.fail("needs a sequence [steps, features], has " + to_text(x.shape));
+         const Name output = build.fresh("reverse");
+         build.node(
+             "Slice",
+             {x.name, build.integers({-1}), build.integers({INT64_MIN + 1}), build.integers({1}), build.integers({-1})},
+             output);
+         return Tensor{output, x.shape};
+       }},
+      {"upsample",
+       {},
+       {"factor"},
+       [](Build& build, const Tensor& x, const Options& options, const Name& /*name*/) {
+         if (x.shape.size() != 3) options.fail("needs an image [channels, height, width], has " + to_text(x.shape));
+         const int64_t factor = options.integer("factor", 2, 1, 64);
+         const Name scales = build.fresh("scales");
+         const auto scale = static_cast<float>(factor);
+         build.add_tensor(scales, {4}, {1, 1, scale, scale});
+         const Name output = build.fresh("upsample");
+         onnx::NodeProto* resize = build.node("Resize", {x.name, "", scales}, output);
+         set_text(resize, "mode", "nearest");
+         set_text(resize, "coordinate_transformation_mode", "asymmetric");
+         set_text(resize, "nearest_mode", "floor");
+         return Tensor{output, {x.shape[0], x.shape[1] * factor, x.shape[2] * factor}};
+       }},
+      {"max_pool",
+       {"kernel"},
+       {"stride"},
+       [](Build& build, const Tensor& x, const Options& options, const Name& /*name*/) {
+         return build.pool(x, options, "max_pool");
+       }},
+      {"average_pool",
+       {"kernel"},
+       {"stride"},
+       [](Build& build, const Tensor& x, const Options& options, const Name& /*name*/) {
+         return build.pool(x, options, "average_pool");
+       }},
+  };
+  return all;
+}
+
+std::vector<std::string> recipe_layers() {
+  std::vector<std::string> lines;
+  for (const LayerBuilder::Type& type : LayerBuilder::types()) {
+    std::string line = type.name;
+    for (const std::string& key : type.required) line += " " + key;
+    for (const std::string& key : type.optional) line += " [" + key + "]";
+    lines.push_back(line);
+  }
+  for (const char* name : simple_functions()) lines.emplace_back(name);
+  return lines;
+}
+
 LayerBuilder::Tensor LayerBuilder::layer(const Tensor& x, const RecipeValue& value, const std::string& name) {
+  static const nlohmann::json kEmpty = nlohmann::json::object();
   const std::string type = value.is_text() ? value.text() : value.at("type").text();
+  const RecipeValue options = value.is_text() ? RecipeValue(kEmpty, value.place()) : value;
   if (const char* op = simple_function(type)) {
-    if (!value.is_text()) value.expect_keys({"type"});
+    options.expect_keys({"type"});
     const std::string output = fresh(type);
     node(op, {x.name}, output);
     return {output, x.shape};
   }
-  if (type == "batch_norm" || type == "layer_norm" || type == "flatten" || type == "reverse" || type == "elu" ||
-      type == "leaky_relu") {
-    static const nlohmann::json kEmpty = nlohmann::json::object();
-    const RecipeValue options = value.is_text() ? RecipeValue(kEmpty, value.place()) : value;
-    if (type == "batch_norm" || type == "layer_norm") return normalization(x, options, name, type == "batch_norm");
-    options.expect_keys(type == "elu"          ? std::set<std::string>{"type", "alpha"}
-                        : type == "leaky_relu" ? std::set<std::string>{"type", "slope"}
-                                               : std::set<std::string>{"type"});
-    if (type == "flatten") return reshaped(x, {elements(x.shape)});
-    const std::string output = fresh(type);
-    if (type == "reverse") {
-      if (x.shape.size() != 2) value.fail("needs a sequence [steps, features], has " + to_text(x.shape));
-      node("Slice", {x.name, integers({-1}), integers({INT64_MIN + 1}), integers({1}), integers({-1})}, output);
-    } else {
-      const bool elu = type == "elu";
-      set_real(node(elu ? "Elu" : "LeakyRelu", {x.name}, output), "alpha",
-               elu ? options.number("alpha", 1, 0, 100) : options.number("slope", 0.2, 0, 1));
-    }
-    return {output, x.shape};
-  }
-  if (value.is_text()) {
-    if (type == "linear" || type == "conv" || type == "conv_transpose" || type == "lstm" || type == "gru")
-      value.fail("\"" + type + "\" needs numbers: write it as an object");
-  } else if (type == "linear") {
-    value.expect_keys({"type", "units", "bias"});
-    if (x.shape.size() == 3) value.fail("needs features: put \"flatten\" before it, its input is " + to_text(x.shape));
-    return linear(x, value.integer("units", 1, kMaxUnits), value.flag("bias", true), name);
-  } else if (type == "conv" || type == "conv_transpose") {
-    return convolution(x, value, name, type == "conv_transpose");
-  } else if (type == "lstm" || type == "gru") {
-    return recurrent(x, value, name, type == "lstm");
-  } else if (type == "max_pool" || type == "average_pool") {
-    return pool(x, value, type);
-  } else if (type == "dropout") {
-    value.expect_keys({"type", "rate"});
-    const std::string rate = fresh("rate");
-    add_tensor(rate, {}, {static_cast<float>(value.number("rate", 0.5, 0, 0.99))});
-    node("Dropout", {x.name, rate}, name);
-    return {name, x.shape};
-  } else if (type == "reshape") {
-    value.expect_keys({"type", "shape"});
-    const std::vector<int64_t> shape = value.extents("shape");
-    if (elements(shape) != elements(x.shape)) value.fail("cannot make " + to_text(shape) + " of " + to_text(x.shape));
-    return reshaped(x, shape);
-  } else if (type == "repeat") {
-    value.expect_keys({"type", "steps"});
-    if (x.shape.size() != 1) value.fail("needs features [n], has " + to_text(x.shape));
-    const int64_t steps = value.integer("steps", 1, 65536);
-    return expanded(reshaped(x, {1, x.shape[0]}), {steps, x.shape[0]});
-  } else if (type == "upsample") {
-    value.expect_keys({"type", "factor"});
-    if (x.shape.size() != 3) value.fail("needs an image [channels, height, width], has " + to_text(x.shape));
-    const int64_t factor = value.integer("factor", 2, 1, 64);
-    const std::string scales = fresh("scales");
-    const auto scale = static_cast<float>(factor);
-    add_tensor(scales, {4}, {1, 1, scale, scale});
-    const std::string output = fresh("upsample");
-    set_text(node("Resize", {x.name, "", scales}, output), "mode", "nearest");
-    set_text(model_.mutable_graph()->mutable_node(model_.graph().node_size() - 1), "coordinate_transformation_mode",
-             "asymmetric");
-    set_text(model_.mutable_graph()->mutable_node(model_.graph().node_size() - 1), "nearest_mode", "floor");
-    return {output, {x.shape[0], x.shape[1] * factor, x.shape[2] * factor}};
-  }
   std::string known;
-  for (const Function& function : functions()) {
-    if (function.onnx != nullptr) known += std::string(format::name_of(function.kind)) + ", ";
+  for (const Type& candidate : types()) {
+    known += candidate.name + ", ";
+    if (candidate.name != type) continue;
+    if (value.is_text() && !candidate.required.empty())
+      value.fail("\"" + type + "\" needs \"" + candidate.required[0] + "\": write it as an object");
+    std::set<std::string> keys = {"type"};
+    keys.insert(candidate.required.begin(), candidate.required.end());
+    keys.insert(candidate.optional.begin(), candidate.optional.end());
+    options.expect_keys(keys);
+    return candidate.build(*this, x, options, name);
   }
-  value.fail("does not know the layer \"" + type +
-             "\"; it knows linear, conv, conv_transpose, lstm, gru, batch_norm, layer_norm, dropout, relu, leaky_relu, "
-             "elu, " +
-             known + "flatten, reshape, repeat, reverse, upsample, max_pool, average_pool");
+  for (const char* function : simple_functions()) known += std::string(function) + ", ";
+  known.resize(known.size() - 2);
+  value.fail("does not know the layer \"" + type + "\"; it knows " + known);
 }
 
 LayerBuilder::Tensor LayerBuilder::layers(Tensor x, const RecipeValue& list, const std::string& prefix) {

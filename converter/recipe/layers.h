@@ -42,6 +42,10 @@ class LayerBuilder {
   std::string finish();
 
  private:
+  struct Type;
+  static const std::vector<Type>& types();
+  friend std::vector<std::string> recipe_layers();
+
   Tensor layer(const Tensor& x, const RecipeValue& value, const std::string& name);
   Tensor linear(const Tensor& x, int64_t units, bool bias, const std::string& name);
   Tensor convolution(const Tensor& x, const RecipeValue& value, const std::string& name, bool transposed);
@@ -72,5 +76,8 @@ class LayerBuilder {
   size_t names_ = 0;
   int64_t parameters_ = 0;  // elements so far
 };
+
+// The layers that recipes may have, a line each: the type, its keys, and in brackets those that may be left out.
+std::vector<std::string> recipe_layers();
 
 }  // namespace figment::converter

@@ -102,7 +102,7 @@ TEST_CASE("a mistake in a recipe is named with its place") {
       {"/generator/layers/0/units", -3, "r.json.generator.layers[0].units: is -3"},
       {"/generator/layers/0/units", 2.5, "r.json.generator.layers[0].units: must be a whole number"},
       {"/generator/layers/0/unit", 3, "r.json.generator.layers[0]: does not know \"unit\""},
-      {"/generator/layers/0", "linear", "r.json.generator.layers[0]: \"linear\" needs numbers"},
+      {"/generator/layers/0", "linear", "r.json.generator.layers[0]: \"linear\" needs \"units\""},
       {"/generator/layers/1", "rellu", "r.json.generator.layers[1]: does not know the layer \"rellu\""},
       {"/generator/layers/2/units", 7, "r.json.generator: ends in [7], the sample is [6]"},
       {"/generator/layers/1", {{"type", "conv"}, {"channels", 3}, {"kernel", 3}}, "needs an image"},
