@@ -1,5 +1,5 @@
 // Static post-training quantization to int8: activations with one scale each, weights with one for each output
-// channel; the arithmetic is that of runtime/format/FORMAT.md.
+// channel; the arithmetic is that of docs/file_format.md.
 #pragma once
 
 #include <functional>

@@ -1,4 +1,4 @@
-// From the IR to the bytes of a .figment file (runtime/format/FORMAT.md).
+// From the IR to the bytes of a .figment file (docs/file_format.md).
 #pragma once
 
 #include <cstdint>

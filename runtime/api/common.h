@@ -12,6 +12,17 @@
 namespace figment::api {
 
 // Keeps the error for fig_error_message and returns its code.
+static_assert(static_cast<int>(StatusCode::kOk) == FIG_OK);
+static_assert(static_cast<int>(StatusCode::kInvalidArgument) == FIG_INVALID_ARGUMENT);
+static_assert(static_cast<int>(StatusCode::kBadFile) == FIG_BAD_FILE);
+static_assert(static_cast<int>(StatusCode::kUnsupportedVersion) == FIG_UNSUPPORTED_VERSION);
+static_assert(static_cast<int>(StatusCode::kUnsupported) == FIG_UNSUPPORTED);
+static_assert(static_cast<int>(StatusCode::kOutOfMemory) == FIG_OUT_OF_MEMORY);
+static_assert(static_cast<int>(StatusCode::kMemoryLimit) == FIG_MEMORY_LIMIT);
+static_assert(static_cast<int>(StatusCode::kIo) == FIG_IO_ERROR);
+static_assert(static_cast<int>(StatusCode::kNotFound) == FIG_NOT_FOUND);
+static_assert(static_cast<int>(StatusCode::kInternal) == FIG_INTERNAL);
+
 fig_status fail(const Status& status);
 
 inline fig_status done(const Status& status) { return status.ok() ? FIG_OK : fail(status); }

@@ -113,6 +113,14 @@ fig_status fig_model_metadata(const fig_model* model, uint32_t index, const char
   return FIG_OK;
 }
 
+static_assert(static_cast<int>(format::Score::kDistance) == FIG_SCORE_DISTANCE);
+static_assert(static_cast<int>(format::Score::kEvidenceLowerBound) == FIG_SCORE_EVIDENCE_LOWER_BOUND);
+static_assert(static_cast<int>(format::Likelihood::kBernoulli) == FIG_LIKELIHOOD_BERNOULLI);
+static_assert(static_cast<int>(format::Likelihood::kBernoulliLogits) == FIG_LIKELIHOOD_BERNOULLI_LOGITS);
+static_assert(static_cast<int>(format::Likelihood::kGaussian) == FIG_LIKELIHOOD_GAUSSIAN);
+static_assert(static_cast<int>(format::MetricKind::kTerm) == FIG_METRIC_TERM);
+static_assert(static_cast<int>(format::MetricKind::kDiagnostic) == FIG_METRIC_DIAGNOSTIC);
+
 fig_status fig_model_objective(const fig_model* model, fig_objective_info* info) {
   if (model == nullptr || info == nullptr) return null_argument("fig_model_objective");
   const format::ModelView& view = unwrap(model)->view();

@@ -1,4 +1,4 @@
-// The bytes of a checkpoint file; FORMAT.md describes them.
+// The bytes of a checkpoint file; docs/file_format.md describes them.
 #pragma once
 
 #include <array>

@@ -172,6 +172,10 @@ ScalarView ModelView::scalar(size_t i) const {
 
 int32_t ModelView::micro_batch_weight() const { return model_->micro_batch_weight(); }
 
+static_assert(static_cast<size_t>(schema::Score::MAX) == static_cast<size_t>(Score::kEvidenceLowerBound));
+static_assert(static_cast<size_t>(schema::Likelihood::MAX) == static_cast<size_t>(Likelihood::kGaussian));
+static_assert(static_cast<size_t>(schema::MetricKind::MAX) == static_cast<size_t>(MetricKind::kDiagnostic));
+
 bool ModelView::has_objective() const { return model_->objective() != nullptr; }
 ObjectiveView ModelView::objective() const {
   const schema::Objective* objective = model_->objective();

@@ -5,42 +5,16 @@
 
 #include "convert.h"
 #include "ir/batch.h"
-#include "ir/builder.h"
+#include "program.h"
 #include "support.h"
 #include "write/runner.h"
 #include "write/write_model.h"
 
 using namespace figment;
 using namespace figment::converter;
+using figment::test::Program;
 
 namespace {
-
-// A program of one input x of that shape.
-struct Program {
-  explicit Program(const Shape& shape) : build(&graph, "node") {
-    graph.name = "run";
-    Value value;
-    value.name = "x";
-    value.shape = shape;
-    PortDefinition port{"x", graph.add_value(value), shape, {}, 0};
-    for (uint32_t i = 0; i < shape.rank(); ++i) port.permutation.push_back(i);
-    graph.inputs.push_back(port);
-  }
-  void output(ValueId id) {
-    PortDefinition port{"y", id, graph[id].shape, {}, 0};
-    for (uint32_t i = 0; i < port.shape.rank(); ++i) port.permutation.push_back(i);
-    graph.outputs.push_back(port);
-  }
-  ValueId x() const { return graph.inputs[0].value; }
-  ValueId transpose(ValueId id, const Permutation& permutation) {
-    Attributes attributes;
-    attributes.permutation = permutation;
-    return build.add(OpKind::kTranspose, {id}, attributes);
-  }
-
-  Graph graph;
-  Builder build;
-};
 
 const Dimension kN = {1, true};
 
