@@ -165,7 +165,8 @@ void add_bench(CLI::App* app, Commands* commands) {
   command->add_option("--seconds", arguments->seconds, "seconds per measurement")
       ->check(CLI::Range(0.0, 3600.0))
       ->capture_default_str();
-  command->add_option("--memory-limit", arguments->session.memory_limit, "memory limit, such as 64M: train in less memory, or refuse");
+  command->add_option("--memory-limit", arguments->session.memory_limit,
+                      "memory limit, such as 64M: train in less memory, or refuse");
   command->add_flag("--portable", arguments->session.portable, "plain C++ kernels only");
   command->add_flag("--json", arguments->json, "machine-readable");
   (*commands)[command] = [arguments] { bench(*arguments); };

@@ -54,8 +54,7 @@ void DataArguments::add_to(CLI::App* command) {
   command->add_flag("--normalize", normalize, io::kNormalizeHelp);
   command->add_option("--labels", labels, "file of the samples' classes, where no condition gives them");
   command->add_option("--classes", classes, "only samples of these classes: 0-7,9");
-  command->add_option("--limit", limit, "use only the first N samples (of the --classes)")
-      ->check(at_least_one("all"));
+  command->add_option("--limit", limit, "use only the first N samples (of the --classes)")->check(at_least_one("all"));
   command
       ->add_option("--hold-out", hold_out,
                    "fraction of the samples held out from training for scores (of a long series, the last windows)")

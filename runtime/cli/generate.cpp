@@ -77,8 +77,7 @@ void add_generate(CLI::App* app, Commands* commands) {
       ->add_option("-n,--count", arguments->count,
                    "number of samples (default: 64); of a --sweep's row or an --interpolate (default: 8)")
       ->check(CLI::Range(1U, 1U << 31));
-  command
-      ->add_option("--seed", arguments->session.seed, "seed of the latents: the same on every device")
+  command->add_option("--seed", arguments->session.seed, "seed of the latents: the same on every device")
       ->capture_default_str();
   command->add_option("--first", arguments->first, "index of the first latent")->capture_default_str();
   arguments->controls.add_to(command);

@@ -145,10 +145,7 @@ uint32_t OpenModel::find_program(const std::string& name) const {
 
 void SessionArguments::add_to(CLI::App* command, bool with_batch) {
   if (with_batch)
-    command
-        ->add_option(
-            "--batch", batch,
-            "batch size (default: up to 64; to train, the recipe's, or 32)")
+    command->add_option("--batch", batch, "batch size (default: up to 64; to train, the recipe's, or 32)")
         ->check(CLI::Range(1, 1 << 20));
   command->add_option("--threads", threads, "number of threads")->check(CLI::Range(1, 256))->capture_default_str();
   command->add_option("--memory-limit", memory_limit, "memory limit, such as 64M: train in less memory, or refuse");

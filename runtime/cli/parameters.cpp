@@ -107,7 +107,8 @@ void add_parameters(CLI::App* app, Commands* commands) {
   command->add_option("-o,--output", arguments->output,
                       "folder to write NAME.npy to, one for each; of a name, bytes other than letters, digits, '-', "
                       "'_' and '.' become %XX");
-  CLI::Option* load = command->add_option("--load", arguments->load, "folder to read NAME.npy files from; parameters without a file keep their values");
+  CLI::Option* load = command->add_option(
+      "--load", arguments->load, "folder to read NAME.npy files from; parameters without a file keep their values");
   command->add_option("--out", arguments->save, "write the model with the loaded values to this file")->needs(load);
   (*commands)[command] = [arguments] {
     if (arguments->output.empty() && arguments->load.empty()) throw Error("give -o FOLDER to write, or --load FOLDER");

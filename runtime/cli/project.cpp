@@ -259,8 +259,7 @@ void add_project(CLI::App* app, Commands* commands) {
       ->capture_default_str();
   command->add_option("--condition", arguments->controls.conditions,
                       "[INPUT=]FILE: a condition for each restart of each sample (default: the classes in turn)");
-  command->add_option("--seed", arguments->session.seed, "seed of the initial latents")
-      ->capture_default_str();
+  command->add_option("--seed", arguments->session.seed, "seed of the initial latents")->capture_default_str();
   arguments->session.add_to(command, true);
   (*commands)[command] = [arguments] { project(*arguments); };
 }

@@ -205,8 +205,7 @@ void train(const Arguments& arguments) {
   metrics.step = start;
   uint64_t skipped = 0;
   if (options.batch == 1 && normalizes_batches(open)) {
-    io::print_error(
-        "figment: batch normalization over a single sample erases it: train with a batch of 16 or more");
+    io::print_error("figment: batch normalization over a single sample erases it: train with a batch of 16 or more");
   }
   stop_by_signals();
   {
@@ -247,10 +246,9 @@ void train(const Arguments& arguments) {
                  arguments.checkpoint.empty() ? "" : "; rerun the command to resume");
   }
   if (skipped > 0) {
-    std::fprintf(
-        stderr,
-        "figment: %llu updates were skipped because of NaN or infinite gradients: lower the learning rate\n",
-        static_cast<unsigned long long>(skipped));
+    std::fprintf(stderr,
+                 "figment: %llu updates were skipped because of NaN or infinite gradients: lower the learning rate\n",
+                 static_cast<unsigned long long>(skipped));
   }
   if (const int signal = g_stop; signal != 0) {
     // Saved as asked: now the end that the signal would have been, so that a script that called stops, too.
@@ -270,9 +268,8 @@ void add_train(CLI::App* app, Commands* commands) {
   command->add_option("--steps", arguments->steps, "train up to this step (default: the recipe's, or 1000)")
       ->check(at_least_one("the recipe's, or 1000"));
   command
-      ->add_option(
-          "--micro-batch", arguments->micro_batch,
-          "micro-batch size for gradient accumulation (default: the batch, or less as --memory-limit demands)")
+      ->add_option("--micro-batch", arguments->micro_batch,
+                   "micro-batch size for gradient accumulation (default: the batch, or less as --memory-limit demands)")
       ->check(at_least_one("the whole batch, or what --memory-limit allows"));
   command->add_option("--seed", arguments->session.seed, "seed of the order of the data and of what is drawn")
       ->capture_default_str();
@@ -288,9 +285,8 @@ void add_train(CLI::App* app, Commands* commands) {
                       "classifier whose features score images (models/classifier)");
   command->add_option("--score-every", arguments->score_every, "steps between scores (default: a twentieth of all)")
       ->check(at_least_one("a twentieth of all steps"));
-  command->add_option(
-      "--report", arguments->report,
-      "folder for pictures of samples during training and the losses (losses.csv, losses.svg)");
+  command->add_option("--report", arguments->report,
+                      "folder for pictures of samples during training and the losses (losses.csv, losses.svg)");
   command->add_option("--pictures-every", arguments->pictures_every, "steps between pictures (default: a tenth of all)")
       ->check(at_least_one("a tenth of all steps"));
   arguments->session.add_to(command, true);

@@ -1,6 +1,6 @@
-// The integer arithmetic of the int8 ops: the definition in code; docs/file_format.md states it in words. Every function is
-// exact or rounds once to nearest, ties to even, so that all targets agree bit for bit. Translation units that
-// include this file are compiled with -ffp-contract=off.
+// The integer arithmetic of the int8 ops: the definition in code; docs/file_format.md states it in words. Every
+// function is exact or rounds once to nearest, ties to even, so that all targets agree bit for bit. Translation units
+// that include this file are compiled with -ffp-contract=off.
 #pragma once
 
 #include <cmath>
