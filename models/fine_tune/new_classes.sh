@@ -39,8 +39,8 @@ fi
 score() { # MODEL CLASSES
   # shellcheck disable=SC2086
   "$bin/figment" evaluate "$1" $data --classes "$2" --classifier "$work/classifier.figment" --seeds 1 --json > "$work/scores.json"
-  sed -n 's/.*"frechet_distance": {"mean": \([0-9.]*\).*"recall": {"mean": \([0-9.]*\).*"classes": \[\([^]]*\)\].*/\1 \2 \3/p' "$work/scores.json" |
-    tr -d , | awk '{ printf "%.1f | %.2f | %.0f %%", $1, $2, ($11 + $12) * 100 }'
+  sed -n 's/.*"frechet_distance":{"mean":\([0-9.]*\).*"recall":{"mean":\([0-9.]*\).*"classes":\[\([^]]*\)\].*/\1 \2 \3/p' "$work/scores.json" |
+    tr , " " | awk '{ printf "%.1f | %.2f | %.0f %%", $1, $2, ($11 + $12) * 100 }'
 }
 
 echo "| trained | MB | ms a step | old classes: distance | recall | new classes made | new classes: distance | recall | new classes made |"

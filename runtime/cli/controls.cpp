@@ -258,7 +258,7 @@ std::vector<fig_tensor> Steered::condition_tensors(size_t first, size_t part) {
 }
 
 Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t seed, uint64_t first, size_t count,
-              Steered::Missing missing, const std::vector<Steered::Condition>& given) {
+              Draw draw, Steered::Missing missing, const std::vector<Steered::Condition>& given) {
   fig_latent_info latent{};
   fig_output_info output{};
   check(fig_model_latent(open.model(), &latent));
@@ -276,7 +276,7 @@ Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t
   if (steered.count > kMaxValues / std::max<size_t>(latent.size, 1))
     throw Error("that many samples do not fit in memory; make fewer at a time, with --first");
   if (sweep) steered.columns = static_cast<uint32_t>(count);
-  const auto draw = [&](uint64_t index) {
+  const auto latent_at = [&](uint64_t index) {
     std::vector<float> values(latent.size);
     check(fig_model_draw_latent(open.model(), seed, index, values.data(), values.size()));
     const size_t noise = codes.empty() ? values.size() : codes[0].start;
@@ -285,16 +285,17 @@ Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t
     return values;
   };
   const bool interpolates = arguments.interpolate.size() == 2;
-  const std::vector<float> from = interpolates ? draw(arguments.interpolate[0]) : std::vector<float>();
-  const std::vector<float> to = interpolates ? draw(arguments.interpolate[1]) : std::vector<float>();
-  steered.latents.reserve(steered.count * latent.size);
-  for (size_t i = 0; i < steered.count; ++i) {
+  const std::vector<float> from = interpolates ? latent_at(arguments.interpolate[0]) : std::vector<float>();
+  const std::vector<float> to = interpolates ? latent_at(arguments.interpolate[1]) : std::vector<float>();
+  const size_t drawn = draw == Draw::kAlways || arguments.change_latents() ? steered.count : 0;
+  steered.latents.reserve(drawn * latent.size);
+  for (size_t i = 0; i < drawn; ++i) {
     std::vector<float> values;
     if (interpolates) {
       const double part = count > 1 ? static_cast<double>(i) / static_cast<double>(count - 1) : 0;
       values = between(from, to, part, latent, codes);
     } else {
-      values = draw(first + (sweep ? i % count : i));
+      values = latent_at(first + (sweep ? i % count : i));
     }
     steered.latents.insert(steered.latents.end(), values.begin(), values.end());
   }

@@ -20,6 +20,10 @@ struct ControlArguments {
   float truncation = 0;
 
   void add_to(CLI::App* command);
+  // Whether they change latents, and not conditions alone.
+  bool change_latents() const {
+    return !codes.empty() || !interpolate.empty() || !sweep.empty() || class_number >= 0 || truncation > 0;
+  }
 };
 
 // All that fig_generate reads for some samples.
@@ -29,7 +33,7 @@ struct Steered {
   size_t count = 0;
   uint32_t columns = 0;  // of a picture, 0: as it fits
   size_t latent_size = 0;
-  std::vector<float> latents;  // [count, latent size]
+  std::vector<float> latents;  // [count, latent size]; empty: those that the session draws
   struct Condition {
     std::string name;
     std::vector<size_t> shape;  // without the batch
@@ -46,8 +50,10 @@ struct Steered {
 
 // `count` samples from the latents of `seed`, `first` on; with a sweep, `count` for each of its values, a row each. A
 // condition without a file is that of its name in `given`; else it is an error, or takes the classes 0, 1, 2, ... in
-// turn.
+// turn. `seed` is the session's, or else the latents must be drawn here: `draw`.
+enum class Draw { kAlways, kIfChanged };
 Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t seed, uint64_t first, size_t count,
-              Steered::Missing missing = Steered::Missing::kError, const std::vector<Steered::Condition>& given = {});
+              Draw draw, Steered::Missing missing = Steered::Missing::kError,
+              const std::vector<Steered::Condition>& given = {});
 
 }  // namespace figment::cli

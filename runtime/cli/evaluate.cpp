@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdio>
 #include <functional>
+#include <nlohmann/json.hpp>
 
 #include "commands.h"
 #include "evaluation/classifier.h"
@@ -108,27 +109,18 @@ class Evaluation {
   }
 
   void print_json() const {
-    io::print("{\"samples\": %zu, \"seeds\": %u, \"scores\": {", count_, arguments_.seeds);
-    for (size_t i = 0; i < scores_.size(); ++i) {
-      const Score& score = scores_[i];
+    nlohmann::ordered_json result = {{"samples", count_}, {"seeds", arguments_.seeds}};
+    for (const Score& score : scores_) {
       const evaluation::Mean mean = evaluation::mean_of(score.values);
-      io::print("%s\"%s\": {\"mean\": %.6g, \"deviation\": %.6g, \"values\": [", i > 0 ? ", " : "", score.key.c_str(),
-                mean.mean, mean.deviation);
-      for (size_t j = 0; j < score.values.size(); ++j) io::print("%s%.6g", j > 0 ? ", " : "", score.values[j]);
-      io::print("]");
-      if (score.real) io::print(", \"real\": %.6g", *score.real);
-      io::print("}");
+      nlohmann::ordered_json entry = {{"mean", mean.mean}, {"deviation", mean.deviation}, {"values", score.values}};
+      if (score.real) entry["real"] = *score.real;
+      result["scores"][score.key] = std::move(entry);
     }
-    io::print("}");
     if (!real_classes_.empty()) {
-      for (const auto& [key, classes] : {std::pair{"classes", &generated_classes_}, {"real_classes", &real_classes_}}) {
-        io::print(", \"%s\": [", key);
-        const std::vector<double> shares = histogram(*classes);
-        for (size_t i = 0; i < shares.size(); ++i) io::print("%s%.4f", i > 0 ? ", " : "", shares[i]);
-        io::print("]");
-      }
+      result["classes"] = histogram(generated_classes_);
+      result["real_classes"] = histogram(real_classes_);
     }
-    io::print("}\n");
+    io::print("%s\n", result.dump().c_str());
   }
 
  private:

@@ -30,7 +30,7 @@ void generate(const Arguments& arguments) {
   const uint32_t count = arguments.count != 0 ? arguments.count : default_count(arguments.controls);
   if (count > (uint64_t{1} << 31) / generated.sample)
     throw Error("that many samples do not fit in memory; make fewer at a time, with --first");
-  Steered steered = steer(open, arguments.controls, arguments.session.seed, arguments.first, count);
+  Steered steered = steer(open, arguments.controls, arguments.session.seed, arguments.first, count, Draw::kIfChanged);
   fig_session_options options = arguments.session.options();
   fig_program_info program{};
   check(fig_model_program(open.model(), open.find_program(generated.program), &program));
@@ -50,7 +50,10 @@ void generate(const Arguments& arguments) {
       const std::vector<fig_tensor> conditions = steered.condition_tensors(done, part);
       fig_generate_options generate_options{};
       generate_options.struct_size = sizeof generate_options;
-      generate_options.latents = steered.latents.data() + done * steered.latent_size;
+      if (steered.latents.empty())
+        generate_options.first_index = arguments.first + done;
+      else
+        generate_options.latents = steered.latents.data() + done * steered.latent_size;
       generate_options.inputs = conditions.data();
       generate_options.input_count = conditions.size();
       check(fig_generate(open.session(), part, &generate_options, samples.data() + done * generated.sample,

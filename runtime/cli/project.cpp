@@ -69,7 +69,8 @@ class Search {
     }
     restarts_ = std::max<size_t>(arguments.restarts, categories_);
     rows_ = arguments.count * restarts_;
-    steered_ = steer(open, arguments.controls, arguments.session.seed, 0, rows_, Steered::Missing::kClassesInTurn);
+    steered_ = steer(open, arguments.controls, arguments.session.seed, 0, rows_, Draw::kAlways,
+                     Steered::Missing::kClassesInTurn);
     for (size_t row = 0; row < rows_; ++row) start(row);
     targets_.resize(rows_ * generated.sample);
     for (size_t row = 0; row < rows_; ++row) {

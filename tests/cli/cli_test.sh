@@ -173,10 +173,10 @@ i=0; while [ $i -lt 60 ]; do echo "$i,$((i * i % 17))"; i=$((i + 1)); done > "$w
 check "train on the windows of a series" 0 "^3 steps" $figment train "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --batch 8 --steps 3
 check "a series that is too short" 1 "a sequence has 7 steps" $figment train "$models/tiny_crgan.figment" --data "$(head -3 "$work/series.csv" > "$work/short.csv"; echo "$work/short.csv")" --batch 8 --steps 3
 check "evaluate sequences" 0 "difference of power spectra" $figment evaluate "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --seeds 2
-check "evaluate --json" 0 '"frechet_distance": {"mean"' $figment evaluate "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --seeds 2 --json
+check "evaluate --json" 0 '"frechet_distance":{"mean"' $figment evaluate "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --seeds 2 --json
 expect "windows of a series are not told apart by a classifier" '! $figment evaluate "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --seeds 1 | grep -q discriminative'
 $figment generate "$models/tiny_crgan.figment" --seed 7 -n 40 -o "$work/sequences.npy"
-check "evaluate --json of sequences" 0 '"discriminative": {"mean"' $figment evaluate "$models/tiny_crgan.figment" --data "$work/sequences.npy" --seeds 1 --json
+check "evaluate --json of sequences" 0 '"discriminative":{"mean"' $figment evaluate "$models/tiny_crgan.figment" --data "$work/sequences.npy" --seeds 1 --json
 check "data for an input twice" 1 "one file each" $figment train "$models/tiny_vae.figment" --data "$work/a.npy" --data sample="$work/a.npy"
 check "evaluate without a sequence that is a condition" 1 "missing: --data season=FILE" $figment evaluate "$(dirname "$0")/../../models/weather_crgan/weather_crgan.figment" --data "$(dirname "$0")/../../models/weather/seattle.csv" --normalize --seeds 1
 check "evaluate with it" 0 "power spectra" $figment evaluate "$(dirname "$0")/../../models/weather_crgan/weather_crgan.figment" --data sample="$(dirname "$0")/../../models/weather/seattle.csv" --data season="$(dirname "$0")/../../models/weather/season.csv" --normalize --hold-out 0.1 --seeds 1 --samples 40

@@ -22,7 +22,7 @@ RealSamples real_samples(const Dataset& data, io::Shuffle* shuffle, size_t first
 
 GeneratedSamples generate_samples(const OpenModel& open, const Generated& generated, uint64_t seed, size_t count,
                                   const std::vector<Steered::Condition>& conditions) {
-  Steered steered = steer(open, {}, seed, 0, count, Steered::Missing::kClassesInTurn, conditions);
+  Steered steered = steer(open, {}, seed, 0, count, Draw::kAlways, Steered::Missing::kClassesInTurn, conditions);
   GeneratedSamples result{evaluation::rows(count, generated.sample), std::move(steered.latents)};
   const std::vector<fig_tensor> tensors = steered.condition_tensors(0, count);
   fig_generate_options options{};
