@@ -1,7 +1,6 @@
 // figment-convert: the command line of the converter.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -16,6 +15,7 @@
 #include "io/arrays.h"
 #include "io/files.h"
 #include "io/finite_options.h"
+#include "io/program.h"
 #include "io/terminal.h"
 #include "recipe/layers.h"
 
@@ -83,12 +83,13 @@ class ObjectiveFlags : public figment::converter::OptionVisitor {
   bool number(const OptionName& name, double* value, double low, double high) override {
     // Bounds that are only there to keep out nonsense would read as if they said something.
     const bool open = high == figment::converter::kMaxNumber;
-    add(name, nlohmann::json(*value).dump(), open ? CLI::Validator(CLI::NonNegativeNumber) : CLI::Range(low, high),
+    add(name, "FLOAT", nlohmann::json(*value).dump(),
+        open ? CLI::Validator(CLI::NonNegativeNumber) : CLI::Range(low, high),
         [](const std::string& text) { return nlohmann::json(std::strtod(text.c_str(), nullptr)); });
     return false;
   }
   bool integer(const OptionName& name, uint32_t* value, uint32_t low, uint32_t high) override {
-    add(name, std::to_string(*value), CLI::Range(low, high),
+    add(name, "UINT", std::to_string(*value), CLI::Range(low, high),
         [](const std::string& text) { return nlohmann::json(std::strtoul(text.c_str(), nullptr, 10)); });
     return false;
   }
@@ -99,7 +100,8 @@ class ObjectiveFlags : public figment::converter::OptionVisitor {
     return false;
   }
   bool choice(const OptionName& name, size_t* value, const Choices& choices) override {
-    add(name, choices[*value], CLI::IsMember(choices), [](const std::string& text) { return nlohmann::json(text); });
+    add(name, "TEXT", choices[*value], CLI::IsMember(choices),
+        [](const std::string& text) { return nlohmann::json(text); });
     return false;
   }
   bool list(const OptionName& name, std::vector<size_t>* /*values*/, const Choices& choices) override {
@@ -151,7 +153,8 @@ class ObjectiveFlags : public figment::converter::OptionVisitor {
     return flags_.back();
   }
 
-  void add(const OptionName& name, const std::string& initial, const CLI::Validator& check, const Parse& parse) {
+  void add(const OptionName& name, const char* type, const std::string& initial, const CLI::Validator& check,
+           const Parse& parse) {
     if (Flag* known = find(name)) {
       if (known->initial != initial && name.like.empty())
         known->option->default_str(known->initial + " (" + objective_ + ": " + initial + ")");
@@ -162,6 +165,7 @@ class ObjectiveFlags : public figment::converter::OptionVisitor {
     flag.option = app_.add_option_function<std::string>(
                           name.flag, [&flag, parse](const std::string& text) { flag.value = parse(text); }, name.help)
                       ->check(check)
+                      ->type_name(type)
                       ->default_str(name.like.empty() ? initial : "as " + name.like)
                       ->group(group_);
   }
@@ -346,17 +350,5 @@ int convert(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes (ulimit -f) is an error of the write
-  try {
-    const int status = convert(argc, argv);
-    figment::io::finish_output();
-    return status;
-  } catch (const std::bad_alloc&) {
-    figment::io::print_error("figment-convert: out of memory");
-  } catch (const std::length_error&) {
-    figment::io::print_error("figment-convert: out of memory");
-  } catch (const std::exception& error) {
-    figment::io::print_error(std::string("figment-convert: ") + error.what());
-  }
-  return 1;
+  return figment::io::run_program("figment-convert", [&] { return convert(argc, argv); });
 }

@@ -1,13 +1,13 @@
 // figment: generate, run, inspect and time models from the command line, on top of the public API.
 #include <cctype>
 #include <charconv>
-#include <csignal>
 #include <cstdio>
 #include <limits>
 
 #include "commands.h"
 #include "io/files.h"
 #include "io/finite_options.h"
+#include "io/program.h"
 #include "io/terminal.h"
 
 namespace figment::cli {
@@ -249,17 +249,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes (ulimit -f) is an error of the write
-  try {
-    const int status = run(argc, argv);
-    figment::io::finish_output();
-    return status;
-  } catch (const std::bad_alloc&) {
-    figment::io::print_error("figment: out of memory");
-  } catch (const std::length_error&) {
-    figment::io::print_error("figment: out of memory");
-  } catch (const std::exception& error) {
-    figment::io::print_error(std::string("figment: ") + error.what());
-  }
-  return 1;
+  return figment::io::run_program("figment", [&] { return run(argc, argv); });
 }
