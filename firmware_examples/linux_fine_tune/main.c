@@ -4,10 +4,10 @@
  *   linux_fine_tune MODEL IMAGES LABELS NEW-CLASSES PER-CLASS STEPS BATCH MEMORY-MB OUTPUT
  *   linux_fine_tune clothes.figment train-images-idx3-ubyte train-labels-idx1-ubyte 89 100 3000 8 12 tuned.figment
  *
- * So that the classes it knows do not fade, each batch holds samples of them that the model made before it was changed
- * (generative replay: Shin et al., "Continual Learning with Deep Generative Replay", 2017). IMAGES and LABELS are IDX
- * files, not compressed, of which the first PER-CLASS images of each new class are read; NEW-CLASSES is a digit for
- * each. MEMORY-MB limits the session; the samples take 784 bytes each beside it, 8 of each known class for one of a
+ * So that the classes it knows do not fade, each batch holds samples of them that the model generated before it was
+ * changed (generative replay: Shin et al., "Continual Learning with Deep Generative Replay", 2017). IMAGES and LABELS
+ * are IDX files, not compressed, of which the first PER-CLASS images of each new class are read; NEW-CLASSES is a digit
+ * for each. MEMORY-MB limits the session; the samples take 784 bytes each beside it, 8 of each known class for one of a
  * new. A model with an input "label" is told the classes of both.
  */
 #include <figment/figment.h>
@@ -120,7 +120,7 @@ static const char* image_input(const fig_model* model) {
 static Samples replay(fig_session* session, int batch, int per_class, const char* new_classes, bool conditional,
                       fig_output_info range) {
   Samples samples = make_room((kClasses - (int)strlen(new_classes)) * per_class * kReplays);
-  float* made = allocate((size_t)batch * kPixels, sizeof(float));
+  float* generated = allocate((size_t)batch * kPixels, sizeof(float));
   float* one_hot = allocate((size_t)batch * kClasses, sizeof(float));
   int label = -1;
   for (int first = 0; first < samples.count; first += batch) {
@@ -137,13 +137,13 @@ static Samples replay(fig_session* session, int batch, int per_class, const char
     options.first_index = (uint64_t)first;
     options.inputs = conditional ? &condition : NULL;
     options.input_count = conditional ? 1 : 0;
-    check(fig_generate(session, (size_t)count, &options, made, (size_t)count * kPixels));
+    check(fig_generate(session, (size_t)count, &options, generated, (size_t)count * kPixels));
     for (int i = 0; i < count * kPixels; ++i) {
-      const float level = (made[i] - range.range_min) / (range.range_max - range.range_min) * 255.0f;
+      const float level = (generated[i] - range.range_min) / (range.range_max - range.range_min) * 255.0f;
       samples.images[first * kPixels + i] = (unsigned char)(level < 0 ? 0 : level > 255 ? 255 : level + 0.5f);
     }
   }
-  free(made);
+  free(generated);
   free(one_hot);
   return samples;
 }

@@ -43,7 +43,7 @@ score() { # MODEL CLASSES
     tr , " " | awk '{ printf "%.1f | %.2f | %.0f %%", $1, $2, ($11 + $12) * 100 }'
 }
 
-echo "| trained | MB | ms a step | old classes: distance | recall | new classes made | new classes: distance | recall | new classes made |"
+echo "| trained | MB | ms a step | old classes: distance | recall | new classes generated | new classes: distance | recall | new classes generated |"
 echo "|---|---|---|---|---|---|---|---|---|"
 echo "| (before) | | | $(score "$work/eight.figment" 0-7) | $(score "$work/eight.figment" 8-9) |"
 while read -r name scope; do

@@ -34,6 +34,7 @@ constexpr size_t kKernelSamples = 1000;
 constexpr size_t kPermutations = 200;
 constexpr size_t kNeighbors = 3;
 constexpr size_t kPictureRows = 12;
+constexpr size_t kMaxClasses = 1000;
 
 // One line of the table.
 struct Score {
@@ -276,14 +277,14 @@ class Evaluation {
       if (code.prior != FIG_PRIOR_CATEGORICAL) continue;
       const Features q = discriminator_output(real_, code.name);
       if (q.size() == 0) continue;
-      constexpr size_t kMaxClasses = 20;  // of what finds the best map
-      std::vector<std::vector<size_t>> counts(code.size, std::vector<size_t>(kMaxClasses));
+      size_t classes = 0;
+      for (size_t n = 0; n < count_; ++n) classes = std::max(classes, data_->label(shuffle.at(n)) + 1);
+      if (std::max<size_t>(classes, code.size) > kMaxClasses) return;  // labels that are for choosing samples
+      std::vector<std::vector<size_t>> counts(code.size, std::vector<size_t>(classes));
       for (size_t n = 0; n < count_; ++n) {
         Eigen::Index best = 0;
         q.row(static_cast<Eigen::Index>(n)).maxCoeff(&best);
-        const size_t label = data_->label(shuffle.at(n));
-        if (label >= kMaxClasses) return;  // they are for choosing samples
-        ++counts[static_cast<size_t>(best)][label];
+        ++counts[static_cast<size_t>(best)][data_->label(shuffle.at(n))];
       }
       add("cluster_accuracy." + std::string(code.name),
           "real samples whose " + std::string(code.name) + " is their class", 3, evaluation::best_map_accuracy(counts),

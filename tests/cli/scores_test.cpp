@@ -1,10 +1,13 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <random>
 
 #include "evaluation/reservoir.h"
 #include "evaluation/scores.h"
+#include "support.h"
 
 using namespace figment::evaluation;
 
@@ -93,6 +96,32 @@ TEST_CASE("clusters get the classes that suit all of them best") {
   CHECK(best_map_accuracy({{6, 5}, {9, 0}}) == doctest::Approx(14.0 / 20));
   CHECK(best_map_accuracy({{5, 0, 0}, {5, 0, 0}}) == doctest::Approx(0.5));
   CHECK(best_map_accuracy({}) == 0);
+  CHECK(best_map_accuracy({{0, 0}, {0, 0}}) == 0);
+  // Against all maps, where there are fewer or more clusters than classes.
+  figment::test::Random random(11);
+  for (int trial = 0; trial < 50; ++trial) {
+    const size_t rows = random.integer(1, 6);
+    const size_t columns = random.integer(1, 6);
+    std::vector<std::vector<size_t>> counts(rows, std::vector<size_t>(columns));
+    size_t total = 0;
+    for (std::vector<size_t>& row : counts) {
+      for (size_t& count : row) total += count = random.integer(0, 20);
+    }
+    if (total == 0) continue;
+    std::vector<size_t> order(std::max(rows, columns));
+    std::iota(order.begin(), order.end(), 0);
+    size_t best = 0;
+    do {
+      size_t right = 0;
+      for (size_t i = 0; i < rows; ++i) right += order[i] < columns ? counts[i][order[i]] : 0;
+      best = std::max(best, right);
+    } while (std::next_permutation(order.begin(), order.end()));
+    CHECK(best_map_accuracy(counts) == doctest::Approx(static_cast<double>(best) / static_cast<double>(total)));
+  }
+  // Sixty classes, each the cluster of another.
+  std::vector<std::vector<size_t>> shifted(60, std::vector<size_t>(60, 1));
+  for (size_t i = 0; i < 60; ++i) shifted[i][(i * 7 + 3) % 60] = 100;
+  CHECK(best_map_accuracy(shifted) == doctest::Approx(60.0 * 100 / (60 * 159)));
 }
 
 TEST_CASE("correlation and spectrum") {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <random>
 
@@ -136,30 +137,53 @@ std::vector<Neighbor> nearest(const Features& from, const Features& to) {
 }
 
 double best_map_accuracy(const std::vector<std::vector<size_t>>& counts) {
-  const size_t clusters = counts.size();
-  const size_t classes = clusters == 0 ? 0 : counts[0].size();
-  size_t total = 0;
-  for (const std::vector<size_t>& row : counts) total = std::accumulate(row.begin(), row.end(), total);
-  // best[set]: the most samples that the clusters so far get right with the classes of the set.
-  constexpr size_t kNone = SIZE_MAX;
-  std::vector<size_t> best(size_t{1} << classes, kNone);
-  best[0] = 0;
-  for (size_t cluster = 0; cluster < clusters; ++cluster) {
-    std::vector<size_t> next = best;  // a cluster may stay without a class
-    for (size_t set = 0; set < best.size(); ++set) {
-      if (best[set] == kNone) continue;
-      for (size_t c = 0; c < classes; ++c) {
-        if ((set >> c & 1) != 0) continue;
-        size_t& target = next[set | size_t{1} << c];
-        const size_t right = best[set] + counts[cluster][c];
-        if (target == kNone || target < right) target = right;
-      }
-    }
-    best = std::move(next);
+  const size_t rows = counts.size();
+  const size_t columns = rows == 0 ? 0 : counts[0].size();
+  const size_t n = std::max(rows, columns);
+  double total = 0;
+  const auto cost = [&](size_t i, size_t j) {
+    return i < rows && j < columns ? -static_cast<double>(counts[i][j]) : 0.0;
+  };
+  for (size_t i = 0; i < rows; ++i) {
+    for (size_t j = 0; j < columns; ++j) total -= cost(i, j);
   }
-  size_t most = 0;
-  for (size_t right : best) most = right == kNone ? most : std::max(most, right);
-  return total == 0 ? 0 : static_cast<double>(most) / static_cast<double>(total);
+  if (total == 0) return 0;
+  // The assignment of least cost by shortest augmenting paths, row by row, with potentials u of rows and v of columns
+  // (Kuhn 1955, Munkres 1957, in the form of Jonker and Volgenant 1987). Index 0 stands for none.
+  std::vector<double> u(n + 1);
+  std::vector<double> v(n + 1);
+  std::vector<size_t> row_of(n + 1);
+  for (size_t row = 1; row <= n; ++row) {
+    std::vector<double> distance(n + 1, std::numeric_limits<double>::infinity());
+    std::vector<size_t> previous(n + 1);
+    std::vector<bool> reached(n + 1);
+    size_t column = 0;
+    row_of[0] = row;
+    do {
+      reached[column] = true;
+      double shortest = std::numeric_limits<double>::infinity();
+      size_t next = 0;
+      for (size_t j = 1; j <= n; ++j) {
+        if (reached[j]) continue;
+        const double reduced = cost(row_of[column] - 1, j - 1) - u[row_of[column]] - v[j];
+        if (reduced < distance[j]) distance[j] = reduced, previous[j] = column;
+        if (distance[j] < shortest) shortest = distance[j], next = j;
+      }
+      for (size_t j = 0; j <= n; ++j) {
+        if (reached[j]) {
+          u[row_of[j]] += shortest;
+          v[j] -= shortest;
+        } else {
+          distance[j] -= shortest;
+        }
+      }
+      column = next;
+    } while (row_of[column] != 0);
+    for (; column != 0; column = previous[column]) row_of[column] = row_of[previous[column]];
+  }
+  double right = 0;
+  for (size_t j = 1; j <= n; ++j) right -= cost(row_of[j] - 1, j - 1);
+  return right / total;
 }
 
 double correlation(const std::vector<double>& a, const std::vector<double>& b) {

@@ -41,8 +41,7 @@ struct Neighbor {
 };
 std::vector<Neighbor> nearest(const Features& from, const Features& to);
 
-// The accuracy of clusters as classes under the best map of clusters to different classes; counts[cluster][class]. At
-// most 20 classes.
+// The accuracy of clusters as classes under the best map of clusters to different classes; counts[cluster][class].
 double best_map_accuracy(const std::vector<std::vector<size_t>>& counts);
 
 // Pearson's correlation; 0 where one does not vary.
