@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
+#include "controls.h"
 #include "io/files.h"
 #include "io/pictures.h"
 #include "io/terminal.h"
@@ -27,7 +28,7 @@ struct Arguments {
 };
 
 // What one model generates, and at what cost.
-struct Generated {
+struct Candidate {
   std::string name;
   std::vector<float> samples;
   fig_shape shape{};
@@ -38,10 +39,10 @@ struct Generated {
   uint64_t parameters = 0;
 };
 
-Generated generate(const std::string& path, const Arguments& arguments) {
+Candidate generate(const std::string& path, const Arguments& arguments) {
   OpenModel open(path);
   fig_latent_info latent{};
-  Generated result;
+  Candidate result;
   check(fig_model_latent(open.model(), &latent));
   check(fig_model_generated(open.model(), &result.output));
   fig_session_options options{};
@@ -55,8 +56,17 @@ Generated generate(const std::string& path, const Arguments& arguments) {
   check(fig_model_output(open.model(), program, 0, &port));
   result.shape = port.shape;
   result.samples.resize(arguments.count * sample_elements(port.shape));
+  // A class condition takes the classes in turn.
+  Steered steered =
+      steer(open, {}, arguments.seed, 0, arguments.count, Draw::kIfChanged, Steered::Missing::kClassesInTurn);
+  const std::vector<fig_tensor> conditions = steered.condition_tensors(0, arguments.count);
+  fig_generate_options generate_options{};
+  generate_options.struct_size = sizeof generate_options;
+  generate_options.inputs = conditions.data();
+  generate_options.input_count = conditions.size();
   const auto run = [&] {
-    check(fig_generate(open.session(), arguments.count, nullptr, result.samples.data(), result.samples.size()));
+    check(
+        fig_generate(open.session(), arguments.count, &generate_options, result.samples.data(), result.samples.size()));
   };
   run();
   double best = 1e30;
@@ -78,7 +88,7 @@ Generated generate(const std::string& path, const Arguments& arguments) {
   return result;
 }
 
-double psnr(const Generated& reference, const Generated& other) {
+double psnr(const Candidate& reference, const Candidate& other) {
   double error = 0;
   for (size_t i = 0; i < reference.samples.size(); ++i)
     error += std::pow(static_cast<double>(reference.samples[i]) - other.samples[i], 2);
@@ -86,7 +96,7 @@ double psnr(const Generated& reference, const Generated& other) {
   return 10 * std::log10(peak * peak / std::max(error / static_cast<double>(reference.samples.size()), 1e-30));
 }
 
-io::Picture picture_of(const Generated& generated) {
+io::Picture picture_of(const Candidate& generated) {
   const uint32_t* extents = generated.shape.extents;
   return io::make_grid(generated.samples, extents[1], extents[2], extents[3], generated.output.range_min,
                        generated.output.range_max, kColumns, 2);
@@ -98,11 +108,11 @@ void compare(const Arguments& arguments) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   std::map<std::string, size_t> pictures;
   for (size_t i = 0; i < arguments.models.size(); i += 2) {
-    const Generated pair[2] = {generate(arguments.models[i], arguments), generate(arguments.models[i + 1], arguments)};
+    const Candidate pair[2] = {generate(arguments.models[i], arguments), generate(arguments.models[i + 1], arguments)};
     if (pair[0].samples.size() != pair[1].samples.size())
       throw Error(pair[0].name + " and " + pair[1].name + " make samples of different sizes");
     const double db = psnr(pair[0], pair[1]);
-    for (const Generated& generated : pair) {
+    for (const Candidate& generated : pair) {
       const bool reference = &generated == pair;
       rows.push_back({generated.name, io::format_bytes(static_cast<double>(generated.file_bytes)),
                       io::format_count(generated.parameters), reference ? "" : io::format_number(db, 1) + " dB",

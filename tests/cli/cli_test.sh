@@ -102,6 +102,7 @@ expect "both tune alike" 'cmp -s "$work/tuned_static.figment" "$work/tuned_share
 check "generate with a tuned model" 0 "" $figment generate "$work/tuned_static.figment" --class 8 -n 2 -o "$work/x.png"
 
 if [ -n "$convert" ]; then
+  check "compare models under a condition" 0 "dB" $figment compare "$onnx/cdcgan/cdcgan.figment" "$onnx/cdcgan/cdcgan_int8.figment" -n 20
   check "convert" 0 "folded into" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/m.figment" --report "$work/report.txt"
   expect "the report is written" 'grep -q "size:" "$work/report.txt"'
   check "convert twice" 0 "" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/m2.figment" --name m -q
