@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ir/graph.h"
@@ -11,10 +12,13 @@ namespace figment::converter {
 
 // How an option is known outside.
 struct OptionName {
+  OptionName(std::string its_key, std::string its_flag, std::string its_help, std::string its_like = "")
+      : key(std::move(its_key)), flag(std::move(its_flag)), help(std::move(its_help)), like(std::move(its_like)) {}
+
   std::string key;   // in recipes; "loss.beta" is "beta" in the object "loss"
-  std::string flag;  // of figment-convert; "" if recipes alone have it
+  std::string flag;  // of figment-convert
   std::string help;
-  std::string like = {};  // the flag of the option whose value this one has unless it is given, or ""
+  std::string like;  // the flag of the option whose value this one has unless it is given, or ""
 };
 
 // A code of an InfoGAN; `weight` is its lambda.
