@@ -62,10 +62,9 @@ bool clips_weights(const AdversarialOptions& options) {
   return adversarial_losses()[options.loss].needs_lipschitz && options.gradient_penalty.kind == GradientPenalty::kNone;
 }
 
-// A step of 0.01 in samples of which each value lies in [-1, 1]: the logit's rounding error over it is some 1e-4.
-constexpr float kPenaltyStep = 0.01F;
 constexpr const char* kPenalty = "d.penalty";
-constexpr const char* kPenaltyWeight = "d.gradient_penalty.weight";
+constexpr const char* kPenaltyShare = "d.penalty.share";
+constexpr const char* kWeightName = "d.gradient_penalty.weight";
 
 class AdversarialBuilder {
  public:
@@ -91,7 +90,7 @@ class AdversarialBuilder {
             "a gradient penalty needs a discriminator in which no sample depends on another, and this one "
             "normalizes over the batch: use layer normalization, or none");
       }
-      model_.scalars.push_back({kPenaltyWeight, kPenaltyWeight, 0});
+      model_.scalars.push_back({kWeightName, kWeightName, 0});
     }
     for (const CodeOptions& code : options.codes) {
       model_.scalars.push_back({"q." + code.name + ".weight", "q." + code.name + ".weight", 0});
@@ -179,6 +178,10 @@ class AdversarialBuilder {
                                      [&](const CodeOptions& option) { return option.name == outputs[i].name; });
       if (code == options_.codes.end()) logit_ = i;
     }
+    if (sample_size(outputs[logit_]) != 1) {
+      throw Error("discriminator: its logit " + outputs[logit_].name + " is " + to_string(outputs[logit_].shape) +
+                  ": it must be one value a sample, [N, 1]");
+    }
   }
 
   LatentDefinition drawn() const {
@@ -256,37 +259,42 @@ class AdversarialBuilder {
     const ValueId loss =
         loss_.discriminator(build, real, outputs[logit_], static_cast<float>(1 - options_.label_smoothing));
     metrics_.emplace_back("d.loss", loss);
-    return with_codes(pass, outputs, with_gradient_penalty(pass, seen_real, seen_fake, loss), "d");
+    return with_codes(pass, outputs, with_gradient_penalty(pass, seen_real, real, seen_fake, loss), "d");
   }
 
-  // Adds the penalty at real samples, or between them and generated ones.
-  ValueId with_gradient_penalty(Pass& pass, ValueId real, ValueId fake, ValueId loss) {
+  // Adds the penalty: at real samples, whose logit is there, or between them and generated ones.
+  ValueId with_gradient_penalty(Pass& pass, ValueId real, ValueId logit, ValueId fake, ValueId loss) {
     const GradientPenaltyOptions& options = options_.gradient_penalty;
     if (options.kind == GradientPenalty::kNone) return loss;
     Builder build(&pass.program, kPenalty);
     ValueId sample = real;
     if (options.kind == GradientPenalty::kWganGp) {
-      PortDefinition port{kPenalty, 0, {{1, true}, {}}, {0, 1}};
-      Value value;
-      value.name = port.name;
-      value.shape = port.shape;
-      port.value = pass.program.add_value(std::move(value));
-      pass.program.inputs.push_back(port);
-      pass.drawn.push_back({"", port.name, 1, Prior::kUniform, 0, 0, {}});
-      const ValueId drawn = build.with_scalar(OpKind::kAdd, port.value, 1);  // on [0, 2)
-      Shape per_sample = {{1, true}};
-      while (per_sample.rank() < build.shape(real).rank()) per_sample.push_back({});
-      const ValueId share = build.reshape(build.with_scalar(OpKind::kMultiply, drawn, 0.5F), per_sample);
-      const ValueId difference = build.add(OpKind::kSubtract, {fake, real});
-      sample = build.add(OpKind::kAdd, {real, build.add(OpKind::kMultiply, {share, difference})});
+      sample = between(pass, build, real, fake);
+      logit = discriminate(pass, sample, kPenalty)[logit_];
     }
-    const float step = kPenaltyStep * (context_.range.second - context_.range.first) / 2;
-    const ValueId norms = gradient_norms(&pass.composer, sample, step,
-                                         [&](ValueId x) { return discriminate(pass, x, kPenalty)[logit_]; });
+    const ValueId norms = gradient_norms(&pass.composer, sample, logit);
     const ValueId penalty = build.reshape(penalty_of(build, options.kind, norms), {{}});
     metrics_.emplace_back(kPenalty, penalty);
-    const ValueId weight = pass.composer.add_variable(kPenaltyWeight, {1}, {static_cast<float>(options.weight)});
+    const ValueId weight =
+        pass.composer.add_variable(kWeightName, {1}, {static_cast<float>(options.weight.value_or(kPenaltyWeight))});
     return build.add(OpKind::kAdd, {build.reshape(loss, {{}}), build.add(OpKind::kMultiply, {penalty, weight})});
+  }
+
+  // x + a (f - x), with a drawn for each sample.
+  ValueId between(Pass& pass, Builder& build, ValueId real, ValueId fake) {
+    PortDefinition port{kPenaltyShare, 0, {{1, true}, {}}, {0, 1}};
+    Value value;
+    value.name = port.name;
+    value.shape = port.shape;
+    port.value = pass.program.add_value(std::move(value));
+    pass.program.inputs.push_back(port);
+    pass.drawn.push_back({"", port.name, 1, Prior::kUniform, 0, 0, {}});
+    const ValueId drawn = build.with_scalar(OpKind::kAdd, port.value, 1);  // on [0, 2)
+    Shape per_sample;
+    for (const Dimension& dimension : build.shape(real)) per_sample.push_back({1, dimension.per_batch});
+    const ValueId share = build.reshape(build.with_scalar(OpKind::kMultiply, drawn, 0.5F), per_sample);
+    const ValueId difference = build.add(OpKind::kSubtract, {fake, real});
+    return build.add(OpKind::kAdd, {real, build.add(OpKind::kMultiply, {share, difference})});
   }
 
   ValueId generator_objective(Pass& pass, ValueId fake) {
@@ -401,6 +409,8 @@ void declare_adversarial(OptionVisitor& visitor, AdversarialOptions* options) {
 }
 
 void check_adversarial(const AdversarialOptions& options) {
+  if (options.gradient_penalty.weight && options.gradient_penalty.kind == GradientPenalty::kNone)
+    throw Error("the weight of a gradient penalty needs its kind: r1, or wgan-gp");
   const AdversarialLoss& loss = adversarial_losses()[options.loss];
   if (options.label_smoothing > 0 && !loss.smooths_labels)
     throw Error(std::string("label smoothing does not go with the loss ") + loss.name);

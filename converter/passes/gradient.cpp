@@ -69,6 +69,17 @@ void unary(const Backward& b) {
   b.give(0, b.build.add(OpKind::kUnaryBackward, {value, b.g}, attributes));
 }
 
+// Of a gradient with respect to the gradient that it is computed from. Only of piecewise linear functions, whose slope
+// does not change with what it is read from.
+void unary_backward(const Backward& b) {
+  const OpKind function = b.node.attributes.function;
+  if (b.needs(0) && function != OpKind::kClamp && function != OpKind::kLeakyRelu && function != OpKind::kAbs) {
+    throw Error("node " + b.node.name + " (unary_backward of " + format::name_of(function) +
+                ") has no gradient: second derivatives are not supported");
+  }
+  if (b.needs(1)) b.give(1, b.build.add(OpKind::kUnaryBackward, {b.input(0), b.g}, b.node.attributes));
+}
+
 void fully_connected(const Backward& b) {
   const ValueId g = b.build.rows(b.g);
   if (b.needs(0)) b.give(0, b.build.reshape(b.build.matmul(g, false, b.input(1), false), b.shape(0)));
@@ -358,6 +369,7 @@ Entry entry_of(OpKind kind) {
       {OpKind::kRequantize, none(kRounds)},
       {OpKind::kSum, rule(sum)},
       {OpKind::kBroadcast, rule(broadcast)},
+      {OpKind::kUnaryBackward, rule(unary_backward)},
       {OpKind::kBatchNormStatistics, none("its gradient is part of batch_norm's")},
       {OpKind::kBatchNorm, rule(batch_norm)},
       {OpKind::kLogSoftmax, rule(log_softmax)},
@@ -407,7 +419,8 @@ Gradients differentiate(Graph* graph, const Gradients& seeds, const std::set<Val
     }
     ValueId g = found->second;
     Node bare = node;
-    if (node.attributes.clamps() && node.kind != OpKind::kClamp) {
+    // Bounds that are fused into an op; those of clamp, and of its gradient, are its own.
+    if (node.attributes.clamps() && node.kind != OpKind::kClamp && node.kind != OpKind::kUnaryBackward) {
       Attributes clamp;
       clamp.function = OpKind::kClamp;
       clamp.clamp_min = node.attributes.clamp_min;

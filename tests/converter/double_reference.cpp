@@ -51,6 +51,15 @@ int64_t window_source(const format::Window& w, size_t axis, size_t p, size_t k, 
   return at >= 0 && at < static_cast<int64_t>(extent) ? at : -1;
 }
 
+// Of a piecewise linear function; `v` is its output, of abs its input.
+double slope(const format::Attributes& a, double v) {
+  switch (a.function) {
+    case OpKind::kLeakyRelu: return v < 0 ? static_cast<double>(a.alpha) : 1;
+    case OpKind::kClamp: return v > static_cast<double>(a.clamp_min) && v < static_cast<double>(a.clamp_max) ? 1 : 0;
+    default: return v < 0 ? -1 : 1;  // abs
+  }
+}
+
 class Evaluator {
  public:
   Evaluator(const Graph& graph, size_t batch) : graph_(graph), batch_(batch) {}
@@ -60,7 +69,7 @@ class Evaluator {
     for (ValueId id : node.inputs) in.push_back({extents(id), &values.at(id)});
     const Extents shape = extents(node.output);
     Doubles out = compute(node, in, shape);
-    if (node.attributes.clamps()) {
+    if (node.attributes.clamps() && node.kind != OpKind::kUnaryBackward) {
       for (double& y : out) y = std::clamp<double>(y, node.attributes.clamp_min, node.attributes.clamp_max);
     }
     return out;
@@ -83,6 +92,8 @@ class Evaluator {
       case OpKind::kMultiply: return map_positions(shape, [&](const auto& p) { return in[0].at(p) * in[1].at(p); });
       case OpKind::kDivide: return map_positions(shape, [&](const auto& p) { return in[0].at(p) / in[1].at(p); });
       case OpKind::kBroadcast: return map_positions(shape, [&](const auto& p) { return in[0].at(p); });
+      case OpKind::kUnaryBackward:
+        return map_positions(shape, [&](const auto& p) { return slope(node.attributes, in[0].at(p)) * in[1].at(p); });
       case OpKind::kReshape: return *in[0].values;
       case OpKind::kFullyConnected: {
         const size_t depth = in[1].shape[1];

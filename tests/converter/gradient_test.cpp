@@ -223,6 +223,20 @@ TEST_CASE("gradients: functions") {
   }
 }
 
+TEST_CASE("gradients: of gradients of piecewise linear functions, with respect to the gradient") {
+  for (const OpKind function : {OpKind::kLeakyRelu, OpKind::kClamp, OpKind::kAbs}) {
+    Case c(300 + static_cast<uint64_t>(function));
+    const ValueId g = c.input(batched({7, 5}));
+    const ValueId drawn = c.input(batched({7, 5}), -2, 2);
+    c.operands.pop_back();  // it counts as constant
+    Attributes attributes;
+    attributes.function = function;
+    if (function == OpKind::kLeakyRelu) attributes.alpha = 0.2F;
+    if (function == OpKind::kClamp) attributes.clamp_min = -0.5F, attributes.clamp_max = 1.03125F;
+    c.check({c.graph.add_node(OpKind::kUnaryBackward, "node", attributes, {drawn, g})}, format::name_of(function));
+  }
+}
+
 TEST_CASE("gradients: matrix products") {
   for (int form = 0; form < 4; ++form) {
     Case c(300 + static_cast<uint64_t>(form));
