@@ -71,7 +71,7 @@ constexpr std::pair<float, float> kUnknownRange = {-1.0F, 1.0F};
 
 // `known`: the range that samples have, whatever the last function.
 void describe_output(const ConvertOptions& options, const Graph& graph, std::optional<std::pair<float, float>> known,
-                     ModelDefinition* model) {
+                     ModelDefinition* model, std::vector<std::string>* notes) {
   const PortDefinition& port = graph.outputs[0];
   OutputDefinition output;
   output.program = graph.name;
@@ -81,6 +81,11 @@ void describe_output(const ConvertOptions& options, const Graph& graph, std::opt
   if (!known) known = range_of(graph, port.value);
   std::tie(output.range_min, output.range_max) = known.value_or(kUnknownRange);
   output.bounded = known || options.range_min;
+  if (!output.bounded) {
+    notes->push_back("the range of " + port.name +
+                     " is not known from its last op: black and white are taken to be -1 and 1, and data is not "
+                     "checked; give --range MIN MAX");
+  }
   output.range_min = options.range_min.value_or(output.range_min);
   output.range_max = options.range_max.value_or(output.range_max);
   if (!(output.range_min < output.range_max)) throw Error("the output's range is empty: --range needs MIN < MAX");
@@ -313,8 +318,10 @@ TrainedModel train_model(const ConvertOptions& options, const Recipe& recipe) {
   }
   std::vector<Network> networks;
   std::set<std::string> roles;
+  size_t generates = 0;
   for (const NetworkRole& role : recipe.objective->networks(0)) {
     roles.insert(role.name);
+    if (role.takes_latent) generates = networks.size();
     Graph graph = options.recipe.empty() ? load_network(options, role.name) : recipe.networks.at(role.name);
     if (trained_before) start_from(options.start_from, role.name, *trained_before, &graph);
     for (const std::string& note : graph.notes) notes.push_back(role.name + ": " + note);
@@ -326,8 +333,9 @@ TrainedModel train_model(const ConvertOptions& options, const Recipe& recipe) {
   }
   ModelContext context;
   context.latent = options.latent;
-  const Graph& first = networks[0].graph;
-  const auto [low, high] = range_of(first, first.outputs[0].value).value_or(kUnknownRange);
+  const Graph& generator = networks[generates].graph;
+  const auto [low, high] = range_of(generator, generator.outputs[0].value)
+                               .value_or(recipe.objective->sample_range().value_or(kUnknownRange));
   context.range = {options.range_min.value_or(low), options.range_max.value_or(high)};
   TrainedModel trained = recipe.objective->build(std::move(networks), context);
   trained.notes.insert(trained.notes.begin(), notes.begin(), notes.end());
@@ -379,6 +387,10 @@ Converted convert_training(ConvertOptions options) {
   }
   TrainedModel trained = train_model(options, recipe);
   ModelDefinition& model = trained.model;
+  if (model.objective->metrics.size() > FIG_MAX_METRICS) {
+    throw Error("a train step would report " + std::to_string(model.objective->metrics.size()) + " metrics, " +
+                std::to_string(FIG_MAX_METRICS) + " at most: use fewer codes");
+  }
   model.name = options.name.empty() ? options.fallback_name : options.name;
   model.metadata.insert(model.metadata.end(), recipe.metadata.begin(), recipe.metadata.end());
   const std::optional<std::pair<float, float>> known = recipe.objective->sample_range();
@@ -387,9 +399,9 @@ Converted convert_training(ConvertOptions options) {
     throw Error("the loss (" + model.objective->loss + ") is of samples in [" + io::format_number(known->first, 0) +
                 ", " + io::format_number(known->second, 0) + "], not in the range that is given");
   }
-  describe_output(options, model.programs[0], known, &model);
-  for (const Graph& graph : model.programs) result.report.programs.push_back({graph.name, {}, {}, {}});
   result.report.notes = trained.notes;
+  describe_output(options, model.programs[0], known, &model, &result.report.notes);
+  for (const Graph& graph : model.programs) result.report.programs.push_back({graph.name, {}, {}, {}});
   result.report.trained = list_trained(model);
   for (const auto& [role, path] : options.networks) result.report.source_bytes += std::filesystem::file_size(path);
   if (!options.recipe.empty()) result.report.source_bytes = std::filesystem::file_size(options.recipe);
@@ -481,6 +493,14 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
   for (const Source& source : options.sources) {
     Graph graph = import_onnx_file(source.path, source.program);
     report.source_bytes += std::filesystem::file_size(source.path);
+    for (const PortDefinition& port : graph.inputs) {
+      if (!(port.shape.rank() > 0 && port.shape[0].per_batch)) {
+        report.notes.push_back(source.path + ": input " + port.name + " is " + to_string(port.shape) +
+                               ", without an open batch: it takes that many samples at a time, no int8; export with "
+                               "dynamic_axes={'" +
+                               port.name + "': {0: 'batch'}}");
+      }
+    }
     const PortDefinition* latent = find_latent(graph, options.latent);
     latent_found = latent_found || (latent != nullptr && latent->name == options.latent);
     if (source.program.empty()) graph.name = latent != nullptr ? "generate" : "run";
@@ -498,13 +518,15 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
       const PortDefinition& port = *find_input(graph, find_latent(graph, options.latent)->name);
       model.latent = LatentDefinition{
           graph.name, port.name, static_cast<uint32_t>(sample_elements(port)), options.prior, 0, 0, {}};
-      describe_output(options, graph, std::nullopt, &model);
+      describe_output(options, graph, std::nullopt, &model, &report.notes);
     }
     model.programs.push_back(std::move(graph));
     report.programs.push_back(std::move(program));
   }
   if (!options.latent.empty() && !latent_found)
     throw Error("--latent " + options.latent + ": no model has an input of that name");
+  if (!model.latent)
+    report.notes.push_back("no latent was found, so that figment generate does not apply: name it with --latent INPUT");
   check_calibration_names(options, model);
   return finish(options, std::move(model), std::move(result), progress);
 }

@@ -1,6 +1,7 @@
 // figment-convert: the command line of the converter.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -48,7 +49,7 @@ nlohmann::json parse_code(const std::string& text) {
   if (const size_t at = what.find('@'); at != std::string::npos) {
     char* end = nullptr;
     const double weight = std::strtod(what.c_str() + at + 1, &end);
-    if (*end != 0 || !(weight >= 0)) throw fail();
+    if (end == what.c_str() + at + 1 || *end != 0 || !(weight >= 0) || std::isinf(weight)) throw fail();
     code["weight"] = weight;
     what.resize(at);
   }
@@ -334,8 +335,14 @@ int convert(int argc, char** argv) {
     options.range_max = range[1];
   }
   options.keep_f32.insert(keep.begin(), keep.end());
-  if (!options.int8 && (!keep.empty() || !calibration.empty()))
-    throw Error("--keep-f32 and --calibration-data need --int8");
+  for (const char* name :
+       {"--keep-f32", "--calibration-data", "--calibrate", "--psnr-goal", "--snr-goal", "--keep-f32-threshold"}) {
+    if (!options.int8 && app.get_option(name)->count() > 0) throw Error(std::string(name) + " needs --int8");
+  }
+  for (const char* name : {"--prior", "--latent", "--range"}) {
+    if (!options.model.empty() && app.get_option(name)->count() > 0)
+      throw Error(std::string(name) + " is set in the model already: convert it from its source");
+  }
   read_calibration(calibration, &options);
   std::optional<figment::io::ProgressLine> line(options.int8 ? "quantizing" : "converting");
   const Converted converted = figment::converter::convert(options, [&](double fraction) { line->update(fraction); });

@@ -66,6 +66,23 @@ Graph import_program(const format::ModelView& model, const format::ProgramView& 
 
 }  // namespace
 
+// Where the model's programs do not train, averages are the parameters themselves.
+void name_averages_as_parameters(ModelDefinition* model) {
+  constexpr std::string_view kAverage = ".ema";
+  for (Graph& graph : model->programs) {
+    for (Value& value : graph.values) {
+      if (!value.constant || !value.constant->origin || !value.constant->origin->derived) continue;
+      Origin& origin = *value.constant->origin;
+      if (!origin.name.ends_with(kAverage)) continue;
+      origin.derived = false;
+      origin.name.resize(origin.name.size() - kAverage.size());
+      for (std::string& part : origin.parts) {
+        if (part.ends_with(kAverage)) part.resize(part.size() - kAverage.size());
+      }
+    }
+  }
+}
+
 ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::string& origin) {
   // Models lie at multiples of 64.
   std::vector<uint8_t> memory(file.size() + kTensorAlignment);
@@ -99,6 +116,7 @@ ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::stri
     model.output =
         OutputDefinition{output.program, output.port, output.kind, output.range_min, output.range_max, output.bounded};
   }
+  name_averages_as_parameters(&model);
   if (view.has_objective()) {
     const format::ObjectiveView objective = view.objective();
     model.objective = ObjectiveDefinition{

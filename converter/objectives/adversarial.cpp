@@ -68,10 +68,11 @@ constexpr const char* kWeightName = "d.gradient_penalty.weight";
 
 class AdversarialBuilder {
  public:
-  AdversarialBuilder(const Network& generator, const Network& discriminator, const AdversarialOptions& options,
-                     const ModelContext& context, TrainedModel* result)
+  AdversarialBuilder(const Network& generator, const Network& discriminator, const Network& exported,
+                     const AdversarialOptions& options, const ModelContext& context, TrainedModel* result)
       : generator_(generator),
         discriminator_(discriminator),
+        exported_(exported),
         options_(options),
         context_(context),
         loss_(adversarial_losses()[options.loss]),
@@ -99,7 +100,7 @@ class AdversarialBuilder {
 
   void build() {
     model_.programs.push_back(inference_program("generate", generator_, g_.suffix()));
-    model_.programs.push_back(inference_program("discriminate", discriminator_));
+    model_.programs.push_back(inference_program("discriminate", exported_));
     model_.programs.push_back(projection_program(generator_, latent_, g_.suffix()));
     model_.latent = drawn();
     model_.latent->program = "generate";
@@ -358,6 +359,7 @@ class AdversarialBuilder {
 
   const Network& generator_;
   const Network& discriminator_;
+  const Network& exported_;  // the discriminator with its final sigmoid, if it has one
   const AdversarialOptions& options_;
   const ModelContext& context_;
   const AdversarialLoss& loss_;
@@ -424,12 +426,13 @@ TrainedModel adversarial_model(const std::string& objective, const Network& gene
   const AdversarialLoss& loss = adversarial_losses()[options.loss];
   TrainedModel result;
   discriminator.spectral_norm = options.spectral_norm;
+  const Network exported = discriminator;
   for (size_t i = 0; i < discriminator.graph.outputs.size(); ++i) {
     const std::string& name = discriminator.graph.outputs[i].name;
     const bool code = std::any_of(options.codes.begin(), options.codes.end(),
                                   [&](const CodeOptions& option) { return option.name == name; });
     if (!code && strip_sigmoid(&discriminator.graph, i)) {
-      result.notes.emplace_back("discriminator: its final sigmoid is removed, the losses work on logits");
+      result.notes.emplace_back("discriminator: its final sigmoid is left out of training, the losses work on logits");
     }
   }
   ObjectiveDefinition definition{objective, loss.name, format::Score::kDistance, {}, "", {}};
@@ -440,7 +443,7 @@ TrainedModel adversarial_model(const std::string& objective, const Network& gene
   for (const CodeOptions& code : options.codes)
     definition.metrics.push_back({"q." + code.name, format::MetricKind::kTerm, 0});
   result.model.objective = std::move(definition);
-  AdversarialBuilder(generator, discriminator, options, context, &result).build();
+  AdversarialBuilder(generator, discriminator, exported, options, context, &result).build();
   return result;
 }
 

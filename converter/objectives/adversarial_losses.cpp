@@ -57,14 +57,14 @@ ValueId least_squares_generator(Builder& build, ValueId fake) { return mean_half
 
 const std::vector<AdversarialLoss>& adversarial_losses() {
   static const std::vector<AdversarialLoss> losses = {
-      {"non-saturating", "D: softplus(-r) + softplus(f), G: softplus(-f) (Goodfellow et al. 2014)",
-       non_saturating_discriminator, non_saturating_generator, 0.05F, true, false},
-      {"hinge", "D: max(0, 1 - r) + max(0, 1 + f), G: -f (Lim and Ye 2017)", hinge_discriminator, linear_generator,
-       0.05F, false, false},
-      {"least-squares", "D: (r - 1)^2 / 2 + f^2 / 2, G: (f - 1)^2 / 2 (Mao et al. 2017)", least_squares_discriminator,
-       least_squares_generator, 0.01F, true, false},
-      {"wasserstein", "D: f - r, G: -f (Arjovsky et al. 2017)", wasserstein_discriminator, linear_generator, 0, false,
-       true},
+      // D: softplus(-r) + softplus(f), G: softplus(-f) (Goodfellow et al. 2014)
+      {"non-saturating", non_saturating_discriminator, non_saturating_generator, 0.05F, true, false},
+      // D: max(0, 1 - r) + max(0, 1 + f), G: -f (Lim and Ye 2017)
+      {"hinge", hinge_discriminator, linear_generator, 0.05F, false, false},
+      // D: (r - 1)^2 / 2 + f^2 / 2, G: (f - 1)^2 / 2 (Mao et al. 2017)
+      {"least-squares", least_squares_discriminator, least_squares_generator, 0.01F, true, false},
+      // D: f - r, G: -f (Arjovsky et al. 2017)
+      {"wasserstein", wasserstein_discriminator, linear_generator, 0, false, true},
   };
   return losses;
 }

@@ -9,8 +9,7 @@ namespace figment::converter {
 
 // A pair of losses on logits r of real and f of generated samples, as means over the batch.
 struct AdversarialLoss {
-  const char* name;     // in recipes, and of --gan-loss
-  const char* formula;  // with its source, for the documents
+  const char* name;  // in recipes, and of --gan-loss
   // `target`: what the discriminator aims at for real samples, 1 unless labels are smoothed.
   ValueId (*discriminator)(Builder& build, ValueId real, ValueId fake, float target);
   ValueId (*generator)(Builder& build, ValueId fake);

@@ -1,4 +1,6 @@
 // The objective "infogan": a GAN whose latent ends in codes, which the discriminator's Q heads recover from samples.
+#include <set>
+
 #include "objectives/adversarial.h"
 
 namespace figment::converter {
@@ -19,6 +21,11 @@ class InfoGan : public Objective {
     check_adversarial(options_);
     if (options_.codes.empty())
       throw Error("infogan needs codes: \"codes\" of a recipe's latent, or --codes on the command line");
+    std::set<std::string> names = {"", "real", "logit"};
+    for (const CodeOptions& code : options_.codes) {
+      if (!names.insert(code.name).second)
+        throw Error("a code cannot be named \"" + code.name + "\": give each a name of its own, not real or logit");
+    }
   }
 
   std::vector<NetworkRole> networks(int64_t latent) const override {

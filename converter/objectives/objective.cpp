@@ -1,6 +1,7 @@
 #include "objectives/objective.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace figment::converter {
 
@@ -15,6 +16,9 @@ std::vector<ObjectiveEntry>& registry() {
 
 Registration::Registration(ObjectiveEntry entry) {
   std::vector<ObjectiveEntry>& entries = registry();
+  for (const ObjectiveEntry& other : entries) {
+    if (other.name == entry.name) std::abort();  // two files define one objective
+  }
   const auto before = [](const ObjectiveEntry& a, const ObjectiveEntry& b) { return a.name < b.name; };
   entries.insert(std::upper_bound(entries.begin(), entries.end(), entry, before), std::move(entry));
 }

@@ -1,9 +1,10 @@
 // Objectives: how networks become a model that trains. Each composes train steps as programs: forward passes, losses,
 // gradients, and updates.
 //
-// An objective is one file, objectives/NAME.cpp: a class derived from Objective, and a Registration of it. Recipes, the
-// command line and figment-convert --objectives know it from there; the runtime knows it from the tables that it fills
-// in the model (ObjectiveDefinition, ScheduleDefinition; see Objective and ScheduleEntry in runtime/format/model.fbs).
+// An objective is one file, objectives/NAME.cpp: a class derived from Objective, and a Registration of it. (Networks
+// with other inputs than a latent or a sample, and a condition, need another NetworkRole.) Recipes, the command line
+// and figment-convert --objectives know it from there; the runtime knows it from the tables that it fills in the model
+// (ObjectiveDefinition, ScheduleDefinition; see Objective and ScheduleEntry in runtime/format/model.fbs).
 #pragma once
 
 #include <memory>

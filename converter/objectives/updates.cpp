@@ -166,6 +166,8 @@ void Updates::update_accumulated(Composer* composer) {
     total = total ? build.add(OpKind::kAdd, {*total, norm}) : norm;
   }
   add_metric(build, name_ + ".gradient_norm", build.add(OpKind::kSqrt, {*total}));
+  if (model_->objective)
+    model_->objective->metrics.push_back({name_ + ".gradient_norm", format::MetricKind::kDiagnostic, 0});
   std::vector<const Network*> networks = networks_;
   networks.insert(networks.end(), advanced_.begin(), advanced_.end());
   for (const Network* network : networks) {

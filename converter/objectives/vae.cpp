@@ -203,7 +203,10 @@ class Vae : public Objective {
     return {{0.0F, 1.0F}};
   }
 
-  TrainedModel build(std::vector<Network> networks, const ModelContext& /*context*/) override {
+  TrainedModel build(std::vector<Network> networks, const ModelContext& context) override {
+    const std::string& input = only(data_inputs(networks[1]), networks[1], "input, the latent").name;
+    if (!context.latent.empty() && context.latent != input)
+      throw Error("--latent " + context.latent + ": the decoder's input is " + input);
     TrainedModel result;
     const Network& decoder = networks[1];
     Network logits = decoder;

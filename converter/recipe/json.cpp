@@ -5,7 +5,7 @@
 namespace figment::converter {
 
 std::string RecipeValue::text() const {
-  if (!json_->is_string()) fail("must be a text");
+  if (!json_->is_string()) fail("must be a string");
   return json_->get<std::string>();
 }
 

@@ -21,12 +21,6 @@ int64_t elements(const std::vector<int64_t>& shape) {
   return count;
 }
 
-std::string to_text(const std::vector<int64_t>& shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
-  return text + "]";
-}
-
 void set_integers(onnx::NodeProto* node, const char* name, const std::vector<int64_t>& values) {
   onnx::AttributeProto* attribute = node->add_attribute();
   attribute->set_name(name);
@@ -73,6 +67,12 @@ std::vector<const char*> simple_functions() {
 }
 
 }  // namespace
+
+std::string to_text(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
 
 LayerBuilder::LayerBuilder(Initialization initialization, uint64_t seed, uint32_t stream)
     : initialization_(initialization), seed_(seed), stream_(stream) {
@@ -503,7 +503,9 @@ LayerBuilder::Tensor LayerBuilder::layer(const Tensor& x, const RecipeValue& val
     keys.insert(candidate.required.begin(), candidate.required.end());
     keys.insert(candidate.optional.begin(), candidate.optional.end());
     options.expect_keys(keys);
-    return candidate.build(*this, x, options, name);
+    const Tensor result = candidate.build(*this, x, options, name);
+    elements(result.shape);  // throws where they are too many
+    return result;
   }
   for (const char* function : simple_functions()) known += std::string(function) + ", ";
   known.resize(known.size() - 2);
@@ -514,7 +516,9 @@ LayerBuilder::Tensor LayerBuilder::layers(Tensor x, const RecipeValue& list, con
   for (size_t i = 0; i < list.size(); ++i) {
     try {
       x = layer(x, list[i], prefix + std::to_string(i));
-    } catch (const nlohmann::json::exception& error) {
+    } catch (const Error& error) {
+      // Errors of the value itself have its place.
+      if (std::string(error.what()).rfind(list[i].place(), 0) == 0) throw;
       list[i].fail(error.what());
     }
   }

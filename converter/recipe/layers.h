@@ -17,6 +17,9 @@ namespace figment::converter {
 // and Bengio 2010); he: N(0, sqrt(2 / fan in)) (He et al. 2015). Biases are 0 but for pytorch's.
 enum class Initialization : uint8_t { kPytorch, kDcgan, kXavier, kHe };
 
+// "[3, 28, 28]"
+std::string to_text(const std::vector<int64_t>& shape);
+
 class LayerBuilder {
  public:
   // A tensor of the graph: its name, and its shape without the batch: [features], [steps, features] or [C, H, W].

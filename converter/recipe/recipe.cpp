@@ -1,5 +1,6 @@
 #include "recipe/recipe.h"
 
+#include <cmath>
 #include <set>
 
 #include "import/import_onnx.h"
@@ -199,7 +200,13 @@ class RecipeReader {
       condition_ = condition.extents("shape");
     }
     read_training();
-    for (const NetworkRole& role : roles) recipe_.networks[role.name] = network(role);
+    // Networks that take the latent draw their weights from the odd streams of the seed, others from the even.
+    uint32_t streams[] = {2, 1};
+    for (const NetworkRole& role : roles) {
+      uint32_t& stream = streams[role.takes_latent ? 1 : 0];
+      recipe_.networks[role.name] = network(role, stream);
+      stream += 2;
+    }
     return std::move(recipe_);
   }
 
@@ -235,6 +242,7 @@ class RecipeReader {
         return number.get<float>();
       };
       recipe_.range = {bound(0), bound(1)};
+      if (!std::isfinite(recipe_.range->second - recipe_.range->first)) range.fail("is too wide for f32");
       if (!(recipe_.range->first < recipe_.range->second)) range.fail("must be [low, high] with low < high");
     }
   }
@@ -257,22 +265,27 @@ class RecipeReader {
   }
 
   // Behind the network's own layers come its heads.
-  Graph network(const NetworkRole& role) const {
+  Graph network(const NetworkRole& role, uint32_t stream) const {
     const RecipeValue value = root_.at(role.name);
-    LayerBuilder build(initialization_, seed_, role.takes_latent ? 1 : 2);
+    LayerBuilder build(initialization_, seed_, stream);
     LayerBuilder::Tensor x = role.takes_latent ? build.input("latent", latent_) : build.input(sample_name_, sample_);
-    if (role.takes_condition && !condition_.empty())
-      x = build.with_condition(x, build.input(condition_name_, condition_));
+    if (role.takes_condition && !condition_.empty()) {
+      try {
+        x = build.with_condition(x, build.input(condition_name_, condition_));
+      } catch (const Error& error) {
+        root_.at("condition").fail(error.what());
+      }
+    }
     x = build.layers(x, value.at("layers"), "");
     if (role.outputs.empty()) {
-      if (x.shape != sample_) value.fail("ends in " + text_of(x.shape) + ", the sample is " + text_of(sample_));
+      if (x.shape != sample_) value.fail("ends in " + to_text(x.shape) + ", the sample is " + to_text(sample_));
       build.output(x, sample_name_);
     }
     std::map<std::string, LayerBuilder::Tensor> shared;  // by the key of their layers
     for (const RecipeOutput& output : role.outputs) {
       if (output.head.empty()) {
         if (x.shape != std::vector<int64_t>{output.units})
-          value.fail("must end in " + text_of({output.units}) + ", ends in " + text_of(x.shape));
+          value.fail("must end in " + to_text({output.units}) + ", ends in " + to_text(x.shape));
         build.output(x, output.name);
         continue;
       }
@@ -286,12 +299,6 @@ class RecipeReader {
       build.output(build.head(shared.at(output.layers), output.units, output.head), output.name);
     }
     return import_onnx(build.finish(), value.place(), role.name, Purpose::kTraining);
-  }
-
-  static std::string text_of(const std::vector<int64_t>& shape) {
-    std::string text = "[";
-    for (size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
-    return text + "]";
   }
 
   RecipeValue root_;

@@ -265,6 +265,12 @@ Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t
   check(fig_model_generated(open.model(), &output));
   if (!arguments.sweep.empty() && !arguments.interpolate.empty())
     throw Error("--sweep and --interpolate do not go together");
+  if (arguments.truncation > 0 && latent.prior != FIG_PRIOR_NORMAL)
+    throw Error("--truncation is for models whose latent is normal");
+  if (!arguments.interpolate.empty() && first != 0) throw Error("--first and --interpolate do not go together");
+  if (arguments.class_number >= 0 && arguments.sweep == "class")
+    throw Error("--class and --sweep class do not go together");
+  if (arguments.sweep.empty() && !arguments.sweep_range.empty()) throw Error("--sweep-range needs --sweep");
   const std::vector<fig_code_info> codes = codes_of(open);
   Steered steered;
   steered.latent_size = latent.size;

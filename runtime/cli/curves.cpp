@@ -1,5 +1,6 @@
 #include "curves.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -29,19 +30,23 @@ Curves::Curves(const std::string& csv, uint64_t resumed) {
     if (step > resumed) return;
     steps_.push_back(step);
     for (std::vector<double>& values : values_) {
-      values.push_back(std::getline(cells, cell, ',') ? std::strtod(cell.c_str(), nullptr) : std::nan(""));
+      const bool given = std::getline(cells, cell, ',') && !cell.empty();
+      values.push_back(given ? std::strtod(cell.c_str(), nullptr) : std::nan(""));
     }
   }
 }
 
 void Curves::add(const fig_metrics& metrics) {
-  if (names_.empty()) {
-    for (uint32_t i = 0; i < metrics.count; ++i) names_.emplace_back(metrics.values[i].name);
-    values_.resize(names_.size());
-  }
   steps_.push_back(metrics.step);
-  for (size_t i = 0; i < values_.size(); ++i) {
-    values_[i].push_back(i < metrics.count ? static_cast<double>(metrics.values[i].value) : std::nan(""));
+  for (std::vector<double>& values : values_) values.push_back(std::nan(""));
+  for (uint32_t i = 0; i < metrics.count; ++i) {
+    const auto found = std::find(names_.begin(), names_.end(), metrics.values[i].name);
+    const auto column = static_cast<size_t>(found - names_.begin());
+    if (found == names_.end()) {
+      names_.emplace_back(metrics.values[i].name);
+      values_.emplace_back(steps_.size(), std::nan(""));
+    }
+    values_[column].back() = static_cast<double>(metrics.values[i].value);
   }
 }
 
@@ -51,7 +56,8 @@ std::string Curves::to_csv() const {
   text += "\n";
   for (size_t row = 0; row < steps_.size(); ++row) {
     text += std::to_string(steps_[row]);
-    for (const std::vector<double>& values : values_) text += "," + io::format_number(values[row], 4);
+    for (const std::vector<double>& values : values_)
+      text += "," + (std::isnan(values[row]) ? "" : io::format_number(values[row], 4));
     text += "\n";
   }
   return text;

@@ -14,6 +14,7 @@ class Curves {
   // Reads the steps up to `resumed` from the file at `csv`, if that is given and `resumed` is not 0.
   Curves(const std::string& csv, uint64_t resumed);
 
+  // A metric that a step does not report has no value there.
   void add(const fig_metrics& metrics);
   std::string to_csv() const;
   std::string to_svg(const std::string& title) const;

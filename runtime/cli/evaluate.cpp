@@ -64,7 +64,9 @@ class Evaluation {
       throw Error(data_->path() +
                   ": leaves too few samples to compare with (16; see --classes, --limit and --hold-out)");
     if (!arguments.classifier.empty()) classifier_.emplace(arguments.classifier, arguments.session.threads);
-    if (output.image && !classifier_) throw Error("to score images, give a --classifier");
+    if (output.image && !classifier_)
+      throw Error(
+          "to score images, give --classifier FILE (figment-convert models/classifier/classifier.onnx makes one)");
     io::Shuffle shuffle(data_->count(), arguments.session.seed + 1);
     RealSamples real = real_samples(*data_, &shuffle, 0, count_);
     real_ = std::move(real.samples);

@@ -16,7 +16,10 @@ void check(fig_status status) {
   if (status != FIG_OK) throw Error(fig_error_message());
 }
 
-OpenModel::OpenModel(const std::string& path) { check(fig_model_open(path.c_str(), &model_)); }
+OpenModel::OpenModel(const std::string& path) {
+  if (path.ends_with(".onnx")) throw Error(path + ": is an ONNX file: convert it with figment-convert");
+  check(fig_model_open(path.c_str(), &model_));
+}
 
 OpenModel::~OpenModel() {
   fig_session_destroy(session_);

@@ -33,6 +33,7 @@ struct Arguments {
   uint64_t checkpoint_every = 500;
   uint64_t steps = 0;
   uint32_t micro_batch = 0;
+  std::vector<std::string> scalars;
   SessionArguments session;
 };
 
@@ -128,6 +129,24 @@ void resume(const OpenModel& open, const Arguments& arguments, Run* run) {
                 std::to_string(found.samples) + " samples: give the same, or another folder");
   }
   run->best = found.best;
+  io::print("resumed at step %llu from %s\n", static_cast<unsigned long long>(fig_session_steps(open.session())),
+            arguments.checkpoint.c_str());
+}
+
+// "NAME=VALUE" of scalars.
+void set_scalars(const OpenModel& open, const std::vector<std::string>& texts) {
+  for (const std::string& text : texts) {
+    const auto [name, value] = io::split_assignment(text);
+    char* end = nullptr;
+    const double number = std::strtod(value.c_str(), &end);
+    if (name.empty() || value.empty() || *end != 0) throw Error("--set " + text + ": write NAME=VALUE");
+    if (fig_session_set_scalar(open.session(), name.c_str(), number) == FIG_OK) continue;
+    std::string names;
+    const char* known = "";
+    for (uint32_t i = 0; fig_model_scalar(open.model(), i, &known) == FIG_OK; ++i)
+      names += std::string(i > 0 ? ", " : "") + known;
+    throw Error("--set " + text + ": give a finite number, for one of " + names);
+  }
 }
 
 // Whether a file can be written in the folder of `path`.
@@ -173,7 +192,9 @@ void train(const Arguments& arguments) {
   open.open_session(options);
   Run run{options.batch, samples, options.seed, {}};
   if (!arguments.checkpoint.empty()) resume(open, arguments, &run);
+  set_scalars(open, arguments.scalars);
   const uint64_t start = fig_session_steps(open.session());
+  if (start >= steps) io::print("nothing to do: --steps %llu is reached\n", static_cast<unsigned long long>(steps));
   const auto save = [&] {
     if (!arguments.checkpoint.empty())
       check(fig_checkpoint_save(open.session(), arguments.checkpoint.c_str(), &run, sizeof run));
@@ -278,6 +299,9 @@ void add_train(CLI::App* app, Commands* commands) {
   command->add_option("--checkpoint-every", arguments->checkpoint_every, "steps between checkpoints")
       ->check(at_least_one("500"))
       ->capture_default_str();
+  command->add_option(
+      "--set", arguments->scalars,
+      "NAME=VALUE: a hyperparameter, also of a resumed run, as in g.learning_rate=1e-5; may be repeated");
   command->add_option("--out", arguments->output, "write the trained model to this file, also when interrupted");
   command->add_option("--keep-best", arguments->best,
                       "write the best model so far to this file, by Fréchet distance or a VAE's loss");

@@ -33,7 +33,7 @@ void TrainingMonitor::add(const fig_metrics& metrics) {
       if (loss.saturated == kLongSaturated) {
         warn(&said_saturated_,
              "the discriminator tells real from generated samples almost every time, so that the generator learns "
-             "little: lower its learning rate, or give it label_smoothing, dropout or spectral_norm");
+             "little: lower its learning rate, or give it dropout, spectral_norm or a gradient penalty");
       }
     }
   }

@@ -205,11 +205,16 @@ class Verifier {
     FIGMENT_RETURN_IF_ERROR(check_text(objective->divergence_weight(), "the divergence's weight"));
     if (objective->score() > schema::Score::MAX) return bad("unknown score");
     if (objective->likelihood() > schema::Likelihood::MAX) return bad("unknown likelihood");
+    if (objective->score() == schema::Score::evidence_lower_bound &&
+        objective->likelihood() == schema::Likelihood::none) {
+      return bad("a score by the evidence lower bound needs a likelihood");
+    }
     for (uint32_t i = 0; i < length(objective->metrics()); ++i) {
       const schema::Metric* metric = objective->metrics()->Get(i);
       FIGMENT_RETURN_IF_ERROR(check_name(metric->name()));
       if (metric->kind() > schema::MetricKind::MAX) return bad("metric %u: unknown kind", i);
-      if (!std::isfinite(metric->saturation())) return bad("metric %u: its saturation is not finite", i);
+      if (!(metric->saturation() >= 0) || !std::isfinite(metric->saturation()))
+        return bad("metric %u: its saturation is no number from 0 on", i);
     }
     return {};
   }
@@ -557,6 +562,15 @@ class Verifier {
           scalar->index() >= view_.constant(scalar->constant()).bytes / sizeof(float)) {
         return bad("scalar %s is no value of a variable", scalar->name()->c_str());
       }
+    }
+    const schema::Objective* objective = root().objective();
+    if (objective != nullptr && length(root().schedule()) > 0 && length(objective->divergence_weight()) > 0) {
+      bool named = false;
+      for (uint32_t i = 0; i < length(root().scalars()); ++i) {
+        named = named ||
+                std::strcmp(root().scalars()->Get(i)->name()->c_str(), objective->divergence_weight()->c_str()) == 0;
+      }
+      if (!named) return bad("the divergence's weight is no scalar");
     }
     for (uint32_t i = 0; i < length(root().trained()); ++i) {
       const schema::Trained* trained = root().trained()->Get(i);

@@ -86,7 +86,8 @@ Result<Session*> Builder::place(void* memory, size_t bytes) {
   Result<Session*> session = wrong("");
   do {
     session = place_selection(memory, static_cast<size_t>(std::min<uint64_t>(bytes, left)));
-  } while (!session.ok() && session.status().code() == StatusCode::kMemoryLimit && next_strategy());
+  } while (limit != UINT64_MAX && !session.ok() && session.status().code() == StatusCode::kMemoryLimit &&
+           next_strategy());
   return session;
 }
 

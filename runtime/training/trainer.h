@@ -20,7 +20,7 @@ struct TrainBatch {
 
 // What a train step computed.
 struct TrainMetrics {
-  static constexpr size_t kMax = 16;
+  static constexpr size_t kMax = 64;
   struct Entry {
     const char* name;
     float value;

@@ -120,7 +120,7 @@ if [ -n "$convert" ]; then
 fi
 if [ -n "$convert" ]; then
   training=$onnx/../tests/data/training/dense_gan
-  check "convert for training" 0 "sigmoid is removed" "$convert" --objective gan --generator "$training/generator.onnx" \
+  check "convert for training" 0 "sigmoid is left out of training" "$convert" --objective gan --generator "$training/generator.onnx" \
     --discriminator "$training/discriminator.onnx" -o "$work/gan.figment"
   check "an objective without its network" 1 "needs --discriminator" "$convert" --objective gan \
     --generator "$training/generator.onnx" -o "$work/x.figment"
@@ -160,6 +160,16 @@ if [ -n "$convert" ]; then
   check "training a network that is not there" 1 "there is no network" "$convert" "$recipes/tiny_vae.json" --train-only foo:bias -o "$work/x.figment"
   : > "$work/empty.json"
   check "an empty recipe" 1 "is not JSON" "$convert" "$work/empty.json" -o "$work/x.figment"
+  check "a code without its weight" 1 "write NAME=CATEGORIES" "$convert" --objective infogan --codes c=3@ --generator x --discriminator y -o "$work/x.figment"
+  check "an option of int8 without it" 1 "psnr-goal needs --int8" "$convert" "$onnx/dcgan/generator.onnx" --psnr-goal 40 -o "$work/x.figment"
+  check "an option of another objective" 1 "beta does not go with the objective gan" "$convert" --objective gan --beta 2 --generator x --discriminator y -o "$work/x.figment"
+  check "a prior for a finished model" 1 "is set in the model already" "$convert" "$models/tiny_vae.figment" --prior uniform -o "$work/x.figment"
+  sed 's/"kind": "wasserstein"/"kind": "wasserstein", "critic_steps": 3/' "$recipes/tiny_crgan.json" > "$work/critic.json"
+  check "several critic steps" 0 "" "$convert" "$work/critic.json" -q -o "$work/critic.figment"
+  $figment generate "$work/critic.figment" -n 16 -o "$work/critic.npy"
+  check "train with them" 0 "^6 steps" $figment train "$work/critic.figment" --data "$work/critic.npy" --batch 8 --steps 6 --report "$work/critic"
+  expect "every metric has its column, empty where a step has none" \
+    '[ "$(head -1 "$work/critic/losses.csv")" = step,d.loss,g.loss ] && grep -q "^1,[-0-9.]*,$" "$work/critic/losses.csv" && grep -q "^3,[-0-9.]*,[-0-9.]*$" "$work/critic/losses.csv"'
   check "unknown codes" 1 "write NAME=CATEGORIES" "$convert" --objective infogan --codes category --generator x --discriminator y -o "$work/x.figment"
   check "infogan without codes" 1 "infogan needs codes" "$convert" --objective infogan --generator x --discriminator y -o "$work/x.figment"
 fi
@@ -207,7 +217,7 @@ expect "finds what the model made" '[ "$($figment project "$info" --data "$work/
 check "project a sequence" 0 "rms error" $figment project "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize -n 2 --steps 5 -o "$work/projected.svg"
 check "project with a class" 0 "rms error" $figment project "$models/tiny_gan.figment" --data "$work/made.npy" -n 2 --steps 5
 check "project without a program" 1 "neither an encoder nor" $figment project "$models/dgan.figment" --data "$work/images.npy"
-check "evaluate images without a classifier" 1 "give a --classifier" $figment evaluate "$models/tiny_infogan.figment" --data "$work/images.npy"
+check "evaluate images without a classifier" 1 "give --classifier FILE" $figment evaluate "$models/tiny_infogan.figment" --data "$work/images.npy"
 # Training from the models that the x86-64 build converts, on every target.
 $figment generate "$models/tiny_vae.figment" --seed 1 -n 40 -o "$work/vae.npy"
 train="$figment train $models/tiny_vae.figment --data $work/vae.npy --batch 8 --seed 3"
@@ -216,7 +226,10 @@ check "train with checkpoints" 0 "^5 steps" $train --steps 5 --checkpoint "$work
 check "go on from the checkpoint" 0 "^12 steps" $train --steps 12 --checkpoint "$work/run" --out "$work/resumed.figment" --report "$work/resumed"
 expect "a resumed run gives the same model" 'cmp -s "$work/straight.figment" "$work/resumed.figment"'
 expect "and the same losses" 'cmp -s "$work/straight/losses.csv" "$work/resumed/losses.csv"'
-check "a run that is over" 0 "^12 steps" $train --steps 12 --checkpoint "$work/run"
+check "a run that is over" 0 "nothing to do" $train --steps 12 --checkpoint "$work/run"
+check "a resumed run with another learning rate" 0 "resumed at step 12" $train --steps 13 --checkpoint "$work/run" --set vae.learning_rate=0
+check "a hyperparameter that is not there" 1 "for one of vae.learning_rate" $train --steps 14 --checkpoint "$work/run" --set rate=1
+cp -r "$work/run" "$work/run13"
 check "a checkpoint of another run" 1 "give the same, or another folder" $figment train "$models/tiny_vae.figment" --data "$work/vae.npy" --batch 4 --steps 12 --checkpoint "$work/run"
 check "a checkpoint of another model" 1 "another model" $figment parameters "$models/tiny_infogan.figment" --checkpoint "$work/run" -o "$work/p"
 check "parameters" 0 "parameters written" $figment parameters "$models/tiny_vae.figment" --checkpoint "$work/run" -o "$work/p"

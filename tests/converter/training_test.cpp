@@ -165,6 +165,19 @@ TEST_CASE("twenty train steps of seven models give PyTorch's losses, gradients a
   }
 }
 
+TEST_CASE("a discriminator that ends in a sigmoid keeps it where it is run") {
+  Runner runner(convert(dense_gan(), {}).file, 2, FIG_KERNELS_BEST, true);
+  fig_program_info info{};
+  uint32_t index = 0;
+  while (fig_model_program(runner.model(), index, &info) == FIG_OK && std::string(info.name) != "discriminate") ++index;
+  fig_port_info input{};
+  REQUIRE(fig_model_input(runner.model(), index, 0, &input) == FIG_OK);
+  const std::vector<float> far(2 * input.shape.extents[1], 1e4F);
+  for (const auto& [name, values] : runner.run("discriminate", {{input.name, far}}, 2)) {
+    for (float value : values) CHECK((value >= 0 && value <= 1));
+  }
+}
+
 TEST_CASE("the same seed gives the same run, and another seed another") {
   const Converted converted = convert(dense_gan(), {});
   Recorded images("dense_gan", "image");

@@ -7,6 +7,9 @@ using evaluation::Features;
 namespace {
 
 constexpr uint32_t kBatch = 64;
+constexpr const char* kHowTo =
+    "a classifier has one input and the outputs features and logits (figment-convert models/classifier/classifier.onnx "
+    "makes one)";
 
 fig_port_info port_of(const OpenModel& open, uint32_t program, const std::string& output) {
   fig_program_info info{};
@@ -22,11 +25,14 @@ fig_port_info port_of(const OpenModel& open, uint32_t program, const std::string
 }  // namespace
 
 Classifier::Classifier(const std::string& path, uint32_t threads) : open_(path), path_(path) {
+  fig_model_info model{};
+  check(fig_model_get_info(open_.model(), &model));
+  if (model.programs != 1) throw Error(path + ": is no classifier: it has several programs; " + kHowTo);
   fig_program_info info{};
   const uint32_t program = open_.find_program("");
   check(fig_model_program(open_.model(), program, &info));
   program_ = info.name;
-  if (info.inputs != 1) throw Error(path + ": a classifier has one input, not " + std::to_string(info.inputs));
+  if (info.inputs != 1) throw Error(path + ": has " + std::to_string(info.inputs) + " inputs; " + kHowTo);
   fig_port_info input{};
   check(fig_model_input(open_.model(), program, 0, &input));
   input_ = input.name;

@@ -7,7 +7,9 @@ namespace figment::cli {
 using evaluation::Features;
 
 bool has_elbo(const OpenModel& open) {
-  return objective_of(open).score == FIG_SCORE_EVIDENCE_LOWER_BOUND && open.has_program("encode");
+  const fig_objective_info objective = objective_of(open);
+  return objective.score == FIG_SCORE_EVIDENCE_LOWER_BOUND && objective.likelihood != FIG_LIKELIHOOD_NONE &&
+         open.has_program("encode");
 }
 
 EvidenceLowerBound evidence_lower_bound(const OpenModel& open, const Generated& generated, const Features& samples,
@@ -23,6 +25,8 @@ EvidenceLowerBound evidence_lower_bound(const OpenModel& open, const Generated& 
   Features z = evaluation::rows(count, latent.size);
   for (size_t i = 0; i < count; ++i)
     check(fig_model_draw_latent(open.model(), seed, i, z.data() + i * latent.size, latent.size));
+  // As the objective bounds them.
+  log_variance = log_variance.array().max(-20.0F).min(20.0F).matrix();
   z = (mean.array() + (log_variance.array() / 2).exp() * z.array()).matrix();
   Features reconstructions = evaluation::rows(count, generated.sample);
   check(fig_decode(open.session(), count, z.data(), count * latent.size, reconstructions.data(),
@@ -32,10 +36,11 @@ EvidenceLowerBound evidence_lower_bound(const OpenModel& open, const Generated& 
   EvidenceLowerBound result;
   if (likelihood == FIG_LIKELIHOOD_GAUSSIAN) {
     result.reconstruction = -((x - y).square() / 2 + std::log(2 * M_PI) / 2).sum();
+  } else if (likelihood == FIG_LIKELIHOOD_BERNOULLI_LOGITS) {
+    result.reconstruction = (x * y - y.max(0.0) - (1 + (-y.abs()).exp()).log()).sum();
   } else {
-    Eigen::ArrayXXd p = y;
-    if (likelihood == FIG_LIKELIHOOD_BERNOULLI_LOGITS) p = 1 / (1 + (-y).exp());
-    p = p.max(1e-7).min(1 - 1e-7);  // what f32 tells from 0 and 1
+    // A probability of 1 is one within f32's rounding.
+    const Eigen::ArrayXXd p = y.max(1e-7).min(1 - 1e-7);
     result.reconstruction = (x * p.log() + (1 - x) * (1 - p).log()).sum();
   }
   const Eigen::ArrayXXd m = mean.array().cast<double>();

@@ -27,7 +27,9 @@ RunningScore::RunningScore(const OpenModel& open, const Dataset& data, const std
     name_ = beta_ == 1 ? "negative ELBO" : "loss (with beta)";
     return;
   }
-  if (classifier.empty() && generated_.output.image) throw Error("to score images, give --classifier");
+  if (classifier.empty() && generated_.output.image)
+    throw Error(
+        "to score images, give --classifier FILE (figment-convert models/classifier/classifier.onnx makes one)");
   if (!classifier.empty()) classifier_.emplace(classifier, threads);
   features_ = features_of(real_.samples);
   name_ = classifier_ ? "Fréchet distance" : "Fréchet distance of values";

@@ -143,7 +143,7 @@ typedef enum fig_metric_kind {
   FIG_METRIC_DIAGNOSTIC = 2 /* neither: a gradient's norm */
 } fig_metric_kind;
 
-/* What a train step reports (fig_metrics). */
+/* What a train step may report (fig_metrics): not every program of the schedule, or strategy, reports all. */
 typedef struct fig_metric_info {
   const char* name;
   fig_metric_kind kind;
@@ -281,7 +281,8 @@ FIG_API void fig_session_destroy(fig_session* session);
  * All memory is aligned to 64 and the caller's to release: the session's after fig_session_destroy, the weights' after
  * the model and all its sessions. Measuring and packing take memory from the system for a while, and the process's
  * first session prepares XNNPACK, which keeps some. Packing is for sessions of these options; others may need more. A
- * session of more than one thread needs options->thread_pool. FIG_MEMORY_LIMIT: `bytes` are less than fig_session_size.
+ * session of more than one thread needs options->thread_pool. FIG_MEMORY_LIMIT: `bytes` are less than fig_session_size
+ * (with options->memory_limit, a training session may find a slower strategy for them).
  */
 FIG_API fig_status fig_model_pack_size(fig_model* model, const fig_session_options* options, size_t* bytes);
 FIG_API fig_status fig_model_pack(fig_model* model, const fig_session_options* options, void* memory, size_t bytes);
@@ -380,14 +381,14 @@ typedef struct fig_batch {
   size_t latent_count;
 } fig_batch;
 
-enum { FIG_MAX_METRICS = 16 };
+enum { FIG_MAX_METRICS = 64 };
 
 typedef struct fig_metric {
   const char* name; /* "d.loss", ... */
   float value;
 } fig_metric;
 
-/* What a step computed: the losses are those before its updates. */
+/* What a step computed: each loss is that before the update which it drives. */
 typedef struct fig_metrics {
   uint64_t step;    /* steps done, this one included */
   uint32_t skipped; /* sub-steps that changed nothing, because a gradient was NaN or infinite */
