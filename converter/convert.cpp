@@ -526,7 +526,8 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
   if (!options.latent.empty() && !latent_found)
     throw Error("--latent " + options.latent + ": no model has an input of that name");
   if (!model.latent)
-    report.notes.push_back("no latent was found, so that figment generate does not apply: name it with --latent INPUT");
+    report.notes.emplace_back(
+        "no latent was found, so that figment generate does not apply: name it with --latent INPUT");
   check_calibration_names(options, model);
   return finish(options, std::move(model), std::move(result), progress);
 }
