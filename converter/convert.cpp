@@ -28,20 +28,11 @@ constexpr uint64_t kCalibrationSeed = 0x5EED5EED;
 
 size_t sample_elements(const PortDefinition& port) { return element_count(port.shape, 1).value(); }
 
-const PortDefinition* find_input(const Graph& graph, const std::string& name) {
-  for (const PortDefinition& port : graph.inputs) {
-    if (port.name == name) return &port;
-  }
-  return nullptr;
-}
-
 // The input that generation draws: the one asked for, one of a usual name, or the only one if it is smaller than the
 // output. nullptr if the program does not generate.
 const PortDefinition* find_latent(const Graph& graph, const std::string& wanted) {
-  if (!wanted.empty()) return find_input(graph, wanted);
-  for (const char* usual : {"latent", "z", "noise"}) {
-    if (const PortDefinition* port = find_input(graph, usual)) return port;
-  }
+  if (!wanted.empty()) return find_port(graph.inputs, wanted);
+  if (const PortDefinition* port = find_named_latent(graph.inputs)) return port;
   if (graph.inputs.size() != 1 || sample_elements(graph.inputs[0]) >= sample_elements(graph.outputs[0])) return nullptr;
   // Vectors, or vectors shaped as 1x1 images.
   const Shape& shape = graph.inputs[0].shape;
@@ -515,7 +506,7 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
     program.notes = optimize(&graph);
     if (generates) {
       // The ports have moved with the passes.
-      const PortDefinition& port = *find_input(graph, find_latent(graph, options.latent)->name);
+      const PortDefinition& port = *find_port(graph.inputs, find_latent(graph, options.latent)->name);
       model.latent = LatentDefinition{
           graph.name, port.name, static_cast<uint32_t>(sample_elements(port)), options.prior, 0, 0, {}};
       describe_output(options, graph, std::nullopt, &model, &report.notes);

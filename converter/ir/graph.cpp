@@ -7,6 +7,20 @@
 
 namespace figment::converter {
 
+const PortDefinition* find_port(const std::vector<PortDefinition>& ports, const std::string& name) {
+  for (const PortDefinition& port : ports) {
+    if (port.name == name) return &port;
+  }
+  return nullptr;
+}
+
+const PortDefinition* find_named_latent(const std::vector<PortDefinition>& inputs) {
+  for (const char* name : {"latent", "z", "noise"}) {
+    if (const PortDefinition* port = find_port(inputs, name)) return port;
+  }
+  return nullptr;
+}
+
 ValueId Graph::add_value(Value value) {
   values.push_back(std::move(value));
   return static_cast<ValueId>(values.size() - 1);

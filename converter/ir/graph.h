@@ -117,6 +117,12 @@ struct Graph {
   std::vector<int32_t> producers() const;
 };
 
+// The port of that name, or nullptr.
+const PortDefinition* find_port(const std::vector<PortDefinition>& ports, const std::string& name);
+
+// The input that is a latent by its name, "latent", else "z", else "noise"; or nullptr.
+const PortDefinition* find_named_latent(const std::vector<PortDefinition>& inputs);
+
 // The rule of op.h applied to a node's inputs.
 format::TensorType infer(const Graph& graph, OpKind kind, const Attributes& attributes,
                          const std::vector<ValueId>& inputs, const Value& declared, const std::string& node_name);

@@ -14,18 +14,9 @@ constexpr double kClipWeights = 0.01;  // of a Wasserstein critic (Arjovsky et a
 // The generator's input that is drawn.
 const PortDefinition& find_latent(const std::vector<PortDefinition>& inputs, const std::string& wanted) {
   if (wanted.empty() && inputs.size() == 1) return inputs[0];
-  for (const PortDefinition& port : inputs) {
-    const bool usual = port.name == "latent" || port.name == "z" || port.name == "noise";
-    if (wanted.empty() ? usual : port.name == wanted) return port;
-  }
+  const PortDefinition* port = wanted.empty() ? find_named_latent(inputs) : find_port(inputs, wanted);
+  if (port != nullptr) return *port;
   throw Error("generator: which input is the latent? Name it \"latent\", or give --latent NAME");
-}
-
-const PortDefinition* find_port(const std::vector<PortDefinition>& ports, const std::string& name) {
-  for (const PortDefinition& port : ports) {
-    if (port.name == name) return &port;
-  }
-  return nullptr;
 }
 
 // The mean over the batch of -log Q(code | sample), for `q` of the size that CodeOptions asks for; `code` [N, size].

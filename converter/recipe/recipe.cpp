@@ -1,5 +1,6 @@
 #include "recipe/recipe.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -92,12 +93,18 @@ class OptionReader : public OptionVisitor {
   bool list(const OptionName& name, std::vector<size_t>* values, const std::vector<std::string>& choices) override {
     return read(name, [&](const RecipeValue& object, const std::string& key) {
       const RecipeValue list = object.at(key);
-      for (size_t i = 0; i < list.size(); ++i) values->push_back(list[i].choice(choices));
+      values->clear();
+      for (size_t i = 0; i < list.size(); ++i) {
+        const size_t choice = list[i].choice(choices);
+        if (std::find(values->begin(), values->end(), choice) != values->end()) list[i].fail("is there twice");
+        values->push_back(choice);
+      }
     });
   }
   bool codes(const OptionName& name, std::vector<CodeOptions>* values) override {
     return read(name, [&](const RecipeValue& object, const std::string& key) {
       const RecipeValue list = object.at(key);
+      values->clear();
       for (size_t i = 0; i < list.size(); ++i) values->push_back(read_code(list[i]));
     });
   }
