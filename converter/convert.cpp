@@ -486,10 +486,11 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
     report.source_bytes += std::filesystem::file_size(source.path);
     for (const PortDefinition& port : graph.inputs) {
       if (!(port.shape.rank() > 0 && port.shape[0].per_batch)) {
-        report.notes.push_back(source.path + ": input " + port.name + " is " + to_string(port.shape) +
-                               ", without an open batch: it takes that many samples at a time, no int8; export with "
-                               "dynamic_axes={'" +
-                               port.name + "': {0: 'batch'}}");
+        report.notes.push_back(
+            source.path + ": input " + port.name + " is " + to_string(port.shape) +
+            ": its batch is fixed, so that it computes that many samples at a time and cannot be int8; export with "
+            "dynamic_axes={'" +
+            port.name + "': {0: 'batch'}}");
       }
     }
     const PortDefinition* latent = find_latent(graph, options.latent);

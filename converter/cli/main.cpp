@@ -121,13 +121,9 @@ class ObjectiveFlags : public figment::converter::OptionVisitor {
       if (flag.value.is_null()) continue;
       if (!flag.objectives.contains(objective))
         throw Error(flag.name.flag + " does not go with the objective " + objective);
-      nlohmann::json* object = &result;
-      std::string path = flag.name.key;
-      for (size_t dot = path.find('.'); dot != std::string::npos; dot = path.find('.')) {
-        object = &(*object)[path.substr(0, dot)];
-        path = path.substr(dot + 1);
-      }
-      (*object)[path] = flag.value;
+      std::string path = "/" + flag.name.key;
+      std::replace(path.begin(), path.end(), '.', '/');
+      result[nlohmann::json::json_pointer(path)] = flag.value;
     }
     return result;
   }
@@ -266,6 +262,7 @@ int convert(int argc, char** argv) {
   }
   add_scope_options(&app, training, &options);
   ObjectiveFlags objective_flags(&app, training);
+  CLI::Option* prior = app.get_option("--prior")->group(app.get_option("--latent")->get_group());  // of any generator
   app.add_flag_callback(
       "--objectives",
       [] {
@@ -320,7 +317,7 @@ int convert(int argc, char** argv) {
     const std::string name = option->get_name();
     const bool scope = name == "--freeze" || name == "--train-only" || name == "--start-from";
     if (option->count() == 0 || trains) continue;
-    if (option->get_group() == training && name != "--prior" && !(scope && !options.recipe.empty()))
+    if (option->get_group() == training && !(scope && !options.recipe.empty()))
       throw Error(name + (options.recipe.empty() ? " needs --objective" : " is set by the recipe"));
     if (!options.recipe.empty() && (name == "--prior" || name == "--latent"))
       throw Error(name + " is set by the recipe");
@@ -328,7 +325,6 @@ int convert(int argc, char** argv) {
   if (!options.checkpoint.empty() && options.model.empty())
     throw Error("--checkpoint takes the .figment model that was trained");
   options.fallback_name = std::filesystem::path(output).stem().string();
-  const CLI::Option* prior = app.get_option("--prior");
   if (prior->count() > 0 && prior->as<std::string>() == "uniform") options.prior = figment::Prior::kUniform;
   if (!range.empty()) {
     options.range_min = range[0];

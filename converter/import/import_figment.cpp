@@ -64,9 +64,7 @@ Graph import_program(const format::ModelView& model, const format::ProgramView& 
   return graph;
 }
 
-}  // namespace
-
-// Where the model's programs do not train, averages are the parameters themselves.
+// Train programs are left behind, and with them what the averages are of: these are the parameters now.
 void name_averages_as_parameters(ModelDefinition* model) {
   constexpr std::string_view kAverage = ".ema";
   for (Graph& graph : model->programs) {
@@ -82,6 +80,8 @@ void name_averages_as_parameters(ModelDefinition* model) {
     }
   }
 }
+
+}  // namespace
 
 ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::string& origin) {
   // Models lie at multiples of 64.

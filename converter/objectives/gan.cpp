@@ -23,8 +23,7 @@ class Gan : public Objective {
   AdversarialOptions options_;
 };
 
-const Registration kGan({"gan", "generator against discriminator; conditional with a condition in both",
-                         []() -> std::unique_ptr<Objective> { return std::make_unique<Gan>(); }});
+const Registered<Gan> kGan("gan", "generator against discriminator; conditional with a condition in both");
 
 }  // namespace
 

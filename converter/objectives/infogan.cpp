@@ -34,7 +34,7 @@ class InfoGan : public Objective {
     for (const CodeOptions& code : options_.codes) {
       // Categories have logits, continuous codes a mean and a log deviation each.
       const int64_t units = int64_t{code.size} * (code.prior == Prior::kCategorical ? 1 : 2);
-      outputs.push_back({code.name, units, "q_" + code.name, "q_layers"});
+      outputs.push_back({code.name, units, "q_" + code.name, "q"});
       values += code.size;
     }
     if (latent > 0 && values > latent)
@@ -50,8 +50,7 @@ class InfoGan : public Objective {
   AdversarialOptions options_;
 };
 
-const Registration kInfoGan({"infogan", "GAN with codes: categories and continuous factors found without labels",
-                             []() -> std::unique_ptr<Objective> { return std::make_unique<InfoGan>(); }});
+const Registered<InfoGan> kInfoGan("infogan", "GAN with codes: categories and continuous factors found without labels");
 
 }  // namespace
 

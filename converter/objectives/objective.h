@@ -1,10 +1,10 @@
 // Objectives: how networks become a model that trains. Each composes train steps as programs: forward passes, losses,
 // gradients, and updates.
 //
-// An objective is one file, objectives/NAME.cpp: a class derived from Objective, and a Registration of it. (Networks
-// with other inputs than a latent or a sample, and a condition, need another NetworkRole.) Recipes, the command line
-// and figment-convert --objectives know it from there; the runtime knows it from the tables that it fills in the model
-// (ObjectiveDefinition, ScheduleDefinition; see Objective and ScheduleEntry in runtime/format/model.fbs).
+// An objective is one file, objectives/NAME.cpp: a class derived from Objective, and a Registered object of it.
+// (Networks with other inputs than a latent or a sample, and a condition, need another NetworkRole.) Recipes, the
+// command line and figment-convert --objectives know it from there; the runtime knows it from the tables that it fills
+// in the model (ObjectiveDefinition, ScheduleDefinition; see Objective and ScheduleEntry in runtime/format/model.fbs).
 #pragma once
 
 #include <memory>
@@ -25,7 +25,9 @@ struct RecipeOutput {
   // What the names of the parameters of a fully connected layer, which is appended for this output, begin with; "": the
   // network's own layers end in it.
   std::string head;
-  std::string layers;  // the key of a list of layers between the network's own and the heads that share it, or ""
+  // The name of layers between the network's own and the heads that share them, or "": NAME_layers is their key, and
+  // NAME what the names of their parameters begin with.
+  std::string layers;
 };
 
 // A network that an objective needs.
@@ -72,9 +74,16 @@ struct ObjectiveEntry {
   std::unique_ptr<Objective> (*create)() = nullptr;
 };
 
-// Defined once in the file of each objective.
+// Adds an objective to those below.
 struct Registration {
   explicit Registration(ObjectiveEntry entry);
+};
+
+// Defined once in the file of each objective.
+template <typename Type>
+struct Registered : Registration {
+  Registered(const char* name, const char* summary)
+      : Registration({name, summary, []() -> std::unique_ptr<Objective> { return std::make_unique<Type>(); }}) {}
 };
 
 // All objectives, by name.

@@ -232,8 +232,7 @@ class Vae : public Objective {
   VaeOptions options_;
 };
 
-const Registration kVae({"vae", "encoder and decoder, trained on the evidence lower bound (ELBO)",
-                         []() -> std::unique_ptr<Objective> { return std::make_unique<Vae>(); }});
+const Registered<Vae> kVae("vae", "encoder and decoder, trained on the evidence lower bound (ELBO)");
 
 }  // namespace
 

@@ -122,7 +122,7 @@ class Tangents {
     return *result;
   }
 
-  // (op(x + h t) - op(x - h t)) / (2 h), with h for each sample, and for each step of a sequence.
+  // (op(x + h t) - op(x - h t)) / (2 h), with an h for each entry of the batch.
   ValueId difference(const Node& node) {
     std::vector<ValueId> ahead = node.inputs;
     std::vector<ValueId> behind = node.inputs;

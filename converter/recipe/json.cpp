@@ -31,6 +31,14 @@ RecipeValue RecipeValue::at(const std::string& key) const {
   return {(*json_)[key], place_ + "." + key};
 }
 
+std::optional<RecipeValue> RecipeValue::find(const std::string& path) const {
+  if (path.empty()) return *this;
+  const size_t dot = path.find('.');
+  const std::string key = path.substr(0, dot);
+  if (!has(key)) return std::nullopt;
+  return at(key).find(dot == std::string::npos ? "" : path.substr(dot + 1));
+}
+
 std::string RecipeValue::text(const std::string& key, const std::string& fallback) const {
   return has(key) ? at(key).text() : fallback;
 }

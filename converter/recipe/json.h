@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -27,6 +28,8 @@ class RecipeValue {
   void expect_keys(const std::set<std::string>& known) const;
   bool has(const std::string& key) const { return json_->is_object() && json_->contains(key); }
   RecipeValue at(const std::string& key) const;
+  // What lies at a path of keys, as "optimizer.schedule"; "" is the value itself.
+  std::optional<RecipeValue> find(const std::string& path) const;
 
   std::string text(const std::string& key, const std::string& fallback) const;
   bool flag(const std::string& key, bool fallback) const;

@@ -254,7 +254,7 @@ LayerBuilder::Tensor LayerBuilder::recurrent(const Tensor& x, const RecipeValue&
   // PyTorch's recurrent layers take the units for the fan in of all.
   weights(name + ".weight_ih", {1, blocks, x.shape[1]}, units, units);
   weights(name + ".weight_hh", {1, blocks, units}, units, units);
-  std::vector<float> biases = drawn_bias(2 * blocks, units);
+  std::vector<float> biases = drawn_bias(counted(name + ".bias", {2 * blocks}), units);
   // ONNX's gates are input, output, forget, cell; their biases are of the input, then of the state.
   if (lstm && value.has("forget_bias")) {
     const auto forget = biases.begin() + 2 * units;
@@ -290,7 +290,7 @@ LayerBuilder::Tensor LayerBuilder::normalization(const Tensor& x, const RecipeVa
   const int64_t channels = batch ? x.shape[0] : x.shape.back();
   if (batch && x.shape.size() == 2) value.fail("sequences take layer_norm");
   if (batch && initialization_ == Initialization::kDcgan) {
-    std::vector<float> values(static_cast<size_t>(channels));
+    std::vector<float> values(static_cast<size_t>(counted(name + ".weight", {channels})));
     draw_latent(Prior::kNormal, seed_, stream_, drawn_++, values.size(), values.data());
     for (float& scale : values) scale = 1 + 0.02F * scale;
     add_tensor(name + ".weight", {channels}, values);

@@ -37,42 +37,10 @@ std::pair<std::string, std::string> parent_and_key(const std::string& path) {
   return {path.substr(0, dot), path.substr(dot + 1)};
 }
 
-// Lists the keys of an objective's options.
-class KeyCollector : public OptionVisitor {
- public:
-  explicit KeyCollector(Keys* keys) : keys_(*keys) {}
-
-  bool number(const OptionName& name, double* /*value*/, double /*low*/, double /*high*/) override { return add(name); }
-  bool integer(const OptionName& name, uint32_t* /*value*/, uint32_t /*low*/, uint32_t /*high*/) override {
-    return add(name);
-  }
-  bool flag(const OptionName& name, bool* /*value*/) override { return add(name); }
-  bool choice(const OptionName& name, size_t* /*value*/, const std::vector<std::string>& /*choices*/) override {
-    return add(name);
-  }
-  bool list(const OptionName& name, std::vector<size_t>* /*values*/,
-            const std::vector<std::string>& /*choices*/) override {
-    return add(name);
-  }
-  bool codes(const OptionName& name, std::vector<CodeOptions>* /*values*/) override { return add(name); }
-
- private:
-  bool add(const OptionName& name) {
-    for (std::string path = name.key; !path.empty();) {
-      const auto [parent, key] = parent_and_key(path);
-      keys_[parent].insert(key);
-      path = parent;
-    }
-    return false;
-  }
-
-  Keys& keys_;
-};
-
-// Reads an objective's options.
+// Reads an objective's options from a recipe, and lists their keys.
 class OptionReader : public OptionVisitor {
  public:
-  explicit OptionReader(const RecipeValue& root) : root_(root) {}
+  OptionReader(const RecipeValue& root, Keys* keys) : root_(root), keys_(*keys) {}
 
   bool number(const OptionName& name, double* value, double low, double high) override {
     return read(name,
@@ -112,48 +80,44 @@ class OptionReader : public OptionVisitor {
  private:
   // Calls `take` with the object that has the option, if there is one. Returns whether there is.
   template <typename Take>
-  bool read(const OptionName& name, const Take& take) const {
-    RecipeValue object = root_;
-    std::string path = name.key;
-    for (size_t dot = path.find('.'); dot != std::string::npos; dot = path.find('.')) {
-      if (!object.has(path.substr(0, dot))) return false;
-      object = object.at(path.substr(0, dot));
-      path = path.substr(dot + 1);
+  bool read(const OptionName& name, const Take& take) {
+    for (std::string path = name.key; !path.empty();) {
+      const auto [parent, key] = parent_and_key(path);
+      keys_[parent].insert(key);
+      path = parent;
     }
-    if (!object.has(path)) return false;
-    take(object, path);
+    const auto [parent, key] = parent_and_key(name.key);
+    const std::optional<RecipeValue> object = root_.find(parent);
+    if (!object || !object->has(key)) return false;
+    take(*object, key);
     return true;
   }
 
   const RecipeValue& root_;
+  Keys& keys_;
 };
 
 // Checks that all keys are known. Those of other objectives get a message of their own.
 void check_keys(const RecipeValue& root, const std::string& objective, const Keys& known) {
   Keys others;
+  const nlohmann::json nothing = nlohmann::json::object();
+  const RecipeValue empty(nothing, "");
   for (const ObjectiveEntry& entry : objectives()) {
     const std::unique_ptr<Objective> other = entry.create();
-    KeyCollector collector(&others);
-    other->declare(collector);
+    OptionReader reader(empty, &others);
+    other->declare(reader);
     for (const NetworkRole& role : other->networks(0)) others[""].insert(role.name);
   }
   for (const auto& [path, keys] : known) {
-    RecipeValue object = root;
-    bool there = true;
-    for (std::string rest = path; there && !rest.empty();) {
-      const size_t dot = rest.find('.');
-      const std::string key = rest.substr(0, dot);
-      there = object.has(key);
-      if (there) object = object.at(key);
-      rest = dot == std::string::npos ? "" : rest.substr(dot + 1);
-    }
-    if (!there) continue;
+    const std::optional<RecipeValue> object = root.find(path);
+    if (!object) continue;
     if (const auto other = others.find(path); other != others.end()) {
       for (const std::string& key : other->second) {
-        if (object.has(key) && !keys.contains(key)) object.at(key).fail("does not go with the objective " + objective);
+        if (object->has(key) && !keys.contains(key))
+          object->at(key).fail("does not go with the objective " + objective);
       }
     }
-    object.expect_keys(keys);
+    object->expect_keys(keys);
   }
 }
 
@@ -177,12 +141,10 @@ class RecipeReader {
     for (const ObjectiveEntry& entry : objectives()) names.push_back(entry.name);
     const std::string name = names[objective.choice(names)];
     recipe_.objective = make_objective(name);
-    OptionReader reader(root_);
     Keys keys = common_keys();
-    KeyCollector collector(&keys);
+    OptionReader reader(root_, &keys);
     // Which networks there are, and which lists of layers they have, may depend on the options: they are read first.
     recipe_.objective->declare(reader);
-    make_objective(name)->declare(collector);
     check_options(*recipe_.objective, root_);
     initialization_ =
         static_cast<Initialization>(root_.choice("initialization", 0, {"pytorch", "dcgan", "xavier", "he"}));
@@ -195,7 +157,7 @@ class RecipeReader {
       keys[""].insert(role.name);
       keys[role.name].insert("layers");
       for (const RecipeOutput& output : role.outputs) {
-        if (!output.layers.empty()) keys[role.name].insert(output.layers);
+        if (!output.layers.empty()) keys[role.name].insert(output.layers + "_layers");
       }
       conditional = conditional || role.takes_condition;
     }
@@ -288,7 +250,7 @@ class RecipeReader {
       if (x.shape != sample_) value.fail("ends in " + to_text(x.shape) + ", the sample is " + to_text(sample_));
       build.output(x, sample_name_);
     }
-    std::map<std::string, LayerBuilder::Tensor> shared;  // by the key of their layers
+    std::map<std::string, LayerBuilder::Tensor> shared;  // by the name of their layers
     for (const RecipeOutput& output : role.outputs) {
       if (output.head.empty()) {
         if (x.shape != std::vector<int64_t>{output.units})
@@ -299,9 +261,9 @@ class RecipeReader {
       if (output.units == 0) root_.at("latent").fail("must have a size for this objective");
       const auto found = shared.find(output.layers);
       if (found == shared.end()) {
-        const bool more = !output.layers.empty() && value.has(output.layers);
-        const std::string prefix = output.layers.substr(0, output.layers.find('_')) + ".";
-        shared[output.layers] = more ? build.layers(x, value.at(output.layers), prefix) : x;
+        const std::string key = output.layers + "_layers";
+        const bool more = !output.layers.empty() && value.has(key);
+        shared[output.layers] = more ? build.layers(x, value.at(key), output.layers + ".") : x;
       }
       build.output(build.head(shared.at(output.layers), output.units, output.head), output.name);
     }
@@ -336,11 +298,9 @@ std::unique_ptr<Objective> configured_objective(const std::string& name, const n
   std::unique_ptr<Objective> objective = make_objective(name);
   const RecipeValue root(options, origin);
   Keys keys;
-  KeyCollector collector(&keys);
-  make_objective(name)->declare(collector);
-  check_keys(root, name, keys);
-  OptionReader reader(root);
+  OptionReader reader(root, &keys);
   objective->declare(reader);
+  check_keys(root, name, keys);
   check_options(*objective, root);
   return objective;
 }

@@ -113,6 +113,10 @@ Json model_json(const OpenModel& open, uint32_t batch) {
     check(fig_model_metadata(open.model(), i, &key, &value));
     result["metadata"][key] = value;
   }
+  if (const fig_objective_info objective = objective_of(open); *objective.name != 0) {
+    result["objective"] = {{"name", objective.name}, {"loss", objective.loss}, {"metrics", Json::array()}};
+    for (const fig_metric_info& metric : metrics_of(open)) result["objective"]["metrics"].push_back(metric.name);
+  }
   fig_latent_info latent{};
   if (fig_model_latent(open.model(), &latent) == FIG_OK) {
     result["latent"] = {{"program", latent.program},
@@ -145,6 +149,11 @@ void print(const Json& model) {
             model["producer"].get<std::string>().c_str(), model["schema_version"].get<int>());
   for (const auto& [key, value] : model["metadata"].items())
     io::print("  %s: %s\n", key.c_str(), value.get<std::string>().c_str());
+  if (model.contains("objective")) {
+    const Json& objective = model["objective"];
+    io::print("objective: %s, loss %s\n", objective["name"].get<std::string>().c_str(),
+              objective["loss"].get<std::string>().c_str());
+  }
   if (model.contains("latent")) {
     const Json& latent = model["latent"];
     io::print("latent: %s of program %s, %d values, %s\n", latent["input"].get<std::string>().c_str(),

@@ -157,10 +157,15 @@ void check_writable(const std::string& path) {
     throw Error("cannot write " + path + ": " + std::strerror(errno));
 }
 
-std::string to_text(const fig_metrics& metrics) {
+// Without diagnostics, which losses.csv has.
+std::string to_text(const fig_metrics& metrics, const std::vector<fig_metric_info>& infos) {
   std::string text;
   for (uint32_t i = 0; i < metrics.count; ++i) {
-    text += std::string(i > 0 ? ", " : "") + metrics.values[i].name + " " +
+    const bool diagnostic = std::any_of(infos.begin(), infos.end(), [&](const fig_metric_info& info) {
+      return info.kind == FIG_METRIC_DIAGNOSTIC && std::strcmp(info.name, metrics.values[i].name) == 0;
+    });
+    if (diagnostic) continue;
+    text += std::string(text.empty() ? "" : ", ") + metrics.values[i].name + " " +
             io::format_number(static_cast<double>(metrics.values[i].value), 4);
   }
   return text;
@@ -221,7 +226,8 @@ void train(const Arguments& arguments) {
     data.choose(Dataset::Part::kTraining);
   }
   const uint64_t score_every = arguments.score_every != 0 ? arguments.score_every : std::max<uint64_t>(steps / 20, 1);
-  TrainingMonitor monitor(metrics_of(open));
+  const std::vector<fig_metric_info> infos = metrics_of(open);
+  TrainingMonitor monitor(infos);
   fig_metrics metrics{};
   metrics.step = start;
   uint64_t skipped = 0;
@@ -241,7 +247,7 @@ void train(const Arguments& arguments) {
       }
       check(fig_train_step(open.session(), &batch, &metrics));
       skipped += metrics.skipped;
-      line.update(static_cast<double>(step + 1 - start) / static_cast<double>(steps - start), to_text(metrics));
+      line.update(static_cast<double>(step + 1 - start) / static_cast<double>(steps - start), to_text(metrics, infos));
       if (report) report->add(metrics);
       if (report && metrics.step % pictures_every == 0) report->add_picture(metrics.step);
       monitor.add(metrics);
@@ -257,7 +263,7 @@ void train(const Arguments& arguments) {
   if (!arguments.output.empty()) check(fig_session_export(open.session(), arguments.output.c_str()));
   if (report) report->write();
   io::print("%llu steps%s%s\n", static_cast<unsigned long long>(metrics.step), metrics.count > 0 ? ", " : "",
-            to_text(metrics).c_str());
+            to_text(metrics, infos).c_str());
   if (score && run.best.step > 0) {
     io::print("best %s %.4g at step %llu: %s\n", score->name().c_str(), run.best.score,
               static_cast<unsigned long long>(run.best.step), arguments.best.c_str());

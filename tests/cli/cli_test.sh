@@ -128,6 +128,7 @@ if [ -n "$convert" ]; then
     --gan-loss wgan "$training/generator.onnx"
   check "training with int8" 1 "after training" "$convert" --objective gan --generator "$training/generator.onnx" \
     --discriminator "$training/discriminator.onnx" --int8 -o "$work/x.figment"
+  check "inspect its objective" 0 "objective: gan, loss non-saturating" $figment inspect "$work/gan.figment"
   check "inspect a model that trains" 0 "adam_update" $figment inspect "$work/gan.figment"
   check "bench a model that trains" 0 "train.step" $figment bench "$work/gan.figment" --batch 4 --seconds 0.01
   $figment generate "$work/gan.figment" --seed 1 -n 40 -o "$work/samples.npy"
@@ -227,12 +228,13 @@ check "go on from the checkpoint" 0 "^12 steps" $train --steps 12 --checkpoint "
 expect "a resumed run gives the same model" 'cmp -s "$work/straight.figment" "$work/resumed.figment"'
 expect "and the same losses" 'cmp -s "$work/straight/losses.csv" "$work/resumed/losses.csv"'
 check "a run that is over" 0 "nothing to do" $train --steps 12 --checkpoint "$work/run"
+$figment parameters "$models/tiny_vae.figment" --checkpoint "$work/run" -o "$work/p12"
 check "a resumed run with another learning rate" 0 "resumed at step 12" $train --steps 13 --checkpoint "$work/run" --set vae.learning_rate=0
 check "a hyperparameter that is not there" 1 "for one of vae.learning_rate" $train --steps 14 --checkpoint "$work/run" --set rate=1
-cp -r "$work/run" "$work/run13"
 check "a checkpoint of another run" 1 "give the same, or another folder" $figment train "$models/tiny_vae.figment" --data "$work/vae.npy" --batch 4 --steps 12 --checkpoint "$work/run"
 check "a checkpoint of another model" 1 "another model" $figment parameters "$models/tiny_infogan.figment" --checkpoint "$work/run" -o "$work/p"
 check "parameters" 0 "parameters written" $figment parameters "$models/tiny_vae.figment" --checkpoint "$work/run" -o "$work/p"
+expect "without a learning rate nothing is learned" 'cmp -s "$work/p12/encoder.0.weight.npy" "$work/p/encoder.0.weight.npy"'
 expect "with the optimizer's state" '[ -e "$work/p/encoder.0.weight.adam_m.npy" ]'
 check "load parameters" 0 "parameters loaded" $figment parameters "$models/tiny_vae.figment" --load "$work/p" --out "$work/loaded.figment"
 check "loaded values that go nowhere" 1 "give --out FILE" $figment parameters "$models/tiny_vae.figment" --load "$work/p"

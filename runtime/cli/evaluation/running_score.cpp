@@ -18,6 +18,9 @@ RunningScore::RunningScore(const OpenModel& open, const Dataset& data, const std
     : open_(open), generated_(generated_of(open)), elbo_(has_elbo(open)) {
   if (data.count() < 8)
     throw Error(data.path() + ": leaves too few samples to score by (8; see --classes, --limit and --hold-out)");
+  if (const fig_objective_info objective = objective_of(open);
+      *objective.name != 0 && objective.score == FIG_SCORE_NONE)
+    throw Error("--keep-best: models of the objective " + std::string(objective.name) + " have no score to follow");
   io::Shuffle shuffle(data.count(), 1);
   real_ = real_samples(data, &shuffle, 0, std::min(kSamples, data.count()));
   if (elbo_) {
