@@ -11,6 +11,8 @@ namespace {
 Status wrong(const char* text) { return Status::error(StatusCode::kInvalidArgument, "%s", text); }
 Status no_memory(const char* what) { return Status::error(StatusCode::kOutOfMemory, "no memory for %s", what); }
 
+constexpr const char* kHowToMeasure = "; a session without a limit reports what is enough";
+
 unsigned long long printable(uint64_t bytes) { return bytes; }
 
 // The arena, and before it is used the memory that planning works in.
@@ -69,13 +71,17 @@ bool Builder::next_strategy() {
 
 Result<MemoryReport> Builder::measure() {
   FIGMENT_RETURN_IF_ERROR(first_strategy());
-  uint64_t least = UINT64_MAX;
+  constexpr uint64_t kUnknown = UINT64_MAX;
+  uint64_t enough = kUnknown;
+  uint64_t too_little = kUnknown;
   do {
-    Result<MemoryReport> report = measure_selection();
+    bool whole = true;
+    Result<MemoryReport> report = measure_selection(&whole);
     if (!report.ok() || report->peak() <= options_.memory_limit) return report;
+    uint64_t& least = whole ? enough : too_little;
     least = std::min(least, report->peak());
   } while (next_strategy());
-  return too_large(least);
+  return enough != kUnknown ? too_large("", enough, "") : too_large("at least ", too_little, kHowToMeasure);
 }
 
 Result<Session*> Builder::place(void* memory, size_t bytes) {
@@ -139,7 +145,7 @@ Builder::Parts Builder::lay_out_objects(Block* block, MemoryReport* report) {
   return parts;
 }
 
-Result<MemoryReport> Builder::measure_selection() {
+Result<MemoryReport> Builder::measure_selection(bool* whole) {
   const format::ModelView& view = model_->view();
   MemoryReport report;
   report.model = model_->file_bytes() + Model::object_bytes();
@@ -160,10 +166,12 @@ Result<MemoryReport> Builder::measure_selection() {
     FIGMENT_RETURN_IF_ERROR(program.lay_out(parts.setup, i, batch, &block));
     const Status status = program.measure_operators(packer_, limit, &demand);
     if (packer_->refused()) {
+      *whole = false;
       report.packing_peak = before + packer_->wanted();
       return report;
     }
     FIGMENT_RETURN_IF_ERROR(status);
+    *whole = *whole && demand.least.within(limit);
     Array<uint8_t> memory;
     if (!memory.allocate(program.planning_bytes())) return no_memory("the memory plan");
     plan::Arena planned;
@@ -244,7 +252,7 @@ Result<Session*> Builder::place_selection(void* memory, size_t bytes) {
   return session;
 }
 
-Status Builder::too_large(uint64_t needed) const {
+Status Builder::too_large(const char* relation, uint64_t bytes, const char* advice) const {
   const format::ModelView& view = model_->view();
   char largest[200] = "";
   uint64_t most = 0;
@@ -253,16 +261,16 @@ Status Builder::too_large(uint64_t needed) const {
     for (size_t j = 0; batch != 0 && j < view.program(i).op_count(); ++j) {
       const format::OpView op = view.program(i).op(j);
       const format::TensorType type = view.program(i).tensor(op.outputs[0]).type;
-      const CheckedSize bytes = element_count(type.shape, batch) * format::element_size(type.type);
-      if (bytes.value() <= most) continue;
-      most = bytes.value();
+      const CheckedSize size = element_count(type.shape, batch) * format::element_size(type.type);
+      if (size.value() <= most) continue;
+      most = size.value();
       std::snprintf(largest, sizeof largest, "; the largest tensor is that of %s %s, %llu bytes",
                     format::name_of(op.kind), op.name, printable(most));
     }
   }
   return Status::error(StatusCode::kMemoryLimit,
-                       "needs at least %llu bytes for batch %zu, the limit is %llu: raise it or lower the batch%s",
-                       printable(needed), selection_.batch, printable(options_.memory_limit), largest);
+                       "needs %s%llu bytes for batch %zu, the limit is %llu: raise it or lower the batch%s%s", relation,
+                       printable(bytes), selection_.batch, printable(options_.memory_limit), advice, largest);
 }
 
 }  // namespace figment

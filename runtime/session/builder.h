@@ -24,8 +24,9 @@ class Builder {
   Status check_options() const;
   Status first_strategy();
   bool next_strategy();
-  // Where the memory limit is too small to measure in, the report's peak is above it, and is all that counts.
-  Result<MemoryReport> measure_selection();
+  // Where the memory limit is too small to measure in, the report is not of the `whole`: its peak is above the limit,
+  // and is no more than is needed.
+  Result<MemoryReport> measure_selection(bool* whole);
   Result<Session*> place_selection(void* memory, size_t bytes);
 
   // The parts of a session that come before operators and arena. `session` is nullptr while measuring.
@@ -37,7 +38,8 @@ class Builder {
   Parts lay_out_objects(Block* block, MemoryReport* report);
   size_t program_count() const;
   size_t most_operands() const;
-  Status too_large(uint64_t needed) const;
+  // "needs [RELATION] BYTES".
+  Status too_large(const char* relation, uint64_t bytes, const char* advice) const;
 
   Model* model_;
   const SessionOptions& options_;

@@ -1,6 +1,7 @@
 // What sessions take, counted by the process's allocator, against what they report.
 #include <doctest/doctest.h>
 
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -166,6 +167,33 @@ TEST_CASE("a limit of what a session reports suffices, and one byte less does no
     }
     fig_session_destroy(session);
     fig_model_close(model);
+  });
+}
+
+TEST_CASE("a refusal names a limit that suffices, or one that does not where it is too small to measure in") {
+  for_all_models([](const Case& c) {
+    fig_session_options options = options_of(c);
+    options.memory_limit = 1;
+    bool named = false;  // a limit that suffices
+    for (int rounds = 0;; ++rounds) {
+      REQUIRE(rounds < 100);
+      fig_model* model = nullptr;
+      fig_session* session = nullptr;
+      REQUIRE(fig_model_open(c.path.c_str(), &model) == FIG_OK);
+      const fig_status status = fig_session_create(model, &options, &session);
+      const std::string message = fig_error_message();
+      fig_session_destroy(session);
+      fig_model_close(model);
+      if (status == FIG_OK) break;
+      REQUIRE(status == FIG_MEMORY_LIMIT);
+      INFO(message);
+      REQUIRE(!named);
+      unsigned long long bytes = 0;
+      named = std::sscanf(message.c_str(), "needs %llu bytes", &bytes) == 1;
+      REQUIRE((named || std::sscanf(message.c_str(), "needs at least %llu bytes", &bytes) == 1));
+      REQUIRE(bytes > options.memory_limit);
+      options.memory_limit = bytes;
+    }
   });
 }
 
