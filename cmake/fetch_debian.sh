@@ -18,7 +18,7 @@ suite_alias=stable  # as long as it is the same release
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 target_packages="libc6-dev libstdc++-14-dev libxnnpack-dev libpthreadpool-dev libcpuinfo-dev libflatbuffers-dev flatbuffers-compiler libpng-dev
-  nlohmann-json3-dev libcli11-dev libeigen3-dev libturbojpeg0-dev doctest-dev libonnx-dev libprotobuf-dev"
+  nlohmann-json3-dev libcli11-dev libfmt-dev libeigen3-dev libturbojpeg0-dev doctest-dev libonnx-dev libprotobuf-dev"
 
 fail() { echo "fetch_debian.sh: $*" >&2; exit 1; }
 

@@ -1,5 +1,6 @@
 #include "convert.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
@@ -379,8 +380,8 @@ Converted convert_training(ConvertOptions options) {
   TrainedModel trained = train_model(options, recipe);
   ModelDefinition& model = trained.model;
   if (model.objective->metrics.size() > FIG_MAX_METRICS) {
-    throw Error("a train step would report " + std::to_string(model.objective->metrics.size()) + " metrics, " +
-                std::to_string(FIG_MAX_METRICS) + " at most: use fewer codes");
+    throw Error(fmt::format("a train step would report {} metrics, {} at most: use fewer codes",
+                            model.objective->metrics.size(), size_t{FIG_MAX_METRICS}));
   }
   model.name = options.name.empty() ? options.fallback_name : options.name;
   model.metadata.insert(model.metadata.end(), recipe.metadata.begin(), recipe.metadata.end());

@@ -1,5 +1,6 @@
 #include "import/import_onnx.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -42,16 +43,15 @@ std::vector<T> elements(const onnx::TensorProto& tensor, const Field& field) {
   std::vector<T> values;
   if (tensor.has_raw_data()) {
     if (tensor.raw_data().size() != count * sizeof(T)) {
-      throw Error("tensor " + tensor.name() + " has " + std::to_string(tensor.raw_data().size()) +
-                  " bytes, its shape needs " + std::to_string(count * sizeof(T)));
+      throw Error(fmt::format("tensor {} has {} bytes, its shape needs {}", tensor.name(), tensor.raw_data().size(),
+                              count * sizeof(T)));
     }
     values.resize(count);
     if (count > 0) std::memcpy(values.data(), tensor.raw_data().data(), count * sizeof(T));
     return values;
   }
   if (static_cast<uint64_t>(field.size()) != count) {
-    throw Error("tensor " + tensor.name() + " has " + std::to_string(field.size()) + " values, its shape needs " +
-                std::to_string(count));
+    throw Error(fmt::format("tensor {} has {} values, its shape needs {}", tensor.name(), field.size(), count));
   }
   values.assign(field.begin(), field.end());
   return values;
@@ -78,8 +78,7 @@ Binding binding_of(const onnx::TensorProto& tensor, const std::string& name, Gra
   std::vector<uint32_t> shape;
   count_elements(tensor);
   for (int64_t extent : tensor.dims()) shape.push_back(static_cast<uint32_t>(extent));
-  if (shape.size() > kMaxRank)
-    throw Error("tensor " + name + " has more than " + std::to_string(kMaxRank) + " dimensions");
+  if (shape.size() > kMaxRank) throw Error(fmt::format("tensor {} has more than {} dimensions", name, kMaxRank));
   switch (tensor.data_type()) {
     case onnx::TensorProto::FLOAT:
     case onnx::TensorProto::DOUBLE: {
@@ -112,7 +111,7 @@ Permutation nchw_to_nhwc() { return {0, 2, 3, 1}; }
 Permutation nhwc_to_nchw() { return {0, 3, 1, 2}; }
 
 void OnnxNode::fail(const std::string& what) const {
-  throw NodeError(name, proto.op_type() + ", opset " + std::to_string(opset), what);
+  throw NodeError(name, fmt::format("{}, opset {}", proto.op_type(), opset), what);
 }
 
 void OnnxNode::expect_room(uint64_t bytes) const {
@@ -122,7 +121,7 @@ void OnnxNode::expect_room(uint64_t bytes) const {
   if (__builtin_add_overflow(importer.made_, bytes, &total) || __builtin_mul_overflow(total, kCopies, &total))
     total = UINT64_MAX;
   if (total <= importer.budget_.bytes()) return;
-  throw TooLarge(name, proto.op_type() + ", opset " + std::to_string(opset),
+  throw TooLarge(name, fmt::format("{}, opset {}", proto.op_type(), opset),
                  "what it and the nodes before it make of constants would take " +
                      io::format_bytes(static_cast<double>(total)) +
                      ", too much for a file of this size; --allow-large lifts this limit");
@@ -135,7 +134,7 @@ void OnnxNode::spend(uint64_t bytes) const {
 }
 
 ValueId OnnxNode::tensor(size_t i) const {
-  if (!has_input(i)) fail("input " + std::to_string(i) + " is missing");
+  if (!has_input(i)) fail(fmt::format("input {} is missing", i));
   const std::string& input = proto.input(static_cast<int>(i));
   const auto found = importer.bindings_.find(input);
   if (found == importer.bindings_.end()) {
@@ -183,7 +182,7 @@ const Comparison* OnnxNode::comparison(size_t i) const {
 
 const IntegerTensor& OnnxNode::integers(size_t i) const {
   if (!is_integers(i)) {
-    if (!has_input(i)) fail("input " + std::to_string(i) + " is missing");
+    if (!has_input(i)) fail(fmt::format("input {} is missing", i));
     fail("input " + proto.input(static_cast<int>(i)) + " must be integers known while converting: " + kSimplify);
   }
   return std::get<IntegerTensor>(importer.bindings_.at(proto.input(static_cast<int>(i))));
@@ -200,7 +199,7 @@ std::vector<int64_t> OnnxNode::numbers(size_t i) const {
 
 float OnnxNode::scalar(size_t i) const {
   const Value& found = graph[constant(i, "scalar input")];
-  if (found.f32().size() != 1) fail("input " + std::to_string(i) + " must be one number");
+  if (found.f32().size() != 1) fail(fmt::format("input {} must be one number", i));
   return found.f32()[0];
 }
 
@@ -234,7 +233,7 @@ std::vector<int64_t> OnnxNode::integer_list(const char* attribute_name, std::vec
 
 size_t OnnxNode::axis(int64_t axis, size_t rank) const {
   const auto signed_rank = static_cast<int64_t>(rank);
-  if (axis < -signed_rank || axis >= signed_rank) fail("axis " + std::to_string(axis) + " is out of range");
+  if (axis < -signed_rank || axis >= signed_rank) fail(fmt::format("axis {} is out of range", axis));
   return static_cast<size_t>(axis < 0 ? axis + signed_rank : axis);
 }
 
@@ -269,8 +268,8 @@ void OnnxNode::bind(const Binding& binding, size_t output) const {
     const auto [least, greatest] = range_of(integers->type);
     for (const SymbolicInteger& integer : integers->values) {
       if (integer.value < least || integer.value > greatest) {
-        fail("its integers overflow: " + std::to_string(integer.value) + " is no " +
-             onnx::TensorProto_DataType_Name(static_cast<onnx::TensorProto_DataType>(integers->type)));
+        fail(fmt::format("its integers overflow: {} is no {}", integer.value,
+                         onnx::TensorProto_DataType_Name(static_cast<onnx::TensorProto_DataType>(integers->type))));
       }
     }
   }
@@ -307,12 +306,13 @@ OnnxImporter::OnnxImporter(const onnx::ModelProto& model, size_t file_bytes, Pur
 void OnnxImporter::check_model() const {
   if (model_.graph().node_size() == 0) throw Error("the file has no nodes: it is not an ONNX model, or an empty one");
   if (opset_ < kOldestOpset) {
-    throw Error("the model uses opset " + std::to_string(opset_) + "; export it with opset_version=17 (" +
-                std::to_string(kOldestOpset) + " at least)");
+    throw Error(
+        fmt::format("the model uses opset {}; export it with opset_version=17 ({} at least)", opset_, kOldestOpset));
   }
   if (opset_ > kNewestOpset) {
-    throw Error("the model uses opset " + std::to_string(opset_) + ", newer than what is known here (" +
-                std::to_string(kNewestOpset) + "): export it with opset_version=17");
+    throw Error(
+        fmt::format("the model uses opset {}, newer than what is known here ({}): export it with opset_version=17",
+                    opset_, kNewestOpset));
   }
 }
 
@@ -358,22 +358,23 @@ void OnnxImporter::bind_inputs() {
                   " has no shape: export with example inputs, or set it with onnx.tools.update_model_dims");
     }
     if (static_cast<size_t>(type.shape().dim_size()) > kMaxRank) {
-      throw Error("input " + input.name() + " has more than " + std::to_string(kMaxRank) + " dimensions");
+      throw Error(fmt::format("input {} has more than {} dimensions", input.name(), kMaxRank));
     }
     Value value;
     value.name = input.name();
     for (const onnx::TensorShapeProto_Dimension& dimension : type.shape().dim()) {
       const bool known = dimension.has_dim_value() && dimension.dim_value() > 0;
       if (known && static_cast<uint64_t>(dimension.dim_value()) > kMaxExtent) {
-        throw Error("input " + input.name() + " has a dimension of " + std::to_string(dimension.dim_value()));
+        throw Error(fmt::format("input {} has a dimension of {}", input.name(), dimension.dim_value()));
       }
       if (known) {
         value.shape.push_back({static_cast<uint32_t>(dimension.dim_value()), false});
       } else if (value.shape.rank() == 0) {
         value.shape.push_back({1, true});
       } else {
-        throw Error("input " + input.name() + ": dimension " + std::to_string(value.shape.rank()) +
-                    " is open; only the first, the batch, may be. Export with fixed sizes for the others");
+        throw Error(fmt::format(
+            "input {}: dimension {} is open; only the first, the batch, may be. Export with fixed sizes for the others",
+            input.name(), value.shape.rank()));
       }
     }
     if (!element_count(value.shape, 1).within(kMaxElements)) throw Error("input " + input.name() + " is too large");
@@ -591,7 +592,7 @@ void OnnxImporter::import_nodes(const onnx::GraphProto& graph) {
     } catch (const NodeError& error) {
       problems_.push_back(error);
     } catch (const Error& error) {
-      problems_.emplace_back(name, proto.op_type() + ", opset " + std::to_string(opset_), error.what());
+      problems_.emplace_back(name, fmt::format("{}, opset {}", proto.op_type(), opset_), error.what());
     }
     for (const std::string& output : proto.output()) {
       if (!output.empty()) bindings_.emplace(output, Missing{});
@@ -615,13 +616,13 @@ void OnnxImporter::report_problems() const {
     }
   }
   constexpr size_t kMaxLines = 25;
-  std::string text = std::to_string(problems_.size()) + " nodes cannot be converted:";
+  std::string text = fmt::format("{} nodes cannot be converted:", problems_.size());
   for (size_t i = 0; i < std::min(kinds.size(), kMaxLines); ++i) {
     const auto& [problem, count] = kinds[i];
-    text += "\n  node " + problem.node() + (count > 1 ? " and " + std::to_string(count - 1) + " more" : "") + " (" +
+    text += "\n  node " + problem.node() + (count > 1 ? fmt::format(" and {} more", count - 1) : "") + " (" +
             problem.op() + "): " + problem.reason();
   }
-  if (kinds.size() > kMaxLines) text += "\n  and " + std::to_string(kinds.size() - kMaxLines) + " other problems";
+  if (kinds.size() > kMaxLines) text += fmt::format("\n  and {} other problems", kinds.size() - kMaxLines);
   throw Error(text);
 }
 
@@ -632,7 +633,7 @@ std::string list_of(const std::vector<std::string>& names) {
   constexpr size_t kMax = 6;
   std::string text;
   for (size_t i = 0; i < std::min(names.size(), kMax); ++i) text += (i > 0 ? ", " : "") + names[i];
-  return text + (names.size() > kMax ? " and " + std::to_string(names.size() - kMax) + " more" : "");
+  return text + (names.size() > kMax ? fmt::format(" and {} more", names.size() - kMax) : "");
 }
 
 }  // namespace

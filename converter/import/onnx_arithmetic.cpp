@@ -1,4 +1,5 @@
 // ONNX ops on elements, matrix products, softmax and normalization.
+#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -174,7 +175,7 @@ void import_pow(const OnnxNode& node) {
   if (exponent == 1) return node.bind(x);
   if (exponent == 2) return node.bind(node.add(OpKind::kMultiply, {}, {x, x}));
   if (exponent == 0.5F) return node.bind(node.add(OpKind::kSqrt, {}, {x}));
-  node.fail("only the exponents 0.5, 1 and 2 are supported, not " + std::to_string(exponent));
+  node.fail(fmt::format("only the exponents 0.5, 1 and 2 are supported, not {}", exponent));
 }
 
 // y = x ⊙ scale + shift per channel (dimension 1), which passes/simplify.h folds into a neighboring linear op.
@@ -222,8 +223,7 @@ void import_batch_normalization(const OnnxNode& node) {
   std::vector<std::vector<float>> parameters;
   for (size_t i = 1; i <= 4; ++i) {
     const Value& value = node.graph[node.constant(i, "scale, bias, mean and variance")];
-    if (value.f32().size() != channels)
-      node.fail("input " + std::to_string(i) + " does not have one value per channel");
+    if (value.f32().size() != channels) node.fail(fmt::format("input {} does not have one value per channel", i));
     parameters.emplace_back(value.f32().begin(), value.f32().end());
   }
   const float epsilon = node.real("epsilon", 1e-5F);
@@ -233,7 +233,7 @@ void import_batch_normalization(const OnnxNode& node) {
   for (uint32_t c = 0; c < channels; ++c) {
     const double variance = parameters[3][c];
     if (!(variance + static_cast<double>(epsilon) > 0))
-      node.fail("channel " + std::to_string(c) + " has variance " + std::to_string(variance));
+      node.fail(fmt::format("channel {} has variance {}", c, variance));
     const double factor = parameters[0][c] / std::sqrt(variance + static_cast<double>(epsilon));
     scale[c] = static_cast<float>(factor);
     shift[c] = static_cast<float>(parameters[1][c] - parameters[2][c] * factor);
@@ -283,7 +283,7 @@ void import_layer_normalization(const OnnxNode& node) {
       return node.graph.add_constant(node.name + (i == 1 ? ".scale" : ".shift"), {channels.extent}, values);
     }
     if (element_count(node.value(i).shape, 1).value() != channels.extent)
-      node.fail("input " + std::to_string(i) + " does not have one value for each normalized element");
+      node.fail(fmt::format("input {} does not have one value for each normalized element", i));
     return node.reshaped(node.tensor(i), {channels});
   };
   Attributes attributes;

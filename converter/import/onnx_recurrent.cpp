@@ -1,4 +1,5 @@
 // ONNX's recurrent layers: LSTM and GRU, forward, reversed and both. Inside, sequences are [T, N, ...].
+#include <fmt/format.h>
 #include <functional>
 #include <map>
 
@@ -122,7 +123,7 @@ class RecurrentLayer {
     const ValueId recurrence = direction_of(node_.tensor(2), d);
     const uint32_t rows = cell_.blocks * hidden_;
     if (build_.shape(weights).rank() != 2 || build_.shape(weights)[0] != Dimension{rows, false}) {
-      node_.fail("its weights do not have " + std::to_string(rows) + " rows");
+      node_.fail(fmt::format("its weights do not have {} rows", rows));
     }
     std::vector<ValueId> layer = {x, weights};
     ValueId recurrent_bias = 0;

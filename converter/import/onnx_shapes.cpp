@@ -1,4 +1,5 @@
 // ONNX ops that move elements or compute shapes.
+#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -77,7 +78,7 @@ void import_cast(const OnnxNode& node) {
     integers.type = static_cast<int32_t>(to);
     for (const Dimension& dimension : node.value(0).shape) integers.shape.push_back(dimension.extent);
     for (float value : node.value(0).f32()) {
-      if (!(std::fabs(value) < 0x1p63F)) node.fail(std::to_string(value) + " is no integer of 64 bits");
+      if (!(std::fabs(value) < 0x1p63F)) node.fail(fmt::format("{} is no integer of 64 bits", value));
       integers.values.push_back({static_cast<int64_t>(value), false});
     }
     return node.bind(integers);
@@ -125,7 +126,7 @@ void import_gather(const OnnxNode& node) {
     result.shape = indices.shape;
     for (int64_t index : node.numbers(1)) {
       const auto count = static_cast<int64_t>(from.values.size());
-      if (index < -count || index >= count) node.fail("index " + std::to_string(index) + " is out of range");
+      if (index < -count || index >= count) node.fail(fmt::format("index {} is out of range", index));
       result.values.push_back(from.values[static_cast<size_t>(index < 0 ? index + count : index)]);
     }
     return node.bind(result);
@@ -138,7 +139,7 @@ void import_gather(const OnnxNode& node) {
   const int64_t extent = shape[axis].extent;
   if (shape[axis].per_batch) node.fail("cannot take a part of the batch");
   const int64_t index = numbers[0] < 0 ? numbers[0] + extent : numbers[0];
-  if (index < 0 || index >= extent) node.fail("index " + std::to_string(numbers[0]) + " is out of range");
+  if (index < 0 || index >= extent) node.fail(fmt::format("index {} is out of range", numbers[0]));
   const ValueId y = slice_axis(node, x, axis, static_cast<uint32_t>(index), 1, 1);
   Shape kept;
   for (size_t i = 0; i < shape.rank(); ++i) {
@@ -167,7 +168,7 @@ void import_unsqueeze(const OnnxNode& node) {
   }
   const Shape shape = node.value(0).shape;
   const size_t rank = shape.rank() + axes.size();
-  if (rank > kMaxRank) node.fail("its output has more than " + std::to_string(kMaxRank) + " dimensions");
+  if (rank > kMaxRank) node.fail(fmt::format("its output has more than {} dimensions", kMaxRank));
   std::vector<bool> added(rank);
   for (int64_t axis : axes) {
     if (added[node.axis(axis, rank)]) node.fail("an axis is named twice");
@@ -196,7 +197,7 @@ void import_squeeze(const OnnxNode& node) {
   std::vector<bool> removed(shape.rank());
   for (int64_t axis : axes) {
     const size_t i = node.axis(axis, shape.rank());
-    if (shape[i] != Dimension{}) node.fail("dimension " + std::to_string(i) + " of " + to_string(shape) + " is not 1");
+    if (shape[i] != Dimension{}) node.fail(fmt::format("dimension {} of {} is not 1", i, to_string(shape)));
     removed[i] = true;
   }
   Shape result;
@@ -222,7 +223,7 @@ void import_reshape(const OnnxNode& node) {
       } else if (extent >= 0) {
         shape.push_back(static_cast<size_t>(extent));
       } else {
-        node.fail("its shape has a dimension of " + std::to_string(extent));
+        node.fail(fmt::format("its shape has a dimension of {}", extent));
       }
       if (extent != -1 && __builtin_mul_overflow(known, shape.back(), &known)) node.fail("its shape is too large");
     }
@@ -234,8 +235,7 @@ void import_reshape(const OnnxNode& node) {
   }
   const Shape shape = node.value(0).shape;
   const IntegerTensor& wanted = node.integers(1);
-  if (wanted.values.size() > kMaxRank)
-    node.fail("its output has more than " + std::to_string(kMaxRank) + " dimensions");
+  if (wanted.values.size() > kMaxRank) node.fail(fmt::format("its output has more than {} dimensions", kMaxRank));
   Shape result;
   int open = -1;
   CheckedSize known = 1;
@@ -254,7 +254,7 @@ void import_reshape(const OnnxNode& node) {
       dimension = shape[i];
     } else {
       if (extent.value < 1 || static_cast<uint64_t>(extent.value) > kMaxExtent)
-        node.fail("its shape has a dimension of " + std::to_string(extent.value));
+        node.fail(fmt::format("its shape has a dimension of {}", extent.value));
       dimension.extent = static_cast<uint32_t>(extent.value);
     }
     known *= dimension.extent;
@@ -357,7 +357,7 @@ struct Range {
 };
 
 Range slice_range(const OnnxNode& node, int64_t start, int64_t end, int64_t step, int64_t extent) {
-  if (step < 1) node.fail("steps must be positive, one is " + std::to_string(step));
+  if (step < 1) node.fail(fmt::format("steps must be positive, one is {}", step));
   start = std::clamp<int64_t>(start < 0 ? start + extent : start, 0, extent);
   end = std::clamp<int64_t>(end < 0 ? end + extent : end, 0, extent);
   if (end <= start) node.fail("the slice is empty");
@@ -510,7 +510,7 @@ Shape shape_of(const OnnxNode& node, const IntegerTensor& integers) {
   Shape shape;
   for (const SymbolicInteger& extent : integers.values) {
     if (extent.value < 1 || static_cast<uint64_t>(extent.value) > kMaxExtent || shape.full())
-      node.fail("its shape has too many dimensions, or one of " + std::to_string(extent.value));
+      node.fail(fmt::format("its shape has too many dimensions, or one of {}", extent.value));
     shape.push_back({static_cast<uint32_t>(extent.value), extent.per_batch});
   }
   return shape;
@@ -522,7 +522,7 @@ void import_expand(const OnnxNode& node) {
     IntegerTensor result;
     CheckedSize count = 1;
     for (int64_t extent : node.numbers(1)) {
-      if (extent < 1) node.fail("its shape has a dimension of " + std::to_string(extent));
+      if (extent < 1) node.fail(fmt::format("its shape has a dimension of {}", extent));
       result.shape.push_back(static_cast<size_t>(extent));
       count *= static_cast<uint64_t>(extent);
     }
@@ -576,7 +576,7 @@ void import_constant_of_shape(const OnnxNode& node) {
   std::vector<uint32_t> shape;
   for (int64_t extent : node.numbers(0)) {
     if (extent < 1 || static_cast<uint64_t>(extent) > kMaxExtent)
-      node.fail("its shape has a dimension of " + std::to_string(extent));
+      node.fail(fmt::format("its shape has a dimension of {}", extent));
     shape.push_back(static_cast<uint32_t>(extent));
     count *= static_cast<uint64_t>(extent);
   }

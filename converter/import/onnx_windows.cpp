@@ -1,5 +1,6 @@
 // ONNX convolutions, pooling and resizing: images are transposed to NHWC around the op. One-dimensional ops run as
 // two-dimensional ones of height 1.
+#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
 
@@ -28,7 +29,7 @@ ValueId from_two_dimensions(const OnnxNode& node, ValueId y, bool one_dimensiona
 std::array<uint32_t, 2> pair_of(const OnnxNode& node, const char* attribute, bool one_dimensional, uint32_t fallback) {
   const size_t rank = one_dimensional ? 1 : 2;
   const std::vector<int64_t> values = node.integer_list(attribute, std::vector<int64_t>(rank, fallback));
-  if (values.size() != rank) node.fail(std::string(attribute) + " must have " + std::to_string(rank) + " values");
+  if (values.size() != rank) node.fail(fmt::format("{} must have {} values", attribute, rank));
   std::array<uint32_t, 2> result = {fallback, fallback};
   for (size_t i = 0; i < rank; ++i) {
     if (values[i] < 0 || values[i] > 65535) node.fail(std::string(attribute) + " is out of range");
@@ -41,7 +42,7 @@ std::array<uint32_t, 2> pair_of(const OnnxNode& node, const char* attribute, boo
 std::array<uint32_t, 4> pads_of(const OnnxNode& node, bool one_dimensional) {
   const size_t rank = one_dimensional ? 1 : 2;
   const std::vector<int64_t> values = node.integer_list("pads", std::vector<int64_t>(2 * rank, 0));
-  if (values.size() != 2 * rank) node.fail("pads must have " + std::to_string(2 * rank) + " values");
+  if (values.size() != 2 * rank) node.fail(fmt::format("pads must have {} values", 2 * rank));
   std::array<uint32_t, 4> result{};
   for (size_t i = 0; i < rank; ++i) {
     if (values[i] < 0 || values[i] > 65535 || values[rank + i] < 0 || values[rank + i] > 65535) {

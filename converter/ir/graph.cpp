@@ -1,5 +1,6 @@
 #include "ir/graph.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cstring>
 #include <set>
@@ -169,7 +170,7 @@ std::vector<uint32_t> extents_of(const Shape& shape) {
 }
 
 Shape constant_shape(const std::vector<uint32_t>& extents) {
-  if (extents.size() > kMaxRank) throw Error("a constant has more than " + std::to_string(kMaxRank) + " dimensions");
+  if (extents.size() > kMaxRank) throw Error(fmt::format("a constant has more than {} dimensions", kMaxRank));
   Shape shape;
   for (uint32_t extent : extents) shape.push_back({extent, false});
   return shape;

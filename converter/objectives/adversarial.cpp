@@ -1,5 +1,6 @@
 #include "objectives/adversarial.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 
 #include "objectives/programs.h"
@@ -105,14 +106,10 @@ class AdversarialBuilder {
   }
 
  private:
-  // A train program under construction.
-  struct Pass {
-    explicit Pass(const std::string& name) : composer(&program) { program.name = name; }
-    Graph program;
-    Composer composer;
-    std::vector<RunningStatistics> generator_statistics;
-    std::vector<RunningStatistics> statistics;
-    std::vector<LatentDefinition> drawn;  // beside the latent
+  struct Pass : TrainProgram {
+    using TrainProgram::TrainProgram;
+    std::vector<RunningStatistics> generator_statistics;  // `statistics` are the discriminator's
+    std::vector<LatentDefinition> drawn;                  // beside the latent
   };
 
   void find_ports() {
@@ -124,8 +121,7 @@ class AdversarialBuilder {
     uint32_t code_values = 0;
     for (const CodeOptions& code : options_.codes) code_values += code.size;
     if (code_values > sample_size(latent_)) {
-      throw Error("the codes have " + std::to_string(code_values) + " values, the latent only " +
-                  std::to_string(sample_size(latent_)));
+      throw Error(fmt::format("the codes have {} values, the latent only {}", code_values, sample_size(latent_)));
     }
     std::vector<PortDefinition> samples;
     for (const PortDefinition& port : data_inputs(discriminator_)) {
@@ -157,13 +153,13 @@ class AdversarialBuilder {
       const uint32_t size = sample_size(*port);
       const bool fits = size == code.size || (code.prior != Prior::kCategorical && size == 2 * code.size);
       if (!fits || port->shape.rank() != 2) {
-        throw Error("discriminator: output " + code.name + " is " + to_string(port->shape) + ", a code of " +
-                    std::to_string(code.size) + " values needs [N, " + std::to_string(code.size) + "]");
+        throw Error(fmt::format("discriminator: output {} is {}, a code of {} values needs [N, {}]", code.name,
+                                to_string(port->shape), code.size, code.size));
       }
     }
     if (outputs.size() != options_.codes.size() + 1) {
-      throw Error("discriminator: needs one output, the logit, beside one for each code, has " +
-                  std::to_string(outputs.size()));
+      throw Error(
+          fmt::format("discriminator: needs one output, the logit, beside one for each code, has {}", outputs.size()));
     }
     for (size_t i = 0; i < outputs.size(); ++i) {
       const auto code = std::find_if(options_.codes.begin(), options_.codes.end(),

@@ -1,4 +1,5 @@
 // The objective "infogan": a GAN whose latent ends in codes, which the discriminator's Q heads recover from samples.
+#include <fmt/format.h>
 #include <set>
 
 #include "objectives/adversarial.h"
@@ -38,7 +39,7 @@ class InfoGan : public Objective {
       values += code.size;
     }
     if (latent > 0 && values > latent)
-      throw Error("the latent's size counts the codes, and they have " + std::to_string(values) + " values");
+      throw Error(fmt::format("the latent's size counts the codes, and they have {} values", values));
     return {{"generator", true, true, {}}, {"discriminator", false, true, std::move(outputs)}};
   }
 

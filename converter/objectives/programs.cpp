@@ -1,5 +1,6 @@
 #include "objectives/programs.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <map>
 
@@ -24,7 +25,7 @@ void add_metric(Builder& build, const std::string& name, ValueId value) {
 
 const PortDefinition& only(const std::vector<PortDefinition>& ports, const Network& network, const char* what) {
   if (ports.size() == 1) return ports[0];
-  throw Error(network.name + ": needs one " + what + ", has " + std::to_string(ports.size()));
+  throw Error(fmt::format("{}: needs one {}, has {}", network.name, what, ports.size()));
 }
 
 std::vector<PortDefinition> data_inputs(const Network& network) {

@@ -37,6 +37,15 @@ class Streams {
   std::vector<std::string> names_;
 };
 
+// A train program under construction.
+struct TrainProgram {
+  explicit TrainProgram(const std::string& name) : composer(&program) { program.name = name; }
+
+  Graph program;
+  Composer composer;
+  std::vector<RunningStatistics> statistics;  // of its batch normalizations, to be updated
+};
+
 // Ends a train program: takes out what nothing reads, and adds the program and its schedule entry to the model. `entry`
 // has everything but the program's name and the dropout masks that it draws.
 void add_train_program(Composer* composer, ScheduleDefinition entry, Streams* streams, ModelDefinition* model);

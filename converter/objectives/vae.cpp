@@ -54,7 +54,7 @@ class VaeBuilder {
     model_.programs.push_back(inference_program("encode", encoder_));
     model_.latent = LatentDefinition{"generate", latent_.name, sample_size(latent_), Prior::kNormal, 0, 0, {}};
     {
-      Pass pass("train.step");
+      TrainProgram pass("train.step");
       vae_.update(&pass.composer, objective(pass), pass.statistics);
       add_train_program(&pass.composer, {"", 1, 0, {noise()}}, &streams_, &model_);
     }
@@ -62,25 +62,18 @@ class VaeBuilder {
     // Free bits are of means over the whole batch.
     if (encoder_.couples_batch() || logits_.couples_batch() || options_.free_bits > 0) return;
     const uint32_t level = next_level(model_);
-    Pass micro_batch("train.vae.micro_batch");
+    TrainProgram micro_batch("train.vae.micro_batch");
     vae_.accumulate(&micro_batch.composer, objective(micro_batch));
     add_train_program(&micro_batch.composer, {"", 1, 0, {noise()}, level, true}, &streams_, &model_);
-    Pass update("train.vae.update");
+    TrainProgram update("train.vae.update");
     vae_.update_accumulated(&update.composer);
     add_train_program(&update.composer, {"", 1, 0, {}, level, false}, &streams_, &model_);
   }
 
  private:
-  struct Pass {
-    explicit Pass(const std::string& name) : composer(&program) { program.name = name; }
-    Graph program;
-    Composer composer;
-    std::vector<RunningStatistics> statistics;
-  };
-
   LatentDefinition noise() const { return {"", kNoise, sample_size(mean_), Prior::kNormal, 0, 0, {}}; }
 
-  ValueId objective(Pass& pass) {
+  ValueId objective(TrainProgram& pass) {
     Composer& composer = pass.composer;
     const ValueId x = composer.add_input(sample_.name, encoder_.graph, sample_);
     const ValueId noise = composer.add_input(kNoise, encoder_.graph, mean_);

@@ -1,5 +1,6 @@
 #include "passes/fold.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -126,7 +127,7 @@ std::vector<std::string> fold_constants(Graph* graph) {
       value.constant = Constant{};
       value.constant->bytes.assign(bytes, bytes + values.size() * sizeof(float));
     }
-    notes.push_back(std::to_string(fixed.size()) + " ops on constants computed while converting");
+    notes.push_back(fmt::format("{} ops on constants computed while converting", fixed.size()));
   }
   std::set<ValueId> computed_values;
   for (size_t i : fixed) computed_values.insert(graph->nodes[i].output);

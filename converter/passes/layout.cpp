@@ -1,5 +1,6 @@
 #include "passes/layout.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cstring>
 #include <map>
@@ -75,8 +76,7 @@ class LayoutPass {
       out.permutation = inverse(lazy.permutation);
       fresh_.outputs.push_back(std::move(out));
     }
-    if (canceled_ > 0)
-      notes_.push_back(std::to_string(canceled_) + " transposes canceled, " + std::to_string(kept_) + " kept");
+    if (canceled_ > 0) notes_.push_back(fmt::format("{} transposes canceled, {} kept", canceled_, kept_));
     *result = std::move(fresh_);
     return std::move(notes_);
   }

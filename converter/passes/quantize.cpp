@@ -1,5 +1,6 @@
 #include "passes/quantize.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -17,7 +18,7 @@ namespace {
 
 constexpr size_t kMaxAtOnce = 32;  // samples that are computed together
 
-std::string observer(ValueId id) { return "#" + std::to_string(id); }
+std::string observer(ValueId id) { return fmt::format("#{}", id); }
 
 // An output for a value whatever its layout, with the batch first, so that it can be computed in parts.
 PortDefinition observer_port(ValueId id, ValueId observed, const Shape& shape) {
@@ -500,12 +501,12 @@ void check_memory(const Graph& graph, const QuantizeOptions& options, size_t sam
   const CheckedSize bytes = elements * kCopies * samples * sizeof(float);
   io::Budget(options.source_bytes)
       .check(bytes.valid() ? bytes.value() : UINT64_MAX,
-             "int8: to calibrate on " + std::to_string(samples) + " samples (--calibrate)");
+             fmt::format("int8: to calibrate on {} samples (--calibrate)", samples));
 }
 
 QuantizeReport quantize(Graph* graph, const QuantizeOptions& options, const TensorMap& calibration, size_t samples,
                         const Progress& progress) {
-  if (samples < 16) throw Error("int8 needs at least 16 calibration samples, there are " + std::to_string(samples));
+  if (samples < 16) throw Error(fmt::format("int8 needs at least 16 calibration samples, there are {}", samples));
   for (const std::string& name : options.keep_f32) {
     const bool known =
         std::any_of(graph->nodes.begin(), graph->nodes.end(), [&](const Node& node) { return node.name == name; });

@@ -1,5 +1,6 @@
 #include "recipe/json.h"
 
+#include <fmt/format.h>
 #include <cmath>
 
 namespace figment::converter {
@@ -14,7 +15,7 @@ size_t RecipeValue::size() const {
   return json_->size();
 }
 
-RecipeValue RecipeValue::operator[](size_t i) const { return {(*json_)[i], place_ + "[" + std::to_string(i) + "]"}; }
+RecipeValue RecipeValue::operator[](size_t i) const { return {(*json_)[i], fmt::format("{}[{}]", place_, i)}; }
 
 void RecipeValue::expect_keys(const std::set<std::string>& known) const {
   if (!json_->is_object()) fail("must be an object");

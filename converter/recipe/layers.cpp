@@ -1,5 +1,6 @@
 #include "recipe/layers.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
 
@@ -70,7 +71,7 @@ std::vector<const char*> simple_functions() {
 
 std::string to_text(const std::vector<int64_t>& shape) {
   std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
+  for (size_t i = 0; i < shape.size(); ++i) text += fmt::format("{}{}", i > 0 ? ", " : "", shape[i]);
   return text + "]";
 }
 
@@ -107,7 +108,7 @@ onnx::NodeProto* LayerBuilder::node(const std::string& type, const std::vector<s
   return result;
 }
 
-std::string LayerBuilder::fresh(const std::string& what) { return what + "/" + std::to_string(names_++); }
+std::string LayerBuilder::fresh(const std::string& what) { return fmt::format("{}/{}", what, names_++); }
 
 std::string LayerBuilder::integers(const std::vector<int64_t>& values) {
   const std::string name = fresh("shape");
@@ -515,7 +516,7 @@ LayerBuilder::Tensor LayerBuilder::layer(const Tensor& x, const RecipeValue& val
 LayerBuilder::Tensor LayerBuilder::layers(Tensor x, const RecipeValue& list, const std::string& prefix) {
   for (size_t i = 0; i < list.size(); ++i) {
     try {
-      x = layer(x, list[i], prefix + std::to_string(i));
+      x = layer(x, list[i], fmt::format("{}{}", prefix, i));
     } catch (const Error& error) {
       // Errors of the value itself have its place.
       if (std::string(error.what()).rfind(list[i].place(), 0) == 0) throw;

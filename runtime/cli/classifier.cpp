@@ -1,4 +1,6 @@
-#include "evaluation/classifier.h"
+#include "classifier.h"
+
+#include <fmt/format.h>
 
 namespace figment::cli {
 
@@ -32,7 +34,7 @@ Classifier::Classifier(const std::string& path, uint32_t threads) : open_(path),
   const uint32_t program = open_.find_program("");
   check(fig_model_program(open_.model(), program, &info));
   program_ = info.name;
-  if (info.inputs != 1) throw Error(path + ": has " + std::to_string(info.inputs) + " inputs; " + kHowTo);
+  if (info.inputs != 1) throw Error(fmt::format("{}: has {} inputs; {}", path, info.inputs, kHowTo));
   fig_port_info input{};
   check(fig_model_input(open_.model(), program, 0, &input));
   input_ = input.name;
@@ -48,8 +50,7 @@ Classifier::Classifier(const std::string& path, uint32_t threads) : open_(path),
 
 Classifier::Result Classifier::classify(const Features& samples, float low, float high) const {
   if (static_cast<size_t>(samples.cols()) != elements_) {
-    throw Error(path_ + ": takes images of " + std::to_string(elements_) + " values, the model makes " +
-                std::to_string(samples.cols()));
+    throw Error(fmt::format("{}: takes images of {} values, the model makes {}", path_, elements_, samples.cols()));
   }
   const auto count = static_cast<size_t>(samples.rows());
   Features scaled = ((samples.array() - low) * (2 / (high - low)) - 1).matrix();

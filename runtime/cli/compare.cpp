@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -129,7 +130,7 @@ void compare(const Arguments& arguments) {
       const io::Picture both = io::beside(picture_of(pair[0]), picture_of(pair[1]), kGap);
       // Pairs of one name get pictures of their own.
       const size_t same = ++pictures[pair[0].name];
-      const std::string file = io::file_name_of(pair[0].name) + (same > 1 ? " " + std::to_string(same) : "");
+      const std::string file = io::file_name_of(pair[0].name) + (same > 1 ? fmt::format(" {}", same) : "");
       io::write_file(arguments.pictures + "/" + file + ".png",
                      io::encode_png(both.pixels, both.width, both.height, both.channels));
     }

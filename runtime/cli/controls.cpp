@@ -1,5 +1,6 @@
 #include "controls.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -48,7 +49,7 @@ fig_code_info find_code(const std::vector<fig_code_info>& codes, const std::stri
   std::string names;
   for (size_t i = 0; i < codes.size(); ++i) {
     if (name == codes[i].name || name == std::to_string(i)) return codes[i];
-    names += std::string(i > 0 ? ", " : "") + std::to_string(i) + "=" + codes[i].name;
+    names += fmt::format("{}{}={}", i > 0 ? ", " : "", i, codes[i].name);
   }
   throw Error("there is no code " + name + (names.empty() ? "; the model has none" : "; the codes are " + names));
 }
@@ -74,7 +75,7 @@ void set_category(float* values, size_t size, size_t category) {
 
 size_t checked_category(double number, size_t size, const std::string& what) {
   if (number < 0 || number >= static_cast<double>(size) || number != std::floor(number))
-    throw Error(what + " has the values 0 to " + std::to_string(size - 1));
+    throw Error(fmt::format("{} has the values 0 to {}", what, size - 1));
   return static_cast<size_t>(number);
 }
 
@@ -82,8 +83,8 @@ size_t checked_category(double number, size_t size, const std::string& what) {
 void set_code(Steered* steered, const fig_code_info& code, const std::vector<float>& numbers) {
   const bool category = code.prior == FIG_PRIOR_CATEGORICAL;
   if (numbers.size() != (category ? 1 : code.size)) {
-    throw Error("the code " + std::string(code.name) + " takes " + std::to_string(category ? 1 : code.size) +
-                " numbers, not " + std::to_string(numbers.size()));
+    throw Error(
+        fmt::format("the code {} takes {} numbers, not {}", code.name, category ? 1 : code.size, numbers.size()));
   }
   for (size_t i = 0; i < steered->count; ++i) {
     float* values = steered->latents.data() + i * steered->latent_size + code.start;
@@ -141,8 +142,7 @@ class Sweep {
       component = checked_category(parse_numbers(arguments.sweep.substr(colon + 1)).at(0), code.size,
                                    "the number of a component of " + std::string(code.name));
     } else if (code.size > 1) {
-      throw Error("the code " + std::string(code.name) + " has " + std::to_string(code.size) + " components: --sweep " +
-                  code.name + ":0");
+      throw Error(fmt::format("the code {} has {} components: --sweep {}:0", code.name, code.size, code.name));
     }
     value_ = code.start + component;
     rows_ = arguments.sweep_steps;
@@ -183,8 +183,7 @@ void read_conditions(const ControlArguments& arguments, float low, float high, S
       throw Error("--condition " + text + ": the generator has no such condition");
     const io::Samples samples(path, {place->name, place->shape, low, high});
     if (samples.count() < steered->count) {
-      throw Error(path + ": has " + std::to_string(samples.count()) + " rows for " + std::to_string(steered->count) +
-                  " samples");
+      throw Error(fmt::format("{}: has {} rows for {} samples", path, samples.count(), steered->count));
     }
     place->values.resize(steered->count * place->elements);
     for (size_t i = 0; i < steered->count; ++i) samples.copy(i, place->values.data() + i * place->elements);

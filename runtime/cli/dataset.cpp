@@ -1,5 +1,6 @@
 #include "dataset.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -121,8 +122,8 @@ Dataset::Dataset(const DataArguments& arguments, const std::vector<fig_port_info
     input.samples.emplace(input.path, form);
     if (form.generated) note_half_range(input.path, *input.samples, form);
     if (input.samples->count() != inputs_[0].samples->count()) {
-      throw Error(input.path + " holds " + std::to_string(input.samples->count()) + " samples, " + path() + " " +
-                  std::to_string(inputs_[0].samples->count()));
+      throw Error(fmt::format("{} holds {} samples, {} {}", input.path, input.samples->count(), path(),
+                              inputs_[0].samples->count()));
     }
   }
   read_labels(arguments);
@@ -135,14 +136,13 @@ void Dataset::read_labels(const DataArguments& arguments) {
   if (!arguments.labels.empty()) {
     const io::Samples file(arguments.labels, {"labels", {1}, 0, 255, false, false, false});
     if (file.count() != count) {
-      throw Error(arguments.labels + " holds " + std::to_string(file.count()) + " labels for " + std::to_string(count) +
-                  " samples");
+      throw Error(fmt::format("{} holds {} labels for {} samples", arguments.labels, file.count(), count));
     }
     for (size_t i = 0; i < count; ++i) {
       float label = 0;
       file.copy(i, &label);
       if (!(label >= 0 && label < kMaxClasses && label == std::floor(label)))
-        throw Error(arguments.labels + ": labels must be whole numbers from 0 to " + std::to_string(kMaxClasses - 1));
+        throw Error(fmt::format("{}: labels must be whole numbers from 0 to {}", arguments.labels, kMaxClasses - 1));
       labels_.push_back(static_cast<size_t>(label));
     }
     return;

@@ -1,4 +1,4 @@
-#include "evaluation/elbo.h"
+#include "elbo.h"
 
 #include <cmath>
 

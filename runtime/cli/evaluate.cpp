@@ -4,13 +4,13 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "classifier.h"
 #include "commands.h"
-#include "evaluation/classifier.h"
-#include "evaluation/elbo.h"
+#include "elbo.h"
 #include "evaluation/reservoir.h"
-#include "evaluation/sample_sets.h"
 #include "io/files.h"
 #include "io/terminal.h"
+#include "sample_sets.h"
 
 namespace figment::cli {
 

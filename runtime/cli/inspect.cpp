@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -22,7 +23,7 @@ Json shape_json(const fig_shape& shape) {
   Json result = Json::array();
   for (uint32_t i = 0; i < shape.rank; ++i) {
     if (shape.per_batch[i]) {
-      result.push_back(shape.extents[i] == 1 ? "N" : std::to_string(shape.extents[i]) + "*N");
+      result.push_back(shape.extents[i] == 1 ? "N" : fmt::format("{}*N", shape.extents[i]));
     } else {
       result.push_back(shape.extents[i]);
     }
@@ -189,7 +190,7 @@ void print(const Json& model) {
       const Json& tensor = program["tensors"][op["output"].get<size_t>()];
       const std::string type = tensor["type"].get<std::string>() + " " + text_of(tensor["shape"]);
       std::vector<std::string> row = {
-          "  " + std::to_string(step++), op["kind"], op["name"], type, "", "", "", op["kernel"]};
+          fmt::format("  {}", step++), op["kind"], op["name"], type, "", "", "", op["kernel"]};
       if (tensor.contains("memory")) {  // what an update writes is a variable
         const Json& place = tensor["memory"];
         row[4] = place["offset"].dump();

@@ -1,5 +1,6 @@
 #include "output.h"
 
+#include <fmt/format.h>
 #include <cmath>
 
 #include "io/arrays.h"
@@ -17,11 +18,11 @@ std::string to_csv(std::span<const float> samples, const Generated& generated) {
   const size_t steps = generated.sequence() ? shape.extents[1] : 1;
   const size_t values = generated.sample / steps;
   std::string text = generated.sequence() ? "sample,step" : "sample";
-  for (size_t i = 0; i < values; ++i) text += ",v" + std::to_string(i);
+  for (size_t i = 0; i < values; ++i) text += fmt::format(",v{}", i);
   text += "\n";
   for (size_t row = 0; row * values < samples.size(); ++row) {
     text += std::to_string(row / steps);
-    if (generated.sequence()) text += "," + std::to_string(row % steps);
+    if (generated.sequence()) text += fmt::format(",{}", row % steps);
     for (size_t i = 0; i < values; ++i)
       text += "," + io::format_number(static_cast<double>(samples[row * values + i]), 6);
     text += "\n";

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <cstdio>
 #include <filesystem>
 #include <set>
@@ -58,7 +59,7 @@ void load(const OpenModel& open, const std::string& folder) {
         ": has no file NAME.npy of a parameter; figment parameters MODEL -o FOLDER writes all with their names");
   if (!files.empty()) {
     throw Error(folder + "/" + *files.begin() + ": the model has no parameter of that name" +
-                (files.size() > 1 ? ", nor of " + std::to_string(files.size() - 1) + " other files'" : "") +
+                (files.size() > 1 ? fmt::format(", nor of {} other files'", files.size() - 1) : "") +
                 "; figment parameters MODEL -o FOLDER writes all with their names");
   }
   io::print("%zu parameters loaded\n", loaded);

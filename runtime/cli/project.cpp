@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -198,7 +199,7 @@ void project(const Arguments& arguments) {
   form.bounded = generated.output.bounded;
   const io::Samples data(arguments.data, form);
   if (arguments.first >= data.count() || arguments.count > data.count() - arguments.first)
-    throw Error(arguments.data + ": holds only " + std::to_string(data.count()) + " samples");
+    throw Error(fmt::format("{}: holds only {} samples", arguments.data, data.count()));
   std::vector<float> samples(arguments.count * generated.sample);
   for (size_t i = 0; i < arguments.count; ++i)
     data.copy(static_cast<size_t>(arguments.first) + i, samples.data() + i * generated.sample);

@@ -1,5 +1,6 @@
 #include "report.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <filesystem>
 
@@ -46,10 +47,8 @@ void Report::add_picture(uint64_t step) {
   options.input_count = inputs.size();
   std::vector<float> samples(count * generated_.sample);
   check(fig_generate(open_.session(), count, &options, samples.data(), samples.size()));
-  std::string number = std::to_string(step);
-  number.insert(0, number.size() < 6 ? 6 - number.size() : 0, '0');
   const char* ending = generated_.output.image ? ".png" : ".svg";
-  write_samples(folder_ + "/samples_" + number + ending, samples, generated_, {});
+  write_samples(fmt::format("{}/samples_{:06}{}", folder_, step, ending), samples, generated_, {});
 }
 
 void Report::write() const {

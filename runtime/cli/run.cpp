@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <algorithm>
 
 #include "commands.h"
@@ -20,7 +21,7 @@ struct Arguments {
 // The batch that makes `shape` the array's shape. Throws naming the input.
 size_t batch_of(const std::string& name, const fig_shape& shape, const io::Array& array) {
   std::string actual;
-  for (size_t extent : array.shape) actual += (actual.empty() ? "" : ", ") + std::to_string(extent);
+  for (size_t extent : array.shape) actual += fmt::format("{}{}", actual.empty() ? "" : ", ", extent);
   const Error wrong("input " + name + " has shape [" + actual + "], expected " + to_string(shape));
   if (array.shape.size() != shape.rank) throw wrong;
   size_t batch = 0;
@@ -66,7 +67,7 @@ void run(const Arguments& arguments) {
     names.push_back(name);
     const size_t size = batch_of(name, port.shape, arrays.back());
     if (size != 0 && batch != 0 && size != batch)
-      throw Error("the inputs differ in batch: " + std::to_string(batch) + " and " + std::to_string(size));
+      throw Error(fmt::format("the inputs differ in batch: {} and {}", batch, size));
     if (size != 0) batch = size;
   }
   if (batch == 0) batch = 1;

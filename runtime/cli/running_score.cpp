@@ -1,8 +1,8 @@
-#include "evaluation/running_score.h"
+#include "running_score.h"
 
 #include <algorithm>
 
-#include "evaluation/elbo.h"
+#include "elbo.h"
 
 namespace figment::cli {
 

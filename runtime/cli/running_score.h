@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "evaluation/classifier.h"
-#include "evaluation/sample_sets.h"
+#include "classifier.h"
+#include "sample_sets.h"
 
 namespace figment::cli {
 

@@ -1,4 +1,4 @@
-#include "evaluation/sample_sets.h"
+#include "sample_sets.h"
 
 namespace figment::cli {
 

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,9 +12,9 @@
 
 #include "commands.h"
 #include "dataset.h"
-#include "evaluation/running_score.h"
 #include "io/terminal.h"
 #include "report.h"
+#include "running_score.h"
 #include "training_monitor.h"
 
 namespace figment::cli {
@@ -124,9 +125,9 @@ void resume(const OpenModel& open, const Arguments& arguments, Run* run) {
   if (status == FIG_NOT_FOUND) return;
   check(status);
   if (size != sizeof found || found.batch != run->batch || found.samples != run->samples || found.seed != run->seed) {
-    throw Error("the checkpoint in " + arguments.checkpoint + " is of a run with --batch " +
-                std::to_string(found.batch) + " --seed " + std::to_string(found.seed) + " on " +
-                std::to_string(found.samples) + " samples: give the same, or another folder");
+    throw Error(fmt::format(
+        "the checkpoint in {} is of a run with --batch {} --seed {} on {} samples: give the same, or another folder",
+        arguments.checkpoint, found.batch, found.seed, found.samples));
   }
   run->best = found.best;
   io::print("resumed at step %llu from %s\n", static_cast<unsigned long long>(fig_session_steps(open.session())),
@@ -189,7 +190,7 @@ void train(const Arguments& arguments) {
   options.micro_batch = arguments.micro_batch;
   if (options.batch == 0) options.batch = static_cast<uint32_t>(metadata_number(open, "training.batch", 32));
   if (options.batch > samples)
-    throw Error("the batch is larger than the data: --batch " + std::to_string(samples) + " at most");
+    throw Error(fmt::format("the batch is larger than the data: --batch {} at most", samples));
   const uint64_t steps = arguments.steps != 0 ? arguments.steps : metadata_number(open, "training.steps", 1000);
   // Not found out only when hours of work are to be written.
   check_writable(arguments.output);
@@ -255,7 +256,7 @@ void train(const Arguments& arguments) {
       if (scored && monitor.score((*score)(), metrics.step, &run.best))
         check(fig_session_export(open.session(), arguments.best.c_str()));
       for (const std::string& warning : monitor.warnings())
-        line.print("step " + std::to_string(metrics.step) + ": " + warning);
+        line.print(fmt::format("step {}: {}", metrics.step, warning));
       if (metrics.step % arguments.checkpoint_every == 0 && metrics.step < steps) save();
     }
   }

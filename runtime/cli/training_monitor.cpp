@@ -1,5 +1,6 @@
 #include "training_monitor.h"
 
+#include <fmt/format.h>
 #include <cmath>
 
 namespace figment::cli {
@@ -45,10 +46,10 @@ bool TrainingMonitor::score(double value, uint64_t step, Best* best) {
     return true;
   }
   if (!(value <= kMuchWorse * std::fabs(best->score))) {
-    warn(&said_worse_, "the samples are much worse than at step " + std::to_string(best->step) +
-                           ": the generator has collapsed or diverged; --keep-best keeps that step, and a lower "
-                           "learning rate or dropout "
-                           "in the discriminator helps");
+    warn(&said_worse_,
+         fmt::format("the samples are much worse than at step {}: the generator has collapsed or diverged; --keep-best "
+                     "keeps that step, and a lower learning rate or dropout in the discriminator helps",
+                     best->step));
   }
   return false;
 }

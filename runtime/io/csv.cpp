@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -86,7 +87,7 @@ Array parse_csv(const std::string& text, const std::string& origin) {
     // A tab may be space around a cell, or stand between cells.
     if (trimmed(line).empty() && (separator != '\t' || line.find('\t') == std::string_view::npos)) continue;
     if (separator == 0) separator = separator_of(line);
-    const std::string place = origin + ", line " + std::to_string(number) + ": ";
+    const std::string place = fmt::format("{}, line {}: ", origin, number);
     const std::vector<std::string> cells = split(line, separator);
     std::vector<float> values(cells.size());
     size_t texts = 0;
@@ -95,10 +96,10 @@ Array parse_csv(const std::string& text, const std::string& origin) {
       const Cell cell = parse(cells[i], separator != ',', &values[i]);
       texts += cell == Cell::kText ? 1 : 0;
       if (cell == Cell::kNumber || !mistake.empty()) continue;
-      mistake = "cell " + std::to_string(i + 1) +
-                (cell == Cell::kTooLarge ? ", " + cells[i] + ", is too large for float32"
-                 : cells[i].empty()      ? " is empty"
-                                         : ", \"" + cells[i].substr(0, 40) + "\", is no number");
+      const std::string what = cell == Cell::kTooLarge ? ", " + cells[i] + ", is too large for float32"
+                               : cells[i].empty()      ? " is empty"
+                                                       : ", \"" + cells[i].substr(0, 40) + "\", is no number";
+      mistake = fmt::format("cell {}{}", i + 1, what);
     }
     const bool header = first && texts == cells.size();
     first = false;
@@ -106,8 +107,7 @@ Array parse_csv(const std::string& text, const std::string& origin) {
     if (!mistake.empty()) throw Error(place + mistake);
     if (columns == 0) columns = values.size();
     if (values.size() != columns) {
-      throw Error(place + "has " + std::to_string(values.size()) + " cells, the lines before have " +
-                  std::to_string(columns));
+      throw Error(fmt::format("{}has {} cells, the lines before have {}", place, values.size(), columns));
     }
     array.values.insert(array.values.end(), values.begin(), values.end());
     ++rows;

@@ -1,5 +1,6 @@
 // NumPy's .npy format, version 1.0 to 3.0 (numpy.lib.format): a magic string, a version, the length of a header, the
 // header (a Python dictionary of three known keys), the values.
+#include <fmt/format.h>
 #include <algorithm>
 #include <bit>
 #include <cctype>
@@ -126,7 +127,7 @@ std::vector<float> from_columns(const std::vector<float>& values, const std::vec
 
 std::string to_string(const std::vector<size_t>& shape) {
   std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
+  for (size_t i = 0; i < shape.size(); ++i) text += fmt::format("{}{}", i > 0 ? ", " : "", shape[i]);
   return text + "]";
 }
 
@@ -138,7 +139,7 @@ Array parse_npy(std::span<const uint8_t> bytes, const std::string& origin, const
   if (bytes.size() < 12 || std::memcmp(bytes.data(), kMagic, kMagicBytes) != 0)
     throw Error(origin + ": not a .npy file");
   const uint8_t version = bytes[6];
-  if (version < 1 || version > 3) throw Error(origin + ": .npy version " + std::to_string(version) + " is unknown");
+  if (version < 1 || version > 3) throw Error(fmt::format("{}: .npy version {} is unknown", origin, version));
   const size_t prefix = version == 1 ? 10 : 12;
   size_t length = bytes[8] | size_t{bytes[9]} << 8;
   if (version > 1) length |= size_t{bytes[10]} << 16 | size_t{bytes[11]} << 24;
@@ -158,8 +159,8 @@ Array parse_npy(std::span<const uint8_t> bytes, const std::string& origin, const
   }
   const size_t available = bytes.size() - prefix - length;
   if (count > available / type.size || count * type.size != available) {
-    throw Error(origin + ": has " + std::to_string(available) + " bytes of values, its shape needs " +
-                std::to_string(count) + " of " + std::to_string(type.size));
+    throw Error(
+        fmt::format("{}: has {} bytes of values, its shape needs {} of {}", origin, available, count, type.size));
   }
   // Bytes become pixels once more.
   const uint64_t copies = array.bytes ? 2 : 1;
@@ -173,7 +174,7 @@ Array parse_npy(std::span<const uint8_t> bytes, const std::string& origin, const
       const double value = decode(type, data + i * type.size);
       array.values[i] = static_cast<float>(value);
       if (std::isfinite(value) && !std::isfinite(array.values[i]))
-        throw Error(origin + ": value " + std::to_string(i) + " is too large for float32");
+        throw Error(fmt::format("{}: value {} is too large for float32", origin, i));
     }
   }
   if (columns_first) array.values = from_columns(array.values, array.shape);
@@ -189,7 +190,7 @@ Array read_npy(const std::string& path) { return parse_npy(read_file(path), path
 
 std::vector<uint8_t> format_npy(const Array& array) {
   std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (";
-  for (size_t extent : array.shape) header += std::to_string(extent) + ",";
+  for (size_t extent : array.shape) header += fmt::format("{},", extent);
   header += "), }";
   // The values begin at a multiple of 64.
   while ((10 + header.size() + 1) % 64 != 0) header += ' ';

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <png.h>
 #include <turbojpeg.h>
 
@@ -60,7 +61,7 @@ Picture parse_png(std::span<const uint8_t> bytes, const std::string& origin, uin
   const uint64_t area = uint64_t{image.width} * image.height;
   Budget(bytes.size())
       .check(area * (kDecodedBytes + channels),
-             origin + ": its " + std::to_string(image.width) + " x " + std::to_string(image.height) + " pixels");
+             fmt::format("{}: its {} x {} pixels", origin, image.width, image.height));
   Picture picture{{}, image.width, image.height, channels};
   std::vector<uint8_t> decoded(static_cast<size_t>(area * kDecodedBytes));
   if (png_image_finish_read(&image, nullptr, decoded.data(), 0, nullptr) == 0 || image.warning_or_error != 0)
@@ -154,9 +155,7 @@ Picture parse_jpeg(std::span<const uint8_t> bytes, const std::string& origin, ui
   }
   // A progressive file is decoded by way of all its coefficients: 2 bytes for each of 3 components.
   const uint64_t area = static_cast<uint64_t>(width) * static_cast<uint64_t>(height);
-  Budget(bytes.size())
-      .check(area * (6 + channels),
-             origin + ": its " + std::to_string(width) + " x " + std::to_string(height) + " pixels");
+  Budget(bytes.size()).check(area * (6 + channels), fmt::format("{}: its {} x {} pixels", origin, width, height));
   Picture picture{std::vector<uint8_t>(static_cast<size_t>(area) * channels), static_cast<uint32_t>(width),
                   static_cast<uint32_t>(height), channels};
   if (tjDecompress2(decoder.get(), bytes.data(), bytes.size(), picture.pixels.data(), width, 0, height,
@@ -229,7 +228,7 @@ std::vector<uint8_t> encode_png(std::span<const uint8_t> pixels, uint32_t width,
 
 Picture make_grid(std::span<const float> samples, uint32_t channels, uint32_t height, uint32_t width, float low,
                   float high, uint32_t columns, uint32_t scale) {
-  if (channels != 1 && channels != 3) throw Error("a picture needs 1 or 3 channels, not " + std::to_string(channels));
+  if (channels != 1 && channels != 3) throw Error(fmt::format("a picture needs 1 or 3 channels, not {}", channels));
   const size_t sample = size_t{channels} * height * width;
   const auto count = static_cast<uint32_t>(samples.size() / sample);
   columns = std::min(columns, count);

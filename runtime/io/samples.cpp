@@ -1,5 +1,6 @@
 #include "io/samples.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -57,8 +58,7 @@ class Labels final : public SampleSource {
     for (size_t i = 0; i < values_.size(); ++i) {
       const float label = values_[i];
       if (!(label >= 0) || label >= static_cast<float>(classes) || label != std::floor(label)) {
-        throw Error(path + ": label " + std::to_string(i) + " is " + std::to_string(label) + ", there are only " +
-                    std::to_string(classes) + " classes, from 0 on");
+        throw Error(fmt::format("{}: label {} is {}, there are only {} classes, from 0 on", path, i, label, classes));
       }
     }
   }
@@ -186,7 +186,7 @@ void check_range(const std::vector<float>& values, size_t elements, const std::s
   char text[96];
   std::snprintf(text, sizeof text, "has the value %g, the model's samples lie in [%g, %g]",
                 static_cast<double>(*outside), static_cast<double>(form.low), static_cast<double>(form.high));
-  throw Error(path + ": sample " + std::to_string(place / elements) + " " + text + ": " + form.advice);
+  throw Error(fmt::format("{}: sample {} {}: {}", path, place / elements, text, form.advice));
 }
 
 std::unique_ptr<SampleSource> from_bytes(ByteArray array, const std::string& path, const SampleForm& form) {
@@ -221,7 +221,7 @@ std::unique_ptr<SampleSource> from_floats(Array array, const std::string& path, 
   const bool table = form.shape.size() <= 2;
   const size_t steps = fit == Fit::kWindows ? form.shape[0] : 0;
   if (rows < steps) {
-    throw Error(path + ": has " + std::to_string(rows) + " rows, a sequence has " + std::to_string(steps) + " steps");
+    throw Error(fmt::format("{}: has {} rows, a sequence has {} steps", path, rows, steps));
   }
   if (form.normalize) normalize(&array.values, table ? features : 1, form);
   check_range(array.values, array.values.size() / rows, path, form);

@@ -35,6 +35,7 @@ layer runtime/session core platform format kernels plan
 layer runtime/training core platform format kernels session
 layer runtime/api figment core platform format session training
 layer runtime/io core platform
+layer runtime/evaluation
 layer runtime/cli figment core io evaluation
 
 layer converter/ir figment core format io
