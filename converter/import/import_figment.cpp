@@ -129,7 +129,6 @@ ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::stri
 
 std::vector<uint8_t> with_checkpoint(const std::vector<uint8_t>& file, const std::string& checkpoint) {
   Runner runner(file, 1, FIG_KERNELS_BEST, true);
-  std::vector<uint8_t> ignored(1 << 16);
   std::string folder = (std::filesystem::temp_directory_path() / "figment-convert.XXXXXX").string();
   if (mkdtemp(folder.data()) == nullptr) throw Error("cannot make a folder " + folder);
   struct Remove {
@@ -140,8 +139,14 @@ std::vector<uint8_t> with_checkpoint(const std::vector<uint8_t>& file, const std
     }
   } const remove{folder};
   const std::string path = folder + "/model";
-  if (fig_checkpoint_load(runner.session(), checkpoint.c_str(), ignored.data(), ignored.size(), nullptr) != FIG_OK ||
-      fig_session_export(runner.session(), path.c_str()) != FIG_OK) {
+  std::vector<uint8_t> ignored;  // the application's own bytes
+  size_t size = 0;
+  fig_status loaded = fig_checkpoint_load(runner.session(), checkpoint.c_str(), nullptr, 0, &size);
+  if (loaded != FIG_OK && size > 0) {
+    ignored.resize(size);
+    loaded = fig_checkpoint_load(runner.session(), checkpoint.c_str(), ignored.data(), size, nullptr);
+  }
+  if (loaded != FIG_OK || fig_session_export(runner.session(), path.c_str()) != FIG_OK) {
     throw Error(fig_error_message());
   }
   return io::read_file(path);

@@ -80,7 +80,6 @@ struct PortDefinition {
   float dropout = 0;        // of a network for training: the input is a mask, drawn with this rate
 };
 
-// A program. Nodes stand in the order of execution and each value is written once.
 // Where a program's tensors and the scratch of its ops lie in the arena; see Plan in model.fbs.
 struct MemoryPlan {
   uint32_t batch = 0;
@@ -89,6 +88,7 @@ struct MemoryPlan {
   std::vector<uint64_t> scratch;
 };
 
+// A program. Nodes stand in the order of execution and each value is written once.
 struct Graph {
   std::string name;
   std::vector<Value> values;

@@ -11,7 +11,6 @@
 
 namespace figment::api {
 
-// Keeps the error for fig_error_message and returns its code.
 static_assert(static_cast<int>(StatusCode::kOk) == FIG_OK);
 static_assert(static_cast<int>(StatusCode::kInvalidArgument) == FIG_INVALID_ARGUMENT);
 static_assert(static_cast<int>(StatusCode::kBadFile) == FIG_BAD_FILE);
@@ -23,6 +22,7 @@ static_assert(static_cast<int>(StatusCode::kIo) == FIG_IO_ERROR);
 static_assert(static_cast<int>(StatusCode::kNotFound) == FIG_NOT_FOUND);
 static_assert(static_cast<int>(StatusCode::kInternal) == FIG_INTERNAL);
 
+// Keeps the error for fig_error_message and returns its code.
 fig_status fail(const Status& status);
 
 inline fig_status done(const Status& status) { return status.ok() ? FIG_OK : fail(status); }
@@ -115,6 +115,9 @@ inline fig_shape shape_of(const Shape& shape) {
 
 // NamedTensor and fig_tensor are one struct under two names.
 static_assert(sizeof(NamedTensor) == sizeof(fig_tensor));
+static_assert(offsetof(NamedTensor, name) == offsetof(fig_tensor, name));
+static_assert(offsetof(NamedTensor, data) == offsetof(fig_tensor, data));
+static_assert(offsetof(NamedTensor, elements) == offsetof(fig_tensor, elements));
 inline std::span<const NamedTensor> tensors(const fig_tensor* given, size_t count) {
   return {reinterpret_cast<const NamedTensor*>(given), count};
 }

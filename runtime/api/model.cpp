@@ -262,7 +262,7 @@ fig_status fig_model_drawn(const fig_model* model, uint32_t index, fig_drawn_inf
     *info = {drawn.program, drawn.input, drawn.size};
     return FIG_OK;
   }
-  return fail(Status::error(StatusCode::kNotFound, "nothing number %u is drawn", index));
+  return fail(Status::error(StatusCode::kNotFound, "there is no drawn input %u", index));
 }
 
 fig_status fig_model_scalar(const fig_model* model, uint32_t index, const char** name) {

@@ -93,7 +93,7 @@ fig_status fig_model_pack_size(fig_model* model, const fig_session_options* opti
   if (model == nullptr || bytes == nullptr) return null_argument("fig_model_pack_size");
   Result<SessionOptions> converted = session_options(options);
   if (!converted.ok()) return fail(converted.status());
-  Result<size_t> needed = Session::pack(unwrap(model), *converted, nullptr, 0);
+  Result<size_t> needed = Session::pack_size(unwrap(model), *converted);
   if (!needed.ok()) return fail(needed.status());
   *bytes = *needed;
   return FIG_OK;
@@ -103,7 +103,7 @@ fig_status fig_model_pack(fig_model* model, const fig_session_options* options, 
   if (model == nullptr || (memory == nullptr && bytes != 0)) return null_argument("fig_model_pack");
   Result<SessionOptions> converted = session_options(options);
   if (!converted.ok()) return fail(converted.status());
-  return done(Session::pack(unwrap(model), *converted, memory, bytes).status());
+  return done(Session::pack(unwrap(model), *converted, memory, bytes));
 }
 
 void fig_session_destroy(fig_session* session) { Session::destroy(unwrap(session)); }

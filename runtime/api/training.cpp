@@ -75,7 +75,7 @@ fig_status fig_checkpoint_load(fig_session* session, const char* folder, void* b
   }
   size_t loaded = 0;
   const Status status = load_checkpoint(unwrap(session), folder, {static_cast<uint8_t*>(bytes), capacity}, &loaded);
-  if (status.ok() && size != nullptr) *size = loaded;
+  if (size != nullptr) *size = loaded;
   return done(status);
 }
 

@@ -13,7 +13,7 @@ namespace figment {
 
 class Block {
  public:
-  // Measures: everything is nullptr.
+  // Measures: take() returns nullptr and only counts.
   Block() = default;
   // Places. `memory` is aligned to kTensorAlignment.
   Block(void* memory, size_t bytes) : memory_(static_cast<unsigned char*>(memory)), bytes_(bytes) {}

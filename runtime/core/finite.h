@@ -1,4 +1,4 @@
-// Whether numbers are numbers.
+// Tests for NaN and infinity.
 #pragma once
 
 #include <cstdint>

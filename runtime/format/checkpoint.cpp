@@ -103,6 +103,13 @@ uint64_t layout_hash(const ModelView& model) {
     for (const Dimension& dimension : constant.shape) add(dimension.extent, 4);
     add(0, 4);
   }
+  if (model.has_objective()) {
+    const ObjectiveView objective = model.objective();
+    for (const char* text : {objective.name, objective.loss}) {
+      for (const char* c = text; *c != 0; ++c) add(static_cast<uint8_t>(*c), 1);
+      add(0, 1);
+    }
+  }
   return hash;
 }
 

@@ -160,9 +160,8 @@ enum HyperParameter : uint32_t {
 //   fully_connected   x [..., K], weights [O, K], bias [O]                  -> [..., O]
 //   conv2d            x [N, H, W, I], weights [O, h, w, I/groups], bias [O] -> [N, H', W', O]
 //   conv_transpose2d  as conv2d; channel o of the output belongs to group o / (O/groups)
-//   matmul            a [..., M, K], b [..., K, L], equal leading dimensions -> [..., M, L]; transpose_a and
-//   transpose_b
-//                     say that the last two dimensions of a or b are swapped
+//   matmul            a [..., M, K], b [..., K, L], equal leading dimensions -> [..., M, L]; transpose_a
+//                     and transpose_b swap the last two dimensions of a and b
 //   add ... divide    a, b of equal rank, each dimension equal or 1
 //   lookup            x i8, table i8 [256] indexed by q + 128
 //   softmax           x; if it is i8, also table i32 [256] indexed by max - q

@@ -1,6 +1,7 @@
 // Decides whether bytes are a model. Order: size, identifier, schema version, FlatBuffers' verifier, then meaning:
 // every index, shape, type, scale and blob, and that the ops of every program can run in the order they stand.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -24,6 +25,7 @@ constexpr size_t kMaxPorts = 256;
 constexpr size_t kMaxLevels = 16;
 constexpr size_t kMaxPlans = 64;
 constexpr size_t kMaxReads = 64;       // of indices, which ops may share
+constexpr size_t kMaxName = 1024;      // bytes
 constexpr size_t kMaxStreams = 65536;  // of a seed, before those of codes
 
 template <typename T>
@@ -102,6 +104,7 @@ class Verifier {
 
   Status check_name(const flatbuffers::String* name) {
     if (name == nullptr || name->size() == 0) return bad("a name is missing");
+    if (name->size() > kMaxName) return bad("a name is longer than %zu bytes", kMaxName);
     return check_text(name, "a name");
   }
 
@@ -214,7 +217,7 @@ class Verifier {
       FIGMENT_RETURN_IF_ERROR(check_name(metric->name()));
       if (metric->kind() > schema::MetricKind::MAX) return bad("metric %u: unknown kind", i);
       if (!(metric->saturation() >= 0) || !std::isfinite(metric->saturation()))
-        return bad("metric %u: its saturation is no number from 0 on", i);
+        return bad("metric %u: its saturation must be finite and not negative", i);
     }
     return {};
   }
@@ -285,33 +288,67 @@ class Verifier {
       }
     }
     const ProgramView view(view_.model_, entry);
-    // written[t]: tensor t has its value, being a constant, an input, or the output of an earlier op.
-    Array<bool> written;
-    if (!written.allocate(tensors)) return Status::error(StatusCode::kOutOfMemory, "no memory to verify the model");
-    for (size_t i = 0; i < tensors; ++i) written[i] = view.tensor(i).constant >= 0;
     FIGMENT_RETURN_IF_ERROR(ports(entry->inputs(), view, "input"));
-    for (size_t i = 0; i < view.input_count(); ++i) {
-      const PortView port = view.input(i);
-      if (written[port.tensor]) return bad("input %s: its tensor is a constant or another input", port.name);
-      written[port.tensor] = true;
-    }
     for (uint32_t i = 0; i < length(entry->ops()); ++i) {
       const schema::Op* op = entry->ops()->Get(i);
       const char* name = op->name() == nullptr ? "" : op->name()->c_str();
       if (op->kind() > schema::OpKind::MAX) return bad("op %u (%s): unknown kind", i, name);
       FIGMENT_RETURN_IF_ERROR(check_text(op->name(), "an op's name"));
-      if (Status status = this->op(op, view, i, written); !status.ok()) {
-        return bad("op %u (%s %s): %s", i, name_of(static_cast<OpKind>(op->kind())), name, status.message());
-      }
+      if (Status status = this->op(op, view, i); !status.ok()) return in_op(i, op, status);
     }
     if (length(entry->outputs()) < 1) return bad("has no output");
     FIGMENT_RETURN_IF_ERROR(ports(entry->outputs(), view, "output"));
+    for (size_t first = 0; first < tensors; first += kOrderWindow) FIGMENT_RETURN_IF_ERROR(order(entry, view, first));
+    return plans(view);
+  }
+
+  // `op` may have failed anything but the check of its kind and name.
+  static Status in_op(size_t index, const schema::Op* op, const Status& status) {
+    return bad("op %zu (%s %s): %s", index, name_of(static_cast<OpKind>(op->kind())),
+               op->name() == nullptr ? "" : op->name()->c_str(), status.message());
+  }
+
+  // Tensors whose order is checked together: a bit each, on the stack, because a model may be opened without a heap.
+  static constexpr size_t kOrderWindow = 4096;
+
+  // Whether each of the tensors [first, first + kOrderWindow) has its value (it is a constant, an input, or the output
+  // of an earlier op) before it is read, and is given it once.
+  static Status order(const schema::Program* entry, const ProgramView& view, size_t first) {
+    std::array<uint64_t, kOrderWindow / 64> bits{};
+    const auto inside = [&](size_t tensor) { return tensor >= first && tensor - first < kOrderWindow; };
+    const auto written = [&](size_t tensor) {
+      return (bits[(tensor - first) / 64] >> ((tensor - first) % 64) & 1) != 0;
+    };
+    const auto write = [&](size_t tensor) { bits[(tensor - first) / 64] |= uint64_t{1} << ((tensor - first) % 64); };
+    for (size_t i = first; i < view.tensor_count() && inside(i); ++i) {
+      if (view.tensor(i).constant >= 0) write(i);
+    }
+    for (size_t i = 0; i < view.input_count(); ++i) {
+      const PortView port = view.input(i);
+      if (!inside(port.tensor)) continue;
+      if (written(port.tensor)) return bad("input %s: its tensor is a constant or another input", port.name);
+      write(port.tensor);
+    }
+    for (size_t i = 0; i < view.op_count(); ++i) {
+      for (uint32_t tensor : view.op_inputs(i)) {
+        if (inside(tensor) && !written(tensor))
+          return in_op(i, entry->ops()->Get(static_cast<uint32_t>(i)),
+                       bad("reads tensor %u before it is computed", tensor));
+      }
+      const uint32_t target = view.op_output(i);
+      if (!inside(target)) continue;
+      if (written(target) && !is_update(view.op(i).kind))
+        return in_op(i, entry->ops()->Get(static_cast<uint32_t>(i)),
+                     bad("writes tensor %u, which has a value already", target));
+      write(target);
+    }
     for (size_t i = 0; i < view.output_count(); ++i) {
       const PortView port = view.output(i);
-      if (!written[port.tensor]) return bad("output %s is never computed", port.name);
+      if (!inside(port.tensor)) continue;
+      if (!written(port.tensor)) return bad("output %s is never computed", port.name);
       if (view.tensor(port.tensor).constant >= 0) return bad("output %s is a constant", port.name);
     }
-    return plans(view);
+    return {};
   }
 
   Status tensor(const schema::Tensor* entry) {
@@ -356,7 +393,7 @@ class Verifier {
     return {};
   }
 
-  Status op(const schema::Op* entry, const ProgramView& view, uint32_t index, Array<bool>& written) {
+  Status op(const schema::Op* entry, const ProgramView& view, uint32_t index) {
     if (length(entry->inputs()) < 1 || length(entry->inputs()) > kMaxOperands || length(entry->outputs()) != 1) {
       return bad("needs 1 to %zu inputs and one output", kMaxOperands);
     }
@@ -364,17 +401,14 @@ class Verifier {
     std::array<TensorType, kMaxOperands> inputs;
     for (uint32_t i = 0; i < entry->inputs()->size(); ++i) {
       const uint32_t tensor = entry->inputs()->Get(i);
-      if (tensor >= written.size()) return bad("reads tensor %u, which does not exist", tensor);
-      if (!written[tensor]) return bad("reads tensor %u before it is computed", tensor);
+      if (tensor >= view.tensor_count()) return bad("reads tensor %u, which does not exist", tensor);
       inputs[i] = view.tensor(tensor).type;
     }
     const uint32_t target = entry->outputs()->Get(0);
-    if (target >= written.size()) return bad("writes tensor %u, which does not exist", target);
+    if (target >= view.tensor_count()) return bad("writes tensor %u, which does not exist", target);
     const bool updates = is_update(static_cast<OpKind>(entry->kind()));
     if (updates && target != entry->inputs()->Get(0))
       return bad("an update writes its first input, not tensor %u", target);
-    if (written[target] && !updates) return bad("writes tensor %u, which has a value already", target);
-    written[target] = true;
     const TensorType declared = view.tensor(target).type;
     const OpView op = view.op(index);
     const std::span<const TensorType> operands(inputs.data(), op.inputs.size());
@@ -479,6 +513,8 @@ class Verifier {
     const PortView port = find_port(latent->program(), latent->input(), true);
     if (port.name == nullptr) return bad("the latent names no input of a program");
     if (latent->prior() > schema::Prior::MAX) return bad("the latent has an unknown prior");
+    if (latent == root().latent() && latent->prior() == schema::Prior::dropout)
+      return bad("the latent is a dropout mask, which only train steps draw");
     if (element_count(port.shape, 1).value() != latent->size()) return bad("the latent does not have its input's size");
     if (latent->prior() == schema::Prior::dropout && !(latent->rate() >= 0 && latent->rate() < 1)) {
       return bad("a dropout rate must be in [0, 1)");
@@ -544,6 +580,7 @@ class Verifier {
         if (same && other->per_micro_batch() != entry->per_micro_batch())
           return bad("schedule entry %u: its program runs in parts and whole", i);
       }
+      if (length(entry->latents()) > kMaxPorts) return bad("schedule entry %u: more than %zu latents", i, kMaxPorts);
       for (uint32_t j = 0; j < length(entry->latents()); ++j) {
         const schema::Latent* drawn = entry->latents()->Get(j);
         FIGMENT_RETURN_IF_ERROR(latent(drawn));

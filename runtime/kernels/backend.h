@@ -13,9 +13,6 @@ struct pthreadpool;  // pthreadpool.h
 
 namespace figment::kernels {
 
-// "xnnpack" or "portable".
-const char* backend_name();
-
 // Prepares the library, once a process; cheap afterwards. Thread-safe. kUnsupported, kOutOfMemory.
 Status start_backend();
 

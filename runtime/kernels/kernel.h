@@ -70,6 +70,9 @@ class PreparedKernel {
   virtual const char* name() const = 0;
   // Bytes that `prepare` will take from the session's operator pool (backend.h) for `step`, at most.
   virtual CheckedSize operator_bytes(const Step& step) const = 0;
+  // Whether a run reads its output, and with it the padding behind: then that is never memory of the caller's, which
+  // has none.
+  virtual bool reads_output() const { return false; }
   // Acquires everything but addresses. Called once. kOutOfMemory, kInternal, and
   // kInvalidArgument where the weights are not packed and may not be.
   virtual Status prepare(const Step& step, Packer* packer) = 0;
@@ -101,7 +104,7 @@ struct fig_op {
   bool (*accepts)(const figment::kernels::Step& step);
   // Bytes of planned memory that a run may write, a pure function likewise, and of the number of threads. nullptr:
   // none.
-  size_t (*scratch)(const figment::kernels::Step& step);
+  figment::CheckedSize (*scratch)(const figment::kernels::Step& step);
   // Computes the step. Allocates nothing and cannot fail.
   void (*run)(const figment::kernels::Step& step);
   // Places a prepared kernel into `memory` of `state_bytes`.
@@ -113,14 +116,14 @@ namespace figment::kernels {
 
 // A row for a plain function.
 constexpr fig_op plain_kernel(OpKind kind, const char* name, bool (*accepts)(const Step&), void (*run)(const Step&),
-                              size_t (*scratch)(const Step&) = nullptr) {
+                              CheckedSize (*scratch)(const Step&) = nullptr) {
   return {kind, InPlace::kNo, false, name, accepts, scratch, run, nullptr, 0};
 }
 
 // A row for a prepared kernel of that class.
 template <typename T>
 constexpr fig_op prepared_kernel(OpKind kind, bool (*accepts)(const Step&), InPlace in_place = InPlace::kNo,
-                                 size_t (*scratch)(const Step&) = nullptr) {
+                                 CheckedSize (*scratch)(const Step&) = nullptr) {
   return {kind,     in_place, false,   nullptr,
           accepts,  scratch,  nullptr, [](void* memory) -> PreparedKernel* { return new (memory) T; },
           sizeof(T)};

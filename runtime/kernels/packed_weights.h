@@ -70,8 +70,9 @@ class Packer {
     limit_ = bytes;
     wanted_ = 0;
   }
-  // Bytes that this packer has taken.
+  // Bytes that this packer has taken, and those of them that the model holds.
   size_t taken() const { return taken_; }
+  size_t taken_by_model() const { return mode_ == Mode::kMeasure ? 0 : taken_; }
   // The most that was taken at a time.
   uint64_t peak() const { return peak_; }
   // Whether it has refused to take more, for the limit, and how much that would have been.

@@ -189,18 +189,26 @@ Status FileReplacement::commit() {
     errno = EBUSY;
     return failed("write");
   }
-  // Renamed before it is closed, and with that unlocked.
-  if (!allowed(FileOperation::kRename) || ::rename(temporary_, path_) != 0) return failed("write");
-  temporary_[0] = 0;
-  const int closed = ::close(file_);
-  file_ = -1;
-  if (closed != 0) return failed("write");
-  // The new name is on the disk once its folder is.
   char* slash = std::strrchr(path_, '/');
   char folder[kMaxPath] = ".";
   if (slash != nullptr) std::snprintf(folder, sizeof folder, "%.*s", static_cast<int>(slash - path_ + 1), path_);
   const int directory = ::open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0) return failed("write");
+  // Renamed before it is closed, and with that unlocked.
+  if (!allowed(FileOperation::kRename) || ::rename(temporary_, path_) != 0) {
+    const Status status = failed("write");
+    ::close(directory);
+    return status;
+  }
+  temporary_[0] = 0;
+  const int closed = ::close(file_);
+  file_ = -1;
+  if (closed != 0) {
+    const Status status = failed("write");
+    ::close(directory);
+    return status;
+  }
+  // The new name is on the disk once its folder is.
   const int synced = allowed(FileOperation::kSyncFolder) ? ::fsync(directory) : -1;
   // Some file systems cannot sync folders, and say so by EINVAL.
   const bool good = synced == 0 || errno == EINVAL;

@@ -150,7 +150,8 @@ Result<MemoryReport> Builder::measure_selection(bool* whole) {
   MemoryReport report;
   report.model = model_->file_bytes() + Model::object_bytes();
   const uint64_t limit = options_.memory_limit;
-  const uint64_t before = report.model + model_->packed_bytes() - packer_->taken();
+  const uint64_t packed_before = model_->packed_bytes() - packer_->taken_by_model();
+  const uint64_t before = report.model + packed_before;
   packer_->limit(limit < before ? 0 : limit - before);
   Block block;
   Parts parts = lay_out_objects(&block, &report);
@@ -173,11 +174,15 @@ Result<MemoryReport> Builder::measure_selection(bool* whole) {
     FIGMENT_RETURN_IF_ERROR(status);
     *whole = *whole && demand.least.within(limit);
     Array<uint8_t> memory;
-    if (!memory.allocate(program.planning_bytes())) return no_memory("the memory plan");
     plan::Arena planned;
-    FIGMENT_RETURN_IF_ERROR(program.plan(Block(memory.data(), memory.size()), nullptr, &planned));
+    if (memory.allocate(program.planning_bytes())) {
+      FIGMENT_RETURN_IF_ERROR(program.plan(Block(memory.data(), memory.size()), nullptr, &planned));
+    } else if (!program.find_carried(&planned)) {
+      // Without a heap, what the file says is believed until the session is placed.
+      return no_memory("the memory plan: convert with --plan, so that the file carries it");
+    }
     if (planned.size >= arena.size) arena = planned;
-    planning = std::max(planning, memory.size());
+    planning = std::max(planning, program.planning_bytes());
   }
   const CheckedSize fixed = block.used().aligned(kTensorAlignment);
   const CheckedSize tail = tail_bytes(arena.size, planning);
@@ -185,12 +190,12 @@ Result<MemoryReport> Builder::measure_selection(bool* whole) {
   if (!total.within(SIZE_MAX / 2) || !demand.used.valid()) {
     return Status::error(StatusCode::kOutOfMemory, "no memory for a batch of %zu: lower it", selection_.batch);
   }
-  report.packed_weights = model_->packed_bytes();
+  report.packed_weights = packed_before + packer_->taken();
   report.packing_peak = before + packer_->peak();
   report.programs = fixed.value() - report.variables;
   report.operators = demand.used.value();
   report.arena = total.value() - fixed.value() - report.operators;
-  report.arena_lower_bound = report.arena - arena.size + arena.lower_bound;
+  report.arena_lower_bound = arena.lower_bound == 0 ? 0 : report.arena - arena.size + arena.lower_bound;
   return report;
 }
 
@@ -230,8 +235,10 @@ Result<Session*> Builder::place_selection(void* memory, size_t bytes) {
   block.take(pool.used());
   report.operators = pool.used();
   plan::Arena arena;
+  size_t planning = 0;
   for (size_t i = 0; i < next; ++i) {
     Program& program = session->programs_[i];
+    planning = std::max(planning, program.planning_bytes());
     if (program.planning_bytes() > block.rest_bytes()) return fail(too_small());
     plan::Arena planned;
     const Status status = program.plan(Block(block.rest(), block.rest_bytes()), block.rest(), &planned);
@@ -242,7 +249,7 @@ Result<Session*> Builder::place_selection(void* memory, size_t bytes) {
   block.take(CheckedSize(arena.size) + kReadablePadding);
   if (block.overflowed()) return fail(too_small());
   report.arena = rest;
-  report.arena_lower_bound = rest - arena.size + arena.lower_bound;
+  report.arena_lower_bound = arena.lower_bound == 0 ? 0 : tail_bytes(arena.lower_bound, planning).value();
   for (size_t i = 0; i < next; ++i) {
     const Status status = session->programs_[i].bind();
     if (!status.ok()) return fail(status);

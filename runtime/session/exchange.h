@@ -128,9 +128,10 @@ inline Status check_names(std::span<const NamedTensor> tensors) {
 
 inline Status check_tensor(const NamedTensor& tensor, const Port& port, size_t count) {
   if (tensor.data == nullptr) return wrong("tensor \"%s\" has no data", tensor.name);
-  const size_t expected = port.sample_elements * (port.per_batch ? count : 1);
-  if (tensor.elements != expected) {
-    return wrong("tensor \"%s\" has %zu elements, %zu samples need %zu", tensor.name, tensor.elements, count, expected);
+  const CheckedSize expected = CheckedSize(port.sample_elements) * (port.per_batch ? count : 1);
+  if (!expected.valid() || tensor.elements != expected.value()) {
+    return wrong("tensor \"%s\" has %zu elements, %zu samples need %llu", tensor.name, tensor.elements, count,
+                 static_cast<unsigned long long>(expected.value()));
   }
   return {};
 }

@@ -145,7 +145,7 @@ Port Program::read_port(const PortView& view) const {
   return port;
 }
 
-// A step can write an output port's tensor straight to the caller if the layouts agree and nothing else reads it.
+// A step can write an output port's tensor straight to the caller if the layouts agree and nothing reads it.
 void Program::find_direct_steps() {
   for (Port& port : std::span(outputs_, view().output_count())) {
     bool alone = port.same_layout;
@@ -154,7 +154,9 @@ void Program::find_direct_steps() {
       for (uint32_t tensor : view().op_inputs(i)) alone = alone && tensor != port.tensor;
     }
     for (size_t i = 0; i < op_count() && alone; ++i) {
-      if (view().op_output(i) == port.tensor) port.direct_step = static_cast<int32_t>(i);
+      if (view().op_output(i) != port.tensor) continue;
+      const bool reads = steps_[i].prepared != nullptr && steps_[i].prepared->reads_output();
+      port.direct_step = reads ? -1 : static_cast<int32_t>(i);
     }
   }
 }
@@ -189,6 +191,16 @@ Status Program::prepare(kernels::Packer* packer, kernels::OperatorPool* pool) {
 
 size_t Program::planning_bytes() const { return ProgramPlan::bytes(view()); }
 
+bool Program::find_carried(plan::Arena* size) const {
+  for (size_t i = 0; i < view().plan_count(); ++i) {
+    const format::PlanView carried = view().plan(i);
+    if (carried.batch != planned_batch_) continue;
+    *size = {carried.arena_size, 0};
+    return true;
+  }
+  return false;
+}
+
 Status Program::plan(Block memory, void* arena, plan::Arena* size) {
   ProgramPlan plan;
   if (!plan.allocate(view(), &memory)) return Status::error(StatusCode::kInternal, "no memory to plan in");
@@ -202,7 +214,10 @@ Status Program::plan(Block memory, void* arena, plan::Arena* size) {
     kernels::Step step;
     read(i, &step);
     const fig_op* kernel = kernel_of(i, step);
-    plan.add_op(i, step, kernel->in_place, kernel->scratch == nullptr ? 0 : kernel->scratch(step));
+    const CheckedSize scratch = kernel->scratch == nullptr ? CheckedSize() : kernel->scratch(step);
+    if (!scratch.within(SIZE_MAX / 2))
+      return name_op(Status::error(StatusCode::kOutOfMemory, "no memory for its intermediate values"), step);
+    plan.add_op(i, step, kernel->in_place, static_cast<size_t>(scratch.value()));
   }
   FIGMENT_RETURN_IF_ERROR(plan.find(planned_batch_, size));
   if (steps_ == nullptr) return {};
@@ -244,6 +259,8 @@ Status Program::resize(size_t batch) {
     read(i, &step);
     if (Status status = steps_[i].prepared->resize(step); !status.ok()) return name_op(status, step);
   }
+  // Kernels may have been bound to the arena again.
+  for (size_t i = 0; i < view().output_count(); ++i) targets_[i].bound = nullptr;
   return {};
 }
 
@@ -335,7 +352,7 @@ bool Program::placement(size_t tensor, Placement* out) const {
 bool Program::scratch_placement(size_t op, Placement* out) const {
   kernels::Step step;
   read(op, &step);
-  const size_t bytes = steps_[op].kernel->scratch == nullptr ? 0 : steps_[op].kernel->scratch(step);
+  const uint64_t bytes = steps_[op].kernel->scratch == nullptr ? 0 : steps_[op].kernel->scratch(step).value();
   const auto time = static_cast<uint32_t>(op + 1);
   *out = {uint64_t{steps_[op].scratch} * kTensorAlignment, bytes, time, time};
   return bytes > 0;

@@ -62,6 +62,8 @@ class Program {
   // Finds a place for each tensor, for `arena` if the program is placed. `memory` has at least planning_bytes().
   Status plan(Block memory, void* arena, plan::Arena* size);
   size_t planning_bytes() const;
+  // The arena that the file's own plan for the batch takes, unchecked. False if the file carries none.
+  bool find_carried(plan::Arena* size) const;
   // The kernels take the tensors' addresses.
   Status bind();
 

@@ -83,13 +83,13 @@ Status ProgramPlan::find(size_t batch, plan::Arena* arena) {
     const format::PlanView carried = program_.plan(i);
     if (carried.batch != batch || !take_carried(carried)) continue;
     if (!plan::check_plan(lifetimes, offsets, carried.arena_size).ok()) continue;
-    *arena = {carried.arena_size, carried.arena_size};
+    *arena = {carried.arena_size, 0};
     return {};
   }
   if (fig_use_planner == nullptr) {
     return Status::error(StatusCode::kUnsupported,
                          "%s: this program was linked without the planner, and the file carries no plan for batch %zu "
-                         "and these kernels: convert with --plan %zu",
+                         "and these kernels: convert with --plan %zu and use the portable kernels, or link the planner",
                          program_.name(), batch, batch);
   }
   *arena = fig_use_planner->plan(lifetimes, offsets, planner_memory_);

@@ -28,20 +28,30 @@ Result<MemoryReport> Session::measure(Model* model, const SessionOptions& option
   return builder.measure();
 }
 
-Result<size_t> Session::pack(Model* model, const SessionOptions& options, void* memory, size_t bytes) {
-  const auto measured = [&](kernels::Packer&& packer) -> Result<size_t> {
-    Builder builder(model, options, &packer);
-    FIGMENT_RETURN_IF_ERROR(builder.start());
-    Result<MemoryReport> report = builder.measure();
-    if (!report.ok()) return report.status();
-    return packer.taken();
-  };
-  Result<size_t> needed = measured({model->packed_weights(), kernels::Packer::Mode::kMeasure});
-  if (!needed.ok() || memory == nullptr) return needed;
+namespace {
+
+// Bytes of what the packer packs for a session.
+Result<size_t> pack_with(kernels::Packer&& packer, Model* model, const SessionOptions& options) {
+  Builder builder(model, options, &packer);
+  FIGMENT_RETURN_IF_ERROR(builder.start());
+  Result<MemoryReport> report = builder.measure();
+  if (!report.ok()) return report.status();
+  return packer.taken();
+}
+
+}  // namespace
+
+Result<size_t> Session::pack_size(Model* model, const SessionOptions& options) {
+  return pack_with({model->packed_weights(), kernels::Packer::Mode::kMeasure}, model, options);
+}
+
+Status Session::pack(Model* model, const SessionOptions& options, void* memory, size_t bytes) {
+  Result<size_t> needed = pack_size(model, options);
+  if (!needed.ok()) return needed.status();
   if (bytes < *needed || reinterpret_cast<uintptr_t>(memory) % kTensorAlignment != 0) {
     return wrong("the weights need %zu bytes aligned to %zu, not %zu", *needed, kTensorAlignment, bytes);
   }
-  return measured({model->packed_weights(), memory, bytes});
+  return pack_with({model->packed_weights(), memory, bytes}, model, options).status();
 }
 
 Result<Session*> Session::create(Model* model, const SessionOptions& options) {
@@ -58,6 +68,7 @@ Result<Session*> Session::create(Model* model, const SessionOptions& options) {
   Result<Session*> session = builder.place_measured(memory, bytes);
   if (session.ok()) {
     (*session)->owns_memory_ = true;
+    (*session)->report_ = *report;
   } else {
     release_memory(memory);
   }
@@ -237,13 +248,15 @@ Status Session::generate(size_t count, const GenerateOptions& options, std::span
   const Port& latent_port = *find_port(program.inputs(), latent.input);
   const bool named = view.has_output() && std::strcmp(view.output().program, latent.program) == 0;
   const Port& output_port = named ? *find_port(program.outputs(), view.output().port) : program.outputs()[0];
-  const size_t expected = output_port.sample_elements * (output_port.per_batch ? count : 1);
-  if (out.data() == nullptr || out.size() != expected) {
-    return wrong("the output has room for %zu values, %zu samples have %zu", out.size(), count, expected);
+  const CheckedSize expected = CheckedSize(output_port.sample_elements) * (output_port.per_batch ? count : 1);
+  if (out.data() == nullptr || !expected.valid() || out.size() != expected.value()) {
+    return wrong("the output has room for %zu values, %zu samples have %llu", out.size(), count,
+                 static_cast<unsigned long long>(expected.value()));
   }
-  if (options.latent_elements && *options.latent_elements != count * latent.size) {
-    return wrong("there are %zu values of latents, %zu samples need %zu", *options.latent_elements, count,
-                 count * latent.size);
+  const CheckedSize latents = CheckedSize(count) * latent.size;
+  if (options.latent_elements && (!latents.valid() || *options.latent_elements != latents.value())) {
+    return wrong("there are %zu values of latents, %zu samples need %llu", *options.latent_elements, count,
+                 static_cast<unsigned long long>(latents.value()));
   }
   FIGMENT_RETURN_IF_ERROR(check_names(options.inputs));
   for (const NamedTensor& tensor : options.inputs) {

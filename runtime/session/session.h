@@ -65,11 +65,12 @@ class Session {
  public:
   // What `create` takes. Packs the model's weights. kMemoryLimit says what is needed.
   static Result<MemoryReport> measure(Model* model, const SessionOptions& options);
-  // The same for weights alone, into memory of the caller's if there is any; returns the bytes taken or needed.
-  static Result<size_t> pack(Model* model, const SessionOptions& options, void* memory, size_t bytes);
+  // The bytes that the weights a session needs still take, and packing them into memory of the caller's.
+  static Result<size_t> pack_size(Model* model, const SessionOptions& options);
+  static Status pack(Model* model, const SessionOptions& options, void* memory, size_t bytes);
   static Result<Session*> create(Model* model, const SessionOptions& options);
   // In memory of the caller's, aligned to kTensorAlignment, which must outlive the session. Takes none from the system:
-  // weights are packed before, and threads are the caller's. kInvalidArgument if `bytes` are less than measured.
+  // weights are packed before, and threads are the caller's. kMemoryLimit if `bytes` are less than measured.
   static Result<Session*> place(Model* model, const SessionOptions& options, void* memory, size_t bytes);
   static void destroy(Session* session);
 

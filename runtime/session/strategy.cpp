@@ -22,9 +22,10 @@ Result<Strategy> Strategies::first(size_t micro_batch) const {
   for (uint32_t level = 0; level < level_count(); ++level) {
     if (splits(level)) return Strategy{level, micro_batch};
   }
-  return Status::error(StatusCode::kInvalidArgument,
-                       "the model trains on whole batches only: its networks couple the samples of a batch, as batch "
-                       "normalization does");
+  return Status::error(
+      StatusCode::kInvalidArgument,
+      "the model trains on whole batches only: its networks or its loss couple the samples of a batch, as "
+      "batch normalization and free bits do");
 }
 
 bool Strategies::next(Strategy* strategy) const {

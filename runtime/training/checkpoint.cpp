@@ -83,6 +83,8 @@ Status save_checkpoint(const Session& session, const char* folder, std::span<con
       header.generation = slots[i].header.generation + 1;
       target = 1 - i;
     }
+    // Of a newer one that is corrupt, the older is all there is.
+    if (slots[1 - target].exists && !slots[1 - target].intact()) target = 1 - target;
   }
   SlotPath path;
   FIGMENT_RETURN_IF_ERROR(path.set(folder, 1 - target));
@@ -134,6 +136,7 @@ Status load_checkpoint(Session* session, const char* folder, std::span<uint8_t> 
   if (!all_finite(found->payload(), header.variable_bytes / sizeof(float))) {
     return Status::error(StatusCode::kBadFile, "the checkpoint in %s has NaN or infinite values", folder);
   }
+  *caller_bytes = static_cast<size_t>(header.caller_bytes);
   if (header.caller_bytes > caller.size()) {
     return wrong("the checkpoint has %llu bytes of the caller's, the buffer only %zu",
                  static_cast<unsigned long long>(header.caller_bytes), caller.size());
@@ -146,7 +149,6 @@ Status load_checkpoint(Session* session, const char* folder, std::span<uint8_t> 
     next += constant.bytes;
   }
   if (header.caller_bytes > 0) std::memcpy(caller.data(), next, static_cast<size_t>(header.caller_bytes));
-  *caller_bytes = static_cast<size_t>(header.caller_bytes);
   session->set_steps(header.steps);
   session->set_seed(header.seed);
   return {};

@@ -29,6 +29,7 @@ Status export_model(const Session& session, const char* path) {
       const format::OpView op = program.op(j);
       if (op.kind != format::OpKind::kCountStep) continue;
       const auto index = static_cast<size_t>(program.tensor(op.inputs[0]).constant);
+      if (view.constant(index).data == nullptr) continue;
       const float none = 0;
       const uint64_t place = offset_of(view.constant(index)) + format::kSteps * sizeof none;
       FIGMENT_RETURN_IF_ERROR(file.write(place, &none, sizeof none));

@@ -58,7 +58,7 @@ class StepBuilder {
     step.output.data = memory(bytes);
     const fig_op* kernel = find_kernel(step, set);
     REQUIRE(kernel != nullptr);
-    step.scratch = kernel->scratch == nullptr ? nullptr : memory(kernel->scratch(step));
+    step.scratch = kernel->scratch == nullptr ? nullptr : memory(static_cast<size_t>(kernel->scratch(step).value()));
     if (kernel->create == nullptr) {
       if (name != nullptr) *name = kernel->name;
       kernel->run(step);

@@ -273,7 +273,6 @@ TEST_CASE("the memory limit is the least that suffices, and is kept") {
   options.struct_size = sizeof options;
   fig_memory_report need{};
   REQUIRE(fig_session_memory(model, &options, &need) == FIG_OK);
-  CHECK(need.total == need.model + need.packed_weights + need.programs + need.operators + need.variables + need.arena);
   CHECK(static_cast<double>(need.arena) <= 1.02 * static_cast<double>(need.arena_lower_bound));
   fig_session* session = nullptr;
   options.memory_limit = need.total - 1;

@@ -176,11 +176,12 @@ TEST_CASE("train programs run by name between steps, on any number of samples") 
   Trainer trainer("tiny_vae");
   trainer.step(2);
   // A program that was resized by a smaller batch computes all samples of a larger one.
+  std::vector<float> loss(1);
   const auto run = [&](size_t count, float last) {
     std::vector<float> sample(count * 30, 0.5F);
     std::vector<float> noise(count * 4, 0.1F);
     sample.back() = last;
-    std::vector<float> loss(1);
+    loss[0] = NAN;
     const fig_tensor inputs[] = {{"sample", sample.data(), sample.size()}, {"noise", noise.data(), noise.size()}};
     const fig_tensor output = {"vae.loss", loss.data(), 1};
     REQUIRE_MESSAGE(fig_run(trainer.session, "train.step", count, inputs, 2, &output, 1) == FIG_OK,
@@ -189,6 +190,8 @@ TEST_CASE("train programs run by name between steps, on any number of samples") 
   };
   const float plain = run(6, 0.5F);
   CHECK(std::fabs(run(6, 1000.0F) - plain) > 1);
+  // To one address, whatever the number.
+  for (size_t count : {4, 6, 3, 6}) CHECK(std::fabs(run(count, 0.5F)) < 1e9F);
   // The losses of a step are the session's again, not in the memory of a run that is over.
   const fig_metrics metrics = trainer.step();
   CHECK(std::isfinite(metrics.values[0].value));

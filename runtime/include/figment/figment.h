@@ -5,7 +5,7 @@
  *   fig_session_options options = {.struct_size = sizeof options, .batch = 16, .seed = 42};
  *   if (fig_model_open("dcgan.figment", &model) != FIG_OK) die(fig_error_message());
  *   if (fig_session_create(model, &options, &session) != FIG_OK) die(fig_error_message());
- *   fig_generate(session, 16, NULL, pixels);       // 16 images in the exporter's layout
+ *   if (fig_generate(session, 16, NULL, pixels, 16 * 28 * 28) != FIG_OK) die(fig_error_message());
  *   fig_session_destroy(session);
  *   fig_model_close(model);
  *
@@ -147,7 +147,7 @@ typedef enum fig_metric_kind {
 typedef struct fig_metric_info {
   const char* name;
   fig_metric_kind kind;
-  float saturation; /* a loss that stays below this in magnitude teaches nothing any more; 0: it has no such value */
+  float saturation; /* below this magnitude the loss has saturated; 0: it never does */
 } fig_metric_info;
 
 /* Metrics in the order in which people read them; FIG_NOT_FOUND past the last. */
@@ -281,8 +281,8 @@ FIG_API void fig_session_destroy(fig_session* session);
  * All memory is aligned to 64 and the caller's to release: the session's after fig_session_destroy, the weights' after
  * the model and all its sessions. Measuring and packing take memory from the system for a while, and the process's
  * first session prepares XNNPACK, which keeps some. Packing is for sessions of these options; others may need more. A
- * session of more than one thread needs options->thread_pool. FIG_MEMORY_LIMIT: `bytes` are less than fig_session_size
- * (with options->memory_limit, a training session may find a slower strategy for them).
+ * session of more than one thread needs options->thread_pool. FIG_MEMORY_LIMIT: `bytes`, which fig_session_size rounds
+ * up, are too few (with options->memory_limit, a training session may find a slower strategy for them).
  */
 FIG_API fig_status fig_model_pack_size(fig_model* model, const fig_session_options* options, size_t* bytes);
 FIG_API fig_status fig_model_pack(fig_model* model, const fig_session_options* options, void* memory, size_t bytes);
@@ -292,7 +292,7 @@ FIG_API fig_status fig_session_init(fig_model* model, const fig_session_options*
 
 /* Bytes. A session is one block: programs + operators + variables + arena. `total` is the block, the model and its
  * packed weights: all that is taken, but for the threads of a session that has its own (their stacks, and what
- * pthreadpool keeps of them). Creating takes no more than `total` at any time. */
+ * pthreadpool keeps of them); while it is created, `peak`. */
 typedef struct fig_memory_report {
   uint64_t model;          /* the file, mapped or in the caller's memory, and fig_model_size() */
   uint64_t packed_weights; /* of the model, shared by its sessions */
@@ -303,7 +303,7 @@ typedef struct fig_memory_report {
   uint64_t total;
   uint64_t peak;              /* the most while the session is created: more than `total` where weights are rearranged
                                  before they are packed; what memory limits are compared with */
-  uint64_t arena_lower_bound; /* no plan could have a smaller arena */
+  uint64_t arena_lower_bound; /* no plan could have a smaller arena; 0: unknown, as of a plan that the file carries */
 } fig_memory_report;
 
 /* What a session would need, without creating it and without a limit; packs the model's weights if no session has yet,
@@ -441,18 +441,21 @@ FIG_API fig_status fig_parameter_set(fig_session* session, const char* name, con
 /* Saves what a later session needs to resume, bit-identical to an uninterrupted run: parameters, the optimizer's state,
  * statistics, averages, the step and the seed, and `size` bytes of the caller's own (NULL with 0). Atomic: `folder`,
  * which is created if its parent exists, holds two files of which the older is replaced, so that a crash, a power cut
- * or a full disk at any moment leaves the previous checkpoint or the new one. FIG_IO_ERROR: the previous one. */
+ * or a full disk at any moment leaves the previous checkpoint or the new one. FIG_IO_ERROR likewise: the new one if
+ * only its name could not be put on the disk. */
 FIG_API fig_status fig_checkpoint_save(const fig_session* session, const char* folder, const void* bytes, size_t size);
 
 /* Loads the newest checkpoint of `folder` that is whole; the session's seed becomes its. The caller's own bytes go to
  * `bytes`, which has room for `capacity`, and their number to `size`; both may be NULL where there are none. The model
- * may be another file, of the same networks and optimizers. FIG_NOT_FOUND: there is none; FIG_BAD_FILE: none is whole;
- * FIG_INVALID_ARGUMENT: it is of another model, or the buffer is too small. Then nothing has changed. */
+ * may be another file, of the same networks, optimizers and loss. FIG_NOT_FOUND: there is none; FIG_BAD_FILE: none is
+ * whole; FIG_INVALID_ARGUMENT: it is of another model, or the buffer is too small, and `size` is what it must hold.
+ * Then nothing else has changed. */
 FIG_API fig_status fig_checkpoint_load(fig_session* session, const char* folder, void* bytes, size_t capacity,
                                        size_t* size);
 
 /* Writes the model's file with the session's parameters and statistics to `path`, whole or not at all: a model for
- * inference, and to train on from (the optimizer starts anew). FIG_IO_ERROR leaves what was at `path`. */
+ * inference, and to train on from (the optimizer starts anew). FIG_IO_ERROR leaves what was at `path`, or the new file
+ * if only its name could not be put on the disk. */
 FIG_API fig_status fig_session_export(const fig_session* session, const char* path);
 
 /* ---- Programs by purpose ------------------------------------------------------------------------------------- */

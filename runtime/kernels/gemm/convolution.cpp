@@ -62,11 +62,16 @@ class Convolution {
     }
     large_channels_ = large[3];
     small_channels_ = small[3];
-    const size_t image = small_[0] * small_[1] * taps_ * large_channels_ * sizeof(float);
-    part_ = std::clamp<size_t>(kColumnsBytes / std::max<size_t>(image, 1), 1, batch_);
+    const CheckedSize image = CheckedSize(small_[0]) * small_[1] * taps_ * large_channels_ * sizeof(float);
+    part_ = image.within(kColumnsBytes)
+                ? std::clamp<size_t>(kColumnsBytes / std::max<size_t>(image.value(), 1), 1, batch_)
+                : 1;
   }
 
-  size_t scratch_bytes() const { return (columns_floats() + permuted_floats() + product_floats()) * sizeof(float); }
+  CheckedSize scratch_bytes() const {
+    const CheckedSize columns = CheckedSize(part_) * small_[0] * small_[1] * taps_ * large_channels_;
+    return (columns + permuted_floats() + product_floats()) * sizeof(float);
+  }
 
   void run() {
     if (permutes() && pass_ != Pass::kBackwardWeights) permute(step_->inputs[1].f32(), permuted(), true);
@@ -86,13 +91,13 @@ class Convolution {
   bool by_taps() const { return transposed_ && pass_ != Pass::kBackwardInput && outputs_ >= kManyOutputs; }
   bool permutes() const { return transposed_ && !by_taps(); }
   size_t permuted_floats() const { return permutes() ? taps_ * outputs_ * inputs_ : 0; }
-  size_t product_floats() const {
-    const size_t pixels = part_ * small_[0] * small_[1];
+  CheckedSize product_floats() const {
+    const CheckedSize pixels = CheckedSize(part_) * small_[0] * small_[1];
     if (pass_ == Pass::kBackwardWeights) {
       return by_taps() ? packed_floats(pixels, inputs_) : scratch_floats(pixels, threads_);
     }
     const bool from_columns = transposed_ == (pass_ == Pass::kBackwardInput);
-    return scratch_floats(from_columns ? row() : small_channels_, threads_);
+    return scratch_floats(from_columns ? CheckedSize(taps_) * large_channels_ : CheckedSize(small_channels_), threads_);
   }
   float* columns() const { return static_cast<float*>(step_->scratch); }
   float* permuted() const { return columns() + columns_floats(); }
@@ -245,7 +250,7 @@ bool accepts_gradient(const Step& step) {
 }
 bool accepts_forward(const Step& step) { return accepts_gradient(step) && weights_change(step); }
 
-size_t scratch(const Step& step) { return Convolution(step).scratch_bytes(); }
+CheckedSize scratch(const Step& step) { return Convolution(step).scratch_bytes(); }
 void run(const Step& step) { Convolution(step).run(); }
 
 constexpr fig_op forward(OpKind kind) { return plain_kernel(kind, "gemm convolution", accepts_forward, run, scratch); }

@@ -187,9 +187,12 @@ void run_panel(void* context, size_t thread, size_t panel) {
   const auto& [given, scratch, packed, tiles] = *static_cast<const Task*>(context);
   const Product& product = *given;
   const size_t panel_floats = product.depth * kPanel;
-  float* own = scratch + thread * panel_floats;
-  if (packed == nullptr) tiles.pack(product, panel, own);
-  const float* weights = packed == nullptr ? own : packed + panel * panel_floats;
+  const float* weights = packed + panel * panel_floats;
+  if (scratch != nullptr) {
+    float* own = scratch + thread * panel_floats;
+    tiles.pack(product, panel, own);
+    weights = own;
+  }
   const size_t first = panel * kPanel;
   size_t row = 0;
   for (size_t left = (product.rows + tiles.most_rows - 1) / tiles.most_rows; left > 0; --left) {
@@ -221,13 +224,17 @@ void run(Task task, pthreadpool* threads) {
 
 }  // namespace
 
-size_t scratch_floats(size_t depth, pthreadpool* threads) { return kPanel * depth * thread_count(threads); }
+CheckedSize scratch_floats(CheckedSize depth, pthreadpool* threads) {
+  return CheckedSize(kPanel) * depth * thread_count(threads);
+}
 
 void multiply(const Product& product, float* scratch, pthreadpool* threads) {
   run({&product, scratch, nullptr, tiles()}, threads);
 }
 
-size_t packed_floats(size_t depth, size_t columns) { return panel_count(columns) * kPanel * depth; }
+CheckedSize packed_floats(CheckedSize depth, size_t columns) {
+  return CheckedSize(panel_count(columns)) * kPanel * depth;
+}
 
 void pack(const Product& product, float* packed) {
   for (size_t panel = 0; panel < panel_count(product.columns); ++panel) {

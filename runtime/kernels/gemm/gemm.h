@@ -3,6 +3,8 @@
 
 #include <cstddef>
 
+#include "core/checked.h"
+
 struct pthreadpool;  // pthreadpool.h
 
 namespace figment::kernels::gemm {
@@ -29,12 +31,12 @@ struct Product {
 
 // Floats of scratch that a product needs: each thread rearranges a panel of b's columns, which stays in the cache while
 // the rows of a pass over it.
-size_t scratch_floats(size_t depth, pthreadpool* threads);
+CheckedSize scratch_floats(CheckedSize depth, pthreadpool* threads);
 
 void multiply(const Product& product, float* scratch, pthreadpool* threads);
 
 // The same in two parts, for a b that is used several times: `packed` holds all its panels.
-size_t packed_floats(size_t depth, size_t columns);
+CheckedSize packed_floats(CheckedSize depth, size_t columns);
 void pack(const Product& product, float* packed);
 void multiply_packed(const Product& product, const float* packed, pthreadpool* threads);
 

@@ -11,7 +11,7 @@ namespace {
 
 size_t depth_of(const Step& step) { return step.inputs[0].shape.from_end(step.attributes.transpose_a ? 1 : 0); }
 
-size_t matmul_scratch(const Step& step) { return scratch_floats(depth_of(step), step.threads) * sizeof(float); }
+CheckedSize matmul_scratch(const Step& step) { return scratch_floats(depth_of(step), step.threads) * sizeof(float); }
 
 void matmul(const Step& step) {
   const size_t rows = step.output.shape.from_end(1);
@@ -35,7 +35,7 @@ void matmul(const Step& step) {
 
 bool accepts_fully_connected(const Step& step) { return step.output.type == DataType::kF32 && weights_change(step); }
 
-size_t fully_connected_scratch(const Step& step) {
+CheckedSize fully_connected_scratch(const Step& step) {
   return scratch_floats(step.inputs[1].shape[1], step.threads) * sizeof(float);
 }
 

@@ -3,7 +3,6 @@
 
 namespace figment::kernels {
 
-const char* backend_name() { return "portable"; }
 Status start_backend() { return {}; }
 
 Threads::~Threads() = default;

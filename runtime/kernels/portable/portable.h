@@ -34,7 +34,7 @@ void layer_norm(const Step& step);
 void reverse(const Step& step);
 void mask_sequence(const Step& step);
 void recurrent(const Step& step);  // lstm and gru
-size_t recurrent_scratch(const Step& step);
+CheckedSize recurrent_scratch(const Step& step);
 
 // Training; op.h says what each computes.
 void broadcast(const Step& step);  // and mean_backward

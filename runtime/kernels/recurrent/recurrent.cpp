@@ -25,7 +25,7 @@ class StepProduct {
     columns_ = columns;
     packs_ = packs;
   }
-  size_t scratch() const { return packs_ ? gemm::packed_floats(depth_, columns_) : 0; }
+  CheckedSize scratch() const { return packs_ ? gemm::packed_floats(depth_, columns_) : 0; }
 
   // Once a run, when b has its values; `packed` holds scratch() floats.
   void begin(const float* data, float* packed) {
@@ -78,7 +78,7 @@ struct State {
 class Recurrent {
  public:
   // Bytes.
-  size_t scratch() const { return (products_scratch() + buffers_) * sizeof(float); }
+  CheckedSize scratch() const { return (products_scratch() + buffers_) * sizeof(float); }
 
  protected:
   Recurrent(const Step& step, bool packs) : step_(&step), threads_(step.threads) {
@@ -88,7 +88,7 @@ class Recurrent {
     steps_ = states.shape[1];
     batch_ = states.shape[2];
     hidden_ = states.shape[3];
-    buffers_ = batch_ * hidden_ * (backward ? 7 : 4);
+    buffers_ = CheckedSize(batch_) * hidden_ * (backward ? 7 : 4);
     const size_t rows = step.inputs[1].shape[0];
     split_ = lstm_ ? rows : 2 * hidden_;
     for (size_t part = 0; part < 2; ++part) {
@@ -102,12 +102,12 @@ class Recurrent {
     }
   }
 
-  size_t products_scratch() const { return products_[0].scratch() + products_[1].scratch(); }
+  CheckedSize products_scratch() const { return products_[0].scratch() + products_[1].scratch(); }
   float* begin() {
     auto* scratch = static_cast<float*>(step_->scratch);
     products_[0].begin(step_->inputs[1].f32(), scratch);
-    if (!lstm_) products_[1].begin(step_->inputs[1].f32() + split_ * hidden_, scratch + products_[0].scratch());
-    return scratch + products_scratch();
+    if (!lstm_) products_[1].begin(step_->inputs[1].f32() + split_ * hidden_, scratch + products_[0].scratch().value());
+    return scratch + products_scratch().value();
   }
   size_t plane() const { return steps_ * batch_ * hidden_; }
   // Plane `i` of the states, at step t.
@@ -136,7 +136,7 @@ class Recurrent {
   size_t batch_ = 0;
   size_t hidden_ = 0;
   size_t split_ = 0;
-  size_t buffers_ = 0;  // floats of scratch beside the packed matrices
+  CheckedSize buffers_;  // floats of scratch beside the packed matrices
   bool lstm_ = false;
 };
 
@@ -308,7 +308,7 @@ void run(const Step& step) {
 }
 
 template <typename Cell, bool kPacks>
-size_t scratch(const Step& step) {
+CheckedSize scratch(const Step& step) {
   return Cell(step, kPacks).scratch();
 }
 
@@ -335,7 +335,7 @@ const fig_op kGruBackward = recurrent::packed<recurrent::Backward>(OpKind::kGruB
 namespace portable {
 
 void recurrent(const Step& step) { recurrent::run<recurrent::Forward, false>(step); }
-size_t recurrent_scratch(const Step& step) { return recurrent::scratch<recurrent::Forward, false>(step); }
+CheckedSize recurrent_scratch(const Step& step) { return recurrent::scratch<recurrent::Forward, false>(step); }
 void recurrent_backward(const Step& step) { recurrent::run<recurrent::Backward, false>(step); }
 
 }  // namespace portable

@@ -14,8 +14,6 @@
 
 namespace figment::kernels {
 
-const char* backend_name() { return "xnnpack"; }
-
 namespace {
 
 thread_local OperatorPool* t_pool = nullptr;

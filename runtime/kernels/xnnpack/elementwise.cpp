@@ -81,6 +81,7 @@ class Sigmoid final : public Unary {
     if (clamp_ != nullptr) xnn_delete_operator(clamp_);
   }
   const char* name() const override { return "xnnpack clamp + sigmoid"; }
+  bool reads_output() const override { return true; }
   CheckedSize operator_bytes(const Step& step) const override { return CheckedSize(2) * Unary::operator_bytes(step); }
 
   Status prepare(const Step& step, Packer* /*packer*/) override {

@@ -198,7 +198,9 @@ class DeconvolutionByPhases final : public PreparedKernel {
     return {};
   }
 
-  static size_t scratch(const Step& step) { return step.attributes.window.stride[0] == 1 ? 0 : step.output.bytes(); }
+  static CheckedSize scratch(const Step& step) {
+    return step.attributes.window.stride[0] == 1 ? 0 : step.output.bytes();
+  }
 
   Status bind(const Step& step) override {
     scratch_ = static_cast<uint8_t*>(step.scratch);
@@ -294,7 +296,7 @@ class DeconvolutionByMergedPhases final : public PreparedKernel {
     return operator_.reshape_convolution(merged.window, x[0], x[1], x[2], threads_for(multiply_adds, step));
   }
 
-  static size_t scratch(const Step& step) { return step.output.bytes(); }
+  static CheckedSize scratch(const Step& step) { return step.output.bytes(); }
 
   Status bind(const Step& step) override {
     from_ = static_cast<const uint8_t*>(step.scratch);
@@ -408,7 +410,7 @@ class DeconvolutionByColumns final : public PreparedKernel {
     return operator_.reshape_fully_connected(threads_for(rows * inputs * taps_, step));
   }
 
-  static size_t scratch(const Step& step) { return part_of(step) * image_bytes(step); }
+  static CheckedSize scratch(const Step& step) { return image_bytes(step) * part_of(step); }
 
   Status bind(const Step& step) override {
     from_ = step.inputs[0].f32();
@@ -433,15 +435,15 @@ class DeconvolutionByColumns final : public PreparedKernel {
 
   static constexpr size_t kColumnsBytes = 256 * 1024;
 
-  static size_t image_bytes(const Step& step) {
+  static CheckedSize image_bytes(const Step& step) {
     const Extents& x = step.inputs[0].shape;
-    return x[1] * x[2] * (step.inputs[1].elements() / x[3]) * sizeof(float);
+    return CheckedSize(x[1]) * x[2] * (step.inputs[1].elements() / x[3]) * sizeof(float);
   }
   // The images whose columns are computed at a time.
   static size_t part_of(const Step& step) {
     const size_t batch = step.inputs[0].shape[0];
     size_t part = batch;
-    while (part > 1 && (part * image_bytes(step) > kColumnsBytes || batch % part != 0)) --part;
+    while (part > 1 && (!(image_bytes(step) * part).within(kColumnsBytes) || batch % part != 0)) --part;
     return part;
   }
 
@@ -502,7 +504,7 @@ bool chosen(const Step& step) {
 }
 
 template <typename T, TransposedFormulation kFormulation>
-constexpr fig_op deconvolution(size_t (*scratch)(const Step&) = nullptr) {
+constexpr fig_op deconvolution(CheckedSize (*scratch)(const Step&) = nullptr) {
   return prepared_kernel<T>(OpKind::kConvTranspose2d, chosen<kFormulation>, InPlace::kNo, scratch);
 }
 
