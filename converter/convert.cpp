@@ -70,7 +70,12 @@ void describe_output(const ConvertOptions& options, const Graph& graph, std::opt
   output.port = port.name;
   const bool image = port.shape.rank() == 4 && (port.shape[1].extent == 1 || port.shape[1].extent == 3);
   output.kind = image ? format::OutputKind::kImage : format::OutputKind::kOther;
-  if (!known) known = range_of(graph, port.value);
+  const std::optional<std::pair<float, float>> possible = range_of(graph, port.value);
+  if (known && possible && *possible != *known) {
+    notes->push_back(fmt::format("samples are said to lie in [{}, {}], but {} lies in [{}, {}] by its last op",
+                                 known->first, known->second, port.name, possible->first, possible->second));
+  }
+  if (!known) known = possible;
   std::tie(output.range_min, output.range_max) = known.value_or(kUnknownRange);
   output.bounded = known || options.range_min;
   if (!output.bounded) {
@@ -444,6 +449,8 @@ Converted convert_model(const ConvertOptions& options, const Progress& progress)
   result.report.source_bytes = file.size();
   if (!options.checkpoint.empty()) file = with_checkpoint(file, options.checkpoint);
   ModelDefinition model = import_figment(file, options.model);
+  if (model.objective)
+    result.report.notes.push_back("the programs that train are left out: the result is for inference");
   if (!options.name.empty()) model.name = options.name;
   check_calibration_names(options, model);
   if (options.int8) {

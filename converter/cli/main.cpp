@@ -324,6 +324,15 @@ int convert(int argc, char** argv) {
   }
   if (!options.checkpoint.empty() && options.model.empty())
     throw Error("--checkpoint takes the .figment model that was trained");
+  std::vector<std::string> inputs = {options.recipe, options.model, options.start_from};
+  for (const auto& source : options.sources) inputs.push_back(source.path);
+  for (const auto& [role, path] : options.networks) inputs.push_back(path);
+  for (const std::string& input : inputs) {
+    if (figment::io::same_file(input, output))
+      throw Error(output + " is read, and would be overwritten: give another -o");
+  }
+  if (!report_path.empty() && figment::io::same_file(report_path, output))
+    throw Error("-o and --report are one file: " + output);
   options.fallback_name = std::filesystem::path(output).stem().string();
   if (prior->count() > 0 && prior->as<std::string>() == "uniform") options.prior = figment::Prior::kUniform;
   if (!range.empty()) {

@@ -4,18 +4,15 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <map>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "figment/figment.h"
+#include "io/files.h"
 
 namespace figment::cli {
 
-class Error : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
+using io::Error;
 
 // Throws the library's message unless `status` is FIG_OK.
 void check(fig_status status);

@@ -9,6 +9,14 @@ namespace figment::cli {
 
 namespace {
 
+const char* prior_name(fig_prior prior) {
+  switch (prior) {
+    case FIG_PRIOR_NORMAL: return "normal";
+    case FIG_PRIOR_UNIFORM: return "uniform";
+    default: return "categorical";
+  }
+}
+
 using Json = nlohmann::ordered_json;
 
 struct Arguments {
@@ -123,7 +131,7 @@ Json model_json(const OpenModel& open, uint32_t batch) {
     result["latent"] = {{"program", latent.program},
                         {"input", latent.input},
                         {"size", latent.size},
-                        {"prior", latent.prior == FIG_PRIOR_NORMAL ? "normal" : "uniform"}};
+                        {"prior", prior_name(latent.prior)}};
   }
   fig_output_info output{};
   if (fig_model_generated(open.model(), &output) == FIG_OK) {
@@ -170,6 +178,7 @@ void print(const Json& model) {
       bytes(memory["packed_weights"]).c_str(), bytes(memory["programs"]).c_str(), bytes(memory["operators"]).c_str(),
       trains ? " + variables " : "", trains ? bytes(memory["variables"]).c_str() : "", bytes(memory["arena"]).c_str(),
       bytes(memory["arena_lower_bound"]).c_str());
+  if (memory["peak"] != memory["total"]) io::print("while it is created: %s\n", bytes(memory["peak"]).c_str());
   for (const Json& program : model["programs"]) {
     io::print("\nprogram %s%s\n", program["name"].get<std::string>().c_str(),
               program["fully_int8"].get<bool>() ? " (fully int8)" : "");

@@ -171,7 +171,7 @@ CLI::Validator at_least_one(const std::string& absent) {
     uint64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error == std::errc() && end == text.data() + text.size() && value > 0) return std::string();
-    return "\"" + text + "\" is no whole number from 1 on" + (absent.empty() ? "" : "; leave it out for " + absent);
+    return "\"" + text + "\" is not a positive integer" + (absent.empty() ? "" : "; leave it out for " + absent);
   };
   return {check, "N >= 1"};
 }

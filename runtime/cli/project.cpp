@@ -95,6 +95,9 @@ class Search {
              &v);
       line.update(part);
     }
+    for (float value : reconstruction) {
+      if (!std::isfinite(value)) throw Error("the search has diverged: give a lower --learning-rate");
+    }
     return best(reconstruction);
   }
 

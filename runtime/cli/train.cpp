@@ -124,7 +124,11 @@ void resume(const OpenModel& open, const Arguments& arguments, Run* run) {
       fig_checkpoint_load(open.session(), arguments.checkpoint.c_str(), &found, sizeof found, &size);
   if (status == FIG_NOT_FOUND) return;
   check(status);
-  if (size != sizeof found || found.batch != run->batch || found.samples != run->samples || found.seed != run->seed) {
+  if (size != sizeof found) {
+    throw Error(arguments.checkpoint +
+                ": its checkpoint is not of figment train, which says what run it belongs to: give another folder");
+  }
+  if (found.batch != run->batch || found.samples != run->samples || found.seed != run->seed) {
     throw Error(fmt::format(
         "the checkpoint in {} is of a run with --batch {} --seed {} on {} samples: give the same, or another folder",
         arguments.checkpoint, found.batch, found.seed, found.samples));
@@ -195,6 +199,8 @@ void train(const Arguments& arguments) {
   // Not found out only when hours of work are to be written.
   check_writable(arguments.output);
   check_writable(arguments.best);
+  if (!arguments.output.empty() && io::same_file(arguments.output, arguments.best))
+    throw Error("--out and --keep-best are one file: " + arguments.output);
   open.open_session(options);
   Run run{options.batch, samples, options.seed, {}};
   if (!arguments.checkpoint.empty()) resume(open, arguments, &run);

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -67,6 +68,15 @@ void write_file(const std::string& path, std::span<const uint8_t> bytes) {
 
 void write_file(const std::string& path, const std::string& text) {
   write_file(path, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+}
+
+bool same_file(const std::string& a, const std::string& b) {
+  std::error_code error;
+  const std::filesystem::path first = std::filesystem::weakly_canonical(a, error);
+  if (error) return a == b;
+  const std::filesystem::path second = std::filesystem::weakly_canonical(b, error);
+  if (error) return a == b;
+  return first == second && !std::filesystem::is_other(first, error);
 }
 
 std::vector<uint8_t> read_file(const std::string& path) {

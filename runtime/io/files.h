@@ -14,10 +14,14 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Writes beside `path` and renames, so that after a failure (a full disk, no permission) `path` is as it was and
-// nothing else is left behind. Devices and pipes are written to.
+// Writes beside `path` and renames, so that after a failure (a full disk, no permission) `path` is as it was, or the
+// new file if only its name could not be put on the disk; nothing else is left behind. Devices and pipes are written
+// to.
 void write_file(const std::string& path, std::span<const uint8_t> bytes);
 void write_file(const std::string& path, const std::string& text);
+
+// Whether two paths lead to one file, there or not. No device is one.
+bool same_file(const std::string& a, const std::string& b);
 
 // A regular file; pipes and devices are refused.
 std::vector<uint8_t> read_file(const std::string& path);

@@ -143,6 +143,14 @@ if [ -n "$convert" ]; then
   check "a model that does not train" 1 "does not train\|no program train.step" $figment train "$models/dgan.figment" --data "$work/samples.npy"
   check "data of another shape" 1 "samples of \[1, 28, 28\]; input image takes samples of \[12\]" $figment train "$work/gan.figment" --data "$work/a.npy"
   check "data that is none" 1 "truncated\|no IDX" $figment train "$work/gan.figment" --data "$work/broken"
+  "$convert" --objective gan --gan-loss hinge --generator "$training/generator.onnx" --discriminator "$training/discriminator.onnx" \
+    -o "$work/hinge.figment" -q
+  check "a checkpoint" 0 "" $figment train "$work/gan.figment" --data "$work/samples.npy" --steps 2 --batch 8 --checkpoint "$work/losses"
+  check "a checkpoint of another loss" 1 "is of another model" $figment train "$work/hinge.figment" --data "$work/samples.npy" \
+    --steps 4 --batch 8 --checkpoint "$work/losses"
+  check "two outputs in one file" 1 "are one file" $figment train "$work/gan.figment" --data "$work/samples.npy" --steps 2 --batch 8 \
+    --out "$work/one.figment" --keep-best "$work/../$(basename "$work")/one.figment"
+  check "an output over its input" 1 "would be overwritten" "$convert" "$work/gan.figment" -o "$work/gan.figment"
   check "an unwritable result" 1 "cannot write" $figment train "$work/gan.figment" --data "$work/samples.npy" --steps 1 --batch 8 --out /no/such/x.figment
 fi
 if [ -n "$convert" ]; then

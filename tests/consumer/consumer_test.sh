@@ -7,12 +7,19 @@ shift 3
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # The manual shows the program as it is, the README one of its own.
-sed -n '/^```c$/,/^```$/p' "$source/docs/c_api.md" | sed '1d;$d' > "$work/manual.c"
+# example N: the Nth program of the manual.
+example() { awk -v n="$1" '$0 == "```c" { on = ++seen == n; next } $0 == "```" { on = 0 } on' "$source/docs/c_api.md"; }
+example 1 > "$work/manual.c"
+example 2 > "$work/train.c"
+# The header's own example.
+{ printf '#include "figment/figment.h"\n#include <stdlib.h>\nstatic float pixels[16 * 28 * 28];\nstatic void die(const char* text) { exit(text != 0); }\nint main(void) {\n'
+  sed -n '/^ \*   fig_model\* model;$/,/^ \*$/p' "$source/runtime/include/figment/figment.h" | sed 's/^ \*//'
+  echo '}'; } > "$work/header.c"
 cmp "$work/manual.c" "$source/firmware_examples/linux_generate/main.c"
 sed -n '/^```c$/,/^```$/p' "$source/README.md" | sed '1d;$d' > "$work/readme.c"
 "$cmake" --install "$build" --prefix "$work/install" > "$work/log"
 "$cmake" -S "$source/tests/consumer" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -Dfigment_DIR="$work/install/lib/cmake/figment" \
-  -DMANUAL="$work/manual.c" -DREADME="$work/readme.c" "$@" > "$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+  -DMANUAL="$work/manual.c" -DREADME="$work/readme.c" -DTRAIN="$work/train.c" -DHEADER="$work/header.c" "$@" > "$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 "$cmake" --build "$work/build" > "$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 "$work/build/consumer_runtime" "$build/models/dcgan_int8.figment" 7 "$work/static.pgm"
 LD_LIBRARY_PATH=$work/install/lib "$work/build/consumer_runtime_shared" "$build/models/dcgan_int8.figment" 7 "$work/shared.pgm"
@@ -20,3 +27,8 @@ cmp "$work/static.pgm" "$work/shared.pgm"
 cp "$build/models/dcgan_int8.figment" "$work/model.figment"
 (cd "$work" && ./build/consumer_readme) > "$work/picture"
 [ "$(wc -l < "$work/picture")" = 28 ] && grep -q '#' "$work/picture"
+if [ -x "$build/bin/figment-convert" ]; then
+  "$build/bin/figment-convert" -q "$source/models/infogan/recipe.json" -o "$work/infogan.figment"
+  "$work/build/consumer_train" "$work/infogan.figment" "$work/checkpoint" > "$work/metrics"
+  [ "$(grep -c 'd.loss [0-9.]* *.*g.loss' "$work/metrics")" = 3 ] && [ -f "$work/checkpoint/a.checkpoint" ]
+fi

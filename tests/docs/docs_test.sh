@@ -60,8 +60,8 @@ done
   "$bin/figment" --help
   for command in generate run train evaluate project inspect parameters compare bench; do "$bin/figment" $command --help; done
 } > "$work/help" 2>&1
-# (Those of cmake are its own.)
-for option in $(grep -hv '^cmake ' "$source/README.md" "$source"/docs/*.md | grep -oE -e '--[a-z][a-z0-9-]+' | sort -u); do
+# (Those of cmake and the compiler are their own.)
+for option in $(grep -hvE '^(cmake|clang-19) ' "$source/README.md" "$source"/docs/*.md | grep -oE -e '--[a-z][a-z0-9-]+' | sort -u); do
   grep -qE -e "$option( |,|\$)" "$work/help" || fail "the documents name $option, which no program has"
 done
 
