@@ -450,7 +450,7 @@ Converted convert_model(const ConvertOptions& options, const Progress& progress)
   if (!options.checkpoint.empty()) file = with_checkpoint(file, options.checkpoint);
   ModelDefinition model = import_figment(file, options.model);
   if (model.objective)
-    result.report.notes.push_back("the programs that train are left out: the result is for inference");
+    result.report.notes.emplace_back("the programs that train are left out: the result is for inference");
   if (!options.name.empty()) model.name = options.name;
   check_calibration_names(options, model);
   if (options.int8) {
