@@ -253,10 +253,10 @@ Status Session::generate(size_t count, const GenerateOptions& options, std::span
     return wrong("the output has room for %zu values, %zu samples have %llu", out.size(), count,
                  static_cast<unsigned long long>(expected.value()));
   }
-  const CheckedSize latents = CheckedSize(count) * latent.size;
-  if (options.latent_elements && (!latents.valid() || *options.latent_elements != latents.value())) {
+  const CheckedSize latent_values = CheckedSize(count) * latent.size;
+  if (options.latent_elements && (!latent_values.valid() || *options.latent_elements != latent_values.value())) {
     return wrong("there are %zu values of latents, %zu samples need %llu", *options.latent_elements, count,
-                 static_cast<unsigned long long>(latents.value()));
+                 static_cast<unsigned long long>(latent_values.value()));
   }
   FIGMENT_RETURN_IF_ERROR(check_names(options.inputs));
   for (const NamedTensor& tensor : options.inputs) {

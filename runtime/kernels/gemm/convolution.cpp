@@ -63,9 +63,10 @@ class Convolution {
     large_channels_ = large[3];
     small_channels_ = small[3];
     const CheckedSize image = CheckedSize(small_[0]) * small_[1] * taps_ * large_channels_ * sizeof(float);
-    part_ = image.within(kColumnsBytes)
-                ? std::clamp<size_t>(kColumnsBytes / std::max<size_t>(image.value(), 1), 1, batch_)
-                : 1;
+    part_ =
+        image.within(kColumnsBytes)
+            ? std::clamp<size_t>(static_cast<size_t>(kColumnsBytes / std::max<uint64_t>(image.value(), 1)), 1, batch_)
+            : 1;
   }
 
   CheckedSize scratch_bytes() const {

@@ -187,8 +187,10 @@ void run_panel(void* context, size_t thread, size_t panel) {
   const auto& [given, scratch, packed, tiles] = *static_cast<const Task*>(context);
   const Product& product = *given;
   const size_t panel_floats = product.depth * kPanel;
-  const float* weights = packed + panel * panel_floats;
-  if (scratch != nullptr) {
+  const float* weights = nullptr;
+  if (packed != nullptr) {
+    weights = packed + panel * panel_floats;
+  } else {
     float* own = scratch + thread * panel_floats;
     tiles.pack(product, panel, own);
     weights = own;
