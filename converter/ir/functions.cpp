@@ -26,6 +26,11 @@ constexpr Function kFunctions[] = {
     {OpKind::kSoftplus, "Softplus",
      [](const Attributes&, double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); }},
     {OpKind::kSoftsign, "Softsign", [](const Attributes&, double x) { return x / (1 + std::fabs(x)); }},
+    {OpKind::kErf, "Erf", [](const Attributes&, double x) { return std::erf(x); }},
+    {OpKind::kSin, "Sin", [](const Attributes&, double x) { return std::sin(x); }},
+    {OpKind::kCos, "Cos", [](const Attributes&, double x) { return std::cos(x); }},
+    {OpKind::kFloor, "Floor", [](const Attributes&, double x) { return std::floor(x); }},
+    {OpKind::kRound, "Round", [](const Attributes&, double x) { return std::nearbyint(x); }},
 };
 
 constexpr size_t count_unary_kinds() {

@@ -107,6 +107,71 @@ std::string read_text(const std::string& path) {
 
 namespace {
 
+// Opens what `location` names below `folder`, one name at a time, so that none is a link. -1, with errno, if it cannot
+// be opened.
+int open_below(const std::string& folder, const std::string& location) {
+  int at = ::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  size_t begin = 0;
+  while (at >= 0) {
+    const size_t end = std::min(location.find('/', begin), location.size());
+    const bool last = end == location.size();
+    const int flags = O_NOFOLLOW | O_CLOEXEC | (last ? O_RDONLY | O_NONBLOCK : O_PATH | O_DIRECTORY);
+    const int next = ::openat(at, location.substr(begin, end - begin).c_str(), flags);
+    const int error = errno;
+    ::close(at);
+    errno = error;
+    if (last) return next;
+    at = next;
+    begin = end + 1;
+  }
+  return at;
+}
+
+bool is_below(const std::string& location) {
+  for (size_t begin = 0; begin <= location.size();) {
+    const size_t end = std::min(location.find('/', begin), location.size());
+    const std::string name = location.substr(begin, end - begin);
+    if (name.empty() || name == "..") return false;
+    begin = end + 1;
+  }
+  return location.find('\0') == std::string::npos;
+}
+
+}  // namespace
+
+NamedFile::NamedFile(const std::string& path, const std::string& location) : location_(location) {
+  if (!is_below(location))
+    throw Error("its file \"" + location + "\" may only lie in the folder of " + path + " or below");
+  const size_t slash = path.rfind('/');
+  file_ = open_below(slash == std::string::npos ? "." : path.substr(0, slash + 1), location);
+  if (file_ < 0) {
+    const char* reason =
+        errno == ELOOP || errno == EMLINK ? "it is a link, which is not followed" : std::strerror(errno);
+    throw Error("its file \"" + location + "\", which must lie beside " + path + ", cannot be opened: " + reason);
+  }
+  struct stat info{};
+  if (::fstat(file_, &info) != 0 || !S_ISREG(info.st_mode)) {
+    ::close(file_);
+    throw Error("its file \"" + location + "\" is not a regular file");
+  }
+  size_ = static_cast<uint64_t>(info.st_size);
+}
+
+NamedFile::~NamedFile() { ::close(file_); }
+
+void NamedFile::read(uint64_t offset, std::span<uint8_t> out) const {
+  while (!out.empty()) {
+    const ssize_t count = ::pread(file_, out.data(), out.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail("cannot read", location_);
+    if (count == 0) throw Error("its file \"" + location_ + "\" ends too early");
+    offset += static_cast<uint64_t>(count);
+    out = out.subspan(static_cast<size_t>(count));
+  }
+}
+
+namespace {
+
 std::atomic<bool> g_lifted{false};
 
 constexpr uint64_t kLeastBudget = 256000000;

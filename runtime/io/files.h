@@ -27,6 +27,26 @@ bool same_file(const std::string& a, const std::string& b);
 std::vector<uint8_t> read_file(const std::string& path);
 std::string read_text(const std::string& path);
 
+// A file that another one names, as it is while it is read: a regular file in the folder of the other or below, which
+// no link, no ".." and no absolute path leads to. Errors name the location.
+class NamedFile {
+ public:
+  // `location` as it stands in the file `path`.
+  NamedFile(const std::string& path, const std::string& location);
+  ~NamedFile();
+  NamedFile(const NamedFile&) = delete;
+  NamedFile& operator=(const NamedFile&) = delete;
+
+  uint64_t size() const { return size_; }
+  // Fills `out` with the bytes from `offset` on, which must be there.
+  void read(uint64_t offset, std::span<uint8_t> out) const;
+
+ private:
+  std::string location_;
+  int file_ = -1;
+  uint64_t size_ = 0;
+};
+
 // What may be made of a file, so that a small one cannot fill the memory: 1000 times its size, or 256 MB where that is
 // more.
 class Budget {

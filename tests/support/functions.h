@@ -46,6 +46,25 @@ inline const std::vector<RightFunction>& right_functions() {
                                                           : std::log1p(std::exp(x)); }},
       {OpKind::kSoftsign, 1e-6, 0,
        [](const Attributes&, double x) { return std::isinf(x) ? std::nan("") : 1 / (1 / x + (x < 0 ? -1 : 1)); }},
+      {OpKind::kErf, 5e-7, 0,
+       [](const Attributes&, double x) {
+         if (std::fabs(x) >= 0.5) return x < 0 ? std::erfc(-x) - 1 : 1 - std::erfc(x);
+         double term = x;
+         double sum = x;
+         for (int n = 1; n < 30; ++n) {
+           term *= -x * x / n;
+           sum += term / (2 * n + 1);
+         }
+         return 2 / std::sqrt(M_PI) * sum;
+       }},
+      {OpKind::kSin, 1e-6, 1e-7, [](const Attributes&, double x) { return 2 * std::sin(x / 2) * std::cos(x / 2); }},
+      {OpKind::kCos, 1e-6, 1e-7, [](const Attributes&, double x) { return 1 - 2 * std::sin(x / 2) * std::sin(x / 2); }},
+      {OpKind::kFloor, 0, 0,
+       [](const Attributes&, double x) {
+         return std::isinf(x) ? x : x - std::fmod(x, 1) - (std::fmod(x, 1) < 0 ? 1 : 0);
+       }},
+      {OpKind::kRound, 0, 0,
+       [](const Attributes&, double x) { return std::fabs(x) > 1e15 ? x : x - std::remainder(x, 1); }},
   };
   return functions;
 }

@@ -28,8 +28,9 @@ FIGMENT_UNARY_LOOP(abs_loop, x < 0 ? -x : x)
 FIGMENT_UNARY_LOOP(negate_loop, -x)
 FIGMENT_UNARY_LOOP(softplus_loop, softplus(x))
 FIGMENT_UNARY_LOOP(softsign_loop, x / (1.0F + (x < 0 ? -x : x)))
+FIGMENT_UNARY_LOOP(erf_loop, error_function(x))
 
-// The same for gradients: g of the output, v the function's output (its input for log and abs).
+// The same for gradients: g of the output, v the function's output (its input where the op says kBackwardReadsInput).
 #define FIGMENT_BACKWARD_LOOP(NAME, EXPRESSION)                                                                     \
   FIGMENT_CLONES void NAME(const float* values, const float* gradients, float* out, size_t count,                   \
                            [[maybe_unused]] float alpha, [[maybe_unused]] float low, [[maybe_unused]] float high) { \
@@ -53,6 +54,12 @@ FIGMENT_BACKWARD_LOOP(abs_backward, v > 0 ? g : v < 0 ? -g : 0.0F)
 FIGMENT_BACKWARD_LOOP(negate_backward, -g)
 FIGMENT_BACKWARD_LOOP(softplus_backward, g* one_minus_exponential(v))
 FIGMENT_BACKWARD_LOOP(softsign_backward, g * ((1.0F - (v < 0 ? -v : v)) * (1.0F - (v < 0 ? -v : v))))
+
+FIGMENT_BACKWARD_LOOP(erf_backward, g * (1.12837917F * clamped_exponential(-v * v)))  // 2 / sqrt(pi) e^(-x^2)
+FIGMENT_BACKWARD_LOOP(sin_backward, g* std::cos(v))
+FIGMENT_BACKWARD_LOOP(cos_backward, -g* std::sin(v))
+
+FIGMENT_BACKWARD_LOOP(step_backward, g * 0.0F)  // constant but for its steps
 
 #undef FIGMENT_UNARY_LOOP
 #undef FIGMENT_BACKWARD_LOOP
@@ -124,6 +131,27 @@ void unary<OpKind::kSoftsign>(const Step& step) {
   apply(step, softsign_loop);
 }
 
+template <>
+void unary<OpKind::kErf>(const Step& step) {
+  apply(step, erf_loop);
+}
+template <>
+void unary<OpKind::kSin>(const Step& step) {
+  map(step, [](float x) { return std::sin(x); });
+}
+template <>
+void unary<OpKind::kFloor>(const Step& step) {
+  map(step, [](float x) { return std::floor(x); });
+}
+template <>
+void unary<OpKind::kRound>(const Step& step) {
+  map(step, [](float x) { return std::nearbyint(x); });
+}
+template <>
+void unary<OpKind::kCos>(const Step& step) {
+  map(step, [](float x) { return std::cos(x); });
+}
+
 void unary_backward(const Step& step) {
   const Attributes& a = step.attributes;
   const auto loop = [&](auto function) {
@@ -142,6 +170,11 @@ void unary_backward(const Step& step) {
     case OpKind::kAbs: return loop(abs_backward);
     case OpKind::kNegate: return loop(negate_backward);
     case OpKind::kSoftsign: return loop(softsign_backward);
+    case OpKind::kErf: return loop(erf_backward);
+    case OpKind::kSin: return loop(sin_backward);
+    case OpKind::kCos: return loop(cos_backward);
+    case OpKind::kFloor:
+    case OpKind::kRound: return loop(step_backward);
     case OpKind::kSoftplus: return loop(softplus_backward);
     default: break;  // the shape rule admits the functions above alone
   }
