@@ -244,7 +244,7 @@ namespace {
 Graph load_network(const ConvertOptions& options, const std::string& role) {
   const auto found = options.networks.find(role);
   if (found == options.networks.end()) throw Error("the objective needs --" + role + " FILE.onnx");
-  return import_onnx_file(found->second, role, Purpose::kTraining);
+  return import_onnx_file(found->second, role, {Purpose::kTraining, !options.fixed_batch});
 }
 
 // Parameters take the values that a trained model has under their names, the averaged ones where there are.
@@ -490,8 +490,9 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
   ConvertReport& report = result.report;
   bool latent_found = false;
   for (const Source& source : options.sources) {
-    Graph graph = import_onnx_file(source.path, source.program);
-    report.source_bytes += std::filesystem::file_size(source.path);
+    Graph graph = import_onnx_file(source.path, source.program, {Purpose::kInference, !options.fixed_batch});
+    report.source_bytes += graph.source_bytes;
+    for (const std::string& note : graph.notes) report.notes.push_back(source.path + ": " + note);
     for (const PortDefinition& port : graph.inputs) {
       if (!(port.shape.rank() > 0 && port.shape[0].per_batch)) {
         report.notes.push_back(

@@ -35,6 +35,7 @@ struct ConvertOptions {
   std::string fallback_name;  // this
   std::string latent;         // the latent input's name; "" to find it
   Prior prior = Prior::kNormal;
+  bool fixed_batch = false;  // a batch that an exporter has fixed stays so
   bool int8 = false;
   size_t calibration_samples = 512;
   // Samples by input name, in the input's shape or as io::Samples reads them; the latent is drawn.

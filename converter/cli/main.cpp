@@ -222,6 +222,7 @@ int convert(int argc, char** argv) {
   app.add_option("--latent", options.latent, "the input that generation draws (default: found by its name or shape)");
   app.add_option("--range", range, "values of black and white in the output (default: by its last activation)")
       ->expected(2);
+  app.add_flag("--fixed-batch", options.fixed_batch, "keep a batch that the exporter has fixed");
   app.add_flag("--int8", options.int8, "quantize to int8");
   app.add_option("--calibrate", options.calibration_samples, "latents to calibrate int8 on")
       ->check(CLI::Range(16, 1000000))

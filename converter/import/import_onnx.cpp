@@ -7,9 +7,11 @@
 #include <cstring>
 #include <utility>
 
+#include "import/evaluate.h"
 #include "import/onnx_graph.h"
 #include "io/files.h"
 #include "io/terminal.h"
+#include "ir/batch.h"
 
 namespace figment::converter {
 
@@ -20,90 +22,6 @@ constexpr int64_t kOldestOpset = 6;
 constexpr int64_t kNewestOpset = 28;
 // The largest single file that protobuf parses.
 constexpr size_t kLargestFile = size_t{2} << 30;
-
-std::string type_name(int type) {
-  return onnx::TensorProto_DataType_Name(static_cast<onnx::TensorProto_DataType>(type));
-}
-
-// Elements of an ONNX tensor's dimensions. Throws if they are negative or too many.
-uint64_t count_elements(const onnx::TensorProto& tensor) {
-  CheckedSize count = 1;
-  for (int64_t extent : tensor.dims()) {
-    if (extent < 0) throw Error("tensor " + tensor.name() + " has a negative dimension");
-    count *= static_cast<uint64_t>(extent);
-  }
-  if (!count.within(kMaxElements)) throw Error("tensor " + tensor.name() + " has too many elements");
-  return count.value();
-}
-
-// The elements of a tensor as T: from raw bytes or from the typed field.
-template <typename T, typename Field>
-std::vector<T> elements(const onnx::TensorProto& tensor, const Field& field) {
-  const uint64_t count = count_elements(tensor);
-  std::vector<T> values;
-  if (tensor.has_raw_data()) {
-    if (tensor.raw_data().size() != count * sizeof(T)) {
-      throw Error(fmt::format("tensor {} has {} bytes, its shape needs {}", tensor.name(), tensor.raw_data().size(),
-                              count * sizeof(T)));
-    }
-    values.resize(count);
-    if (count > 0) std::memcpy(values.data(), tensor.raw_data().data(), count * sizeof(T));
-    return values;
-  }
-  if (static_cast<uint64_t>(field.size()) != count) {
-    throw Error(fmt::format("tensor {} has {} values, its shape needs {}", tensor.name(), field.size(), count));
-  }
-  values.assign(field.begin(), field.end());
-  return values;
-}
-
-template <typename T, typename Field>
-IntegerTensor integers_of(const onnx::TensorProto& tensor, const Field& field, const std::vector<uint32_t>& shape) {
-  IntegerTensor integers;
-  integers.shape.assign(shape.begin(), shape.end());
-  integers.type = tensor.data_type();
-  for (T value : elements<T>(tensor, field)) {
-    if (std::cmp_greater(value, INT64_MAX)) throw Error("tensor " + tensor.name() + " has integers above 2^63");
-    integers.values.push_back({static_cast<int64_t>(value), false});
-  }
-  return integers;
-}
-
-Binding binding_of(const onnx::TensorProto& tensor, const std::string& name, Graph& graph) {
-  if (tensor.data_location() == onnx::TensorProto::EXTERNAL) {
-    throw Error("tensor " + name +
-                " is stored outside the ONNX file; save the model in one file (torch.onnx.export with "
-                "external_data=False, or onnx.save with save_as_external_data=False)");
-  }
-  std::vector<uint32_t> shape;
-  count_elements(tensor);
-  for (int64_t extent : tensor.dims()) shape.push_back(static_cast<uint32_t>(extent));
-  if (shape.size() > kMaxRank) throw Error(fmt::format("tensor {} has more than {} dimensions", name, kMaxRank));
-  switch (tensor.data_type()) {
-    case onnx::TensorProto::FLOAT:
-    case onnx::TensorProto::DOUBLE: {
-      std::vector<float> values;
-      if (tensor.data_type() == onnx::TensorProto::FLOAT) {
-        values = elements<float>(tensor, tensor.float_data());
-      } else {
-        for (double value : elements<double>(tensor, tensor.double_data())) values.push_back(static_cast<float>(value));
-      }
-      return graph.add_constant(name, shape, values);
-    }
-    case onnx::TensorProto::INT64: return integers_of<int64_t>(tensor, tensor.int64_data(), shape);
-    case onnx::TensorProto::INT32: return integers_of<int32_t>(tensor, tensor.int32_data(), shape);
-    case onnx::TensorProto::INT16: return integers_of<int16_t>(tensor, tensor.int32_data(), shape);
-    case onnx::TensorProto::INT8: return integers_of<int8_t>(tensor, tensor.int32_data(), shape);
-    case onnx::TensorProto::UINT64: return integers_of<uint64_t>(tensor, tensor.uint64_data(), shape);
-    case onnx::TensorProto::UINT32: return integers_of<uint32_t>(tensor, tensor.uint64_data(), shape);
-    case onnx::TensorProto::UINT16: return integers_of<uint16_t>(tensor, tensor.int32_data(), shape);
-    case onnx::TensorProto::UINT8:
-    case onnx::TensorProto::BOOL: return integers_of<uint8_t>(tensor, tensor.int32_data(), shape);
-    default:
-      throw Error("tensor " + name + " is of type " + type_name(tensor.data_type()) +
-                  "; weights must be float32: export the model with .float()");
-  }
-}
 
 }  // namespace
 
@@ -142,9 +60,14 @@ ValueId OnnxNode::tensor(size_t i) const {
       fail("input " + input + " is computed only later: the graph has a cycle or is not sorted");
     fail("input " + input + " does not exist in the graph");
   }
-  if (std::holds_alternative<IntegerTensor>(found->second)) {
-    fail("input " + input +
-         " holds integers; only shapes may be computed with integers: export the model with .float()");
+  if (const auto* known = std::get_if<KnownTensor>(&found->second)) {
+    bool beside_integers = false;
+    for (size_t j = 0; j < input_count(); ++j) beside_integers = beside_integers || holds_integers(j);
+    if (!known->is_float() && !beside_integers) {
+      fail("input " + input +
+           " holds integers; only shapes may be computed with integers: export the model with .float()");
+    }
+    found->second = importer.constant_of(*known, input);
   }
   if (std::holds_alternative<Comparison>(found->second)) fail("input " + input + " is a comparison, not numbers");
   return std::get<ValueId>(found->second);
@@ -168,10 +91,14 @@ ValueId OnnxNode::constant(size_t i, const char* role) const {
   return id;
 }
 
-bool OnnxNode::is_integers(size_t i) const {
+bool OnnxNode::is_known(size_t i) const {
   if (!has_input(i)) return false;
   const auto found = importer.bindings_.find(proto.input(static_cast<int>(i)));
-  return found != importer.bindings_.end() && std::holds_alternative<IntegerTensor>(found->second);
+  return found != importer.bindings_.end() && std::holds_alternative<KnownTensor>(found->second);
+}
+
+bool OnnxNode::is_integers(size_t i) const {
+  return is_known(i) && !std::get<KnownTensor>(importer.bindings_.at(proto.input(static_cast<int>(i)))).is_float();
 }
 
 const Comparison* OnnxNode::comparison(size_t i) const {
@@ -180,19 +107,31 @@ const Comparison* OnnxNode::comparison(size_t i) const {
   return found == importer.bindings_.end() ? nullptr : std::get_if<Comparison>(&found->second);
 }
 
-const IntegerTensor& OnnxNode::integers(size_t i) const {
+const KnownTensor& OnnxNode::integers(size_t i) const {
   if (!is_integers(i)) {
     if (!has_input(i)) fail(fmt::format("input {} is missing", i));
     fail("input " + proto.input(static_cast<int>(i)) + " must be integers known while converting: " + kSimplify);
   }
-  return std::get<IntegerTensor>(importer.bindings_.at(proto.input(static_cast<int>(i))));
+  return std::get<KnownTensor>(importer.bindings_.at(proto.input(static_cast<int>(i))));
 }
 
 std::vector<int64_t> OnnxNode::numbers(size_t i) const {
   std::vector<int64_t> result;
-  for (const SymbolicInteger& integer : integers(i).values) {
-    if (integer.per_batch) fail("input " + proto.input(static_cast<int>(i)) + " depends on the batch");
-    result.push_back(integer.value);
+  for (const Number& number : integers(i).values) {
+    if (number.per_batch) fail("input " + proto.input(static_cast<int>(i)) + " depends on the batch");
+    result.push_back(number.value);
+  }
+  return result;
+}
+
+KnownTensor OnnxNode::known(const onnx::TensorProto& tensor) const {
+  KnownTensor result;
+  result.type = tensor.data_type();
+  for (uint32_t extent : extents_of(tensor)) result.shape.push_back(extent);
+  if (result.is_float()) {
+    for (float value : importer.reader_.floats(tensor)) result.values.push_back({0, false, value});
+  } else {
+    for (int64_t value : importer.reader_.integers(tensor)) result.values.push_back({value});
   }
   return result;
 }
@@ -263,14 +202,12 @@ std::pair<int64_t, int64_t> range_of(int32_t type) {
 void OnnxNode::bind(const Binding& binding, size_t output) const {
   if (output >= static_cast<size_t>(proto.output_size()) || proto.output(static_cast<int>(output)).empty()) return;
   const std::string& key = proto.output(static_cast<int>(output));
-  if (const auto* integers = std::get_if<IntegerTensor>(&binding)) {
-    spend(integers->values.size() * sizeof(SymbolicInteger));
-    const auto [least, greatest] = range_of(integers->type);
-    for (const SymbolicInteger& integer : integers->values) {
-      if (integer.value < least || integer.value > greatest) {
-        fail(fmt::format("its integers overflow: {} is no {}", integer.value,
-                         onnx::TensorProto_DataType_Name(static_cast<onnx::TensorProto_DataType>(integers->type))));
-      }
+  if (const auto* tensor = std::get_if<KnownTensor>(&binding)) {
+    spend(tensor->values.size() * sizeof(Number));
+    const auto [least, greatest] = range_of(tensor->type);
+    for (const Number& number : tensor->values) {
+      if (number.value < least || number.value > greatest)
+        fail(fmt::format("its integers overflow: {} is no {}", number.value, type_name(tensor->type)));
     }
   }
   if (!importer.bindings_.emplace(key, binding).second) fail("output " + key + " is defined twice");
@@ -300,8 +237,14 @@ ValueId OnnxNode::reshaped(ValueId x, const Shape& shape) const {
   return graph.add_value(std::move(copy));
 }
 
-OnnxImporter::OnnxImporter(const onnx::ModelProto& model, size_t file_bytes, Purpose purpose, Graph* graph)
-    : model_(model), purpose_(purpose), graph_(*graph), budget_(file_bytes) {}
+OnnxImporter::OnnxImporter(const onnx::ModelProto& model, const std::string& path, size_t file_bytes, Purpose purpose,
+                           uint32_t reopened_batch, Graph* graph)
+    : model_(model),
+      purpose_(purpose),
+      reopened_batch_(reopened_batch),
+      graph_(*graph),
+      reader_(path),
+      budget_(file_bytes) {}
 
 void OnnxImporter::check_model() const {
   if (model_.graph().node_size() == 0) throw Error("the file has no nodes: it is not an ONNX model, or an empty one");
@@ -316,9 +259,26 @@ void OnnxImporter::check_model() const {
   }
 }
 
+Binding OnnxImporter::binding_of(const onnx::TensorProto& tensor, const std::string& name) {
+  const std::vector<uint32_t> shape = extents_of(tensor);
+  if (is_float_type(tensor.data_type())) {
+    if (shape.size() > kMaxRank) throw Error(fmt::format("tensor {} has more than {} dimensions", name, kMaxRank));
+    return graph_.add_constant(name, shape, reader_.floats(tensor));
+  }
+  if (!is_integer_type(tensor.data_type())) {
+    throw Error("tensor " + name + " is of type " + type_name(tensor.data_type()) +
+                ", which is not supported: export the model with .float()");
+  }
+  KnownTensor integers;
+  integers.type = tensor.data_type();
+  integers.shape.assign(shape.begin(), shape.end());
+  for (int64_t value : reader_.integers(tensor)) integers.values.push_back({value});
+  return integers;
+}
+
 void OnnxImporter::bind_initializers(const onnx::GraphProto& graph) {
   for (const onnx::TensorProto& tensor : graph.initializer()) {
-    const auto [entry, fresh] = bindings_.emplace(tensor.name(), binding_of(tensor, tensor.name(), graph_));
+    const auto [entry, fresh] = bindings_.emplace(tensor.name(), binding_of(tensor, tensor.name()));
     if (!fresh) throw Error("initializer " + tensor.name() + " is defined twice");
     if (const ValueId* id = std::get_if<ValueId>(&entry->second)) {
       const std::vector<uint32_t> shape = extents_of(graph_[*id].shape);
@@ -347,11 +307,9 @@ void OnnxImporter::bind_inputs() {
     const bool lengths =
         (type.elem_type() == onnx::TensorProto::INT32 || type.elem_type() == onnx::TensorProto::INT64) &&
         type.shape().dim_size() == 1 && gives_lengths(input.name());
-    if (!input.type().has_tensor_type() || (type.elem_type() != onnx::TensorProto::FLOAT && !lengths)) {
+    if (!input.type().has_tensor_type() || !(is_float_type(type.elem_type()) || is_integer_type(type.elem_type()))) {
       const std::string found = input.type().has_tensor_type() ? type_name(type.elem_type()) : "no tensor";
-      throw Error("input " + input.name() + " is " + found +
-                  "; Figment's inputs are float32: export the model with .float() and float example inputs, labels as "
-                  "one-hot vectors");
+      throw Error("input " + input.name() + " is " + found + "; only numbers are supported");
     }
     if (!type.has_shape()) {
       throw Error("input " + input.name() +
@@ -367,14 +325,17 @@ void OnnxImporter::bind_inputs() {
       if (known && static_cast<uint64_t>(dimension.dim_value()) > kMaxExtent) {
         throw Error(fmt::format("input {} has a dimension of {}", input.name(), dimension.dim_value()));
       }
-      if (known) {
+      if (known && value.shape.rank() == 0 && reopened_batch_ != 0) {
+        value.shape.push_back({static_cast<uint32_t>(dimension.dim_value()) / reopened_batch_, true});
+      } else if (known) {
         value.shape.push_back({static_cast<uint32_t>(dimension.dim_value()), false});
-      } else if (value.shape.rank() == 0) {
+      } else if (std::none_of(value.shape.begin(), value.shape.end(), [](const Dimension& d) { return d.per_batch; })) {
         value.shape.push_back({1, true});
       } else {
-        throw Error(fmt::format(
-            "input {}: dimension {} is open; only the first, the batch, may be. Export with fixed sizes for the others",
-            input.name(), value.shape.rank()));
+        throw Error(
+            fmt::format("input {}: dimension {} is open beside the batch; only one may be. Export with fixed sizes for "
+                        "the others",
+                        input.name(), value.shape.rank()));
       }
     }
     if (!element_count(value.shape, 1).within(kMaxElements)) throw Error("input " + input.name() + " is too large");
@@ -382,6 +343,7 @@ void OnnxImporter::bind_inputs() {
     for (uint32_t i = 0; i < value.shape.rank(); ++i) port.permutation.push_back(i);
     port.value = graph_.add_value(std::move(value));
     bindings_[input.name()] = port.value;
+    if (is_integer_type(type.elem_type()) && !lengths) integers_.insert(input.name());
     graph_.inputs.push_back(std::move(port));
   }
 }
@@ -390,14 +352,18 @@ void OnnxImporter::bind_outputs() {
   for (const onnx::ValueInfoProto& output : model_.graph().output()) {
     const auto found = bindings_.find(output.name());
     if (found == bindings_.end()) throw Error("output " + output.name() + " is never computed");
-    if (std::holds_alternative<IntegerTensor>(found->second)) {
-      throw Error("output " + output.name() + " holds integers; Figment's outputs are float32");
-    }
     if (std::holds_alternative<Comparison>(found->second)) {
       throw Error("output " + output.name() + " is a comparison; Figment's outputs are float32");
     }
-    const ValueId id = std::get<ValueId>(found->second);
-    if (graph_[id].is_constant()) throw Error("output " + output.name() + " is a constant");
+    if (const auto* known = std::get_if<KnownTensor>(&found->second))
+      found->second = constant_of(*known, output.name());
+    ValueId id = std::get<ValueId>(found->second);
+    if (graph_[id].is_constant()) {
+      // Copied, because what a program returns is computed.
+      Value declared;
+      declared.shape = graph_[id].shape;
+      id = graph_.add_node(OpKind::kBroadcast, output.name(), {}, {id}, &declared);
+    }
     PortDefinition port{output.name(), id, graph_[id].shape, {}};
     for (uint32_t i = 0; i < port.shape.rank(); ++i) port.permutation.push_back(i);
     graph_.outputs.push_back(std::move(port));
@@ -407,16 +373,16 @@ void OnnxImporter::bind_outputs() {
 
 void OnnxImporter::import_constant(const OnnxNode& node) {
   if (const auto* tensor = node.attribute("value")) {
-    node.bind(binding_of(tensor->t(), node.name, graph_));
+    node.bind(binding_of(tensor->t(), node.name));
   } else if (const auto* integer = node.attribute("value_int")) {
-    node.bind(IntegerTensor{{}, {{integer->i(), false}}});
+    node.bind(KnownTensor{{}, {{integer->i()}}});
   } else if (const auto* real = node.attribute("value_float")) {
     const float value = real->f();
     node.bind(graph_.add_constant(node.name, {}, {&value, 1}));
   } else if (const auto* list = node.attribute("value_ints")) {
-    std::vector<SymbolicInteger> integers;
-    for (int64_t value : list->ints()) integers.push_back({value, false});
-    node.bind(integer_list(std::move(integers)));
+    std::vector<Number> integers;
+    for (int64_t value : list->ints()) integers.push_back({value});
+    node.bind(known_list(std::move(integers)));
   } else if (const auto* reals = node.attribute("value_floats")) {
     const std::vector<float> values(reals->floats().begin(), reals->floats().end());
     node.bind(graph_.add_constant(node.name, {static_cast<uint32_t>(values.size())}, values));
@@ -425,29 +391,12 @@ void OnnxImporter::import_constant(const OnnxNode& node) {
   }
 }
 
-void OnnxImporter::import_if(const OnnxNode& node) {
-  if (!node.is_integers(0)) node.fail("its condition must be known while converting");
-  const IntegerTensor& condition = node.integers(0);
-  if (condition.values.size() != 1) node.fail("its condition must be one value");
-  const char* name = condition.values[0].value != 0 ? "then_branch" : "else_branch";
-  const onnx::AttributeProto* branch = node.attribute(name);
-  if (branch == nullptr || !branch->has_g() || branch->g().output_size() != node.proto.output_size()) {
-    node.fail(std::string("its ") + name + " does not give its outputs");
-  }
-  bind_initializers(branch->g());
-  import_nodes(branch->g());
-  for (int i = 0; i < branch->g().output_size(); ++i) {
-    const auto found = bindings_.find(branch->g().output(i).name());
-    if (found == bindings_.end()) node.fail("output " + branch->g().output(i).name() + " is never computed");
-    const Binding binding = found->second;
-    node.bind(binding, static_cast<size_t>(i));
-  }
-}
-
 namespace {
 
-std::array<const Importers*, 4> families() {
-  return {&arithmetic_importers(), &window_importers(), &recurrent_importers(), &shape_importers()};
+std::array<const Importers*, 9> families() {
+  return {&arithmetic_importers(), &function_importers(),  &normalization_importers(),
+          &quantized_importers(),  &recurrent_importers(), &reduction_importers(),
+          &resize_importers(),     &shape_importers(),     &window_importers()};
 }
 
 const Importer* find_importer(const std::string& op) {
@@ -468,7 +417,6 @@ std::string advice_for(const std::string& op) {
         "GreaterOrEqual",
         "Less",
         "LessOrEqual",
-        "Loop",
         "NonZero",
         "Not",
         "Or",
@@ -491,10 +439,8 @@ std::string advice_for(const std::string& op) {
        std::string("where it computes shapes, ") + kSimplify},
       {{"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"},
        "make what it draws an input of the model"},
-      {{"ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul",
-        "QuantizeLinear"},
+      {{"ConvInteger", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul"},
        "convert the float model instead, and quantize it with --int8"},
-      {{"RNN"}, "use a GRU or an LSTM"},
   };
   for (const auto& [ops, advice] : table) {
     if (ops.contains(op)) return advice;
@@ -511,18 +457,106 @@ bool OnnxImporter::reads_missing(const onnx::NodeProto& node) const {
   });
 }
 
+ValueId OnnxImporter::constant_of(const KnownTensor& known, const std::string& name) {
+  if (known.depends_on_batch()) throw Error(name + " holds multiples of the batch, which are no numbers");
+  std::vector<uint32_t> shape;
+  for (size_t extent : known.shape) shape.push_back(static_cast<uint32_t>(extent));
+  if (shape.size() > kMaxRank) throw Error(fmt::format("{} has more than {} dimensions", name, kMaxRank));
+  std::vector<float> values;
+  for (const Number& number : known.values)
+    values.push_back(known.is_float() ? static_cast<float>(number.real) : static_cast<float>(number.value));
+  return graph_.add_constant(name, shape, values);
+}
+
+bool OnnxImporter::evaluate_node(const OnnxNode& node) {
+  const std::string& op = node.proto.op_type();
+  if (!can_evaluate(op)) return false;
+  // Parameters stay constants of the program, which they are known by, but for single numbers and small ones beside
+  // known floats.
+  constexpr size_t kMaxElementsBesideFloats = 64;
+  std::vector<const KnownTensor*> inputs;
+  std::vector<KnownTensor> constants(node.input_count());
+  bool all_small = true;
+  bool all_numbers = true;
+  bool all_known = true;
+  bool floats = false;
+  for (size_t i = 0; i < node.input_count(); ++i) {
+    inputs.push_back(nullptr);
+    if (!node.has_input(i)) continue;
+    const auto found = bindings_.find(node.proto.input(static_cast<int>(i)));
+    if (found == bindings_.end()) return false;
+    if (const auto* known = std::get_if<KnownTensor>(&found->second)) {
+      inputs.back() = known;
+      floats = floats || known->is_float();
+      continue;
+    }
+    const auto* id = std::get_if<ValueId>(&found->second);
+    if (id == nullptr || !graph_[*id].is_constant() || graph_[*id].type != DataType::kF32) return false;
+    all_known = false;
+    const Value& value = graph_[*id];
+    all_numbers = all_numbers && value.elements() == 1;
+    all_small = all_small && value.shape.rank() <= 1 && value.elements() <= kMaxElementsBesideFloats;
+    inputs.back() = &constants[i];
+  }
+  if (!all_known && find_importer(op) != nullptr && !(all_small && (floats || all_numbers))) return false;
+  for (size_t i = 0; i < node.input_count(); ++i) {
+    if (inputs[i] != &constants[i]) continue;
+    const Value& value = graph_[std::get<ValueId>(bindings_.at(node.proto.input(static_cast<int>(i))))];
+    node.expect_room(value.elements() * sizeof(Number));
+    constants[i].type = onnx::TensorProto::FLOAT;
+    for (const Dimension& dimension : value.shape) constants[i].shape.push_back(dimension.extent);
+    for (float real : value.f32()) constants[i].values.push_back({0, false, real});
+  }
+  std::optional<std::vector<KnownTensor>> results = evaluate(node, inputs);
+  if (!results) return false;
+  for (size_t i = 0; i < results->size(); ++i) node.bind(std::move((*results)[i]), i);
+  return true;
+}
+
+bool OnnxNode::holds_integers(size_t i) const {
+  return has_input(i) && importer.integers_.contains(proto.input(static_cast<int>(i)));
+}
+
+std::optional<bool> OnnxImporter::integer_output(const OnnxNode& node) const {
+  bool integers = false;
+  for (size_t i = 0; i < node.input_count(); ++i) integers = integers || node.holds_integers(i);
+  if (!integers) return std::nullopt;
+  // What computes of integers the same as of the floats that stand for them.
+  static const std::set<std::string> kept = {"Add", "Concat",  "Expand",    "Flatten",  "Identity",
+                                             "Mul", "Reshape", "Slice",     "Split",    "Squeeze",
+                                             "Sub", "Tile",    "Transpose", "Unsqueeze"};
+  static const std::set<std::string> floats = {"Gather", "GRU", "LSTM", "OneHot", "ReverseSequence", "Shape", "Size"};
+  const std::string& op = node.proto.op_type();
+  if (op == "Cast") return is_integer_type(static_cast<int32_t>(node.integer("to", onnx::TensorProto::FLOAT)));
+  if (kept.contains(op)) return true;
+  if (floats.contains(op)) return false;
+  node.fail("it is not supported on integers that are inputs of the model: cast them to float before");
+}
+
+void OnnxImporter::mark_integers(const OnnxNode& node, std::optional<bool> integers) {
+  if (!integers.value_or(false)) return;
+  integers_.insert(node.proto.output().begin(), node.proto.output().end());
+}
+
 void OnnxImporter::import_node(const OnnxNode& node) {
   const std::string& op = node.proto.op_type();
   if (!node.proto.domain().empty() && node.proto.domain() != "ai.onnx") {
     node.fail("ops of domain " + node.proto.domain() + " are not supported; export with standard ONNX ops only");
   }
   const Importer* importer = find_importer(op);
-  if (importer == nullptr && op != "Constant" && op != "If") node.fail("this op is not supported; " + advice_for(op));
+  const bool control = op == "Constant" || op == "If" || op == "Loop";
+  if (importer == nullptr && !control && !can_evaluate(op)) node.fail("this op is not supported; " + advice_for(op));
   if (reads_missing(node.proto)) return;
   if (op == "Constant") return import_constant(node);
   if (op == "If") return import_if(node);
+  if (op == "Loop") return import_loop(node);
+  const std::optional<bool> integers = integer_output(node);
+  if (evaluate_node(node)) return;
+  if (importer == nullptr)
+    node.fail("it is supported on tensors that are known while converting only; " + advice_for(op));
   const size_t before = graph_.values.size();
   (*importer)(node);
+  mark_integers(node, integers);
   uint64_t bytes = 0;
   for (size_t i = before; i < graph_.values.size(); ++i) {
     if (graph_.values[i].is_constant()) bytes += graph_.values[i].constant->bytes.size();
@@ -576,6 +610,7 @@ void OnnxImporter::import_nodes(const onnx::GraphProto& graph) {
   for (const onnx::NodeProto& proto : graph.node()) {
     std::string name = proto.name();
     if (name.empty()) name = proto.output_size() > 0 ? proto.output(0) : "?";
+    name += name_suffix_;
     const OnnxNode node{*this, proto, graph_, opset_, name};
     if (std::none_of(proto.output().begin(), proto.output().end(),
                      [this](const std::string& output) { return read_.contains(output); })) {
@@ -598,6 +633,10 @@ void OnnxImporter::import_nodes(const onnx::GraphProto& graph) {
       if (!output.empty()) bindings_.emplace(output, Missing{});
     }
   }
+}
+
+void OnnxImporter::note(const std::string& text) {
+  if (std::find(graph_.notes.begin(), graph_.notes.end(), text) == graph_.notes.end()) graph_.notes.push_back(text);
 }
 
 void OnnxImporter::report_problems() const {
@@ -681,6 +720,8 @@ void OnnxImporter::run() {
   check_model();
   find_read();
   bind_initializers(model_.graph());
+  graph_.source_bytes += reader_.external_bytes();
+  budget_ = io::Budget(graph_.source_bytes);
   bind_inputs();
   import_nodes(model_.graph());
   report_problems();
@@ -695,31 +736,93 @@ void OnnxImporter::run() {
   }
 }
 
-Graph import_onnx(const std::string& bytes, const std::string& origin, const std::string& program, Purpose purpose) {
+namespace {
+
+// The extent that dimension 0 of all inputs has, if no dimension of them is open; 0 otherwise.
+uint32_t fixed_batch(const onnx::GraphProto& graph) {
+  int64_t batch = 0;
+  for (const onnx::ValueInfoProto& input : graph.input()) {
+    const auto named = [&](const onnx::TensorProto& tensor) { return tensor.name() == input.name(); };
+    if (std::any_of(graph.initializer().begin(), graph.initializer().end(), named)) continue;
+    const onnx::TensorShapeProto& shape = input.type().tensor_type().shape();
+    for (const onnx::TensorShapeProto_Dimension& dimension : shape.dim()) {
+      if (!dimension.has_dim_value() || dimension.dim_value() < 1) return 0;
+    }
+    if (shape.dim_size() == 0) return 0;
+    const int64_t extent = shape.dim(0).dim_value();
+    if (extent > UINT16_MAX || (batch != 0 && extent != batch)) return 0;
+    batch = extent;
+  }
+  return static_cast<uint32_t>(batch);
+}
+
+struct Source {
+  const onnx::ModelProto& model;
+  size_t bytes;
+  std::string path;  // "" if it is no file
+};
+
+Graph import_model(const Source& source, const std::string& program, Purpose purpose, uint32_t reopened_batch) {
+  Graph graph;
+  graph.name = program;
+  graph.source_bytes = source.bytes;
+  OnnxImporter(source.model, source.path, source.bytes, purpose, reopened_batch, &graph).run();
+  return graph;
+}
+
+// With the batch open, or why it stays fixed.
+Graph import_reopened(const Source& source, const std::string& program, Purpose purpose, uint32_t batch) {
+  Graph graph = import_model(source, program, purpose, batch);
+  for (const PortDefinition& output : graph.outputs) {
+    if (output.shape.rank() == 0 || !output.shape[0].per_batch)
+      throw Error("output " + output.name + " has no batch in front");
+  }
+  if (couples_batch(graph)) throw Error("an output depends on other samples of the batch");
+  graph.notes.push_back(fmt::format(
+      "the batch, which the exporter has fixed at {}, is open: each sample is computed from its own inputs", batch));
+  return graph;
+}
+
+Graph import_bytes(const std::string& bytes, const std::string& origin, const std::string& path,
+                   const std::string& program, const ImportOptions& options) {
   try {
     onnx::ModelProto model;
     if (!model.ParseFromString(bytes) || !model.has_graph()) {
       throw Error("not an ONNX file, or a truncated one");
     }
-    Graph graph;
-    graph.name = program;
-    graph.source_bytes = bytes.size();
-    OnnxImporter(model, bytes.size(), purpose, &graph).run();
+    const Source source{model, bytes.size(), path};
+    const uint32_t batch = options.reopen_batch ? fixed_batch(model.graph()) : 0;
+    if (batch == 0) return import_model(source, program, options.purpose, 0);
+    std::string reason;
+    try {
+      return import_reopened(source, program, options.purpose, batch);
+    } catch (const Error& error) {
+      reason = error.what();
+    }
+    Graph graph = import_model(source, program, options.purpose, 0);
+    graph.notes.push_back(fmt::format("the batch stays fixed at {}, as exported: {}", batch, reason));
     return graph;
   } catch (const Error& error) {
     throw Error(origin + ": " + error.what());
   }
 }
 
-Graph import_onnx_file(const std::string& path, const std::string& program, Purpose purpose) {
+}  // namespace
+
+Graph import_onnx(const std::string& bytes, const std::string& origin, const std::string& program,
+                  const ImportOptions& options) {
+  return import_bytes(bytes, origin, "", program, options);
+}
+
+Graph import_onnx_file(const std::string& path, const std::string& program, const ImportOptions& options) {
   const std::string bytes = io::read_text(path);
   if (bytes.empty()) throw Error(path + " is empty");
   if (bytes.size() >= kLargestFile) throw Error(path + " is larger than 2 GB");
-  return import_onnx(bytes, path, program, purpose);
+  return import_bytes(bytes, path, path, program, options);
 }
 
 std::vector<std::string> imported_ops() {
-  std::vector<std::string> names = {"Constant", "If"};
+  std::vector<std::string> names = {"Constant", "If", "Loop"};
   for (const Importers* family : families()) {
     for (const auto& [name, importer] : *family) names.push_back(name);
   }

@@ -14,12 +14,19 @@ namespace figment::converter {
 // both stay: dropout as a product with an input (PortDefinition::dropout) that a train step draws.
 enum class Purpose : uint8_t { kInference, kTraining };
 
-// Reads the file. Throws Error naming the file, the node, the op, the opset, and what to do.
-Graph import_onnx_file(const std::string& path, const std::string& program, Purpose purpose = Purpose::kInference);
+struct ImportOptions {
+  Purpose purpose = Purpose::kInference;
+  // Opens a batch that the exporter has fixed, if the network computes each sample from that sample alone.
+  bool reopen_batch = false;
+};
 
-// The same for the bytes of a file; `origin` stands for the file in messages.
+// Reads the file, and those beside it that it names. Throws Error naming the file, the node, the op, the opset, and
+// what to do.
+Graph import_onnx_file(const std::string& path, const std::string& program, const ImportOptions& options = {});
+
+// The same for the bytes of a file; `origin` stands for the file in messages. Tensors stored outside are an error.
 Graph import_onnx(const std::string& bytes, const std::string& origin, const std::string& program,
-                  Purpose purpose = Purpose::kInference);
+                  const ImportOptions& options = {});
 
 // The names of all ONNX ops that are imported, sorted.
 std::vector<std::string> imported_ops();

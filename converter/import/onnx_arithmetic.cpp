@@ -1,118 +1,58 @@
-// ONNX ops on elements, matrix products, softmax and normalization.
+// ONNX ops on two operands and more, matrix products and softmax.
 #include <fmt/format.h>
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <map>
 
 #include "import/onnx_graph.h"
-#include "ir/functions.h"
+#include "ir/builder.h"
 
 namespace figment::converter {
 
 namespace {
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
-// The operands of a broadcasting op with leading ones added so that their ranks agree.
-std::pair<ValueId, ValueId> equal_ranks(const OnnxNode& node, ValueId a, ValueId b) {
-  const size_t rank = std::max(node.graph[a].shape.rank(), node.graph[b].shape.rank());
-  const auto extend = [&](ValueId x) {
-    const Shape shape = node.graph[x].shape;
-    Shape extended;
-    for (size_t i = shape.rank(); i < rank; ++i) extended.push_back({});
-    for (const Dimension& dimension : shape) extended.push_back(dimension);
-    return node.reshaped(x, extended);
-  };
-  return {extend(a), extend(b)};
-}
-
 template <OpKind kKind>
 void import_binary(const OnnxNode& node) {
-  if (node.is_integers(0) && node.is_integers(1)) {
-    const IntegerTensor& a = node.integers(0);
-    const IntegerTensor& b = node.integers(1);
-    const size_t count = std::max(a.values.size(), b.values.size());
-    if ((a.values.size() != count && a.values.size() != 1) || (b.values.size() != count && b.values.size() != 1)) {
-      node.fail("its integer operands differ in length");
-    }
-    IntegerTensor result;
-    result.shape = a.values.size() == count && !a.scalar() ? a.shape : b.shape;
-    result.type = a.type;
-    for (size_t i = 0; i < count; ++i) {
-      const SymbolicInteger& x = a.values[a.values.size() == 1 ? 0 : i];
-      const SymbolicInteger& y = b.values[b.values.size() == 1 ? 0 : i];
-      SymbolicInteger z;
-      bool overflow = false;
-      switch (kKind) {
-        case OpKind::kAdd: overflow = __builtin_add_overflow(x.value, y.value, &z.value); break;
-        case OpKind::kSubtract: overflow = __builtin_sub_overflow(x.value, y.value, &z.value); break;
-        case OpKind::kMultiply: overflow = __builtin_mul_overflow(x.value, y.value, &z.value); break;
-        default:
-          if (y.value == 0 || (x.value == INT64_MIN && y.value == -1)) node.fail("it divides an integer by zero");
-          z.value = x.value / y.value;
-      }
-      if (overflow) node.fail("its integers overflow");
-      if (x.per_batch != y.per_batch) {
-        if (kKind == OpKind::kAdd || kKind == OpKind::kSubtract || (kKind == OpKind::kDivide && y.per_batch)) {
-          node.fail("it mixes the batch with constants in a way that is not a multiple of the batch");
-        }
-        z.per_batch = true;
-      } else if (x.per_batch) {
-        if (kKind == OpKind::kMultiply) node.fail("it squares the batch");
-        z.per_batch = kKind != OpKind::kDivide;
-      }
-      result.values.push_back(z);
-    }
-    node.bind(result);
-    return;
-  }
   if (node.attribute("axis") != nullptr)
     node.fail("broadcasting along an axis ended with opset 7; export with a newer opset");
   const auto [a, b] = equal_ranks(node, node.tensor(0), node.tensor(1));
   node.bind(node.add(kKind, {}, {a, b}));
 }
 
-void import_clip(const OnnxNode& node) {
-  Attributes attributes;
-  attributes.clamp_min = node.has_input(1) ? node.scalar(1) : node.real("min", -kInfinity);
-  attributes.clamp_max = node.has_input(2) ? node.scalar(2) : node.real("max", kInfinity);
-  node.bind(node.add(OpKind::kClamp, attributes, {node.tensor(0)}));
+ValueId sum_of_inputs(const OnnxNode& node) {
+  ValueId sum = node.tensor(0);
+  for (size_t i = 1; i < node.input_count(); ++i) {
+    const auto [a, b] = equal_ranks(node, sum, node.tensor(i));
+    sum = node.add(OpKind::kAdd, {}, {a, b});
+  }
+  return sum;
 }
 
-void import_relu(const OnnxNode& node) {
-  Attributes attributes;
-  attributes.clamp_min = 0;
-  node.bind(node.add(OpKind::kClamp, attributes, {node.tensor(0)}));
+void import_mean(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  node.bind(build.with_scalar(OpKind::kMultiply, sum_of_inputs(node), 1.0F / static_cast<float>(node.input_count())));
 }
 
-void import_alpha(const OnnxNode& node, OpKind kind, float fallback) {
-  Attributes attributes;
-  attributes.alpha = node.real("alpha", fallback);
-  node.bind(node.add(kind, attributes, {node.tensor(0)}));
-}
-
-// max(0, min(1, alpha x + beta)).
-ValueId hard_sigmoid(const OnnxNode& node, ValueId x, float alpha, float beta) {
-  const auto number = [&](const char* name, float value) {
-    const std::vector<uint32_t> ones(node.graph[x].shape.rank(), 1);
-    return node.graph.add_constant(node.name + name, ones, {&value, 1});
-  };
-  Attributes bounds;
-  bounds.clamp_min = 0;
-  bounds.clamp_max = 1;
-  const ValueId scaled = node.add(OpKind::kMultiply, {}, {x, number(".alpha", alpha)});
-  return node.add(OpKind::kAdd, bounds, {scaled, number(".beta", beta)});
-}
-
-void import_hard_sigmoid(const OnnxNode& node) {
-  node.bind(hard_sigmoid(node, node.tensor(0), node.real("alpha", 0.2F), node.real("beta", 0.5F)));
-}
-
-// x hard_sigmoid(x) with a slope of 1/6 (Howard et al. 2019).
-void import_hard_swish(const OnnxNode& node) {
-  const ValueId x = node.tensor(0);
-  node.bind(node.add(OpKind::kMultiply, {}, {x, hard_sigmoid(node, x, 1.0F / 6, 0.5F)}));
+// max(a, b) = a + relu(b - a), min(a, b) = a - relu(a - b); a bound that is one number is a clamp.
+void import_extreme(const OnnxNode& node, bool greatest) {
+  ValueId x = node.tensor(0);
+  for (size_t i = 1; i < node.input_count(); ++i) {
+    auto [a, b] = equal_ranks(node, x, node.tensor(i));
+    const auto is_number = [&](ValueId id) { return node.graph[id].is_constant() && node.graph[id].elements() == 1; };
+    if (is_number(a)) std::swap(a, b);
+    Attributes bounds;
+    if (is_number(b)) {
+      (greatest ? bounds.clamp_min : bounds.clamp_max) = node.graph[b].f32()[0];
+      x = node.add(OpKind::kClamp, bounds, {a});
+      continue;
+    }
+    bounds.clamp_min = 0;
+    const ValueId excess = node.add(OpKind::kSubtract, bounds, {greatest ? b : a, greatest ? a : b});
+    x = node.add(greatest ? OpKind::kAdd : OpKind::kSubtract, {}, {a, excess});
+  }
+  node.bind(x);
 }
 
 // Softmax or its logarithm over one axis; before opset 13 over the axis and all behind it.
@@ -141,156 +81,6 @@ ValueId softmax(const OnnxNode& node, OpKind kind) {
   flat.push_back({columns, false});
   attributes.axes = {1};
   return node.reshape(node.add(kind, attributes, {node.reshape(x, flat)}), shape);
-}
-
-// x ** constant for the exponents that models use.
-// The exponent of all elements.
-float exponent_of(const OnnxNode& node) {
-  std::vector<float> values;
-  std::vector<size_t> shape;
-  if (node.is_integers(1)) {
-    for (int64_t value : node.numbers(1)) values.push_back(static_cast<float>(value));
-    shape = node.integers(1).shape;
-  } else {
-    const Value& exponents = node.graph[node.constant(1, "exponent")];
-    values.assign(exponents.f32().begin(), exponents.f32().end());
-    for (const Dimension& dimension : exponents.shape) shape.push_back(dimension.extent);
-  }
-  if (values.empty()) node.fail("its exponent is empty");
-  if (std::any_of(values.begin(), values.end(), [&](float value) { return value != values[0]; }))
-    node.fail("its exponents differ: only one for all elements is supported");
-  const Shape& x = node.value(0).shape;
-  bool broadcasts = shape.size() > x.rank();
-  for (size_t i = 0; !broadcasts && i < shape.size(); ++i) {
-    const Dimension& dimension = x[x.rank() - shape.size() + i];
-    broadcasts = shape[i] != 1 && (dimension.per_batch || dimension.extent != shape[i]);
-  }
-  if (broadcasts) node.fail("its exponent has a shape that enlarges its input; give one number");
-  return values[0];
-}
-
-void import_pow(const OnnxNode& node) {
-  const ValueId x = node.tensor(0);
-  const float exponent = exponent_of(node);
-  if (exponent == 1) return node.bind(x);
-  if (exponent == 2) return node.bind(node.add(OpKind::kMultiply, {}, {x, x}));
-  if (exponent == 0.5F) return node.bind(node.add(OpKind::kSqrt, {}, {x}));
-  node.fail(fmt::format("only the exponents 0.5, 1 and 2 are supported, not {}", exponent));
-}
-
-// y = x ⊙ scale + shift per channel (dimension 1), which passes/simplify.h folds into a neighboring linear op.
-// As the op, with the running statistics in one constant [2, C]; channels are moved last and back.
-void trainable_batch_norm(const OnnxNode& node, const std::vector<std::vector<float>>& parameters, float epsilon) {
-  const ValueId x = node.tensor(0);
-  const auto rank = static_cast<uint32_t>(node.graph[x].shape.rank());
-  const uint32_t channels = node.graph[x].shape[1].extent;
-  std::vector<float> running = parameters[2];
-  running.insert(running.end(), parameters[3].begin(), parameters[3].end());
-  // Scales may be shared, statistics are a layer's own.
-  const std::string name = node.graph[node.constant(3, "mean")].name;
-  const size_t dot = name.rfind('.');
-  const std::string prefix = dot == std::string::npos ? node.name : name.substr(0, dot);
-  const ValueId statistics = node.graph.add_constant(prefix + ".running_statistics", {2, channels}, running);
-  node.graph[statistics].constant->origin =
-      Origin{prefix + ".running_statistics",
-             {2, channels},
-             {2, channels},
-             {0, 1},
-             false,
-             false,
-             {node.graph[node.constant(3, "mean")].name, node.graph[node.constant(4, "variance")].name}};
-  Permutation last = {0};
-  Permutation back = {0, rank - 1};
-  for (uint32_t i = 2; i < rank; ++i) last.push_back(i);
-  last.push_back(1);
-  for (uint32_t i = 1; i + 1 < rank; ++i) back.push_back(i);
-  Attributes attributes;
-  attributes.alpha = epsilon;
-  const ValueId moved = rank > 2 ? node.transpose(x, last) : x;
-  const ValueId y = node.add(OpKind::kBatchNorm, attributes,
-                             {moved, statistics, node.constant(1, "scale"), node.constant(2, "bias")});
-  node.bind(rank > 2 ? node.transpose(y, back) : y);
-}
-
-void import_batch_normalization(const OnnxNode& node) {
-  if (node.integer("training_mode", 0) != 0) {
-    node.fail("it is in training mode; export the model with model.eval()");
-  }
-  const ValueId x = node.tensor(0);
-  const Shape& shape = node.graph[x].shape;
-  if (shape.rank() < 2) node.fail("its input needs a channel dimension");
-  const uint32_t channels = shape[1].extent;
-  std::vector<std::vector<float>> parameters;
-  for (size_t i = 1; i <= 4; ++i) {
-    const Value& value = node.graph[node.constant(i, "scale, bias, mean and variance")];
-    if (value.f32().size() != channels) node.fail(fmt::format("input {} does not have one value per channel", i));
-    parameters.emplace_back(value.f32().begin(), value.f32().end());
-  }
-  const float epsilon = node.real("epsilon", 1e-5F);
-  if (node.importer.purpose() == Purpose::kTraining) return trainable_batch_norm(node, parameters, epsilon);
-  std::vector<float> scale(channels);
-  std::vector<float> shift(channels);
-  for (uint32_t c = 0; c < channels; ++c) {
-    const double variance = parameters[3][c];
-    if (!(variance + static_cast<double>(epsilon) > 0))
-      node.fail(fmt::format("channel {} has variance {}", c, variance));
-    const double factor = parameters[0][c] / std::sqrt(variance + static_cast<double>(epsilon));
-    scale[c] = static_cast<float>(factor);
-    shift[c] = static_cast<float>(parameters[1][c] - parameters[2][c] * factor);
-  }
-  std::vector<uint32_t> broadcast(shape.rank(), 1);
-  broadcast[1] = channels;
-  const ValueId scaled =
-      node.add(OpKind::kMultiply, {}, {x, node.graph.add_constant(node.name + ".scale", broadcast, scale)});
-  node.bind(node.add(OpKind::kAdd, {}, {scaled, node.graph.add_constant(node.name + ".shift", broadcast, shift)}));
-}
-
-// The optional outputs of LayerNormalization: means and inverse deviations over the dimensions from `axis` on.
-void import_row_statistics(const OnnxNode& node, size_t axis, float epsilon) {
-  const ValueId x = node.tensor(0);
-  Attributes axes;
-  for (size_t i = axis; i < node.graph[x].shape.rank(); ++i) axes.axes.push_back(static_cast<uint32_t>(i));
-  const ValueId mean = node.add(OpKind::kMean, axes, {x});
-  const ValueId difference = node.add(OpKind::kSubtract, {}, {x, mean});
-  const ValueId variance = node.add(OpKind::kMean, axes, {node.add(OpKind::kMultiply, {}, {difference, difference})});
-  const std::vector<uint32_t> one(node.graph[x].shape.rank(), 1);
-  const auto number = [&](float value) { return node.graph.add_constant(node.name + ".number", one, {&value, 1}); };
-  const ValueId deviation = node.add(OpKind::kSqrt, {}, {node.add(OpKind::kAdd, {}, {variance, number(epsilon)})});
-  node.bind(mean, 1);
-  node.bind(node.add(OpKind::kDivide, {}, {number(1), deviation}), 2);
-}
-
-// Over the last dimensions, which are one to the op.
-void import_layer_normalization(const OnnxNode& node) {
-  const ValueId x = node.tensor(0);
-  const Shape shape = node.graph[x].shape;
-  const size_t axis = node.axis(node.integer("axis", -1), std::max<size_t>(shape.rank(), 1));
-  Shape rows;
-  Dimension channels;
-  for (size_t i = 0; i < shape.rank(); ++i) {
-    if (i < axis) {
-      rows.push_back(shape[i]);
-    } else {
-      if (shape[i].per_batch) node.fail("cannot normalize over the batch");
-      channels.extent *= shape[i].extent;
-    }
-  }
-  rows.push_back(channels);
-  const auto flat = [&](size_t i, float fallback) {
-    if (!node.has_input(i)) {
-      node.expect_room(channels.extent * sizeof(float));
-      const std::vector<float> values(channels.extent, fallback);
-      return node.graph.add_constant(node.name + (i == 1 ? ".scale" : ".shift"), {channels.extent}, values);
-    }
-    if (element_count(node.value(i).shape, 1).value() != channels.extent)
-      node.fail(fmt::format("input {} does not have one value for each normalized element", i));
-    return node.reshaped(node.tensor(i), {channels});
-  };
-  Attributes attributes;
-  attributes.alpha = node.real("epsilon", 1e-5F);
-  if (node.proto.output_size() > 1) import_row_statistics(node, axis, attributes.alpha);
-  const ValueId y = node.add(OpKind::kLayerNorm, attributes, {node.reshaped(x, rows), flat(1, 1), flat(2, 0)});
-  node.bind(node.reshaped(y, shape));
 }
 
 // The transpose [K, O] -> [O, K] of a constant, its origin following; of a computed value, as an op.
@@ -377,6 +167,24 @@ void import_gemm(const OnnxNode& node) {
   node.bind(y);
 }
 
+// a and b [.., rows, columns] with leading dimensions of one shape.
+std::pair<ValueId, ValueId> equal_leading(const OnnxNode& node, ValueId a, ValueId b) {
+  const auto [left, right] = equal_ranks(node, a, b);
+  Shape leading = node.graph[left].shape;
+  const Shape other = node.graph[right].shape;
+  for (size_t i = 0; i + 2 < leading.rank(); ++i) {
+    if (leading[i] == Dimension{}) leading[i] = other[i];
+    if (other[i] != Dimension{} && other[i] != leading[i]) node.fail("its operands' leading dimensions differ");
+  }
+  const auto widened = [&](ValueId x) {
+    Value declared;
+    declared.shape = leading;
+    for (size_t i = leading.rank() - 2; i < leading.rank(); ++i) declared.shape[i] = node.graph[x].shape[i];
+    return declared.shape == node.graph[x].shape ? x : node.add(OpKind::kBroadcast, {}, {x}, &declared);
+  };
+  return {widened(left), widened(right)};
+}
+
 void import_matmul(const OnnxNode& node) {
   ValueId a = node.tensor(0);
   ValueId b = node.tensor(1);
@@ -389,7 +197,7 @@ void import_matmul(const OnnxNode& node) {
   // Vectors are matrices of one row or column.
   if (rank_a == 1) a = node.reshaped(a, {{}, node.graph[a].shape[0]});
   if (rank_b == 1) b = node.reshaped(b, {node.graph[b].shape[0], {}});
-  const auto [left, right] = equal_ranks(node, a, b);
+  const auto [left, right] = equal_leading(node, a, b);
   const ValueId y = node.add(OpKind::kMatmul, {}, {left, right});
   const Shape shape = node.graph[y].shape;
   Shape result;
@@ -400,45 +208,130 @@ void import_matmul(const OnnxNode& node) {
   node.bind(node.reshaped(y, result));
 }
 
-void import_reduce_mean(const OnnxNode& node) {
-  const ValueId x = node.tensor(0);
-  const Shape shape = node.graph[x].shape;
-  std::vector<int64_t> axes = node.has_input(1) ? node.numbers(1) : node.integer_list("axes", {});
-  if (axes.empty()) {
-    if (node.integer("noop_with_empty_axes", 0) != 0) return node.bind(x);
-    for (size_t i = 0; i < shape.rank(); ++i) axes.push_back(static_cast<int64_t>(i));
-  }
-  Attributes attributes;
-  std::vector<bool> reduced(shape.rank());
-  for (int64_t axis : axes) reduced[node.axis(axis, shape.rank())] = true;
-  for (uint32_t i = 0; i < shape.rank(); ++i) {
-    if (reduced[i]) attributes.axes.push_back(i);
-  }
-  ValueId y = node.add(OpKind::kMean, attributes, {x});
-  if (node.integer("keepdims", 1) == 0) {
-    Shape kept;
-    for (size_t i = 0; i < shape.rank(); ++i) {
-      if (!reduced[i]) kept.push_back(shape[i]);
+// Sums of products over letters, of one operand or two: a product of matrices [batches, left, summed] and
+// [batches, summed, right], the letters in both operands and the output being the batches.
+class Einsum {
+ public:
+  explicit Einsum(const OnnxNode& node) : node_(node), build_(&node.graph, node.name) {
+    std::string equation = node.text("equation", "");
+    std::erase(equation, ' ');
+    if (equation.find('.') != std::string::npos)
+      node.fail("an equation with ... is not supported: name all dimensions");
+    const size_t arrow = equation.find("->");
+    std::string inputs = equation.substr(0, arrow);
+    for (size_t begin = 0; begin <= inputs.size();) {
+      const size_t end = std::min(inputs.find(',', begin), inputs.size());
+      letters_.push_back(inputs.substr(begin, end - begin));
+      begin = end + 1;
     }
-    y = node.reshape(y, kept);
+    if (arrow != std::string::npos) {
+      output_ = equation.substr(arrow + 2);
+    } else {
+      // Every letter that stands once, in the order of the alphabet.
+      std::erase(inputs, ',');
+      for (char c : inputs) {
+        if (std::count(inputs.begin(), inputs.end(), c) == 1) output_ += c;
+      }
+      std::sort(output_.begin(), output_.end());
+    }
+    if (letters_.size() != node.input_count() || letters_.size() > 2) node.fail("it must have one operand or two");
   }
-  node.bind(y);
-}
 
-void import_function(const OnnxNode& node) {
-  const auto found = std::find_if(functions().begin(), functions().end(), [&](const Function& function) {
-    return function.onnx != nullptr && function.onnx == node.proto.op_type();
-  });
-  node.bind(node.add(found->kind, {}, {node.tensor(0)}));
-}
-
-// Adds the functions that are ONNX ops alone.
-Importers with_functions(Importers table) {
-  for (const Function& function : functions()) {
-    if (function.onnx != nullptr) table[function.onnx] = import_function;
+  void import() {
+    std::vector<ValueId> operands;
+    for (size_t i = 0; i < letters_.size(); ++i) operands.push_back(operand(i));
+    if (operands.size() == 1) return node_.bind(ordered(operands[0], letters_[0], output_));
+    std::string batches;
+    std::string left;
+    std::string summed;
+    std::string right;
+    for (char c : letters_[0]) {
+      const bool second = letters_[1].find(c) != std::string::npos;
+      const bool kept = output_.find(c) != std::string::npos;
+      (!second ? left : kept ? batches : summed) += c;
+    }
+    for (char c : letters_[1]) {
+      if (letters_[0].find(c) == std::string::npos) right += c;
+    }
+    const ValueId a = grouped(ordered(operands[0], letters_[0], batches + left + summed),
+                              {batches.size(), left.size(), summed.size()});
+    const ValueId b = grouped(ordered(operands[1], letters_[1], batches + summed + right),
+                              {batches.size(), summed.size(), right.size()});
+    const ValueId product = build_.add(OpKind::kMatmul, {a, b});
+    Shape shape;
+    for (char c : batches + left + right) shape.push_back(dimension(c));
+    node_.bind(ordered(build_.reshape(product, shape), batches + left + right, output_));
   }
-  return table;
-}
+
+ private:
+  // Operand i, summed over the letters that stand nowhere else.
+  ValueId operand(size_t i) {
+    ValueId x = node_.tensor(i);
+    std::string& letters = letters_[i];
+    const Shape shape = build_.shape(x);
+    if (letters.size() != shape.rank()) node_.fail("its equation does not name every dimension");
+    Permutation gone;
+    std::string kept;
+    Shape rest;
+    for (uint32_t d = 0; d < letters.size(); ++d) {
+      const char c = letters[d];
+      if (letters.find(c) != d) node_.fail("a diagonal is not supported");
+      const bool elsewhere = output_.find(c) != std::string::npos ||
+                             (letters_.size() == 2 && letters_[1 - i].find(c) != std::string::npos);
+      if (!elsewhere) {
+        gone.push_back(d);
+        continue;
+      }
+      kept += c;
+      rest.push_back(shape[d]);
+      const auto [known, fresh] = extents_.emplace(c, shape[d]);
+      if (!fresh && known->second != shape[d]) node_.fail(std::string("its operands differ in the extent of ") + c);
+    }
+    if (gone.rank() > 0) x = build_.reshape(build_.sum(x, gone), rest);
+    letters = kept;
+    return x;
+  }
+
+  Dimension dimension(char letter) const {
+    const auto found = extents_.find(letter);
+    if (found == extents_.end()) node_.fail(std::string("its output has ") + letter + ", which no operand has");
+    return found->second;
+  }
+
+  ValueId ordered(ValueId x, const std::string& from, const std::string& to) const {
+    if (from == to) return x;
+    Permutation order;
+    for (char c : to) {
+      if (from.find(c) == std::string::npos || order.full())
+        node_.fail("its output names a dimension that is not there");
+      order.push_back(static_cast<uint32_t>(from.find(c)));
+    }
+    if (to.size() != from.size()) node_.fail("its output does not name every dimension once");
+    return node_.transpose(x, order);
+  }
+
+  // Groups of so many dimensions as one each.
+  ValueId grouped(ValueId x, const std::array<size_t, 3>& sizes) {
+    const Shape shape = build_.shape(x);
+    Shape result;
+    size_t next = 0;
+    for (size_t size : sizes) {
+      Dimension group;
+      for (size_t i = 0; i < size; ++i, ++next) {
+        group.extent *= shape[next].extent;
+        group.per_batch = group.per_batch || shape[next].per_batch;
+      }
+      result.push_back(group);
+    }
+    return build_.reshape(x, result);
+  }
+
+  const OnnxNode& node_;
+  Builder build_;
+  std::vector<std::string> letters_;
+  std::string output_;
+  std::map<char, Dimension> extents_;
+};
 
 template <OpKind kKind>
 void import_softmax(const OnnxNode& node) {
@@ -448,26 +341,21 @@ void import_softmax(const OnnxNode& node) {
 }  // namespace
 
 const Importers& arithmetic_importers() {
-  static const Importers table = with_functions({
+  static const Importers table = {
       {"Add", import_binary<OpKind::kAdd>},
-      {"BatchNormalization", import_batch_normalization},
-      {"Clip", import_clip},
       {"Div", import_binary<OpKind::kDivide>},
-      {"Elu", [](const OnnxNode& node) { import_alpha(node, OpKind::kElu, 1.0F); }},
+      {"Einsum", [](const OnnxNode& node) { Einsum(node).import(); }},
       {"Gemm", import_gemm},
-      {"HardSigmoid", import_hard_sigmoid},
-      {"HardSwish", import_hard_swish},
-      {"LeakyRelu", [](const OnnxNode& node) { import_alpha(node, OpKind::kLeakyRelu, 0.01F); }},
-      {"LayerNormalization", import_layer_normalization},
       {"LogSoftmax", import_softmax<OpKind::kLogSoftmax>},
       {"MatMul", import_matmul},
+      {"Max", [](const OnnxNode& node) { import_extreme(node, true); }},
+      {"Mean", import_mean},
+      {"Min", [](const OnnxNode& node) { import_extreme(node, false); }},
       {"Mul", import_binary<OpKind::kMultiply>},
-      {"Pow", import_pow},
-      {"ReduceMean", import_reduce_mean},
-      {"Relu", import_relu},
       {"Softmax", import_softmax<OpKind::kSoftmax>},
       {"Sub", import_binary<OpKind::kSubtract>},
-  });
+      {"Sum", [](const OnnxNode& node) { node.bind(sum_of_inputs(node)); }},
+  };
   return table;
 }
 

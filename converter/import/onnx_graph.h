@@ -1,37 +1,22 @@
-// An ONNX graph being imported: names bound to IR values or to integers known while converting.
+// An ONNX graph being imported: names bound to values of the IR or to tensors known while converting.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "import/import_onnx.h"
+#include "import/known_tensor.h"
 #include "import/onnx_proto.h"
+#include "import/onnx_tensor.h"
 #include "io/files.h"
 #include "ir/graph.h"
 
 namespace figment::converter {
-
-// An integer that may be a multiple of the batch, as in shape arithmetic.
-struct SymbolicInteger {
-  int64_t value = 0;
-  bool per_batch = false;
-};
-
-// An integer tensor known while converting, row-major. Its values lie in the type's range.
-struct IntegerTensor {
-  std::vector<size_t> shape;
-  std::vector<SymbolicInteger> values;
-  int32_t type = onnx::TensorProto::INT64;
-
-  bool scalar() const { return shape.empty(); }
-};
-
-// Integers in one dimension.
-inline IntegerTensor integer_list(std::vector<SymbolicInteger> values) { return {{values.size()}, std::move(values)}; }
 
 // Where `x` is greater than a constant: what exporters choose between two forms of one function by.
 struct Comparison {
@@ -43,7 +28,7 @@ struct Comparison {
 struct Missing {};
 
 // What an ONNX name stands for.
-using Binding = std::variant<ValueId, IntegerTensor, Comparison, Missing>;
+using Binding = std::variant<ValueId, KnownTensor, Comparison, Missing>;
 
 struct OnnxNode;
 
@@ -75,12 +60,18 @@ inline constexpr const char* kSimplify =
 
 class OnnxImporter {
  public:
-  // `file_bytes`: the size of the file, which bounds what may be made of it.
-  OnnxImporter(const onnx::ModelProto& model, size_t file_bytes, Purpose purpose, Graph* graph);
+  // `file_bytes`: the size of the file `path`, which bounds what may be made of it. `path` is "" where there is none.
+  // `reopened_batch`: the extent of dimension 0 of the inputs, which becomes the batch; 0: none.
+  OnnxImporter(const onnx::ModelProto& model, const std::string& path, size_t file_bytes, Purpose purpose,
+               uint32_t reopened_batch, Graph* graph);
 
   // Imports the whole graph. Throws Error.
   void run();
   Purpose purpose() const { return purpose_; }
+  // The batch that the exporter had fixed, and that is open now: constants of the file still hold it. 0: none.
+  uint32_t reopened_batch() const { return reopened_batch_; }
+  // Says something about the file, once.
+  void note(const std::string& text);
 
  private:
   friend struct OnnxNode;
@@ -99,25 +90,44 @@ class OnnxImporter {
   bool reads_missing(const onnx::NodeProto& node) const;
   // Throws one Error for all that was collected.
   void report_problems() const;
+  // Computes what a node makes of known tensors alone. False where it must be imported.
+  bool evaluate_node(const OnnxNode& node);
+  // A known tensor as a constant of the program.
+  ValueId constant_of(const KnownTensor& known, const std::string& name);
+  // A constant for the program, or where it holds integers a known tensor.
+  Binding binding_of(const onnx::TensorProto& tensor, const std::string& name);
   void import_constant(const OnnxNode& node);
   // The branch that a condition known while converting selects.
   void import_if(const OnnxNode& node);
+  // As often as is known while converting: every pass through the body is imported by itself.
+  void import_loop(const OnnxNode& node);
+  // What the names of a graph inside a node stand for is forgotten.
+  void forget(const onnx::GraphProto& graph);
+  // Of a node that reads integers which the program is given: whether its outputs are integers too. Fails where it
+  // computes of integers something else than of floats.
+  std::optional<bool> integer_output(const OnnxNode& node) const;
+  void mark_integers(const OnnxNode& node, std::optional<bool> integers);
   void bind_outputs();
   // What of a network's parameters the exporter folded into others or left out, and how to export it instead.
   void note_left_out() const;
 
   const onnx::ModelProto& model_;
   Purpose purpose_;
+  uint32_t reopened_batch_;
   Graph& graph_;
+  TensorReader reader_;
   int64_t opset_ = 0;
   std::map<std::string, Binding> bindings_;
   std::set<std::string> read_;          // tensors that outputs depend on
   std::set<std::string> node_outputs_;  // of all nodes, to tell cycles from missing tensors
   std::vector<NodeError> problems_;
-  std::vector<bool> fixed_;  // values computed from constants alone, by the nodes before fixed_nodes_
+  std::set<std::string> integers_;  // tensors that are f32 in the program and hold integers of its inputs
+  int64_t passes_ = 0;              // through loops
+  std::string name_suffix_;         // of nodes that are imported several times
+  std::vector<bool> fixed_;         // values computed from constants alone, by the nodes before fixed_nodes_
   size_t fixed_nodes_ = 0;
   io::Budget budget_;
-  uint64_t made_ = 0;  // bytes of the constants and integers that nodes have made
+  uint64_t made_ = 0;  // bytes of the constants and known tensors that nodes have made
 };
 
 // One node, with typed access to its inputs and attributes. All accessors throw Error with the node named.
@@ -145,11 +155,16 @@ struct OnnxNode {
   bool is_fixed(ValueId id) const;
   // Input i as a constant of the program.
   ValueId constant(size_t i, const char* role) const;
+  // Whether input i is a tensor known while converting; floats may be constants of the program instead.
+  bool is_known(size_t i) const;
   bool is_integers(size_t i) const;
+  // Whether input i is computed by the program, of integers that it is given.
+  bool holds_integers(size_t i) const;
   // Input i if it is a comparison, else nullptr.
   const Comparison* comparison(size_t i) const;
-  const IntegerTensor& integers(size_t i) const;
-  // Input i as plain integers (no batch).
+  // Input i if it holds integers known while converting.
+  const KnownTensor& integers(size_t i) const;
+  // The same as plain integers (no batch).
   std::vector<int64_t> numbers(size_t i) const;
   // Input i as one float.
   float scalar(size_t i) const;
@@ -166,6 +181,8 @@ struct OnnxNode {
   // Whether output i is there, and something depends on it.
   bool is_read(size_t i) const;
   void bind(const Binding& binding, size_t output = 0) const;
+  // A tensor of the file, as one that is known.
+  KnownTensor known(const onnx::TensorProto& tensor) const;
 
   // Appends an IR node named after this one.
   ValueId add(OpKind kind, Attributes attributes, std::vector<ValueId> inputs, const Value* declared = nullptr) const;
@@ -175,13 +192,30 @@ struct OnnxNode {
   ValueId reshaped(ValueId x, const Shape& shape) const;
 };
 
+// [start, start + step, ...) of a dimension, `extent` of them.
+struct SliceRange {
+  int64_t start;
+  size_t extent;
+  int64_t step;
+};
+// In ONNX's conventions: from the end if negative, clamped; backwards for a negative step.
+SliceRange slice_range(const OnnxNode& node, int64_t start, int64_t end, int64_t step, size_t extent);
+
+// The operands of a broadcasting op with leading ones added so that their ranks agree.
+std::pair<ValueId, ValueId> equal_ranks(const OnnxNode& node, ValueId a, ValueId b);
+
 // Importers by op. One function a family of ops.
 using Importer = void (*)(const OnnxNode&);
 using Importers = std::map<std::string, Importer>;
-const Importers& arithmetic_importers();  // elementwise, softmax, matrix products, normalization
-const Importers& window_importers();      // convolution, pooling, resizing
-const Importers& recurrent_importers();   // LSTM, GRU, reversed sequences
-const Importers& shape_importers();       // everything that moves or measures
+const Importers& arithmetic_importers();  // two operands and more, matrix products, softmax
+const Importers& function_importers();    // of one value
+const Importers& normalization_importers();
+const Importers& quantized_importers();
+const Importers& reduction_importers();
+const Importers& resize_importers();
+const Importers& window_importers();     // convolution, pooling, resizing
+const Importers& recurrent_importers();  // LSTM, GRU, reversed sequences
+const Importers& shape_importers();      // everything that moves or measures
 
 Permutation nchw_to_nhwc();
 Permutation nhwc_to_nchw();

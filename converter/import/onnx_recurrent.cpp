@@ -1,4 +1,4 @@
-// ONNX's recurrent layers: LSTM and GRU, forward, reversed and both. Inside, sequences are [T, N, ...].
+// ONNX's recurrent layers: LSTM, GRU and RNN, forward, reversed and both. Inside, sequences are [T, N, ...].
 #include <fmt/format.h>
 #include <functional>
 #include <map>
@@ -175,6 +175,119 @@ class RecurrentLayer {
   std::optional<ValueId> lengths_;
 };
 
+// h_t = f(x_t W^T + h_(t-1) R^T + b), step by step: the input's products are one, those of the states one for each.
+class SimpleRecurrentLayer {
+ public:
+  explicit SimpleRecurrentLayer(const OnnxNode& node) : node_(node), build_(&node.graph, node.name) {
+    if (node.has_input(4)) node.fail("lengths of sequences are not supported; use a GRU or an LSTM");
+    if (node.attribute("clip") != nullptr) node.fail("clip is not supported");
+    batch_first_ = node.integer("layout", 0) != 0;
+    direction_ = node.text("direction", "forward");
+    if (direction_ != "forward" && direction_ != "reverse" && direction_ != "bidirectional")
+      node.fail("direction " + direction_ + " is not supported");
+    x_ = node.tensor(0);
+    if (batch_first_) x_ = node.transpose(x_, {1, 0, 2});
+    const Shape shape = build_.shape(x_);
+    if (shape.rank() != 3 || shape[0].per_batch || build_.shape(node.tensor(2)).rank() != 3)
+      node.fail("the number of time steps must be fixed: export with an open batch dimension only, the batch");
+    hidden_ = build_.shape(node.tensor(2))[2].extent;
+  }
+
+  void import() {
+    const uint32_t directions = direction_ == "bidirectional" ? 2 : 1;
+    std::vector<ValueId> sequences;
+    std::vector<ValueId> lasts;
+    for (uint32_t d = 0; d < directions; ++d) run(d, directions, d == 1 || direction_ == "reverse", &sequences, &lasts);
+    const ValueId y = joined(sequences, 1);
+    node_.bind(batch_first_ ? node_.transpose(y, {2, 0, 1, 3}) : y, 0);
+    const ValueId last = joined(lasts, 0);
+    node_.bind(batch_first_ ? node_.transpose(last, {1, 0, 2}) : last, 1);
+  }
+
+ private:
+  ValueId activated(uint32_t d, ValueId x) {
+    std::string name = "Tanh";
+    if (const auto* names = node_.attribute("activations");
+        names != nullptr && names->strings_size() > static_cast<int>(d))
+      name = names->strings(static_cast<int>(d));
+    if (name == "Tanh") return build_.add(OpKind::kTanh, {x});
+    if (name == "Sigmoid") return build_.add(OpKind::kSigmoid, {x});
+    Attributes bounds;
+    bounds.clamp_min = 0;
+    if (name == "Relu") return build_.add(OpKind::kClamp, {x}, bounds);
+    node_.fail("activation " + name + " is not supported; Tanh, Sigmoid and Relu are");
+  }
+
+  ValueId joined(const std::vector<ValueId>& parts, uint32_t axis) {
+    Attributes along;
+    along.axes = {axis};
+    std::vector<ValueId> values = parts;
+    while (values.size() > 1) {
+      std::vector<ValueId> fewer;
+      for (size_t i = 0; i < values.size(); i += format::kMaxOperands) {
+        const size_t count = std::min(values.size() - i, format::kMaxOperands);
+        const auto begin = values.begin() + static_cast<ptrdiff_t>(i);
+        fewer.push_back(
+            count == 1 ? *begin : build_.add(OpKind::kConcat, {begin, begin + static_cast<ptrdiff_t>(count)}, along));
+      }
+      values = fewer;
+    }
+    return values[0];
+  }
+
+  // Part d of an operand whose first dimension are the directions.
+  ValueId part(ValueId x, uint32_t d, uint32_t directions) {
+    const Shape shape = build_.shape(x);
+    if (shape.rank() < 2 || shape[0] != Dimension{directions, false})
+      node_.fail("its operands do not have one part for each direction");
+    Shape rest;
+    for (size_t i = 1; i < shape.rank(); ++i) rest.push_back(shape[i]);
+    return node_.reshaped(directions == 1 ? x : build_.slice(x, 0, d, 1), rest);
+  }
+
+  void run(uint32_t d, uint32_t directions, bool reversed, std::vector<ValueId>* sequences,
+           std::vector<ValueId>* lasts) {
+    std::vector<ValueId> layer = {x_, part(node_.tensor(1), d, directions)};
+    if (node_.has_input(3)) {
+      const ValueId both = part(node_.tensor(3), d, directions);
+      if (build_.shape(both) != Shape{{2 * hidden_, false}})
+        node_.fail("its bias does not have twice the weights' rows");
+      layer.push_back(
+          build_.add(OpKind::kAdd, {build_.slice(both, 0, 0, hidden_), build_.slice(both, 0, hidden_, hidden_)}));
+    }
+    const ValueId products = build_.add(OpKind::kFullyConnected, layer);
+    const ValueId recurrence = part(node_.tensor(2), d, directions);
+    const uint32_t steps = build_.shape(x_)[0].extent;
+    std::optional<ValueId> state;
+    if (node_.has_input(5)) {
+      ValueId given = node_.tensor(5);
+      if (batch_first_) given = node_.transpose(given, {1, 0, 2});
+      const ValueId first = part(given, d, directions);
+      const Shape shape = build_.shape(first);
+      state = build_.reshape(first, {{}, shape[0], shape[1]});
+    }
+    std::vector<ValueId> states(steps);
+    for (uint32_t i = 0; i < steps; ++i) {
+      const uint32_t t = reversed ? steps - 1 - i : i;
+      ValueId sum = build_.slice(products, 0, t, 1);
+      if (state) sum = build_.add(OpKind::kAdd, {sum, build_.add(OpKind::kFullyConnected, {*state, recurrence})});
+      state = activated(d, sum);
+      states[t] = *state;
+    }
+    const ValueId y = joined(states, 0);
+    const Shape shape = build_.shape(y);
+    sequences->push_back(build_.reshape(y, {shape[0], {}, shape[1], shape[2]}));
+    lasts->push_back(*state);
+  }
+
+  const OnnxNode& node_;
+  Builder build_;
+  bool batch_first_ = false;
+  std::string direction_;
+  uint32_t hidden_ = 0;
+  ValueId x_ = 0;
+};
+
 // x in reverse order within each sequence's length.
 void import_reverse_sequence(const OnnxNode& node) {
   const int64_t time = node.integer("time_axis", 0);
@@ -208,6 +321,7 @@ const Importers& recurrent_importers() {
       {"LSTM",
        [](const OnnxNode& node) { RecurrentLayer(node, {OpKind::kLstm, 4, format::lstm_plane::kHidden}).import(); }},
       {"ReverseSequence", import_reverse_sequence},
+      {"RNN", [](const OnnxNode& node) { SimpleRecurrentLayer(node).import(); }},
   };
   return table;
 }

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "import/onnx_graph.h"
+#include "ir/builder.h"
 
 namespace figment::converter {
 
@@ -14,7 +15,6 @@ namespace {
 // Of a parameter, for training, a parameter of its own: exporters store tensors of equal values once, and name the
 // others by their Identities.
 void import_identity(const OnnxNode& node) {
-  if (node.is_integers(0)) return node.bind(node.integers(0));
   const ValueId x = node.tensor(0);
   const Value& value = node.graph[x];
   if (node.importer.purpose() == Purpose::kInference || !value.is_constant() || !value.constant->origin)
@@ -56,39 +56,15 @@ void import_dropout(const OnnxNode& node) {
 }
 
 void import_cast(const OnnxNode& node) {
-  const int64_t to = node.integer("to", onnx::TensorProto::FLOAT);
-  const bool to_integer = to == onnx::TensorProto::INT64 || to == onnx::TensorProto::INT32;
-  const bool to_float = to == onnx::TensorProto::FLOAT || to == onnx::TensorProto::DOUBLE;
-  if (node.is_integers(0)) {
-    if (to_integer) {
-      IntegerTensor integers = node.integers(0);
-      integers.type = static_cast<int32_t>(to);
-      return node.bind(integers);
-    }
-    if (to_float) {
-      std::vector<float> values;
-      for (int64_t value : node.numbers(0)) values.push_back(static_cast<float>(value));
-      const std::vector<uint32_t> shape(node.integers(0).shape.begin(), node.integers(0).shape.end());
-      return node.bind(node.graph.add_constant(node.name, shape, values));
-    }
-  } else if (to_float) {
-    return node.bind(node.tensor(0));
-  } else if (to_integer && node.value(0).is_constant()) {
-    IntegerTensor integers;
-    integers.type = static_cast<int32_t>(to);
-    for (const Dimension& dimension : node.value(0).shape) integers.shape.push_back(dimension.extent);
-    for (float value : node.value(0).f32()) {
-      if (!(std::fabs(value) < 0x1p63F)) node.fail(fmt::format("{} is no integer of 64 bits", value));
-      integers.values.push_back({static_cast<int64_t>(value), false});
-    }
-    return node.bind(integers);
-  }
-  node.fail("only casts between float types, and of shapes, are supported");
+  const auto to = static_cast<int32_t>(node.integer("to", onnx::TensorProto::FLOAT));
+  if (!is_float_type(to) && !(is_integer_type(to) && to != onnx::TensorProto::BOOL && node.holds_integers(0)))
+    node.fail("a cast of floats to " + type_name(to) + " is supported for known tensors only");
+  import_identity(node);
 }
 
 // To the type of the second input, which is float wherever it is no integer.
 void import_cast_like(const OnnxNode& node) {
-  if (node.is_integers(0) != node.is_integers(1)) node.fail("only casts that change nothing are supported");
+  if (node.is_integers(1)) node.fail("a cast of floats to integers is supported for known tensors only");
   import_identity(node);
 }
 
@@ -98,11 +74,11 @@ void import_shape(const OnnxNode& node) {
   const auto clamp = [rank](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + rank : i, 0, rank); };
   const int64_t start = clamp(node.integer("start", 0));
   const int64_t end = clamp(node.integer("end", rank));
-  std::vector<SymbolicInteger> integers;
+  std::vector<Number> integers;
   for (int64_t i = start; i < end; ++i) {
     integers.push_back({shape[static_cast<size_t>(i)].extent, shape[static_cast<size_t>(i)].per_batch});
   }
-  node.bind(integer_list(std::move(integers)));
+  node.bind(known_list(std::move(integers)));
 }
 
 ValueId slice_axis(const OnnxNode& node, ValueId x, size_t axis, uint32_t start, uint32_t extent, uint32_t step) {
@@ -117,35 +93,189 @@ ValueId slice_axis(const OnnxNode& node, ValueId x, size_t axis, uint32_t start,
   return node.add(OpKind::kSlice, attributes, {x}, &declared);
 }
 
-void import_gather(const OnnxNode& node) {
-  const IntegerTensor& indices = node.integers(1);
-  if (node.is_integers(0)) {
-    const IntegerTensor& from = node.integers(0);
-    if (from.shape.size() != 1) node.fail("integers may be picked from one dimension only");
-    IntegerTensor result;
-    result.shape = indices.shape;
-    for (int64_t index : node.numbers(1)) {
-      const auto count = static_cast<int64_t>(from.values.size());
-      if (index < -count || index >= count) node.fail(fmt::format("index {} is out of range", index));
-      result.values.push_back(from.values[static_cast<size_t>(index < 0 ? index + count : index)]);
-    }
-    return node.bind(result);
+// [..., 1] integers against 0, 1, ... along a new last dimension: 1 where they are equal, else 0.
+ValueId one_hot(Builder& build, ValueId indices, uint32_t classes) {
+  Shape shape = build.shape(indices);
+  shape.push_back({});
+  std::vector<float> numbers(classes);
+  for (uint32_t i = 0; i < classes; ++i) numbers[i] = static_cast<float>(i);
+  Shape row;
+  for (size_t i = 1; i < shape.rank(); ++i) row.push_back({});
+  row.push_back({classes, false});
+  const ValueId counted = build.reshape(build.graph().add_constant("classes", {classes}, numbers), row);
+  const ValueId distance =
+      build.add(OpKind::kAbs, {build.add(OpKind::kSubtract, {build.reshape(indices, shape), counted})});
+  Attributes bounds;
+  bounds.clamp_min = 0;
+  return build.add(OpKind::kSubtract, {build.scalar(1, shape.rank()), distance}, bounds);
+}
+
+// Rows of a table by integers that the program is given: one-hot vectors times the table, whose gradient that has, too.
+void import_embedding(const OnnxNode& node) {
+  constexpr uint32_t kMostRows = 4096;
+  Builder build(&node.graph, node.name);
+  const ValueId table = node.tensor(0);
+  const Shape shape = node.graph[table].shape;
+  const ValueId indices = node.tensor(1);
+  if (shape.rank() < 1 || node.axis(node.integer("axis", 0), shape.rank()) != 0 || !node.is_fixed(table))
+    node.fail("indices that are computed may pick rows of a constant table only");
+  if (shape[0].extent > kMostRows)
+    node.fail(fmt::format("its table has {} rows, {} at most", shape[0].extent, kMostRows));
+  if (build.shape(indices).rank() + shape.rank() - 1 > kMaxRank || build.shape(indices).full())
+    node.fail(fmt::format("its output has more than {} dimensions", kMaxRank));
+  uint32_t columns = 1;
+  for (size_t i = 1; i < shape.rank(); ++i) columns *= shape[i].extent;
+  const ValueId flat = node.reshaped(table, {shape[0], {columns, false}});
+  const ValueId rows =
+      build.add(OpKind::kFullyConnected, {one_hot(build, indices, shape[0].extent), node.transpose(flat, {1, 0})});
+  Shape result = build.shape(indices);
+  for (size_t i = 1; i < shape.rank(); ++i) result.push_back(shape[i]);
+  node.bind(build.reshape(rows, result));
+}
+
+void import_one_hot(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId indices = node.tensor(0);
+  if (!node.is_known(1) && !node.value(1).is_constant()) node.fail("its depth must be known while converting");
+  const double depth =
+      node.is_integers(1) ? static_cast<double>(node.numbers(1).at(0)) : static_cast<double>(node.scalar(1));
+  if (!(depth >= 1 && depth <= 65536)) node.fail("its depth is out of range");
+  std::vector<float> values;
+  if (node.is_integers(2)) {
+    for (int64_t value : node.numbers(2)) values.push_back(static_cast<float>(value));
+  } else {
+    const std::span<const float> given = node.graph[node.constant(2, "values")].f32();
+    values.assign(given.begin(), given.end());
   }
+  const size_t rank = build.shape(indices).rank();
+  if (values.size() != 2 || rank == kMaxRank) node.fail("it needs two values, and a dimension for them");
+  ValueId y = one_hot(build, indices, static_cast<uint32_t>(depth));
+  if (values[1] - values[0] != 1) y = build.with_scalar(OpKind::kMultiply, y, values[1] - values[0]);
+  if (values[0] != 0) y = build.with_scalar(OpKind::kAdd, y, values[0]);
+  const size_t axis = node.axis(node.integer("axis", -1), rank + 1);
+  if (axis < rank) {
+    Permutation order;
+    for (uint32_t i = 0; i <= rank; ++i)
+      order.push_back(i < axis ? i : i == axis ? static_cast<uint32_t>(rank) : i - 1);
+    y = node.transpose(y, order);
+  }
+  node.bind(y);
+}
+
+// By indices that are known while converting: slices of what stands in a row there, one behind the other.
+void import_gather(const OnnxNode& node) {
+  if (!node.is_integers(1)) return import_embedding(node);
+  const KnownTensor& indices = node.integers(1);
   const ValueId x = node.tensor(0);
   const Shape shape = node.graph[x].shape;
   const size_t axis = node.axis(node.integer("axis", 0), shape.rank());
-  const std::vector<int64_t> numbers = node.numbers(1);
-  if (!indices.scalar() || numbers.size() != 1) node.fail("only one index into a tensor is supported; use slicing");
-  const int64_t extent = shape[axis].extent;
   if (shape[axis].per_batch) node.fail("cannot take a part of the batch");
-  const int64_t index = numbers[0] < 0 ? numbers[0] + extent : numbers[0];
-  if (index < 0 || index >= extent) node.fail(fmt::format("index {} is out of range", numbers[0]));
-  const ValueId y = slice_axis(node, x, axis, static_cast<uint32_t>(index), 1, 1);
-  Shape kept;
-  for (size_t i = 0; i < shape.rank(); ++i) {
-    if (i != axis) kept.push_back(shape[i]);
+  const int64_t extent = shape[axis].extent;
+  std::vector<uint32_t> picked;
+  for (int64_t index : node.numbers(1)) {
+    if (index < -extent || index >= extent) node.fail(fmt::format("index {} is out of range", index));
+    picked.push_back(static_cast<uint32_t>(index < 0 ? index + extent : index));
   }
-  node.bind(node.reshape(y, kept));
+  if (picked.empty()) node.fail("its output is empty");
+  std::vector<ValueId> parts;
+  for (size_t i = 0; i < picked.size();) {
+    size_t end = i + 1;
+    const int64_t step = end < picked.size() && picked[end] + 1 == picked[i] ? -1 : 1;
+    while (end < picked.size() && int64_t{picked[end]} == int64_t{picked[end - 1]} + step) ++end;
+    const auto count = static_cast<uint32_t>(end - i);
+    const uint32_t first = step > 0 ? picked[i] : picked[end - 1];
+    ValueId part = count == shape[axis].extent ? x : slice_axis(node, x, axis, first, count, 1);
+    if (step < 0) {
+      Attributes along;
+      along.axes = {static_cast<uint32_t>(axis)};
+      part = node.add(OpKind::kReverse, along, {part});
+    }
+    parts.push_back(part);
+    i = end;
+  }
+  if (parts.size() > format::kMaxOperands)
+    node.fail(fmt::format("it picks {} parts, {} at most", parts.size(), format::kMaxOperands));
+  Attributes along;
+  along.axes = {static_cast<uint32_t>(axis)};
+  const ValueId y = parts.size() == 1 ? parts[0] : node.add(OpKind::kConcat, along, parts);
+  Shape result;
+  for (size_t i = 0; i < shape.rank(); ++i) {
+    if (i != axis) {
+      result.push_back(shape[i]);
+      continue;
+    }
+    for (size_t extent_of_index : indices.shape) {
+      if (result.full()) node.fail(fmt::format("its output has more than {} dimensions", kMaxRank));
+      result.push_back({static_cast<uint32_t>(extent_of_index), false});
+    }
+  }
+  node.bind(node.reshaped(y, result));
+}
+
+// Copies along each axis: a broadcast along a new dimension in front of it.
+void import_tile(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  ValueId x = node.tensor(0);
+  const std::vector<int64_t> repeats = node.numbers(1);
+  const size_t rank = build.shape(x).rank();
+  if (repeats.size() != rank) node.fail("repeats does not name every dimension");
+  for (size_t axis = 0; axis < rank; ++axis) {
+    if (repeats[axis] == 1) continue;
+    const Shape shape = build.shape(x);
+    if (repeats[axis] < 1 || repeats[axis] > UINT16_MAX) node.fail("repeats are out of range");
+    if (shape[axis].per_batch) node.fail("cannot repeat the batch");
+    const auto count = static_cast<uint32_t>(repeats[axis]);
+    // What stands in front is one dimension, so that there is room for another.
+    Shape split = {{}, {}, {}};
+    Shape wide;
+    Shape result = shape;
+    for (size_t i = 0; i < rank; ++i) {
+      Dimension& target = split[i < axis ? 0 : 2];
+      target.extent *= shape[i].extent;
+      target.per_batch = target.per_batch || shape[i].per_batch;
+    }
+    wide = {split[0], {count, false}, split[2]};
+    result[axis].extent *= count;
+    x = build.reshape(build.add_shaped(OpKind::kBroadcast, {build.reshape(x, split)}, wide), result);
+  }
+  node.bind(x);
+}
+
+// Blocks of channels to blocks of pixels (Shi et al. 2016), and back.
+void import_depth_to_space(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.tensor(0);
+  const Shape shape = build.shape(x);
+  const int64_t given = node.integer("blocksize", 0);
+  if (shape.rank() != 4 || given < 1 || given > 256) node.fail("it needs an image and a blocksize");
+  const auto block = static_cast<uint32_t>(given);
+  if (shape[1].extent % (block * block) != 0) node.fail("its blocksize does not divide the channels");
+  const Dimension b = {block, false};
+  const Dimension channels = {shape[1].extent / (block * block), false};
+  const bool columns_first = node.text("mode", "DCR") == "CRD";
+  const Shape split = columns_first ? Shape{shape[0], channels, b, b, shape[2], shape[3]}
+                                    : Shape{shape[0], b, b, channels, shape[2], shape[3]};
+  const Permutation order = columns_first ? Permutation{0, 1, 4, 2, 5, 3} : Permutation{0, 3, 4, 1, 5, 2};
+  const ValueId moved = node.transpose(build.reshape(x, split), order);
+  node.bind(
+      build.reshape(moved, {shape[0], channels, {shape[2].extent * block, false}, {shape[3].extent * block, false}}));
+}
+
+void import_space_to_depth(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.tensor(0);
+  const Shape shape = build.shape(x);
+  const int64_t given = node.integer("blocksize", 0);
+  if (shape.rank() != 4 || given < 1 || given > 256) node.fail("it needs an image and a blocksize");
+  const auto block = static_cast<uint32_t>(given);
+  if (shape[2].extent % block != 0 || shape[3].extent % block != 0)
+    node.fail("its blocksize does not divide the image");
+  const Dimension b = {block, false};
+  const Dimension height = {shape[2].extent / block, false};
+  const Dimension width = {shape[3].extent / block, false};
+  const ValueId split = build.reshape(x, {shape[0], shape[1], height, b, width, b});
+  const ValueId moved = node.transpose(split, {0, 3, 5, 1, 2, 4});
+  node.bind(build.reshape(moved, {shape[0], {shape[1].extent * block * block, false}, height, width}));
 }
 
 std::vector<int64_t> axes_of(const OnnxNode& node, size_t input) {
@@ -154,18 +284,6 @@ std::vector<int64_t> axes_of(const OnnxNode& node, size_t input) {
 
 void import_unsqueeze(const OnnxNode& node) {
   const std::vector<int64_t> axes = axes_of(node, 1);
-  if (node.is_integers(0)) {
-    IntegerTensor integers = node.integers(0);
-    std::vector<int64_t> sorted = axes;
-    const size_t rank = integers.shape.size() + axes.size();
-    for (int64_t& axis : sorted) axis = static_cast<int64_t>(node.axis(axis, rank));
-    std::sort(sorted.begin(), sorted.end());
-    for (int64_t axis : sorted) {
-      if (static_cast<size_t>(axis) > integers.shape.size()) node.fail("an axis is named twice");
-      integers.shape.insert(integers.shape.begin() + axis, 1);
-    }
-    return node.bind(integers);
-  }
   const Shape shape = node.value(0).shape;
   const size_t rank = shape.rank() + axes.size();
   if (rank > kMaxRank) node.fail(fmt::format("its output has more than {} dimensions", kMaxRank));
@@ -182,17 +300,6 @@ void import_unsqueeze(const OnnxNode& node) {
 
 void import_squeeze(const OnnxNode& node) {
   const std::vector<int64_t> axes = axes_of(node, 1);
-  if (node.is_integers(0)) {
-    IntegerTensor integers = node.integers(0);
-    std::vector<size_t> kept;
-    for (size_t i = 0; i < integers.shape.size(); ++i) {
-      const bool named = std::any_of(axes.begin(), axes.end(),
-                                     [&](int64_t axis) { return node.axis(axis, integers.shape.size()) == i; });
-      if (integers.shape[i] != 1 || !(axes.empty() || named)) kept.push_back(integers.shape[i]);
-    }
-    integers.shape = kept;
-    return node.bind(integers);
-  }
   const Shape shape = node.value(0).shape;
   std::vector<bool> removed(shape.rank());
   for (int64_t axis : axes) {
@@ -209,39 +316,15 @@ void import_squeeze(const OnnxNode& node) {
 
 // The shape that ONNX's Reshape means: 0 copies a dimension, -1 takes what is left.
 void import_reshape(const OnnxNode& node) {
-  if (node.is_integers(0)) {
-    IntegerTensor integers = node.integers(0);
-    std::vector<size_t> shape;
-    size_t known = 1;
-    int open = -1;
-    for (int64_t extent : node.numbers(1)) {
-      if (extent == -1 && open < 0) {
-        open = static_cast<int>(shape.size());
-        shape.push_back(1);
-      } else if (extent == 0 && shape.size() < integers.shape.size()) {
-        shape.push_back(integers.shape[shape.size()]);
-      } else if (extent >= 0) {
-        shape.push_back(static_cast<size_t>(extent));
-      } else {
-        node.fail(fmt::format("its shape has a dimension of {}", extent));
-      }
-      if (extent != -1 && __builtin_mul_overflow(known, shape.back(), &known)) node.fail("its shape is too large");
-    }
-    if (open >= 0 && known > 0) shape[static_cast<size_t>(open)] = integers.values.size() / known;
-    if (open >= 0 && known > 0) known *= shape[static_cast<size_t>(open)];
-    if (known != integers.values.size()) node.fail("the number of integers changes");
-    integers.shape = shape;
-    return node.bind(integers);
-  }
   const Shape shape = node.value(0).shape;
-  const IntegerTensor& wanted = node.integers(1);
+  const KnownTensor& wanted = node.integers(1);
   if (wanted.values.size() > kMaxRank) node.fail(fmt::format("its output has more than {} dimensions", kMaxRank));
   Shape result;
   int open = -1;
   CheckedSize known = 1;
   size_t known_batches = 0;
   for (size_t i = 0; i < wanted.values.size(); ++i) {
-    const SymbolicInteger& extent = wanted.values[i];
+    const Number& extent = wanted.values[i];
     Dimension dimension{1, extent.per_batch};
     if (extent.value == -1 && !extent.per_batch) {
       if (open >= 0) node.fail("two dimensions of its shape are -1");
@@ -264,7 +347,20 @@ void import_reshape(const OnnxNode& node) {
   size_t batches = 0;
   for (const Dimension& dimension : shape) batches += dimension.per_batch ? 1 : 0;
   const uint64_t total = element_count(shape, 1).value();
-  if (open >= 0) {
+  const uint32_t reopened = node.importer.reopened_batch();
+  if (reopened != 0 && batches == 1 && known_batches == 0 && shape[0].per_batch) {
+    // The exporter's shape is of a batch that was fixed: what leads is the batch.
+    const CheckedSize all = CheckedSize(total) * reopened;
+    if (open >= 0) {
+      if (!known.valid() || known.value() == 0 || all.value() % known.value() != 0)
+        node.fail("its shape does not divide " + to_string(shape));
+      result[static_cast<size_t>(open)].extent = static_cast<uint32_t>(all.value() / known.value());
+      known = all;
+    }
+    if (result.rank() == 0 || result[0].extent % reopened != 0 || !known.valid() || known.value() != all.value())
+      node.fail("its shape has no batch in front");
+    result[0] = {result[0].extent / reopened, true};
+  } else if (open >= 0) {
     if (!known.valid() || known.value() == 0 || total % known.value() != 0)
       node.fail("its shape does not divide " + to_string(shape));
     result[static_cast<size_t>(open)] = {static_cast<uint32_t>(total / known.value()), batches > known_batches};
@@ -289,36 +385,7 @@ void import_flatten(const OnnxNode& node) {
   node.bind(node.reshaped(node.tensor(0), result));
 }
 
-// One dimension of integers at a time: out[i] = in[pick(i)].
-struct IntegerAxis {
-  size_t outer = 1;
-  size_t extent = 1;
-  size_t inner = 1;
-};
-
-IntegerAxis integer_axis(const IntegerTensor& integers, size_t axis) {
-  IntegerAxis result;
-  for (size_t i = 0; i < integers.shape.size(); ++i) {
-    (i < axis ? result.outer : i == axis ? result.extent : result.inner) *= integers.shape[i];
-  }
-  return result;
-}
-
 void import_transpose(const OnnxNode& node) {
-  if (node.is_integers(0)) {
-    IntegerTensor integers = node.integers(0);
-    const size_t integer_rank = integers.shape.size();
-    if (integer_rank == 2 && node.integer_list("perm", {1, 0}) == std::vector<int64_t>{1, 0}) {
-      const IntegerTensor from = integers;
-      integers.shape = {from.shape[1], from.shape[0]};
-      for (size_t i = 0; i < from.values.size(); ++i) {
-        integers.values[i % from.shape[1] * from.shape[0] + i / from.shape[1]] = from.values[i];
-      }
-    } else if (integer_rank > 1) {
-      node.fail("integers may be transposed in two dimensions only");
-    }
-    return node.bind(integers);
-  }
   const ValueId x = node.tensor(0);
   const size_t rank = node.graph[x].shape.rank();
   std::vector<int64_t> reversed;
@@ -331,39 +398,11 @@ void import_transpose(const OnnxNode& node) {
 }
 
 void import_concat(const OnnxNode& node) {
-  bool integers = true;
-  for (size_t i = 0; i < node.input_count(); ++i) integers = integers && node.is_integers(i);
-  if (integers) {
-    std::vector<SymbolicInteger> values;
-    for (size_t i = 0; i < node.input_count(); ++i) {
-      const IntegerTensor& part = node.integers(i);
-      if (part.shape.size() != 1) node.fail("integers may be joined in one dimension only");
-      values.insert(values.end(), part.values.begin(), part.values.end());
-    }
-    return node.bind(integer_list(std::move(values)));
-  }
   std::vector<ValueId> inputs;
   for (size_t i = 0; i < node.input_count(); ++i) inputs.push_back(node.tensor(i));
   Attributes attributes;
   attributes.axes = {static_cast<uint32_t>(node.axis(node.integer("axis", 0), node.value(0).shape.rank()))};
   node.bind(node.add(OpKind::kConcat, attributes, inputs));
-}
-
-// [start, start + step, ...) of an axis of `extent`, in ONNX's conventions. Throws for negative steps.
-struct Range {
-  uint32_t start;
-  uint32_t extent;
-  uint32_t step;
-};
-
-Range slice_range(const OnnxNode& node, int64_t start, int64_t end, int64_t step, int64_t extent) {
-  if (step < 1) node.fail(fmt::format("steps must be positive, one is {}", step));
-  start = std::clamp<int64_t>(start < 0 ? start + extent : start, 0, extent);
-  end = std::clamp<int64_t>(end < 0 ? end + extent : end, 0, extent);
-  if (end <= start) node.fail("the slice is empty");
-  const int64_t count = (end - start - 1) / step + 1;
-  return {static_cast<uint32_t>(start), static_cast<uint32_t>(count),
-          static_cast<uint32_t>(std::min<int64_t>(step, extent))};
 }
 
 void import_slice(const OnnxNode& node) {
@@ -381,58 +420,28 @@ void import_slice(const OnnxNode& node) {
   if (ends.size() != starts.size() || axes.size() != starts.size() || steps.size() != starts.size()) {
     node.fail("starts, ends, axes and steps differ in length");
   }
-  if (node.is_integers(0)) {
-    IntegerTensor integers = node.integers(0);
-    for (size_t s = 0; s < starts.size(); ++s) {
-      const size_t axis = node.axis(axes[s], integers.shape.size());
-      const IntegerAxis from = integer_axis(integers, axis);
-      const auto count = static_cast<int64_t>(from.extent);
-      const int64_t step = steps[s];
-      if (step == 0) node.fail("a step is 0");
-      // Backwards, the first position is at most count - 1 and the end may be before 0.
-      const int64_t low = step > 0 ? 0 : -1;
-      const int64_t high = step > 0 ? count : count - 1;
-      const auto position = [&](int64_t i) {
-        return std::clamp<int64_t>(i < 0 ? (i < -count ? -count - 1 : i) + count : i, low, high);
-      };
-      const int64_t end = position(ends[s]);
-      std::vector<size_t> picked;
-      for (int64_t i = position(starts[s]); step > 0 ? i < end : i > end; i += step) {
-        picked.push_back(static_cast<size_t>(i));
-        if (std::abs(step) > count) break;
-      }
-      IntegerTensor result;
-      result.shape = integers.shape;
-      result.shape[axis] = picked.size();
-      for (size_t o = 0; o < from.outer; ++o) {
-        for (size_t i : picked) {
-          for (size_t n = 0; n < from.inner; ++n)
-            result.values.push_back(integers.values[(o * from.extent + i) * from.inner + n]);
-        }
-      }
-      integers = std::move(result);
-    }
-    return node.bind(integers);
-  }
   ValueId x = node.tensor(0);
   for (size_t i = 0; i < starts.size(); ++i) {
     const Shape shape = node.graph[x].shape;
     const size_t axis = node.axis(axes[i], shape.rank());
     if (shape[axis].per_batch) {
-      if (starts[i] == 0 && ends[i] >= INT32_MAX && steps[i] == 1) continue;
+      const uint64_t reopened = uint64_t{node.importer.reopened_batch()} * shape[axis].extent;
+      const bool to_the_end = ends[i] >= INT32_MAX || (reopened != 0 && ends[i] >= static_cast<int64_t>(reopened));
+      if (starts[i] == 0 && to_the_end && steps[i] == 1) continue;
       node.fail("cannot take a part of the batch");
     }
-    // Backwards over all of it: a reversed sequence.
-    if (steps[i] == -1 && (starts[i] == -1 || starts[i] >= int64_t{shape[axis].extent} - 1) &&
-        ends[i] < -int64_t{shape[axis].extent}) {
+    const SliceRange range = slice_range(node, starts[i], ends[i], steps[i], shape[axis].extent);
+    if (range.extent == 0) node.fail("the slice is empty");
+    if (range.extent == shape[axis].extent && range.step == 1) continue;
+    const auto count = static_cast<uint32_t>(range.extent);
+    // Backwards: the same elements forwards, reversed.
+    const int64_t first = range.step > 0 ? range.start : range.start + (int64_t{count} - 1) * range.step;
+    x = slice_axis(node, x, axis, static_cast<uint32_t>(first), count, static_cast<uint32_t>(std::abs(range.step)));
+    if (range.step < 0 && count > 1) {
       Attributes along;
       along.axes = {static_cast<uint32_t>(axis)};
       x = node.add(OpKind::kReverse, along, {x});
-      continue;
     }
-    const Range range = slice_range(node, starts[i], ends[i], steps[i], shape[axis].extent);
-    if (range.extent == shape[axis].extent && range.step == 1) continue;
-    x = slice_axis(node, x, axis, range.start, range.extent, range.step);
   }
   node.bind(x);
 }
@@ -461,7 +470,7 @@ void import_split(const OnnxNode& node) {
 }
 
 void import_pad(const OnnxNode& node) {
-  const ValueId x = node.tensor(0);
+  ValueId x = node.tensor(0);
   const size_t rank = node.graph[x].shape.rank();
   const std::vector<int64_t> pads = node.has_input(1) ? node.numbers(1) : node.integer_list("pads", {});
   std::vector<int64_t> axes;
@@ -470,21 +479,47 @@ void import_pad(const OnnxNode& node) {
     for (size_t i = 0; i < rank; ++i) axes.push_back(static_cast<int64_t>(i));
   }
   if (pads.size() != 2 * axes.size()) node.fail("pads needs two values for each dimension");
+  const std::string mode = node.text("mode", "constant");
   Attributes attributes;
   for (size_t i = 0; i < rank; ++i) {
     attributes.before.push_back(0);
     attributes.after.push_back(0);
   }
+  bool pads_any = false;
   for (size_t i = 0; i < axes.size(); ++i) {
     const size_t axis = node.axis(axes[i], rank);
     const int64_t before = pads[i];
     const int64_t after = pads[axes.size() + i];
-    if (before < 0 || after < 0 || before > INT32_MAX || after > INT32_MAX)
-      node.fail("negative pads are not supported; use Slice");
-    attributes.before[axis] = static_cast<uint32_t>(before);
-    attributes.after[axis] = static_cast<uint32_t>(after);
+    const int64_t extent = node.graph[x].shape[axis].extent;
+    if (before > INT32_MAX || after > INT32_MAX || before < -extent || after < -extent)
+      node.fail("its pads are out of range");
+    if (before < 0 || after < 0) {
+      // What is taken away is sliced off.
+      const int64_t kept = extent + std::min<int64_t>(before, 0) + std::min<int64_t>(after, 0);
+      if (kept < 1 || node.graph[x].shape[axis].per_batch)
+        node.fail("its pads take away more than there is, or of the batch");
+      x = slice_axis(node, x, axis, static_cast<uint32_t>(std::max<int64_t>(-before, 0)), static_cast<uint32_t>(kept),
+                     1);
+    }
+    if (mode == "wrap" && (before > 0 || after > 0)) {
+      if (std::max(before, after) > node.graph[x].shape[axis].extent) node.fail("it wraps around more than once");
+      const uint32_t count = node.graph[x].shape[axis].extent;
+      std::vector<ValueId> parts;
+      if (before > 0)
+        parts.push_back(
+            slice_axis(node, x, axis, count - static_cast<uint32_t>(before), static_cast<uint32_t>(before), 1));
+      parts.push_back(x);
+      if (after > 0) parts.push_back(slice_axis(node, x, axis, 0, static_cast<uint32_t>(after), 1));
+      Attributes along;
+      along.axes = {static_cast<uint32_t>(axis)};
+      x = node.add(OpKind::kConcat, along, parts);
+      continue;
+    }
+    attributes.before[axis] = static_cast<uint32_t>(std::max<int64_t>(before, 0));
+    attributes.after[axis] = static_cast<uint32_t>(std::max<int64_t>(after, 0));
+    pads_any = pads_any || before > 0 || after > 0;
   }
-  const std::string mode = node.text("mode", "constant");
+  if (!pads_any) return node.bind(x);
   if (mode == "constant") {
     attributes.pad_mode = format::PadMode::kConstant;
     attributes.pad_value = node.has_input(2) ? node.scalar(2) : node.real("value", 0);
@@ -506,9 +541,9 @@ ValueId broadcast_number(const OnnxNode& node, float value, const Shape& shape) 
   return node.add(OpKind::kBroadcast, {}, {one}, &declared);
 }
 
-Shape shape_of(const OnnxNode& node, const IntegerTensor& integers) {
+Shape shape_of(const OnnxNode& node, const KnownTensor& integers) {
   Shape shape;
-  for (const SymbolicInteger& extent : integers.values) {
+  for (const Number& extent : integers.values) {
     if (extent.value < 1 || static_cast<uint64_t>(extent.value) > kMaxExtent || shape.full())
       node.fail(fmt::format("its shape has too many dimensions, or one of {}", extent.value));
     shape.push_back({static_cast<uint32_t>(extent.value), extent.per_batch});
@@ -517,21 +552,6 @@ Shape shape_of(const OnnxNode& node, const IntegerTensor& integers) {
 }
 
 void import_expand(const OnnxNode& node) {
-  if (node.is_integers(0)) {
-    const IntegerTensor& from = node.integers(0);
-    IntegerTensor result;
-    CheckedSize count = 1;
-    for (int64_t extent : node.numbers(1)) {
-      if (extent < 1) node.fail(fmt::format("its shape has a dimension of {}", extent));
-      result.shape.push_back(static_cast<size_t>(extent));
-      count *= static_cast<uint64_t>(extent);
-    }
-    if (count.valid() && count.value() == 1) return node.bind(from);
-    if (from.values.size() != 1 || !count.within(kMaxElements)) node.fail("only one integer may be expanded");
-    node.expect_room(count.value() * sizeof(SymbolicInteger));
-    result.values.assign(count.value(), from.values[0]);
-    return node.bind(result);
-  }
   const Shape wanted = shape_of(node, node.integers(1));
   ValueId x = node.tensor(0);
   const size_t rank = std::max(wanted.rank(), node.graph[x].shape.rank());
@@ -541,7 +561,11 @@ void import_expand(const OnnxNode& node) {
     const size_t skipped = rank - node.graph[x].shape.rank();
     const size_t missing = rank - wanted.rank();
     from.push_back(i < skipped ? Dimension{} : node.graph[x].shape[i - skipped]);
-    const Dimension given = i < missing ? Dimension{} : wanted[i - missing];
+    Dimension given = i < missing ? Dimension{} : wanted[i - missing];
+    const uint64_t reopened = node.importer.reopened_batch();
+    if (reopened != 0 && from[i].per_batch &&
+        given == Dimension{static_cast<uint32_t>(reopened * from[i].extent), false})
+      given = from[i];
     if (from[i] != given && from[i] != Dimension{} && given != Dimension{}) node.fail("its shape does not fit");
     to.push_back(from[i] == Dimension{} ? given : from[i]);
   }
@@ -560,98 +584,15 @@ void import_expand(const OnnxNode& node) {
   node.bind(node.add(OpKind::kBroadcast, {}, {x}, &declared));
 }
 
+// Of a shape with the batch in it.
 void import_constant_of_shape(const OnnxNode& node) {
-  const IntegerTensor& wanted = node.integers(0);
-  if (std::any_of(wanted.values.begin(), wanted.values.end(), [](const SymbolicInteger& x) { return x.per_batch; })) {
-    float value = 0;
-    if (const onnx::AttributeProto* attribute = node.attribute("value")) {
-      if (attribute->t().data_type() != onnx::TensorProto::FLOAT) node.fail("its value must be float32");
-      if (attribute->t().float_data_size() == 1) value = attribute->t().float_data(0);
-      if (attribute->t().raw_data().size() == sizeof value)
-        std::memcpy(&value, attribute->t().raw_data().data(), sizeof value);
-    }
-    return node.bind(broadcast_number(node, value, shape_of(node, wanted)));
+  float number = 0;
+  if (const onnx::AttributeProto* attribute = node.attribute("value")) {
+    const KnownTensor value = node.known(attribute->t());
+    if (!value.is_float() || value.values.size() != 1) node.fail("its value must be one float");
+    number = static_cast<float>(value.values[0].real);
   }
-  CheckedSize count = 1;
-  std::vector<uint32_t> shape;
-  for (int64_t extent : node.numbers(0)) {
-    if (extent < 1 || static_cast<uint64_t>(extent) > kMaxExtent)
-      node.fail(fmt::format("its shape has a dimension of {}", extent));
-    shape.push_back(static_cast<uint32_t>(extent));
-    count *= static_cast<uint64_t>(extent);
-  }
-  if (!count.within(kMaxElements)) node.fail("its output is too large");
-  float real = 0;
-  if (const onnx::AttributeProto* value = node.attribute("value")) {
-    const onnx::TensorProto& tensor = value->t();
-    if (tensor.data_type() == onnx::TensorProto::INT64 && shape.size() <= 1) {
-      int64_t integer = 0;
-      if (tensor.int64_data_size() == 1) integer = tensor.int64_data(0);
-      if (tensor.raw_data().size() == sizeof integer) std::memcpy(&integer, tensor.raw_data().data(), sizeof integer);
-      node.expect_room(count.value() * sizeof(SymbolicInteger));
-      const IntegerTensor integers{{shape.begin(), shape.end()},
-                                   std::vector<SymbolicInteger>(count.value(), {integer, false})};
-      return node.bind(integers);
-    }
-    if (tensor.data_type() != onnx::TensorProto::FLOAT) node.fail("its value must be float32 or int64");
-    if (tensor.float_data_size() == 1) real = tensor.float_data(0);
-    if (tensor.raw_data().size() == sizeof real) std::memcpy(&real, tensor.raw_data().data(), sizeof real);
-  }
-  node.expect_room(count.value() * sizeof(float));
-  node.bind(node.graph.add_constant(node.name, shape, std::vector<float>(count.value(), real)));
-}
-
-// Element i of integers that are as long as `count` or one number for all.
-const SymbolicInteger& broadcast_at(const OnnxNode& node, const IntegerTensor& integers, size_t i, size_t count) {
-  if (integers.values.size() != count && integers.values.size() != 1)
-    node.fail("its integer operands differ in length");
-  return integers.values[integers.values.size() == 1 ? 0 : i];
-}
-
-// Integer ops of shape arithmetic: each output element is function(elements of the inputs).
-template <typename Function>
-void import_integers(const OnnxNode& node, Function function) {
-  IntegerTensor result;
-  size_t count = 1;
-  for (size_t i = 0; i < node.input_count(); ++i) {
-    const IntegerTensor& operand = node.integers(i);
-    if (operand.values.size() > count || result.scalar()) result.shape = operand.shape;
-    if (i + 1 == node.input_count()) result.type = operand.type;
-    count = std::max(count, operand.values.size());
-  }
-  for (size_t i = 0; i < count; ++i) {
-    std::vector<SymbolicInteger> operands;
-    for (size_t j = 0; j < node.input_count(); ++j) operands.push_back(broadcast_at(node, node.integers(j), i, count));
-    result.values.push_back(function(operands));
-  }
-  node.bind(result);
-}
-
-void import_mod(const OnnxNode& node) {
-  import_integers(node, [&](const std::vector<SymbolicInteger>& x) {
-    if (x[0].per_batch || x[1].per_batch) node.fail("a remainder of the batch is not supported");
-    if (x[1].value == 0) node.fail("it divides an integer by zero");
-    if (x[1].value == -1) return SymbolicInteger{};
-    const int64_t remainder = x[0].value % x[1].value;  // has the sign of the dividend, as fmod's
-    if (remainder == 0 || (remainder < 0) == (x[1].value < 0) || node.integer("fmod", 0) != 0)
-      return SymbolicInteger{remainder, false};
-    return SymbolicInteger{remainder + x[1].value, false};
-  });
-}
-
-void import_equal(const OnnxNode& node) {
-  import_integers(node, [&](const std::vector<SymbolicInteger>& x) {
-    if (x[0].per_batch != x[1].per_batch) {
-      // A multiple of the batch, and a number that it is for some batch.
-      const int64_t multiple = x[0].per_batch ? x[0].value : x[1].value;
-      const int64_t number = x[0].per_batch ? x[1].value : x[0].value;
-      const bool never = multiple == 0 ? number != 0 : number % multiple != 0 || number / multiple < 1;
-      if (!never)
-        node.fail("it asks whether the batch is of a certain size, which is open: export without the question");
-      return SymbolicInteger{0, false};
-    }
-    return SymbolicInteger{x[0].value == x[1].value ? 1 : 0, false};
-  });
+  node.bind(broadcast_number(node, number, shape_of(node, node.integers(0))));
 }
 
 void import_greater(const OnnxNode& node) { node.bind(Comparison{node.tensor(0), node.scalar(1)}); }
@@ -671,7 +612,7 @@ void import_where(const OnnxNode& node) {
     if (is_guarded_softplus(node, *comparison)) return node.bind(node.tensor(2));
     node.fail("a choice by the values of a tensor is supported in the form of a guarded softplus only");
   }
-  import_integers(node, [](const std::vector<SymbolicInteger>& x) { return x[0].value != 0 ? x[1] : x[2]; });
+  node.fail("a choice by a condition that is not known while converting is not supported");
 }
 
 }  // namespace
@@ -682,20 +623,22 @@ const Importers& shape_importers() {
       {"CastLike", import_cast_like},
       {"Concat", import_concat},
       {"ConstantOfShape", import_constant_of_shape},
+      {"DepthToSpace", import_depth_to_space},
       {"Dropout", import_dropout},
-      {"Equal", import_equal},
       {"Expand", import_expand},
       {"Flatten", import_flatten},
       {"Gather", import_gather},
       {"Greater", import_greater},
       {"Identity", import_identity},
-      {"Mod", import_mod},
+      {"OneHot", import_one_hot},
       {"Pad", import_pad},
       {"Reshape", import_reshape},
       {"Shape", import_shape},
       {"Slice", import_slice},
+      {"SpaceToDepth", import_space_to_depth},
       {"Split", import_split},
       {"Squeeze", import_squeeze},
+      {"Tile", import_tile},
       {"Transpose", import_transpose},
       {"Unsqueeze", import_unsqueeze},
       {"Where", import_where},

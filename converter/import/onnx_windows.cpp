@@ -1,4 +1,4 @@
-// ONNX convolutions, pooling and resizing: images are transposed to NHWC around the op. One-dimensional ops run as
+// ONNX convolutions and pooling: images are transposed to NHWC around the op. One-dimensional ops run as
 // two-dimensional ones of height 1.
 #include <fmt/format.h>
 #include <algorithm>
@@ -200,102 +200,6 @@ void import_global_pool(const OnnxNode& node, OpKind kind) {
   node.bind(node.transpose(node.add(kind, attributes, {node.transpose(x, nchw_to_nhwc())}), nhwc_to_nchw()));
 }
 
-// The input position that each output position of a nearest-neighbor resize reads (ONNX, Resize), in single precision:
-// as scales are stored and other implementations compute, which decides where a position falls on a border.
-std::vector<int32_t> nearest_indices(const OnnxNode& node, uint32_t in, uint32_t out, float scale) {
-  const std::string coordinates =
-      node.proto.op_type() == "Upsample" ? "asymmetric" : node.text("coordinate_transformation_mode", "half_pixel");
-  const std::string rounding =
-      node.proto.op_type() == "Upsample" ? "floor" : node.text("nearest_mode", "round_prefer_floor");
-  std::vector<int32_t> indices(out);
-  for (uint32_t i = 0; i < out; ++i) {
-    const auto at = static_cast<float>(i);
-    float x = 0;
-    if (coordinates == "asymmetric") {
-      x = at / scale;
-    } else if (coordinates == "half_pixel") {
-      x = (at + 0.5F) / scale - 0.5F;
-    } else if (coordinates == "pytorch_half_pixel") {
-      x = out > 1 ? (at + 0.5F) / scale - 0.5F : 0;
-    } else if (coordinates == "align_corners") {
-      x = out > 1 ? at * static_cast<float>(in - 1) / static_cast<float>(out - 1) : 0;
-    } else {
-      node.fail("coordinate_transformation_mode " + coordinates + " is not supported");
-    }
-    float nearest = 0;
-    if (rounding == "floor") {
-      nearest = std::floor(x);
-    } else if (rounding == "ceil") {
-      nearest = std::ceil(x);
-    } else if (rounding == "round_prefer_floor") {
-      nearest = std::ceil(x - 0.5F);
-    } else if (rounding == "round_prefer_ceil") {
-      nearest = std::floor(x + 0.5F);
-    } else {
-      node.fail("nearest_mode " + rounding + " is not supported");
-    }
-    indices[i] = static_cast<int32_t>(std::clamp(nearest, 0.0F, static_cast<float>(in - 1)));
-  }
-  return indices;
-}
-
-void import_resize(const OnnxNode& node) {
-  const bool upsample = node.proto.op_type() == "Upsample";
-  if (node.text("mode", "nearest") != "nearest") {
-    node.fail("only mode nearest is supported; use nn.Upsample(mode='nearest') or a transposed convolution");
-  }
-  ValueId x = node.tensor(0);
-  const size_t rank = node.graph[x].shape.rank();
-  const bool one_dimensional = to_two_dimensions(node, &x);
-  const Shape shape = node.graph[x].shape;
-  const size_t scales_input = upsample ? 1 : 2;
-  std::array<float, 2> scale = {1, 1};
-  std::array<uint32_t, 2> size = {shape[2].extent, shape[3].extent};
-  if (node.text("keep_aspect_ratio_policy", "stretch") != "stretch")
-    node.fail("only keep_aspect_ratio_policy stretch is supported");
-  std::vector<int64_t> all;
-  for (size_t i = 0; i < rank; ++i) all.push_back(static_cast<int64_t>(i));
-  const std::vector<int64_t> axes = node.integer_list("axes", all);
-  // Calls set(axis of [height, width], i) for each resized dimension, i being its place in scales or sizes.
-  const auto for_each_axis = [&](size_t given, const auto& is_one, const auto& set) {
-    if (given != axes.size()) node.fail("scales and sizes must name as many dimensions as axes");
-    for (size_t i = 0; i < axes.size(); ++i) {
-      const size_t axis = node.axis(axes[i], rank);
-      if (axis >= 2) {
-        set(axis + 2 - rank, i);
-      } else if (!is_one(axis, i)) {
-        node.fail("only height and width can be resized");
-      }
-    }
-  };
-  if (!upsample && node.has_input(3)) {
-    const IntegerTensor& sizes = node.integers(3);
-    const auto same = [&](size_t axis, size_t i) { return sizes.values[i].value == shape[axis].extent; };
-    for_each_axis(sizes.values.size(), same, [&](size_t axis, size_t i) {
-      const SymbolicInteger& extent = sizes.values[i];
-      if (extent.per_batch || extent.value < 1 || extent.value > 65535) node.fail("sizes are out of range");
-      size[axis] = static_cast<uint32_t>(extent.value);
-      scale[axis] = static_cast<float>(extent.value) / static_cast<float>(shape[axis + 2].extent);
-    });
-  } else {
-    const std::span<const float> scales = node.graph[node.constant(scales_input, "scales")].f32();
-    for_each_axis(
-        scales.size(), [&](size_t, size_t i) { return scales[i] == 1; },
-        [&](size_t axis, size_t i) {
-          scale[axis] = scales[i];
-          const float extent = std::floor(static_cast<float>(shape[axis + 2].extent) * scale[axis]);
-          if (!(extent >= 1 && extent <= 65535)) node.fail("scales are out of range");
-          size[axis] = static_cast<uint32_t>(extent);
-        });
-  }
-  const ValueId rows =
-      node.graph.add_constant_i32(node.name + ".rows", nearest_indices(node, shape[2].extent, size[0], scale[0]));
-  const ValueId columns =
-      node.graph.add_constant_i32(node.name + ".columns", nearest_indices(node, shape[3].extent, size[1], scale[1]));
-  const ValueId y = node.add(OpKind::kResizeNearest, {}, {node.transpose(x, nchw_to_nhwc()), rows, columns});
-  node.bind(from_two_dimensions(node, node.transpose(y, nhwc_to_nchw()), one_dimensional));
-}
-
 }  // namespace
 
 const Importers& window_importers() {
@@ -306,8 +210,6 @@ const Importers& window_importers() {
       {"GlobalAveragePool", [](const OnnxNode& node) { import_global_pool(node, OpKind::kMean); }},
       {"GlobalMaxPool", [](const OnnxNode& node) { import_global_pool(node, OpKind::kMaxPool2d); }},
       {"MaxPool", [](const OnnxNode& node) { import_pool(node, OpKind::kMaxPool2d); }},
-      {"Resize", import_resize},
-      {"Upsample", import_resize},
   };
   return table;
 }

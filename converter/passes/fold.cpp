@@ -133,13 +133,13 @@ std::vector<std::string> fold_constants(Graph* graph) {
   for (size_t i : fixed) computed_values.insert(graph->nodes[i].output);
   std::erase_if(graph->nodes, [&](const Node& node) { return computed_values.contains(node.output); });
   for (const ValueId id : computed_values) {
-    // An output of the program stays computed: by a reshape of the constant.
+    // An output of the program stays computed: it is a copy of the constant.
     for (PortDefinition& port : graph->outputs) {
       if (port.value != id) continue;
       const Value declared = (*graph)[id];
       Value computed = declared;
       computed.constant.reset();
-      port.value = graph->add_node(OpKind::kReshape, declared.name, {}, {id}, &computed);
+      port.value = graph->add_node(OpKind::kBroadcast, declared.name, {}, {id}, &computed);
     }
   }
   return notes;

@@ -267,7 +267,7 @@ class RecipeReader {
       }
       build.output(build.head(shared.at(output.layers), output.units, output.head), output.name);
     }
-    return import_onnx(build.finish(), value.place(), role.name, Purpose::kTraining);
+    return import_onnx(build.finish(), value.place(), role.name, {Purpose::kTraining});
   }
 
   RecipeValue root_;

@@ -1,0 +1,243 @@
+// ONNX's normalizations. All but batch normalization are layer normalizations of rows that a reshape makes.
+#include <fmt/format.h>
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "import/onnx_graph.h"
+#include "ir/builder.h"
+
+namespace figment::converter {
+
+namespace {
+
+// y = x ⊙ scale + shift per channel (dimension 1), which passes/simplify.h folds into a neighboring linear op.
+// As the op, with the running statistics in one constant [2, C]; channels are moved last and back.
+void trainable_batch_norm(const OnnxNode& node, const std::vector<std::vector<float>>& parameters, float epsilon) {
+  const ValueId x = node.tensor(0);
+  const auto rank = static_cast<uint32_t>(node.graph[x].shape.rank());
+  const uint32_t channels = node.graph[x].shape[1].extent;
+  std::vector<float> running = parameters[2];
+  running.insert(running.end(), parameters[3].begin(), parameters[3].end());
+  // Scales may be shared, statistics are a layer's own.
+  const std::string name = node.graph[node.constant(3, "mean")].name;
+  const size_t dot = name.rfind('.');
+  const std::string prefix = dot == std::string::npos ? node.name : name.substr(0, dot);
+  const ValueId statistics = node.graph.add_constant(prefix + ".running_statistics", {2, channels}, running);
+  node.graph[statistics].constant->origin =
+      Origin{prefix + ".running_statistics",
+             {2, channels},
+             {2, channels},
+             {0, 1},
+             false,
+             false,
+             {node.graph[node.constant(3, "mean")].name, node.graph[node.constant(4, "variance")].name}};
+  Permutation last = {0};
+  Permutation back = {0, rank - 1};
+  for (uint32_t i = 2; i < rank; ++i) last.push_back(i);
+  last.push_back(1);
+  for (uint32_t i = 1; i + 1 < rank; ++i) back.push_back(i);
+  Attributes attributes;
+  attributes.alpha = epsilon;
+  const ValueId moved = rank > 2 ? node.transpose(x, last) : x;
+  const ValueId y = node.add(OpKind::kBatchNorm, attributes,
+                             {moved, statistics, node.constant(1, "scale"), node.constant(2, "bias")});
+  node.bind(rank > 2 ? node.transpose(y, back) : y);
+}
+
+void import_batch_normalization(const OnnxNode& node) {
+  if (node.integer("training_mode", 0) != 0) {
+    node.fail("it is in training mode; export the model with model.eval()");
+  }
+  const ValueId x = node.tensor(0);
+  const Shape& shape = node.graph[x].shape;
+  if (shape.rank() < 2) node.fail("its input needs a channel dimension");
+  const uint32_t channels = shape[1].extent;
+  std::vector<std::vector<float>> parameters;
+  for (size_t i = 1; i <= 4; ++i) {
+    const Value& value = node.graph[node.constant(i, "scale, bias, mean and variance")];
+    if (value.f32().size() != channels) node.fail(fmt::format("input {} does not have one value per channel", i));
+    parameters.emplace_back(value.f32().begin(), value.f32().end());
+  }
+  const float epsilon = node.real("epsilon", 1e-5F);
+  if (node.importer.purpose() == Purpose::kTraining) return trainable_batch_norm(node, parameters, epsilon);
+  std::vector<float> scale(channels);
+  std::vector<float> shift(channels);
+  for (uint32_t c = 0; c < channels; ++c) {
+    const double variance = parameters[3][c];
+    if (!(variance + static_cast<double>(epsilon) > 0))
+      node.fail(fmt::format("channel {} has variance {}", c, variance));
+    const double factor = parameters[0][c] / std::sqrt(variance + static_cast<double>(epsilon));
+    scale[c] = static_cast<float>(factor);
+    shift[c] = static_cast<float>(parameters[1][c] - parameters[2][c] * factor);
+  }
+  std::vector<uint32_t> broadcast(shape.rank(), 1);
+  broadcast[1] = channels;
+  const ValueId scaled =
+      node.add(OpKind::kMultiply, {}, {x, node.graph.add_constant(node.name + ".scale", broadcast, scale)});
+  node.bind(node.add(OpKind::kAdd, {}, {scaled, node.graph.add_constant(node.name + ".shift", broadcast, shift)}));
+}
+
+// The optional outputs of LayerNormalization: means and inverse deviations over the dimensions from `axis` on.
+void import_row_statistics(const OnnxNode& node, size_t axis, float epsilon) {
+  const ValueId x = node.tensor(0);
+  Attributes axes;
+  for (size_t i = axis; i < node.graph[x].shape.rank(); ++i) axes.axes.push_back(static_cast<uint32_t>(i));
+  const ValueId mean = node.add(OpKind::kMean, axes, {x});
+  const ValueId difference = node.add(OpKind::kSubtract, {}, {x, mean});
+  const ValueId variance = node.add(OpKind::kMean, axes, {node.add(OpKind::kMultiply, {}, {difference, difference})});
+  const std::vector<uint32_t> one(node.graph[x].shape.rank(), 1);
+  const auto number = [&](float value) { return node.graph.add_constant(node.name + ".number", one, {&value, 1}); };
+  const ValueId deviation = node.add(OpKind::kSqrt, {}, {node.add(OpKind::kAdd, {}, {variance, number(epsilon)})});
+  node.bind(mean, 1);
+  node.bind(node.add(OpKind::kDivide, {}, {number(1), deviation}), 2);
+}
+
+// Over the last dimensions, which are one to the op.
+void import_layer_normalization(const OnnxNode& node) {
+  const ValueId x = node.tensor(0);
+  const Shape shape = node.graph[x].shape;
+  const size_t axis = node.axis(node.integer("axis", -1), std::max<size_t>(shape.rank(), 1));
+  Shape rows;
+  Dimension channels;
+  for (size_t i = 0; i < shape.rank(); ++i) {
+    if (i < axis) {
+      rows.push_back(shape[i]);
+    } else {
+      if (shape[i].per_batch) node.fail("cannot normalize over the batch");
+      channels.extent *= shape[i].extent;
+    }
+  }
+  rows.push_back(channels);
+  const auto flat = [&](size_t i, float fallback) {
+    if (!node.has_input(i)) {
+      node.expect_room(channels.extent * sizeof(float));
+      const std::vector<float> values(channels.extent, fallback);
+      return node.graph.add_constant(node.name + (i == 1 ? ".scale" : ".shift"), {channels.extent}, values);
+    }
+    if (element_count(node.value(i).shape, 1).value() != channels.extent)
+      node.fail(fmt::format("input {} does not have one value for each normalized element", i));
+    return node.reshaped(node.tensor(i), {channels});
+  };
+  Attributes attributes;
+  attributes.alpha = node.real("epsilon", 1e-5F);
+  if (node.proto.output_size() > 1) import_row_statistics(node, axis, attributes.alpha);
+  const ValueId y = node.add(OpKind::kLayerNorm, attributes, {node.reshaped(x, rows), flat(1, 1), flat(2, 0)});
+  node.bind(node.reshaped(y, shape));
+}
+
+// Rows [.., elements] with mean 0 and variance 1.
+ValueId normalized_rows(const OnnxNode& node, ValueId rows, float epsilon) {
+  const Shape shape = node.graph[rows].shape;
+  const uint32_t elements = shape[shape.rank() - 1].extent;
+  node.expect_room(2 * uint64_t{elements} * sizeof(float));
+  const std::vector<float> ones(elements, 1);
+  const std::vector<float> zeros(elements, 0);
+  Attributes attributes;
+  attributes.alpha = epsilon;
+  return node.add(OpKind::kLayerNorm, attributes,
+                  {rows, node.graph.add_constant(node.name + ".ones", {elements}, ones),
+                   node.graph.add_constant(node.name + ".zeros", {elements}, zeros)});
+}
+
+// x [N, C, ...] normalized over groups of channels, then scaled and shifted: by channel, or by group where scale and
+// shift have one value for each.
+ValueId group_norm(const OnnxNode& node, uint32_t groups, float epsilon) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.tensor(0);
+  const Shape shape = node.graph[x].shape;
+  if (shape.rank() < 2 || shape[1].per_batch) node.fail("its input needs a channel dimension");
+  const uint32_t channels = shape[1].extent;
+  if (groups < 1 || channels % groups != 0) node.fail("its groups do not divide the channels");
+  CheckedSize elements = channels / groups;
+  for (size_t i = 2; i < shape.rank(); ++i) {
+    if (shape[i].per_batch) node.fail("cannot normalize over the batch");
+    elements *= shape[i].extent;
+  }
+  if (!elements.within(kMaxExtent)) node.fail("its groups are too large");
+  const Shape rows = {shape[0], {groups, false}, {static_cast<uint32_t>(elements.value()), false}};
+  ValueId y = normalized_rows(node, build.reshape(x, rows), epsilon);
+  const auto size = [&](size_t i) { return element_count(node.value(i).shape, 1).value(); };
+  const bool by_group = size(1) == groups && size(2) == groups && groups != channels;
+  if (!by_group && (size(1) != channels || size(2) != channels))
+    node.fail("scale and bias do not have one value for each channel");
+  Shape broadcast;
+  if (by_group) {
+    broadcast = {{}, {groups, false}, {}};
+  } else {
+    y = build.reshape(y, shape);
+    for (size_t i = 0; i < shape.rank(); ++i) broadcast.push_back(i == 1 ? Dimension{channels, false} : Dimension{});
+  }
+  y = build.add(OpKind::kMultiply, {y, node.reshaped(node.tensor(1), broadcast)});
+  y = build.add(OpKind::kAdd, {y, node.reshaped(node.tensor(2), broadcast)});
+  return by_group ? build.reshape(y, shape) : y;
+}
+
+void import_instance_normalization(const OnnxNode& node) {
+  const Shape& shape = node.value(0).shape;
+  if (shape.rank() < 3) node.fail("its input needs channels and spatial dimensions");
+  node.bind(group_norm(node, shape[1].extent, node.real("epsilon", 1e-5F)));
+}
+
+void import_group_normalization(const OnnxNode& node) {
+  const int64_t groups = node.integer("num_groups", 0);
+  if (groups < 1 || groups > UINT16_MAX) node.fail("its num_groups is out of range");
+  node.bind(group_norm(node, static_cast<uint32_t>(groups), node.real("epsilon", 1e-5F)));
+}
+
+// x / sqrt(mean of x^2 + epsilon) * scale, over the dimensions from `axis` on (Zhang and Sennrich 2019).
+void import_rms_normalization(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.tensor(0);
+  const Shape shape = node.graph[x].shape;
+  const size_t axis = node.axis(node.integer("axis", -1), shape.rank());
+  Permutation axes;
+  for (size_t i = axis; i < shape.rank(); ++i) axes.push_back(static_cast<uint32_t>(i));
+  const ValueId mean = build.mean(build.add(OpKind::kMultiply, {x, x}), axes);
+  const ValueId root = build.add(OpKind::kSqrt, {build.with_scalar(OpKind::kAdd, mean, node.real("epsilon", 1e-5F))});
+  const auto [normalized, scale] = equal_ranks(node, build.add(OpKind::kDivide, {x, root}), node.tensor(1));
+  node.bind(build.add(OpKind::kMultiply, {normalized, scale}));
+}
+
+// (x - mean) / deviation over axes, by default all but the channels, the batch among them.
+void import_mean_variance_normalization(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.tensor(0);
+  Permutation axes;
+  for (int64_t axis : node.integer_list("axes", {0, 2, 3}))
+    axes.push_back(static_cast<uint32_t>(node.axis(axis, node.graph[x].shape.rank())));
+  const ValueId centered = build.add(OpKind::kSubtract, {x, build.mean(x, axes)});
+  const ValueId variance = build.mean(build.add(OpKind::kMultiply, {centered, centered}), axes);
+  // ONNX's own definition adds 1e-9 to the deviation.
+  const ValueId deviation = build.with_scalar(OpKind::kAdd, build.add(OpKind::kSqrt, {variance}), 1e-9F);
+  node.bind(build.add(OpKind::kDivide, {centered, deviation}));
+}
+
+// x over its 1- or 2-norm along an axis.
+void import_lp_normalization(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.tensor(0);
+  const Permutation axes = {static_cast<uint32_t>(node.axis(node.integer("axis", -1), node.graph[x].shape.rank()))};
+  const int64_t p = node.integer("p", 2);
+  if (p != 1 && p != 2) node.fail(fmt::format("its p is {}, only 1 and 2 are norms of ONNX", p));
+  const ValueId norm = p == 1 ? build.sum(build.add(OpKind::kAbs, {x}), axes)
+                              : build.add(OpKind::kSqrt, {build.sum(build.add(OpKind::kMultiply, {x, x}), axes)});
+  node.bind(build.add(OpKind::kDivide, {x, norm}));
+}
+
+}  // namespace
+
+const Importers& normalization_importers() {
+  static const Importers table = {
+      {"BatchNormalization", import_batch_normalization},
+      {"GroupNormalization", import_group_normalization},
+      {"InstanceNormalization", import_instance_normalization},
+      {"LayerNormalization", import_layer_normalization},
+      {"LpNormalization", import_lp_normalization},
+      {"MeanVarianceNormalization", import_mean_variance_normalization},
+      {"RMSNormalization", import_rms_normalization},
+  };
+  return table;
+}
+
+}  // namespace figment::converter

@@ -1,0 +1,341 @@
+// What exporters write beside ops: data outside the file, a fixed batch, integers, loops, quantized files.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "convert.h"
+#include "import/import_onnx.h"
+#include "onnx_builder.h"
+#include "support.h"
+#include "write/runner.h"
+#include "write/write_model.h"
+
+namespace fs = std::filesystem;
+using namespace figment::converter;
+using figment::test::OnnxBuilder;
+
+namespace {
+
+TensorMap run(const Graph& imported, const TensorMap& inputs, size_t count) {
+  ModelDefinition model;
+  model.name = "test";
+  model.programs.push_back(imported);
+  optimize(&model.programs[0]);
+  Runner runner(write_model(model), static_cast<uint32_t>(count));
+  return runner.run("run", inputs, count);
+}
+
+Graph import(const OnnxBuilder& model, bool reopen = false) {
+  return import_onnx(model.model.SerializeAsString(), "model.onnx", "run", {Purpose::kInference, reopen});
+}
+
+std::string error_of(const OnnxBuilder& model) {
+  try {
+    import(model);
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+// The dimension that OnnxBuilder leaves open, fixed.
+void fix_batch(OnnxBuilder* model, int64_t batch) {
+  const auto fix = [batch](onnx::ValueInfoProto& port) {
+    port.mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(0)->set_dim_value(batch);
+  };
+  for (auto& port : *model->graph()->mutable_input()) fix(port);
+  for (auto& port : *model->graph()->mutable_output()) fix(port);
+}
+
+void make_integer(OnnxBuilder* model, int input) {
+  model->graph()->mutable_input(input)->mutable_type()->mutable_tensor_type()->set_elem_type(onnx::TensorProto::INT64);
+}
+
+// y = x W, with W [2, 3] stored in a file beside the model.
+class ExternalModel {
+ public:
+  ExternalModel() {
+    std::string path = (fs::temp_directory_path() / "figment_external.XXXXXX").string();
+    REQUIRE(mkdtemp(path.data()) != nullptr);
+    folder_ = path;
+    model_.input("x", {2});
+    model_.output("y", {3});
+    model_.floats("w", {2, 3}, {});
+    model_.node("MatMul", {"x", "w"}, {"y"});
+    weight()->set_data_location(onnx::TensorProto::EXTERNAL);
+    std::vector<float> values = {-1, 1, 2, 3, 4, 5, 6};
+    std::ofstream(folder_ / "w.data", std::ios::binary)
+        .write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * 4));
+  }
+  ~ExternalModel() { fs::remove_all(folder_); }
+
+  onnx::TensorProto* weight() { return model_.graph()->mutable_initializer(0); }
+  const fs::path& folder() const { return folder_; }
+
+  void set(const std::string& key, const std::string& value) {
+    for (auto& entry : *weight()->mutable_external_data()) {
+      if (entry.key() == key) return entry.set_value(value);
+    }
+    onnx::StringStringEntryProto* entry = weight()->add_external_data();
+    entry->set_key(key);
+    entry->set_value(value);
+  }
+
+  Graph import() {
+    const fs::path path = folder_ / "model.onnx";
+    std::ofstream(path, std::ios::binary) << model_.model.SerializeAsString();
+    return import_onnx_file(path.string(), "run");
+  }
+  std::string error() {
+    try {
+      import();
+      return "";
+    } catch (const Error& error) {
+      return error.what();
+    }
+  }
+
+ private:
+  fs::path folder_;
+  OnnxBuilder model_;
+};
+
+}  // namespace
+
+TEST_CASE("weights outside of the file are read from its folder") {
+  ExternalModel model;
+  model.set("location", "w.data");
+  model.set("offset", "4");
+  model.set("length", "24");
+  const std::vector<float> y = run(model.import(), {{"x", {1, 10}}}, 1).at("y");
+  CHECK(y == std::vector<float>{41, 52, 63});
+  fs::create_directory(model.folder() / "weights");
+  fs::rename(model.folder() / "w.data", model.folder() / "weights/w.data");
+  model.set("location", "weights/w.data");
+  CHECK(model.error() == "");
+}
+
+TEST_CASE("weights outside of the file that are missing, short or elsewhere are refused by name") {
+  ExternalModel model;
+  CHECK_MESSAGE(has(model.error(), "tensor w is stored outside the file, which does not say where"), model.error());
+  model.set("location", "absent.data");
+  CHECK_MESSAGE(has(model.error(), "tensor w: its file \"absent.data\""), model.error());
+  for (const char* location : {"../w.data", "/etc/hostname", "a/../../w.data", "", "w.data/", "./../w.data"}) {
+    model.set("location", location);
+    CHECK_MESSAGE(has(model.error(), "tensor w: its file"), location, ": ", model.error());
+  }
+  fs::create_symlink(model.folder() / "w.data", model.folder() / "link.data");
+  model.set("location", "link.data");
+  CHECK_MESSAGE(has(model.error(), "link"), model.error());
+  fs::create_directory_symlink(model.folder(), model.folder() / "folder");
+  model.set("location", "folder/w.data");
+  CHECK_MESSAGE(has(model.error(), "tensor w: its file"), model.error());
+  model.set("location", "w.data");
+  CHECK(model.error() == "");
+  model.set("offset", "8");
+  CHECK_MESSAGE(has(model.error(), "truncated"), model.error());
+  model.set("offset", "18446744073709551612");
+  CHECK_MESSAGE(has(model.error(), "truncated"), model.error());
+  model.set("offset", "four");
+  CHECK_MESSAGE(has(model.error(), "offset"), model.error());
+  model.set("offset", "0");
+  model.set("length", "20");
+  CHECK_MESSAGE(has(model.error(), "20 bytes there, its shape needs 24"), model.error());
+}
+
+TEST_CASE("half precision and bfloat16 are read as what they stand for") {
+  struct Case {
+    onnx::TensorProto::DataType type;
+    std::vector<uint16_t> bits;
+    std::vector<float> values;
+  };
+  const Case cases[] = {
+      {onnx::TensorProto::FLOAT16,
+       {0x3C00, 0xC000, 0x0001, 0x7BFF, 0x8000, 0x3555},
+       {1, -2, 0x1p-24F, 65504, -0.0F, 0.333251953125F}},
+      {onnx::TensorProto::BFLOAT16,
+       {0x3F80, 0xC000, 0x4049, 0x0080, 0x8000, 0x3EAB},
+       {1, -2, 3.140625F, 0x1p-126F, -0.0F, 0.333984375F}},
+  };
+  for (const Case& one : cases) {
+    OnnxBuilder model;
+    model.input("x", {6});
+    model.output("y", {6});
+    onnx::TensorProto* weight = model.graph()->add_initializer();
+    weight->set_name("w");
+    weight->set_data_type(one.type);
+    weight->add_dims(6);
+    weight->set_raw_data(std::string(reinterpret_cast<const char*>(one.bits.data()), 12));
+    model.node("Add", {"x", "w"}, {"y"});
+    CHECK(run(import(model), {{"x", std::vector<float>(6)}}, 1).at("y") == one.values);
+  }
+}
+
+TEST_CASE("a batch that was fixed is opened, and all rows are computed as one was") {
+  for (int64_t batch : {1, 3}) {
+    OnnxBuilder model;
+    model.input("x", {6});
+    model.output("y", {4, 2});
+    model.floats("w", {6, 8}, [] {
+      std::vector<float> values(48);
+      for (size_t i = 0; i < values.size(); ++i) values[i] = 0.1F * static_cast<float>(i % 7) - 0.3F;
+      return values;
+    }());
+    // Shapes with the batch in them, as constants.
+    model.integers("image", {4}, {batch, 2, 2, 2});
+    model.integers("rows", {3}, {batch, -1, 2});
+    model.integers("wide", {3}, {batch, 4, 2});
+    model.node("MatMul", {"x", "w"}, {"a"});
+    model.node("Reshape", {"a", "image"}, {"b"});
+    model.node("Relu", {"b"}, {"c"});
+    model.node("Reshape", {"c", "rows"}, {"d"});
+    model.node("Expand", {"d", "wide"}, {"y"});
+    fix_batch(&model, batch);
+    const Graph graph = import(model, true);
+    REQUIRE(graph.inputs[0].shape[0].per_batch);
+    CHECK(has(graph.notes.at(0), "is open"));
+    const std::vector<float> x = {0.5F, -1, 2, 0.25F, 1, -0.5F};
+    const std::vector<float> one = run(graph, {{"x", x}}, 1).at("y");
+    std::vector<float> five;
+    for (int i = 0; i < 5; ++i) five.insert(five.end(), x.begin(), x.end());
+    const std::vector<float> rows = run(graph, {{"x", five}}, 5).at("y");
+    REQUIRE(rows.size() == 5 * one.size());
+    for (size_t i = 0; i < rows.size(); ++i) CHECK(rows[i] == one[i % one.size()]);
+    // As it was exported, it computes the same.
+    const Graph kept = import(model);
+    CHECK_FALSE(kept.inputs[0].shape[0].per_batch);
+    std::vector<float> all;
+    for (int64_t i = 0; i < batch; ++i) all.insert(all.end(), x.begin(), x.end());
+    const std::vector<float> fixed = run(kept, {{"x", all}}, 1).at("y");
+    for (size_t i = 0; i < fixed.size(); ++i) CHECK(fixed[i] == one[i % one.size()]);
+  }
+}
+
+TEST_CASE("a batch stays fixed where samples depend on each other, or where it disappears") {
+  OnnxBuilder coupled;
+  coupled.input("x", {4});
+  coupled.output("y", {4});
+  OnnxBuilder::attribute(coupled.node("ReduceMean", {"x"}, {"mean"}), "axes", std::vector<int64_t>{0});
+  coupled.node("Sub", {"x", "mean"}, {"y"});
+  fix_batch(&coupled, 2);
+  const Graph graph = import(coupled, true);
+  CHECK_FALSE(graph.inputs[0].shape[0].per_batch);
+  REQUIRE(graph.notes.size() == 1);
+  CHECK_MESSAGE(has(graph.notes[0], "stays fixed at 2"), graph.notes[0]);
+  CHECK(run(graph, {{"x", {1, 2, 3, 4, 3, 2, 1, 0}}}, 1).at("y") == std::vector<float>{-1, 0, 1, 2, 1, 0, -1, -2});
+
+  OnnxBuilder indexed;
+  indexed.input("x", {4});
+  indexed.output("y", {});
+  indexed.graph()->mutable_output(0)->mutable_type()->mutable_tensor_type()->mutable_shape()->clear_dim();
+  indexed.graph()->mutable_output(0)->mutable_type()->mutable_tensor_type()->mutable_shape()->add_dim()->set_dim_value(
+      4);
+  indexed.integers("first", {}, {0});
+  indexed.node("Gather", {"x", "first"}, {"y"});
+  indexed.graph()
+      ->mutable_input(0)
+      ->mutable_type()
+      ->mutable_tensor_type()
+      ->mutable_shape()
+      ->mutable_dim(0)
+      ->set_dim_value(1);
+  CHECK_FALSE(import(indexed, true).inputs[0].shape[0].per_batch);
+}
+
+TEST_CASE("labels pick rows of an embedding, and one-hot vectors") {
+  OnnxBuilder model;
+  model.input("label", {});
+  model.output("y", {2});
+  make_integer(&model, 0);
+  model.floats("table", {3, 2}, {1, 2, 3, 4, 5, 6});
+  model.node("Gather", {"table", "label"}, {"y"});
+  CHECK(run(import(model), {{"label", {2, 0, 1}}}, 3).at("y") == std::vector<float>{5, 6, 1, 2, 3, 4});
+
+  OnnxBuilder hot;
+  hot.input("label", {});
+  hot.output("y", {3});
+  make_integer(&hot, 0);
+  hot.integers("depth", {}, {3});
+  hot.floats("values", {2}, {-1, 2});
+  hot.node("OneHot", {"label", "depth", "values"}, {"y"});
+  CHECK(run(import(hot), {{"label", {1, 2}}}, 2).at("y") == std::vector<float>{-1, 2, -1, -1, -1, 2});
+
+  OnnxBuilder divided;
+  divided.input("label", {});
+  divided.output("y", {});
+  make_integer(&divided, 0);
+  divided.integers("two", {}, {2});
+  divided.node("Div", {"label", "two"}, {"half"});
+  OnnxBuilder::attribute(divided.node("Cast", {"half"}, {"y"}), "to", int64_t{onnx::TensorProto::FLOAT});
+  CHECK_MESSAGE(has(error_of(divided), "not supported on integers"), error_of(divided));
+}
+
+TEST_CASE("a loop of a known count is imported pass by pass") {
+  OnnxBuilder model;
+  model.input("x", {2});
+  model.output("last", {2});
+  model.graph()->add_output()->set_name("all");
+  model.integers("count", {}, {3});
+  model.node("Identity", {"x"}, {"start"});
+  onnx::NodeProto* loop = model.node("Loop", {"count", "", "start"}, {"last", "all"});
+  onnx::AttributeProto* body = loop->add_attribute();
+  body->set_name("body");
+  body->set_type(onnx::AttributeProto::GRAPH);
+  OnnxBuilder inner;
+  for (const char* name : {"pass", "goes_on", "state"}) inner.graph()->add_input()->set_name(name);
+  for (const char* name : {"still", "next", "seen"}) inner.graph()->add_output()->set_name(name);
+  inner.node("Identity", {"goes_on"}, {"still"});
+  inner.node("Add", {"state", "x"}, {"next"});
+  inner.node("Neg", {"next"}, {"seen"});
+  *body->mutable_g() = *inner.graph();
+  const TensorMap results = run(import(model), {{"x", {1, -2}}}, 1);
+  CHECK(results.at("last") == std::vector<float>{4, -8});
+  CHECK(results.at("all") == std::vector<float>{-2, 4, -3, 6, -4, 8});
+  // Of a count that is data.
+  model.graph()->mutable_initializer()->Clear();
+  model.input("count", {});
+  make_integer(&model, 1);
+  CHECK_MESSAGE(has(error_of(model), "known while converting"), error_of(model));
+}
+
+TEST_CASE("quantized files: weights are what their integers stand for, and activations saturate as theirs") {
+  OnnxBuilder model;
+  model.input("x", {2});
+  model.output("y", {2});
+  model.floats("x_scale", {}, {0.5F});
+  model.floats("w_scale", {2}, {0.5F, 0.25F});
+  const auto bytes = [&](const char* name, const std::vector<int64_t>& shape, const std::vector<int32_t>& values) {
+    model.integers(name, shape, {});
+    onnx::TensorProto* tensor = model.graph()->mutable_initializer(model.graph()->initializer_size() - 1);
+    tensor->set_data_type(onnx::TensorProto::INT8);
+    for (int32_t value : values) tensor->add_int32_data(value);
+  };
+  bytes("x_zero", {}, {-128});
+  bytes("w_zero", {2}, {0, 4});
+  bytes("w8", {2, 2}, {2, 4, -2, 8});
+  model.node("QuantizeLinear", {"x", "x_scale", "x_zero"}, {"xq"});
+  model.node("DequantizeLinear", {"xq", "x_scale", "x_zero"}, {"xf"});
+  OnnxBuilder::attribute(model.node("DequantizeLinear", {"w8", "w_scale", "w_zero"}, {"w"}), "axis", int64_t{1});
+  model.node("MatMul", {"xf", "w"}, {"y"});
+  const Graph graph = import(model);
+  CHECK(graph.notes.size() == 1);
+  // w = [[1, 0], [-1, 1]]; x from 0 to 127.5.
+  CHECK(run(graph, {{"x", {3, 2}}}, 1).at("y") == std::vector<float>{1, 2});
+  CHECK(run(graph, {{"x", {-5, 1000}}}, 1).at("y") == std::vector<float>{-127.5F, 127.5F});
+}
+
+TEST_CASE("an output may be a constant") {
+  OnnxBuilder model;
+  model.input("x", {2});
+  model.output("y", {2});
+  model.graph()->add_output()->set_name("sigma");
+  model.floats("sigma", {3}, {1, 2, 3});
+  model.node("Neg", {"x"}, {"y"});
+  const TensorMap results = run(import(model), {{"x", {1, 2}}}, 1);
+  CHECK(results.at("sigma") == std::vector<float>{1, 2, 3});
+}
