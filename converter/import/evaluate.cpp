@@ -669,20 +669,24 @@ Known gather(const OnnxNode& node, const Inputs& inputs) {
   return {{std::move(result)}};
 }
 
+// The place in x of the element at `at`, but for `index` along the axis.
+size_t indexed_place(const OnnxNode& node, const KnownTensor& x, size_t axis, const Number& index, const Extents& at) {
+  size_t place = 0;
+  for (size_t d = 0; d < at.size(); ++d) {
+    const int64_t wanted = d == axis ? plain(node, index).value : static_cast<int64_t>(at[d]);
+    place = place * x.shape[d] + index_in(node, wanted, x.shape[d]);
+  }
+  return place;
+}
+
 Known gather_elements(const OnnxNode& node, const Inputs& inputs) {
   const KnownTensor& x = required(node, inputs, 0);
   const KnownTensor& indices = required(node, inputs, 1);
   const size_t axis = node.axis(node.integer("axis", 0), x.shape.size());
   if (indices.shape.size() != x.shape.size()) node.fail("its indices have other dimensions than its data");
-  const Extents strides = strides_of(x.shape);
   KnownTensor result = make(node, indices.shape, x.type);
   for_each(indices.shape, [&](size_t i, const Extents& at) {
-    size_t place = 0;
-    for (size_t d = 0; d < at.size(); ++d) {
-      const int64_t index = d == axis ? plain(node, indices.values[i]).value : static_cast<int64_t>(at[d]);
-      place += index_in(node, index, x.shape[d]) * strides[d];
-    }
-    result.values[i] = x.values[place];
+    result.values[i] = x.values[indexed_place(node, x, axis, indices.values[i], at)];
   });
   return {{std::move(result)}};
 }
@@ -740,14 +744,8 @@ Known scatter_elements(const OnnxNode& node, const Inputs& inputs) {
   if (node.text("reduction", "none") != "none") node.fail("only assignments are supported, no reduction");
   if (indices.shape.size() != x.shape.size() || updates.values.size() != indices.values.size())
     node.fail("its indices, updates and data do not fit together");
-  const Extents strides = strides_of(x.shape);
   for_each(indices.shape, [&](size_t i, const Extents& at) {
-    size_t place = 0;
-    for (size_t d = 0; d < at.size(); ++d) {
-      const int64_t index = d == axis ? plain(node, indices.values[i]).value : static_cast<int64_t>(at[d]);
-      place += index_in(node, index, x.shape[d]) * strides[d];
-    }
-    x.values[place] = updates.values[i];
+    x.values[indexed_place(node, x, axis, indices.values[i], at)] = updates.values[i];
   });
   return {{std::move(x)}};
 }

@@ -51,7 +51,7 @@ void OnnxNode::spend(uint64_t bytes) const {
   importer.made_ += bytes;
 }
 
-ValueId OnnxNode::tensor(size_t i) const {
+Binding& OnnxNode::binding(size_t i) const {
   if (!has_input(i)) fail(fmt::format("input {} is missing", i));
   const std::string& input = proto.input(static_cast<int>(i));
   const auto found = importer.bindings_.find(input);
@@ -60,17 +60,23 @@ ValueId OnnxNode::tensor(size_t i) const {
       fail("input " + input + " is computed only later: the graph has a cycle or is not sorted");
     fail("input " + input + " does not exist in the graph");
   }
-  if (const auto* known = std::get_if<KnownTensor>(&found->second)) {
+  return found->second;
+}
+
+ValueId OnnxNode::tensor(size_t i) const {
+  Binding& found = binding(i);
+  const std::string& input = proto.input(static_cast<int>(i));
+  if (const auto* known = std::get_if<KnownTensor>(&found)) {
     bool beside_integers = false;
     for (size_t j = 0; j < input_count(); ++j) beside_integers = beside_integers || holds_integers(j);
     if (!known->is_float() && !beside_integers) {
       fail("input " + input +
            " holds integers; only shapes may be computed with integers: export the model with .float()");
     }
-    found->second = importer.constant_of(*known, input);
+    found = importer.constant_of(*known, input);
   }
-  if (std::holds_alternative<Comparison>(found->second)) fail("input " + input + " is a comparison, not numbers");
-  return std::get<ValueId>(found->second);
+  if (std::holds_alternative<Comparison>(found)) fail("input " + input + " is a comparison, not numbers");
+  return std::get<ValueId>(found);
 }
 
 bool OnnxNode::is_fixed(ValueId id) const { return importer.is_fixed(id); }
@@ -221,6 +227,23 @@ ValueId OnnxNode::transpose(ValueId x, const Permutation& permutation) const {
   Attributes attributes;
   attributes.permutation = permutation;
   return add(OpKind::kTranspose, attributes, {x});
+}
+
+ValueId OnnxNode::concatenate(std::vector<ValueId> parts, uint32_t axis) const {
+  Attributes along;
+  along.axes = {axis};
+  // An op has so many operands at most.
+  while (parts.size() > 1) {
+    std::vector<ValueId> joined;
+    for (size_t i = 0; i < parts.size(); i += format::kMaxOperands) {
+      const auto begin = parts.begin() + static_cast<ptrdiff_t>(i);
+      const size_t count = std::min(parts.size() - i, format::kMaxOperands);
+      const std::vector<ValueId> some(begin, begin + static_cast<ptrdiff_t>(count));
+      joined.push_back(count == 1 ? some[0] : add(OpKind::kConcat, along, some));
+    }
+    parts = std::move(joined);
+  }
+  return parts[0];
 }
 
 ValueId OnnxNode::reshape(ValueId x, const Shape& shape) const {
@@ -410,38 +433,14 @@ const Importer* find_importer(const std::string& op) {
 std::string advice_for(const std::string& op) {
   using Ops = std::set<std::string>;
   static const std::vector<std::pair<Ops, std::string>> table = {
-      {{"And",
-        "Ceil",
-        "CumSum",
-        "GatherND",
-        "GreaterOrEqual",
-        "Less",
-        "LessOrEqual",
-        "NonZero",
-        "Not",
-        "Or",
-        "Range",
-        "Round",
-        "Scan",
-        "ScatterElements",
-        "ScatterND",
-        "SequenceAt",
-        "SequenceConstruct",
-        "Size",
-        "SplitToSequence",
-        "Tile",
-        "TopK",
-        "Unique",
-        "Floor",
-        "Trilu",
-        "OneHot",
-        "Xor"},
+      {{"Scan", "SequenceAt", "SequenceConstruct", "SplitToSequence", "Unique"},
        std::string("where it computes shapes, ") + kSimplify},
       {{"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"},
        "make what it draws an input of the model"},
       {{"ConvInteger", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul"},
        "convert the float model instead, and quantize it with --int8"},
   };
+  if (can_evaluate(op)) return std::string("where it computes shapes, ") + kSimplify;
   for (const auto& [ops, advice] : table) {
     if (ops.contains(op)) return advice;
   }

@@ -259,6 +259,8 @@ class Einsum {
                               {batches.size(), summed.size(), right.size()});
     const ValueId product = build_.add(OpKind::kMatmul, {a, b});
     Shape shape;
+    if (batches.size() + left.size() + right.size() > kMaxRank)
+      node_.fail(fmt::format("its output has more than {} dimensions", kMaxRank));
     for (char c : batches + left + right) shape.push_back(dimension(c));
     node_.bind(ordered(build_.reshape(product, shape), batches + left + right, output_));
   }

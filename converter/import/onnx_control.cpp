@@ -73,21 +73,7 @@ Binding stacked(const OnnxNode& node, const std::vector<Binding>& parts) {
     }
     values.push_back(node.reshaped(*id, shape));
   }
-  if (values.size() == 1) return values[0];
-  // A concatenation has so many operands at most.
-  while (values.size() > 1) {
-    std::vector<ValueId> joined;
-    for (size_t i = 0; i < values.size(); i += format::kMaxOperands) {
-      const size_t count = std::min(values.size() - i, format::kMaxOperands);
-      Attributes along;
-      along.axes = {0};
-      const std::vector<ValueId> some(values.begin() + static_cast<ptrdiff_t>(i),
-                                      values.begin() + static_cast<ptrdiff_t>(i + count));
-      joined.push_back(count == 1 ? some[0] : node.add(OpKind::kConcat, along, some));
-    }
-    values = joined;
-  }
-  return values[0];
+  return node.concatenate(values, 0);
 }
 
 }  // namespace
@@ -102,10 +88,12 @@ void OnnxImporter::import_loop(const OnnxNode& node) {
   const int scans = body.output_size() - 1 - carried_count;
   if (carried_count < 0 || scans < 0 || body.input_size() != carried_count + 2)
     node.fail("its body does not take and give what the loop carries");
-  const int64_t limit = node.has_input(0) ? node.numbers(0).at(0) : INT64_MAX;
-  bool goes_on = !node.has_input(1) || is_true(node, bindings_.at(node.proto.input(1)));
+  const std::vector<int64_t> count = node.has_input(0) ? node.numbers(0) : std::vector<int64_t>{INT64_MAX};
+  if (count.size() != 1) node.fail("its count must be one number");
+  const int64_t limit = count[0];
+  bool goes_on = !node.has_input(1) || is_true(node, node.binding(1));
   std::vector<Binding> carried;
-  for (int i = 0; i < carried_count; ++i) carried.push_back(bindings_.at(node.proto.input(i + 2)));
+  for (int i = 0; i < carried_count; ++i) carried.push_back(node.binding(static_cast<size_t>(i) + 2));
   std::vector<std::vector<Binding>> scanned(static_cast<size_t>(scans));
   const std::string outer = name_suffix_;
   const size_t problems = problems_.size();

@@ -147,6 +147,8 @@ struct OnnxNode {
 
   size_t input_count() const { return static_cast<size_t>(proto.input_size()); }
   bool has_input(size_t i) const { return i < input_count() && !proto.input(static_cast<int>(i)).empty(); }
+  // What input i stands for. Fails where it is missing, or computed only later.
+  Binding& binding(size_t i) const;
   // Input i as a tensor of the program.
   ValueId tensor(size_t i) const;
   const Value& value(size_t i) const { return graph[tensor(i)]; }
@@ -187,6 +189,8 @@ struct OnnxNode {
   // Appends an IR node named after this one.
   ValueId add(OpKind kind, Attributes attributes, std::vector<ValueId> inputs, const Value* declared = nullptr) const;
   ValueId transpose(ValueId x, const Permutation& permutation) const;
+  // One behind the other along an axis, any number but none.
+  ValueId concatenate(std::vector<ValueId> parts, uint32_t axis) const;
   ValueId reshape(ValueId x, const Shape& shape) const;
   // A constant with the same values in another shape of as many elements, or a reshape.
   ValueId reshaped(ValueId x, const Shape& shape) const;

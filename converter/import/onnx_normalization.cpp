@@ -204,8 +204,9 @@ void import_mean_variance_normalization(const OnnxNode& node) {
   Builder build(&node.graph, node.name);
   const ValueId x = node.tensor(0);
   Permutation axes;
-  for (int64_t axis : node.integer_list("axes", {0, 2, 3}))
-    axes.push_back(static_cast<uint32_t>(node.axis(axis, node.graph[x].shape.rank())));
+  const std::vector<int64_t> given = node.integer_list("axes", {0, 2, 3});
+  if (given.size() > node.graph[x].shape.rank()) node.fail("it names more axes than there are");
+  for (int64_t axis : given) axes.push_back(static_cast<uint32_t>(node.axis(axis, node.graph[x].shape.rank())));
   const ValueId centered = build.add(OpKind::kSubtract, {x, build.mean(x, axes)});
   const ValueId variance = build.mean(build.add(OpKind::kMultiply, {centered, centered}), axes);
   // ONNX's own definition adds 1e-9 to the deviation.

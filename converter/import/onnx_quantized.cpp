@@ -3,6 +3,7 @@
 // such as a ReLU, is kept, and the rounding is left to --int8.
 #include <fmt/format.h>
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
 
@@ -38,7 +39,11 @@ Scales scales_of(const OnnxNode& node, size_t rank) {
   } else if (const int64_t type = node.integer("output_dtype", 0); type != 0) {
     result.type = static_cast<int32_t>(type);
   }
-  if (result.zero_points.empty()) node.fail("it has no zero point");
+  if (result.zero_points.size() != 1 && result.zero_points.size() != result.scales.size())
+    node.fail("it does not have a zero point for each scale");
+  for (double scale : result.scales) {
+    if (!std::isfinite(scale) || scale <= 0) node.fail("its scales must be positive");
+  }
   if (result.scales.size() > 1) result.axis = node.axis(node.integer("axis", 1), rank);
   return result;
 }

@@ -55,7 +55,7 @@ class RecurrentLayer {
       const Shape shape = build_.shape(y);
       sequences.push_back(build_.reshape(y, {shape[0], {}, shape[1], shape[2]}));
     }
-    const ValueId y = joined(sequences, 1);
+    const ValueId y = node_.concatenate(sequences, 1);
     node_.bind(batch_first_ ? permuted(y, {2, 0, 1, 3}) : y, 0);
     node_.bind(state_output(hidden), 1);
     if (cell_.kind == OpKind::kLstm) node_.bind(state_output(cells), 2);
@@ -82,13 +82,6 @@ class RecurrentLayer {
 
   ValueId permuted(ValueId x, const Permutation& permutation) const { return node_.transpose(x, permutation); }
   ValueId sequence_first(ValueId x) const { return batch_first_ ? permuted(x, {1, 0, 2}) : x; }
-
-  ValueId joined(const std::vector<ValueId>& parts, uint32_t axis) const {
-    if (parts.size() == 1) return parts[0];
-    Attributes attributes;
-    attributes.axes = {axis};
-    return build_.add(OpKind::kConcat, parts, attributes);
-  }
 
   ValueId reverse(ValueId x) const {
     Attributes attributes;
@@ -160,7 +153,7 @@ class RecurrentLayer {
   ValueId last(ValueId x) const { return build_.slice(x, 0, build_.shape(x)[0].extent - 1, 1); }
   // [directions, N, H], or [N, directions, H].
   ValueId state_output(const std::vector<ValueId>& parts) const {
-    const ValueId y = joined(parts, 0);
+    const ValueId y = node_.concatenate(parts, 0);
     return batch_first_ ? permuted(y, {1, 0, 2}) : y;
   }
 
@@ -198,9 +191,9 @@ class SimpleRecurrentLayer {
     std::vector<ValueId> sequences;
     std::vector<ValueId> lasts;
     for (uint32_t d = 0; d < directions; ++d) run(d, directions, d == 1 || direction_ == "reverse", &sequences, &lasts);
-    const ValueId y = joined(sequences, 1);
+    const ValueId y = node_.concatenate(sequences, 1);
     node_.bind(batch_first_ ? node_.transpose(y, {2, 0, 1, 3}) : y, 0);
-    const ValueId last = joined(lasts, 0);
+    const ValueId last = node_.concatenate(lasts, 0);
     node_.bind(batch_first_ ? node_.transpose(last, {1, 0, 2}) : last, 1);
   }
 
@@ -216,23 +209,6 @@ class SimpleRecurrentLayer {
     bounds.clamp_min = 0;
     if (name == "Relu") return build_.add(OpKind::kClamp, {x}, bounds);
     node_.fail("activation " + name + " is not supported; Tanh, Sigmoid and Relu are");
-  }
-
-  ValueId joined(const std::vector<ValueId>& parts, uint32_t axis) {
-    Attributes along;
-    along.axes = {axis};
-    std::vector<ValueId> values = parts;
-    while (values.size() > 1) {
-      std::vector<ValueId> fewer;
-      for (size_t i = 0; i < values.size(); i += format::kMaxOperands) {
-        const size_t count = std::min(values.size() - i, format::kMaxOperands);
-        const auto begin = values.begin() + static_cast<ptrdiff_t>(i);
-        fewer.push_back(
-            count == 1 ? *begin : build_.add(OpKind::kConcat, {begin, begin + static_cast<ptrdiff_t>(count)}, along));
-      }
-      values = fewer;
-    }
-    return values[0];
   }
 
   // Part d of an operand whose first dimension are the directions.
@@ -274,7 +250,7 @@ class SimpleRecurrentLayer {
       state = activated(d, sum);
       states[t] = *state;
     }
-    const ValueId y = joined(states, 0);
+    const ValueId y = node_.concatenate(states, 0);
     const Shape shape = build_.shape(y);
     sequences->push_back(build_.reshape(y, {shape[0], {}, shape[1], shape[2]}));
     lasts->push_back(*state);

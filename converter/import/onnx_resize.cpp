@@ -118,6 +118,11 @@ class Resize {
   // Where output position i lies in the input, in single precision: as scales are stored and other implementations
   // compute, which decides where a position falls on a border.
   float position(const Axis& axis, uint32_t i) const {
+    const float x = raw_position(axis, i);
+    if (!(std::fabs(x) < 1e9F)) node_.fail("its scales or its roi are out of range");
+    return x;
+  }
+  float raw_position(const Axis& axis, uint32_t i) const {
     const auto at = static_cast<float>(i);
     const auto in = static_cast<float>(axis.in);
     const auto out = static_cast<float>(axis.out);

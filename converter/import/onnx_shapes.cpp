@@ -137,8 +137,10 @@ void import_one_hot(const OnnxNode& node) {
   Builder build(&node.graph, node.name);
   const ValueId indices = node.tensor(0);
   if (!node.is_known(1) && !node.value(1).is_constant()) node.fail("its depth must be known while converting");
-  const double depth =
-      node.is_integers(1) ? static_cast<double>(node.numbers(1).at(0)) : static_cast<double>(node.scalar(1));
+  std::vector<int64_t> classes;
+  if (node.is_integers(1)) classes = node.numbers(1);
+  if (node.is_integers(1) && classes.size() != 1) node.fail("its depth must be one number");
+  const double depth = classes.empty() ? static_cast<double>(node.scalar(1)) : static_cast<double>(classes[0]);
   if (!(depth >= 1 && depth <= 65536)) node.fail("its depth is out of range");
   std::vector<float> values;
   if (node.is_integers(2)) {
@@ -170,6 +172,8 @@ void import_gather(const OnnxNode& node) {
   const Shape shape = node.graph[x].shape;
   const size_t axis = node.axis(node.integer("axis", 0), shape.rank());
   if (shape[axis].per_batch) node.fail("cannot take a part of the batch");
+  if (shape.rank() - 1 + indices.shape.size() > kMaxRank)
+    node.fail(fmt::format("its output has more than {} dimensions", kMaxRank));
   const int64_t extent = shape[axis].extent;
   std::vector<uint32_t> picked;
   for (int64_t index : node.numbers(1)) {
@@ -193,11 +197,7 @@ void import_gather(const OnnxNode& node) {
     parts.push_back(part);
     i = end;
   }
-  if (parts.size() > format::kMaxOperands)
-    node.fail(fmt::format("it picks {} parts, {} at most", parts.size(), format::kMaxOperands));
-  Attributes along;
-  along.axes = {static_cast<uint32_t>(axis)};
-  const ValueId y = parts.size() == 1 ? parts[0] : node.add(OpKind::kConcat, along, parts);
+  const ValueId y = node.concatenate(parts, static_cast<uint32_t>(axis));
   Shape result;
   for (size_t i = 0; i < shape.rank(); ++i) {
     if (i != axis) {
@@ -205,7 +205,6 @@ void import_gather(const OnnxNode& node) {
       continue;
     }
     for (size_t extent_of_index : indices.shape) {
-      if (result.full()) node.fail(fmt::format("its output has more than {} dimensions", kMaxRank));
       result.push_back({static_cast<uint32_t>(extent_of_index), false});
     }
   }
@@ -241,14 +240,18 @@ void import_tile(const OnnxNode& node) {
   node.bind(x);
 }
 
+uint32_t block_size(const OnnxNode& node, const Shape& image) {
+  const int64_t given = node.integer("blocksize", 0);
+  if (image.rank() != 4 || given < 1 || given > 256) node.fail("it needs an image and a blocksize");
+  return static_cast<uint32_t>(given);
+}
+
 // Blocks of channels to blocks of pixels (Shi et al. 2016), and back.
 void import_depth_to_space(const OnnxNode& node) {
   Builder build(&node.graph, node.name);
   const ValueId x = node.tensor(0);
   const Shape shape = build.shape(x);
-  const int64_t given = node.integer("blocksize", 0);
-  if (shape.rank() != 4 || given < 1 || given > 256) node.fail("it needs an image and a blocksize");
-  const auto block = static_cast<uint32_t>(given);
+  const uint32_t block = block_size(node, shape);
   if (shape[1].extent % (block * block) != 0) node.fail("its blocksize does not divide the channels");
   const Dimension b = {block, false};
   const Dimension channels = {shape[1].extent / (block * block), false};
@@ -265,9 +268,7 @@ void import_space_to_depth(const OnnxNode& node) {
   Builder build(&node.graph, node.name);
   const ValueId x = node.tensor(0);
   const Shape shape = build.shape(x);
-  const int64_t given = node.integer("blocksize", 0);
-  if (shape.rank() != 4 || given < 1 || given > 256) node.fail("it needs an image and a blocksize");
-  const auto block = static_cast<uint32_t>(given);
+  const uint32_t block = block_size(node, shape);
   if (shape[2].extent % block != 0 || shape[3].extent % block != 0)
     node.fail("its blocksize does not divide the image");
   const Dimension b = {block, false};
@@ -510,9 +511,7 @@ void import_pad(const OnnxNode& node) {
             slice_axis(node, x, axis, count - static_cast<uint32_t>(before), static_cast<uint32_t>(before), 1));
       parts.push_back(x);
       if (after > 0) parts.push_back(slice_axis(node, x, axis, 0, static_cast<uint32_t>(after), 1));
-      Attributes along;
-      along.axes = {static_cast<uint32_t>(axis)};
-      x = node.add(OpKind::kConcat, along, parts);
+      x = node.concatenate(parts, static_cast<uint32_t>(axis));
       continue;
     }
     attributes.before[axis] = static_cast<uint32_t>(std::max<int64_t>(before, 0));

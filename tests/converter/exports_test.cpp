@@ -339,3 +339,45 @@ TEST_CASE("an output may be a constant") {
   const TensorMap results = run(import(model), {{"x", {1, 2}}}, 1);
   CHECK(results.at("sigma") == std::vector<float>{1, 2, 3});
 }
+
+TEST_CASE("operands that do not fit are refused by name, whatever a file says") {
+  const auto error = [](const std::vector<std::string>& inputs, const char* op, const auto& change) {
+    OnnxBuilder model;
+    model.input("x", {2, 2});
+    model.output("y", {2, 2});
+    model.floats("scales", {2}, {1, 1});
+    model.integers("zeros", {3}, {0, 0, 0});
+    model.integers("many", {1, 1, 1, 1, 1, 1}, {0});
+    model.floats("negative", {}, {-1});
+    model.integers("none", {0}, {});
+    model.floats("wide", {1, 1, 1, 1, 1, 2}, {1, 1});
+    change(model.node(op, inputs, {"y"}));
+    return error_of(model);
+  };
+  const auto nothing = [](onnx::NodeProto*) {};
+  const auto has_all = [](const std::string& text, const std::string& part) {
+    CHECK_MESSAGE(has(text, "node y ("), text);
+    CHECK_MESSAGE(has(text, part), text);
+  };
+  has_all(error({"x", "scales", "zeros"}, "QuantizeLinear", nothing), "a zero point for each scale");
+  has_all(error({"x", "negative"}, "QuantizeLinear", nothing), "must be positive");
+  has_all(error({"x", "many"}, "Gather", [](auto* node) { OnnxBuilder::attribute(node, "axis", int64_t{1}); }),
+          "more than 6 dimensions");
+  has_all(error({"x", "none", "scales"}, "OneHot", nothing), "depth must be one number");
+  has_all(error({"x", "wide"}, "Einsum",
+                [](auto* node) { OnnxBuilder::attribute(node, "equation", "abc,defghi->abcdefghi"); }),
+          "more than 6 dimensions");
+  has_all(error({"x"}, "MeanVarianceNormalization",
+                [](auto* node) { OnnxBuilder::attribute(node, "axes", std::vector<int64_t>{0, 1, 0, 1, 0, 1, 0}); }),
+          "more axes than there are");
+  const auto with_body = [](onnx::NodeProto* node) {
+    onnx::AttributeProto* body = node->add_attribute();
+    body->set_name("body");
+    body->set_type(onnx::AttributeProto::GRAPH);
+    for (const char* name : {"i", "c", "s"}) body->mutable_g()->add_input()->set_name(name);
+    for (const char* name : {"c", "s"}) body->mutable_g()->add_output()->set_name(name);
+  };
+  has_all(error({"none", "", "x"}, "Loop", with_body), "count must be one number");
+  has_all(error({"", "absent", "x"}, "Loop", with_body), "absent does not exist");
+  has_all(error({"", "", "absent"}, "Loop", with_body), "absent does not exist");
+}
