@@ -34,11 +34,23 @@ size_t sample_elements(const PortDefinition& port) { return element_count(port.s
 const PortDefinition* find_latent(const Graph& graph, const std::string& wanted) {
   if (!wanted.empty()) return find_port(graph.inputs, wanted);
   if (const PortDefinition* port = find_named_latent(graph.inputs)) return port;
-  if (graph.inputs.size() != 1 || sample_elements(graph.inputs[0]) >= sample_elements(graph.outputs[0])) return nullptr;
+  std::vector<const PortDefinition*> given;
+  for (const PortDefinition& port : graph.inputs) {
+    if (!port.drawn) given.push_back(&port);
+  }
+  if (given.empty() && graph.inputs.size() == 1) given.push_back(graph.inputs.data());
+  if (given.size() != 1 || sample_elements(*given[0]) >= sample_elements(graph.outputs[0])) return nullptr;
   // Vectors, or vectors shaped as 1x1 images.
-  const Shape& shape = graph.inputs[0].shape;
+  const Shape& shape = given[0]->shape;
   const bool vector = shape.rank() >= 2 && shape[0].per_batch && element_count(shape, 1).value() == shape[1].extent;
-  return vector ? graph.inputs.data() : nullptr;
+  return vector ? given[0] : nullptr;
+}
+
+// What is drawn for an input beside the latent, or nullptr.
+const LatentDefinition* find_drawn(const ModelDefinition& model, const std::string& program, const std::string& input) {
+  const auto found = std::ranges::find_if(
+      model.drawn, [&](const LatentDefinition& drawn) { return drawn.program == program && drawn.input == input; });
+  return found == model.drawn.end() ? nullptr : &*found;
 }
 
 // The values that an output can take, from the function that makes it; nothing if that has no bounds.
@@ -177,6 +189,9 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
       quantize_options.prior = model.latent->prior;
       values.resize(samples * size);
       for (size_t i = 0; i < samples; ++i) model.latent->draw(kCalibrationSeed, i, values.data() + i * size);
+    } else if (const LatentDefinition* drawn = find_drawn(model, graph->name, port.name)) {
+      values.resize(samples * size);
+      for (size_t i = 0; i < samples; ++i) drawn->draw(kCalibrationSeed, i, values.data() + i * size);
     } else {
       throw Error("int8 needs examples of input " + port.name + ", which is no latent: give --calibration-data " +
                   port.name + "=x.npy" + (takes_classes(port) ? " (or =classes)" : ""));
@@ -459,7 +474,7 @@ Converted convert_model(const ConvertOptions& options, const Progress& progress)
       const bool generates = model.latent && model.latent->program == graph.name;
       const bool all = std::all_of(graph.inputs.begin(), graph.inputs.end(), [&](const PortDefinition& port) {
         return (generates && port.name == model.latent->input) || options.calibration_data.contains(port.name) ||
-               options.calibration_classes.contains(port.name);
+               options.calibration_classes.contains(port.name) || find_drawn(model, graph.name, port.name) != nullptr;
       });
       if (!all && !generates) {
         result.report.notes.push_back("program " + graph.name + " is left out: int8 needs examples of its inputs, " +
@@ -494,7 +509,7 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
     report.source_bytes += graph.source_bytes;
     for (const std::string& note : graph.notes) report.notes.push_back(source.path + ": " + note);
     for (const PortDefinition& port : graph.inputs) {
-      if (!(port.shape.rank() > 0 && port.shape[0].per_batch)) {
+      if (!port.drawn && !(port.shape.rank() > 0 && port.shape[0].per_batch)) {
         report.notes.push_back(
             source.path + ": input " + port.name + " is " + to_string(port.shape) +
             ": its batch is fixed, so that it computes that many samples at a time and cannot be int8; export with "
@@ -520,6 +535,13 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
       model.latent = LatentDefinition{
           graph.name, port.name, static_cast<uint32_t>(sample_elements(port)), options.prior, 0, 0, {}};
       describe_output(options, graph, std::nullopt, &model, &report.notes);
+    }
+    for (const PortDefinition& port : graph.inputs) {
+      if (!port.drawn || (model.latent && model.latent->program == graph.name && model.latent->input == port.name))
+        continue;
+      const auto stream = static_cast<uint32_t>(model.drawn.size() + 1);
+      model.drawn.push_back(
+          {graph.name, port.name, static_cast<uint32_t>(sample_elements(port)), *port.drawn, 0, stream, {}});
     }
     model.programs.push_back(std::move(graph));
     report.programs.push_back(std::move(program));

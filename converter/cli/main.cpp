@@ -275,10 +275,10 @@ int convert(int argc, char** argv) {
   app.add_flag_callback(
       "--ops",
       [] {
-        for (const std::string& op : figment::converter::imported_ops()) figment::io::print("%s\n", op.c_str());
+        figment::io::print("%s", figment::converter::op_table().c_str());
         throw CLI::Success();
       },
-      "list the ONNX ops that are imported");
+      "list the ONNX ops that are imported: opsets, gradients, int8, XNNPACK, limits");
   app.add_flag_callback(
       "--layers",
       [] {

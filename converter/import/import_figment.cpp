@@ -111,6 +111,11 @@ ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::stri
           {latent.code(i).name, static_cast<uint32_t>(latent.code(i).size), latent.code(i).prior});
     }
   }
+  for (size_t i = 0; i < view.drawn_count(); ++i) {
+    const format::LatentView drawn = view.drawn(i);
+    model.drawn.push_back(
+        {drawn.program, drawn.input, static_cast<uint32_t>(drawn.size), drawn.prior, drawn.rate, drawn.stream, {}});
+  }
   if (view.has_output()) {
     const format::OutputView output = view.output();
     model.output =

@@ -73,9 +73,20 @@ ValueId OnnxNode::tensor(size_t i) const {
       fail("input " + input +
            " holds integers; only shapes may be computed with integers: export the model with .float()");
     }
-    found = importer.constant_of(*known, input);
+    // Integers stay known beside the constant: others may read them as a shape.
+    const ValueId constant = importer.constant_of(*known, input);
+    if (!known->is_float()) return constant;
+    found = constant;
   }
-  if (std::holds_alternative<Comparison>(found)) fail("input " + input + " is a comparison, not numbers");
+  return std::get<ValueId>(found);
+}
+
+ValueId OnnxNode::number(size_t i) const {
+  Binding& found = binding(i);
+  if (const auto* known = std::get_if<KnownTensor>(&found)) {
+    const KnownTensor copy = *known;
+    return importer.constant_of(copy, proto.input(static_cast<int>(i)));
+  }
   return std::get<ValueId>(found);
 }
 
@@ -105,12 +116,6 @@ bool OnnxNode::is_known(size_t i) const {
 
 bool OnnxNode::is_integers(size_t i) const {
   return is_known(i) && !std::get<KnownTensor>(importer.bindings_.at(proto.input(static_cast<int>(i)))).is_float();
-}
-
-const Comparison* OnnxNode::comparison(size_t i) const {
-  if (!has_input(i)) return nullptr;
-  const auto found = importer.bindings_.find(proto.input(static_cast<int>(i)));
-  return found == importer.bindings_.end() ? nullptr : std::get_if<Comparison>(&found->second);
 }
 
 const KnownTensor& OnnxNode::integers(size_t i) const {
@@ -375,9 +380,6 @@ void OnnxImporter::bind_outputs() {
   for (const onnx::ValueInfoProto& output : model_.graph().output()) {
     const auto found = bindings_.find(output.name());
     if (found == bindings_.end()) throw Error("output " + output.name() + " is never computed");
-    if (std::holds_alternative<Comparison>(found->second)) {
-      throw Error("output " + output.name() + " is a comparison; Figment's outputs are float32");
-    }
     if (const auto* known = std::get_if<KnownTensor>(&found->second))
       found->second = constant_of(*known, output.name());
     ValueId id = std::get<ValueId>(found->second);
@@ -416,13 +418,13 @@ void OnnxImporter::import_constant(const OnnxNode& node) {
 
 namespace {
 
-std::array<const Importers*, 9> families() {
-  return {&arithmetic_importers(), &function_importers(),  &normalization_importers(),
-          &quantized_importers(),  &recurrent_importers(), &reduction_importers(),
-          &resize_importers(),     &shape_importers(),     &window_importers()};
+std::array<const Importers*, 11> families() {
+  return {&arithmetic_importers(), &function_importers(), &logic_importers(),     &normalization_importers(),
+          &quantized_importers(),  &random_importers(),   &recurrent_importers(), &reduction_importers(),
+          &resize_importers(),     &shape_importers(),    &window_importers()};
 }
 
-const Importer* find_importer(const std::string& op) {
+const ImportedOp* find_importer(const std::string& op) {
   for (const Importers* family : families()) {
     if (const auto found = family->find(op); found != family->end()) return &found->second;
   }
@@ -435,10 +437,6 @@ std::string advice_for(const std::string& op) {
   static const std::vector<std::pair<Ops, std::string>> table = {
       {{"Scan", "SequenceAt", "SequenceConstruct", "SplitToSequence", "Unique"},
        std::string("where it computes shapes, ") + kSimplify},
-      {{"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"},
-       "make what it draws an input of the model"},
-      {{"ConvInteger", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul"},
-       "convert the float model instead, and quantize it with --int8"},
   };
   if (can_evaluate(op)) return std::string("where it computes shapes, ") + kSimplify;
   for (const auto& [ops, advice] : table) {
@@ -516,46 +514,65 @@ bool OnnxNode::holds_integers(size_t i) const {
   return has_input(i) && importer.integers_.contains(proto.input(static_cast<int>(i)));
 }
 
-std::optional<bool> OnnxImporter::integer_output(const OnnxNode& node) const {
-  bool integers = false;
-  for (size_t i = 0; i < node.input_count(); ++i) integers = integers || node.holds_integers(i);
-  if (!integers) return std::nullopt;
-  // What computes of integers the same as of the floats that stand for them.
-  static const std::set<std::string> kept = {"Add", "Concat",  "Expand",    "Flatten",  "Identity",
-                                             "Mul", "Reshape", "Slice",     "Split",    "Squeeze",
-                                             "Sub", "Tile",    "Transpose", "Unsqueeze"};
-  static const std::set<std::string> floats = {"Gather", "GRU", "LSTM", "OneHot", "ReverseSequence", "Shape", "Size"};
+bool OnnxImporter::makes_integers(const OnnxNode& node, size_t output) const {
+  static const std::set<std::string> always = {
+      "And",   "ArgMax", "ArgMin", "Multinomial", "Equal", "Greater", "GreaterOrEqual",
+      "IsInf", "IsNaN",  "Less",   "LessOrEqual", "Not",   "Or",      "Xor"};
+  static const std::set<std::string> floats = {"GRU", "LSTM", "RNN", "Shape", "Size"};
+  // The inputs whose type the output has, where that are not all.
+  static const std::map<std::string, std::vector<size_t>> alike = {
+      {"Gather", {0}},    {"GatherElements", {0}},  {"GatherND", {0}}, {"OneHot", {2}},
+      {"Reshape", {0}},   {"ReverseSequence", {0}}, {"Tile", {0}},     {"TopK", {0}},
+      {"Unsqueeze", {0}}, {"Where", {1, 2}},        {"Expand", {0}},   {"CumSum", {0}}};
   const std::string& op = node.proto.op_type();
   if (op == "Cast") return is_integer_type(static_cast<int32_t>(node.integer("to", onnx::TensorProto::FLOAT)));
-  if (kept.contains(op)) return true;
+  const auto holds = [&](size_t i) { return node.holds_integers(i) || node.is_integers(i); };
+  if (op == "CastLike") return holds(1);
+  if (op == "ConstantOfShape") {
+    const onnx::AttributeProto* value = node.attribute("value");
+    return value != nullptr && is_integer_type(value->t().data_type());
+  }
+  if (always.contains(op) || (op == "TopK" && output == 1)) return true;
   if (floats.contains(op)) return false;
-  node.fail("it is not supported on integers that are inputs of the model: cast them to float before");
+  if (const auto found = alike.find(op); found != alike.end())
+    return std::any_of(found->second.begin(), found->second.end(), holds);
+  for (size_t i = 0; i < node.input_count(); ++i) {
+    if (node.holds_integers(i)) return true;
+  }
+  return false;
 }
 
-void OnnxImporter::mark_integers(const OnnxNode& node, std::optional<bool> integers) {
-  if (!integers.value_or(false)) return;
-  integers_.insert(node.proto.output().begin(), node.proto.output().end());
+void OnnxImporter::import_as(const OnnxNode& node) {
+  const ImportedOp* importer = find_importer(node.proto.op_type());
+  if (importer == nullptr) node.fail("this op is not supported");
+  importer->import(node);
 }
+
+ValueId OnnxImporter::value_of(const std::string& name) const { return std::get<ValueId>(bindings_.at(name)); }
 
 void OnnxImporter::import_node(const OnnxNode& node) {
   const std::string& op = node.proto.op_type();
-  if (!node.proto.domain().empty() && node.proto.domain() != "ai.onnx") {
+  const std::string& domain = node.proto.domain();
+  // ONNX Runtime's own: what its quantizers write.
+  const bool of_runtime = domain == "com.microsoft" && quantized_importers().contains(op);
+  if (!domain.empty() && domain != "ai.onnx" && !of_runtime) {
     node.fail("ops of domain " + node.proto.domain() + " are not supported; export with standard ONNX ops only");
   }
-  const Importer* importer = find_importer(op);
+  const ImportedOp* importer = find_importer(op);
   const bool control = op == "Constant" || op == "If" || op == "Loop";
   if (importer == nullptr && !control && !can_evaluate(op)) node.fail("this op is not supported; " + advice_for(op));
   if (reads_missing(node.proto)) return;
   if (op == "Constant") return import_constant(node);
   if (op == "If") return import_if(node);
   if (op == "Loop") return import_loop(node);
-  const std::optional<bool> integers = integer_output(node);
   if (evaluate_node(node)) return;
   if (importer == nullptr)
     node.fail("it is supported on tensors that are known while converting only; " + advice_for(op));
   const size_t before = graph_.values.size();
-  (*importer)(node);
-  mark_integers(node, integers);
+  importer->import(node);
+  for (size_t i = 0; i < static_cast<size_t>(node.proto.output_size()); ++i) {
+    if (makes_integers(node, i)) integers_.insert(node.proto.output(static_cast<int>(i)));
+  }
   uint64_t bytes = 0;
   for (size_t i = before; i < graph_.values.size(); ++i) {
     if (graph_.values[i].is_constant()) bytes += graph_.values[i].constant->bytes.size();
@@ -679,7 +696,7 @@ std::string list_of(const std::vector<std::string>& names) {
 void OnnxImporter::note_left_out() const {
   // PyTorch's exporter of graphs calls a batch normalization's output "getitem", the one of TorchScript names tensors
   // that it computed "onnx::"; tf2onnx says "fused_bn".
-  const bool pytorch = model_.producer_name() == "pytorch";
+  const bool pytorch = from_pytorch();
   std::vector<std::string> by_script;
   std::vector<std::string> by_graphs;
   std::vector<std::string> by_keras;
@@ -712,6 +729,36 @@ void OnnxImporter::note_left_out() const {
        "torch.onnx.export(..., dynamo=True, optimize=False, external_data=False) to train it");
 }
 
+void OnnxImporter::check_constants() const {
+  // What a mask leaves out, a bound, or a choice; anywhere else such values are a mistake.
+  const auto may_be_read_by = [](OpKind kind) {
+    switch (kind) {
+      case OpKind::kAdd:
+      case OpKind::kSubtract:
+      case OpKind::kGreater:
+      case OpKind::kEqual:
+      case OpKind::kSelect:
+      case OpKind::kClamp:
+      case OpKind::kBroadcast:
+      case OpKind::kReshape:
+      case OpKind::kTranspose:
+      case OpKind::kSlice:
+      case OpKind::kConcat: return true;
+      default: return false;
+    }
+  };
+  std::vector<bool> read_by_others(graph_.values.size());
+  for (const Node& node : graph_.nodes) {
+    for (ValueId id : node.inputs) read_by_others[id] = read_by_others[id] || !may_be_read_by(node.kind);
+  }
+  for (ValueId id = 0; id < graph_.values.size(); ++id) {
+    const Value& value = graph_[id];
+    if (!value.is_constant() || value.type != DataType::kF32 || !read_by_others[id]) continue;
+    if (!std::ranges::all_of(value.f32(), [](float x) { return std::isfinite(x); }))
+      throw Error("tensor " + value.name + " has NaN or infinite values; was the training diverging?");
+  }
+}
+
 void OnnxImporter::run() {
   for (const onnx::OperatorSetIdProto& opset : model_.opset_import()) {
     if (opset.domain().empty() || opset.domain() == "ai.onnx") opset_ = opset.version();
@@ -726,13 +773,7 @@ void OnnxImporter::run() {
   report_problems();
   bind_outputs();
   if (purpose_ == Purpose::kTraining) note_left_out();
-  for (const Value& value : graph_.values) {
-    if (!value.is_constant() || value.type != DataType::kF32) continue;
-    for (float x : value.f32()) {
-      if (!std::isfinite(x))
-        throw Error("tensor " + value.name + " has NaN or infinite values; was the training diverging?");
-    }
-  }
+  check_constants();
 }
 
 namespace {
@@ -820,13 +861,15 @@ Graph import_onnx_file(const std::string& path, const std::string& program, cons
   return import_bytes(bytes, path, path, program, options);
 }
 
-std::vector<std::string> imported_ops() {
-  std::vector<std::string> names = {"Constant", "If", "Loop"};
+std::vector<OnnxOp> imported_ops() {
+  std::vector<OnnxOp> ops = {{"Constant", kOldestOpset, {}, "numbers"},
+                             {"If", kOldestOpset, {}, "a known condition"},
+                             {"Loop", kOldestOpset, {}, "a known count"}};
   for (const Importers* family : families()) {
-    for (const auto& [name, importer] : *family) names.push_back(name);
+    for (const auto& [name, op] : *family) ops.push_back({name, op.since, op.kinds, op.limits});
   }
-  std::sort(names.begin(), names.end());
-  return names;
+  std::ranges::sort(ops, {}, &OnnxOp::name);
+  return ops;
 }
 
 }  // namespace figment::converter

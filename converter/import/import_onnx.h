@@ -28,7 +28,14 @@ Graph import_onnx_file(const std::string& path, const std::string& program, cons
 Graph import_onnx(const std::string& bytes, const std::string& origin, const std::string& program,
                   const ImportOptions& options = {});
 
-// The names of all ONNX ops that are imported, sorted.
-std::vector<std::string> imported_ops();
+// An op of ONNX that is imported.
+struct OnnxOp {
+  std::string name;
+  int64_t since;              // the oldest opset
+  std::vector<OpKind> kinds;  // that it may become, beside reshapes and transposes
+  std::string limits;         // for people; "": none
+};
+// Sorted by name.
+std::vector<OnnxOp> imported_ops();
 
 }  // namespace figment::converter

@@ -18,7 +18,10 @@ void import_binary(const OnnxNode& node) {
   if (node.attribute("axis") != nullptr)
     node.fail("broadcasting along an axis ended with opset 7; export with a newer opset");
   const auto [a, b] = equal_ranks(node, node.tensor(0), node.tensor(1));
-  node.bind(node.add(kKind, {}, {a, b}));
+  const ValueId y = node.add(kKind, {}, {a, b});
+  const bool integers = node.holds_integers(0) || node.holds_integers(1);
+  Builder build(&node.graph, node.name);
+  node.bind(kKind == OpKind::kDivide && integers ? truncated(build, y) : y);
 }
 
 ValueId sum_of_inputs(const OnnxNode& node) {
@@ -215,8 +218,6 @@ class Einsum {
   explicit Einsum(const OnnxNode& node) : node_(node), build_(&node.graph, node.name) {
     std::string equation = node.text("equation", "");
     std::erase(equation, ' ');
-    if (equation.find('.') != std::string::npos)
-      node.fail("an equation with ... is not supported: name all dimensions");
     const size_t arrow = equation.find("->");
     std::string inputs = equation.substr(0, arrow);
     for (size_t begin = 0; begin <= inputs.size();) {
@@ -224,17 +225,21 @@ class Einsum {
       letters_.push_back(inputs.substr(begin, end - begin));
       begin = end + 1;
     }
+    if (letters_.size() != node.input_count() || letters_.size() > 2) node.fail("it must have one operand or two");
+    const std::string any = name_ellipses();
     if (arrow != std::string::npos) {
       output_ = equation.substr(arrow + 2);
+      if (const size_t dots = output_.find("..."); dots != std::string::npos) output_.replace(dots, 3, any);
     } else {
-      // Every letter that stands once, in the order of the alphabet.
+      // Every letter that stands once, in the order of the alphabet: digits come first.
+      output_ = any;
       std::erase(inputs, ',');
+      std::erase(inputs, '.');
       for (char c : inputs) {
         if (std::count(inputs.begin(), inputs.end(), c) == 1) output_ += c;
       }
       std::sort(output_.begin(), output_.end());
     }
-    if (letters_.size() != node.input_count() || letters_.size() > 2) node.fail("it must have one operand or two");
   }
 
   void import() {
@@ -266,6 +271,22 @@ class Einsum {
   }
 
  private:
+  // Names the dimensions that "..." stands for by digits, the last one 9; returns those of the operand with most.
+  std::string name_ellipses() {
+    std::string most;
+    for (size_t i = 0; i < letters_.size(); ++i) {
+      const size_t dots = letters_[i].find("...");
+      if (dots == std::string::npos) continue;
+      const size_t rank = build_.shape(node_.tensor(i)).rank();
+      const size_t named = letters_[i].size() - 3;
+      if (named > rank) node_.fail("its equation names more dimensions than there are");
+      const std::string digits = std::string("0123456789").substr(10 - (rank - named));
+      letters_[i].replace(dots, 3, digits);
+      if (digits.size() > most.size()) most = digits;
+    }
+    return most;
+  }
+
   // Operand i, summed over the letters that stand nowhere else.
   ValueId operand(size_t i) {
     ValueId x = node_.tensor(i);
@@ -344,19 +365,31 @@ void import_softmax(const OnnxNode& node) {
 
 const Importers& arithmetic_importers() {
   static const Importers table = {
-      {"Add", import_binary<OpKind::kAdd>},
-      {"Div", import_binary<OpKind::kDivide>},
-      {"Einsum", [](const OnnxNode& node) { Einsum(node).import(); }},
-      {"Gemm", import_gemm},
-      {"LogSoftmax", import_softmax<OpKind::kLogSoftmax>},
-      {"MatMul", import_matmul},
-      {"Max", [](const OnnxNode& node) { import_extreme(node, true); }},
-      {"Mean", import_mean},
-      {"Min", [](const OnnxNode& node) { import_extreme(node, false); }},
-      {"Mul", import_binary<OpKind::kMultiply>},
-      {"Softmax", import_softmax<OpKind::kSoftmax>},
-      {"Sub", import_binary<OpKind::kSubtract>},
-      {"Sum", [](const OnnxNode& node) { node.bind(sum_of_inputs(node)); }},
+      {"Add", {import_binary<OpKind::kAdd>, 6, {OpKind::kAdd}, ""}},
+      {"Div",
+       {import_binary<OpKind::kDivide>,
+        6,
+        {OpKind::kSubtract, OpKind::kDivide, OpKind::kClamp, OpKind::kNegate, OpKind::kFloor},
+        ""}},
+      {"Einsum",
+       {[](const OnnxNode& node) { Einsum(node).import(); },
+        12,
+        {OpKind::kMatmul},
+        "one operand or two, no diagonals"}},
+      {"Gemm", {import_gemm, 6, {OpKind::kFullyConnected, OpKind::kMatmul, OpKind::kAdd, OpKind::kMultiply}, ""}},
+      {"LogSoftmax", {import_softmax<OpKind::kLogSoftmax>, 6, {OpKind::kLogSoftmax}, "not over the batch"}},
+      {"MatMul", {import_matmul, 6, {OpKind::kFullyConnected, OpKind::kMatmul, OpKind::kBroadcast}, ""}},
+      {"Max",
+       {[](const OnnxNode& node) { import_extreme(node, true); },
+        6,
+        {OpKind::kAdd, OpKind::kSubtract, OpKind::kClamp},
+        ""}},
+      {"Mean", {import_mean, 6, {OpKind::kAdd, OpKind::kMultiply}, ""}},
+      {"Min", {[](const OnnxNode& node) { import_extreme(node, false); }, 6, {OpKind::kSubtract, OpKind::kClamp}, ""}},
+      {"Mul", {import_binary<OpKind::kMultiply>, 6, {OpKind::kMultiply}, ""}},
+      {"Softmax", {import_softmax<OpKind::kSoftmax>, 6, {OpKind::kSoftmax}, "not over the batch"}},
+      {"Sub", {import_binary<OpKind::kSubtract>, 6, {OpKind::kSubtract}, ""}},
+      {"Sum", {[](const OnnxNode& node) { node.bind(sum_of_inputs(node)); }, 6, {OpKind::kAdd}, ""}},
   };
   return table;
 }

@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 #include <numbers>
+#include <optional>
 
 #include "import/onnx_graph.h"
 #include "ir/builder.h"
@@ -59,37 +60,61 @@ void import_hard_swish(const OnnxNode& node) {
   node.bind(node.add(OpKind::kMultiply, {}, {x, hard_sigmoid(node, x, 1.0F / 6, 0.5F)}));
 }
 
-// The exponent of all elements.
-float exponent_of(const OnnxNode& node) {
-  std::vector<float> values;
-  std::vector<size_t> shape;
+// The exponent, if it is one number that is known while converting.
+std::optional<float> known_exponent(const OnnxNode& node) {
   if (node.is_integers(1)) {
-    for (int64_t value : node.numbers(1)) values.push_back(static_cast<float>(value));
-    shape = node.integers(1).shape;
-  } else {
-    const Value& exponents = node.graph[node.constant(1, "exponent")];
-    values.assign(exponents.f32().begin(), exponents.f32().end());
-    for (const Dimension& dimension : exponents.shape) shape.push_back(dimension.extent);
+    const std::vector<int64_t> numbers = node.numbers(1);
+    if (!std::ranges::all_of(numbers, [&](int64_t number) { return number == numbers[0]; })) return std::nullopt;
+    return static_cast<float>(numbers.at(0));
   }
-  if (values.empty()) node.fail("its exponent is empty");
-  if (std::any_of(values.begin(), values.end(), [&](float value) { return value != values[0]; }))
-    node.fail("its exponents differ: only one for all elements is supported");
-  const Shape& x = node.value(0).shape;
-  bool broadcasts = shape.size() > x.rank();
-  for (size_t i = 0; !broadcasts && i < shape.size(); ++i) {
-    const Dimension& dimension = x[x.rank() - shape.size() + i];
-    broadcasts = shape[i] != 1 && (dimension.per_batch || dimension.extent != shape[i]);
-  }
-  if (broadcasts) node.fail("its exponent has a shape that enlarges its input; give one number");
+  if (!node.is_known(1) && !node.value(1).is_constant()) return std::nullopt;
+  const std::span<const float> values = node.value(1).f32();
+  if (!std::ranges::all_of(values, [&](float value) { return value == values[0]; })) return std::nullopt;
   return values[0];
+}
+
+// e^(b log |a|), whose sign is that of a for odd b, NaN for negative a and broken b, and 1 for b = 0.
+void power_of_elements(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const auto [a, b] = equal_ranks(node, node.tensor(0), node.number(1));
+  const size_t rank = build.shape(a).rank();
+  const ValueId whole = build.add(OpKind::kEqual, {b, build.add(OpKind::kFloor, {b})});
+  const ValueId half = build.with_scalar(OpKind::kMultiply, b, 0.5F);
+  const ValueId even = build.add(OpKind::kEqual, {half, build.add(OpKind::kFloor, {half})});
+  const ValueId base = build.add(OpKind::kSelect, {whole, build.add(OpKind::kAbs, {a}), a});
+  const ValueId magnitude =
+      build.add(OpKind::kExp, {build.add(OpKind::kMultiply, {b, build.add(OpKind::kLog, {base})})});
+  const ValueId negative = build.add(OpKind::kGreater, {build.scalar(0, rank), a});
+  const ValueId odd = build.add(OpKind::kSubtract, {whole, even});
+  const ValueId sign = build.add(OpKind::kMultiply, {negative, odd});
+  const ValueId factor = build.with_scalar(OpKind::kAdd, build.with_scalar(OpKind::kMultiply, sign, -2), 1);
+  const ValueId none = build.with_scalar(OpKind::kEqual, b, 0);
+  node.bind(
+      build.add(OpKind::kSelect, {none, build.scalar(1, rank), build.add(OpKind::kMultiply, {magnitude, factor})}));
+}
+
+// x in the shape that it and the exponent are broadcast to.
+ValueId widened_by_exponent(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const auto [x, exponent] = equal_ranks(node, node.tensor(0), node.number(1));
+  Shape wide = build.shape(x);
+  for (size_t i = 0; i < wide.rank(); ++i) {
+    const Dimension other = build.shape(exponent)[i];
+    if (other == Dimension{} || other == wide[i]) continue;
+    if (wide[i] != Dimension{}) node.fail("its operands' shapes cannot be broadcast");
+    wide[i] = other;
+  }
+  return wide == build.shape(x) ? x : build.add_shaped(OpKind::kBroadcast, {x}, wide);
 }
 
 // By multiplications for whole exponents, else e^(exponent log x), which is NaN for negative x as the power is.
 void import_pow(const OnnxNode& node) {
   constexpr float kMostMultiplied = 64;
   Builder build(&node.graph, node.name);
-  const ValueId x = node.tensor(0);
-  const float exponent = exponent_of(node);
+  const std::optional<float> known = known_exponent(node);
+  if (!known) return power_of_elements(node);
+  const ValueId x = widened_by_exponent(node);
+  const float exponent = *known;
   const float magnitude = std::fabs(exponent);
   ValueId result = x;
   if (exponent == 0) {
@@ -159,6 +184,65 @@ void import_mish(const OnnxNode& node) {
   node.bind(node.add(OpKind::kMultiply, {}, {x, gate}));
 }
 
+// x where it is greater than alpha, else 0.
+void import_thresholded_relu(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.tensor(0);
+  const ValueId above = build.with_scalar(OpKind::kGreater, x, node.real("alpha", 1));
+  node.bind(build.add(OpKind::kSelect, {above, x, build.scalar(0, build.shape(x).rank())}));
+}
+
+// x - bias above lambda, x + bias below -lambda, else 0.
+void import_shrink(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.tensor(0);
+  const size_t rank = build.shape(x).rank();
+  const float lambda = node.real("lambd", 0.5F);
+  const float bias = node.real("bias", 0);
+  const ValueId above = build.with_scalar(OpKind::kGreater, x, lambda);
+  const ValueId below = build.add(OpKind::kGreater, {build.scalar(-lambda, rank), x});
+  const ValueId lower =
+      build.add(OpKind::kSelect, {below, build.with_scalar(OpKind::kAdd, x, bias), build.scalar(0, rank)});
+  node.bind(build.add(OpKind::kSelect, {above, build.with_scalar(OpKind::kSubtract, x, bias), lower}));
+}
+
+// (e^x - e^-x) / 2, or with a plus.
+void import_hyperbolic(const OnnxNode& node, OpKind kind) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.tensor(0);
+  const ValueId up = build.add(OpKind::kExp, {x});
+  const ValueId down = build.add(OpKind::kExp, {build.add(OpKind::kNegate, {x})});
+  node.bind(build.with_scalar(OpKind::kMultiply, build.add(kind, {up, down}), 0.5F));
+}
+
+void import_tan(const OnnxNode& node) {
+  const ValueId x = node.tensor(0);
+  node.bind(node.add(OpKind::kDivide, {}, {node.add(OpKind::kSin, {}, {x}), node.add(OpKind::kCos, {}, {x})}));
+}
+
+// log(x + sqrt(x^2 + 1)) of the magnitude, with the sign of x; for acosh log(x + sqrt(x^2 - 1)).
+void import_inverse_hyperbolic(const OnnxNode& node, float one) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.tensor(0);
+  const ValueId magnitude = one > 0 ? build.add(OpKind::kAbs, {x}) : x;
+  const ValueId root =
+      build.add(OpKind::kSqrt, {build.with_scalar(OpKind::kAdd, build.add(OpKind::kMultiply, {x, x}), one)});
+  const ValueId y = build.add(OpKind::kLog, {build.add(OpKind::kAdd, {magnitude, root})});
+  if (one < 0) return node.bind(y);
+  const ValueId below = build.add(OpKind::kGreater, {build.scalar(0, build.shape(x).rank()), x});
+  node.bind(build.add(OpKind::kSelect, {below, build.add(OpKind::kNegate, {y}), y}));
+}
+
+// log((1 + x) / (1 - x)) / 2.
+void import_atanh(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.tensor(0);
+  const ValueId one = build.scalar(1, build.shape(x).rank());
+  const ValueId ratio =
+      build.add(OpKind::kDivide, {build.add(OpKind::kAdd, {one, x}), build.add(OpKind::kSubtract, {one, x})});
+  node.bind(build.with_scalar(OpKind::kMultiply, build.add(OpKind::kLog, {ratio}), 0.5F));
+}
+
 // x sigmoid(alpha x) (Ramachandran et al. 2017).
 void import_swish(const OnnxNode& node) {
   Builder build(&node.graph, node.name);
@@ -213,7 +297,7 @@ void import_function(const OnnxNode& node) {
 // Adds the functions that are ONNX ops alone.
 Importers with_functions(Importers table) {
   for (const Function& function : functions()) {
-    if (function.onnx != nullptr) table[function.onnx] = import_function;
+    if (function.onnx != nullptr) table[function.onnx] = {import_function, 6, {function.kind}, ""};
   }
   return table;
 }
@@ -235,22 +319,54 @@ std::pair<ValueId, ValueId> equal_ranks(const OnnxNode& node, ValueId a, ValueId
 
 const Importers& function_importers() {
   static const Importers table = with_functions({
-      {"Ceil", import_ceil},
-      {"Celu", import_celu},
-      {"Clip", import_clip},
-      {"Elu", [](const OnnxNode& node) { import_alpha(node, OpKind::kElu, 1.0F); }},
-      {"Erfc", import_erfc},
-      {"Gelu", import_gelu},
-      {"HardSigmoid", import_hard_sigmoid},
-      {"HardSwish", import_hard_swish},
-      {"LeakyRelu", [](const OnnxNode& node) { import_alpha(node, OpKind::kLeakyRelu, 0.01F); }},
-      {"Mish", import_mish},
-      {"Pow", import_pow},
-      {"PRelu", import_prelu},
-      {"Reciprocal", import_reciprocal},
-      {"Relu", import_relu},
-      {"Selu", import_selu},
-      {"Swish", import_swish},
+      {"Acosh",
+       {[](const OnnxNode& node) { import_inverse_hyperbolic(node, -1); },
+        9,
+        {OpKind::kAdd, OpKind::kMultiply, OpKind::kLog, OpKind::kSqrt},
+        ""}},
+      {"Asinh",
+       {[](const OnnxNode& node) { import_inverse_hyperbolic(node, 1); },
+        9,
+        {OpKind::kAdd, OpKind::kMultiply, OpKind::kLog, OpKind::kSqrt, OpKind::kAbs, OpKind::kNegate, OpKind::kGreater,
+         OpKind::kSelect},
+        ""}},
+      {"Atanh",
+       {import_atanh, 9, {OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kLog}, ""}},
+      {"Ceil", {import_ceil, 6, {OpKind::kNegate, OpKind::kFloor}, ""}},
+      {"Celu", {import_celu, 12, {OpKind::kMultiply, OpKind::kElu}, ""}},
+      {"Clip", {import_clip, 6, {OpKind::kClamp}, ""}},
+      {"Cosh",
+       {[](const OnnxNode& node) { import_hyperbolic(node, OpKind::kAdd); },
+        9,
+        {OpKind::kAdd, OpKind::kMultiply, OpKind::kExp, OpKind::kNegate},
+        ""}},
+      {"Elu", {[](const OnnxNode& node) { import_alpha(node, OpKind::kElu, 1.0F); }, 6, {OpKind::kElu}, ""}},
+      {"Erfc", {import_erfc, 6, {OpKind::kSubtract, OpKind::kErf}, ""}},
+      {"Gelu", {import_gelu, 20, {OpKind::kAdd, OpKind::kMultiply, OpKind::kTanh, OpKind::kErf}, ""}},
+      {"HardSigmoid", {import_hard_sigmoid, 6, {OpKind::kAdd, OpKind::kMultiply}, ""}},
+      {"HardSwish", {import_hard_swish, 14, {OpKind::kAdd, OpKind::kMultiply}, ""}},
+      {"LeakyRelu",
+       {[](const OnnxNode& node) { import_alpha(node, OpKind::kLeakyRelu, 0.01F); }, 6, {OpKind::kLeakyRelu}, ""}},
+      {"Mish", {import_mish, 18, {OpKind::kMultiply, OpKind::kTanh, OpKind::kSoftplus}, ""}},
+      {"PRelu", {import_prelu, 6, {OpKind::kAdd, OpKind::kMultiply, OpKind::kClamp}, ""}},
+      {"Pow",
+       {import_pow,
+        6,
+        {OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kExp, OpKind::kLog, OpKind::kAbs, OpKind::kFloor,
+         OpKind::kGreater, OpKind::kEqual, OpKind::kSelect},
+        ""}},
+      {"Reciprocal", {import_reciprocal, 6, {OpKind::kDivide}, ""}},
+      {"Relu", {import_relu, 6, {OpKind::kClamp}, ""}},
+      {"Selu", {import_selu, 6, {OpKind::kMultiply, OpKind::kElu}, ""}},
+      {"Shrink", {import_shrink, 9, {OpKind::kAdd, OpKind::kSubtract, OpKind::kGreater, OpKind::kSelect}, ""}},
+      {"Sinh",
+       {[](const OnnxNode& node) { import_hyperbolic(node, OpKind::kSubtract); },
+        9,
+        {OpKind::kSubtract, OpKind::kMultiply, OpKind::kExp, OpKind::kNegate},
+        ""}},
+      {"Swish", {import_swish, 24, {OpKind::kMultiply, OpKind::kSigmoid}, ""}},
+      {"Tan", {import_tan, 7, {OpKind::kDivide, OpKind::kSin, OpKind::kCos}, ""}},
+      {"ThresholdedRelu", {import_thresholded_relu, 10, {OpKind::kGreater, OpKind::kSelect}, ""}},
   });
   return table;
 }

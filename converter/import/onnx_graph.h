@@ -14,21 +14,16 @@
 #include "import/onnx_proto.h"
 #include "import/onnx_tensor.h"
 #include "io/files.h"
+#include "ir/builder.h"
 #include "ir/graph.h"
 
 namespace figment::converter {
-
-// Where `x` is greater than a constant: what exporters choose between two forms of one function by.
-struct Comparison {
-  ValueId x = 0;
-  float threshold = 0;
-};
 
 // What a node that cannot be imported would compute.
 struct Missing {};
 
 // What an ONNX name stands for.
-using Binding = std::variant<ValueId, KnownTensor, Comparison, Missing>;
+using Binding = std::variant<ValueId, KnownTensor, Missing>;
 
 struct OnnxNode;
 
@@ -68,8 +63,14 @@ class OnnxImporter {
   // Imports the whole graph. Throws Error.
   void run();
   Purpose purpose() const { return purpose_; }
+  bool from_pytorch() const { return model_.producer_name() == "pytorch"; }
   // The batch that the exporter had fixed, and that is open now: constants of the file still hold it. 0: none.
   uint32_t reopened_batch() const { return reopened_batch_; }
+  // For importers that express a node by another: gives a value a name of the graph, imports a node that is not in the
+  // graph, and what a name stands for.
+  void bind_value(const std::string& name, ValueId value) { bindings_[name] = value; }
+  void import_as(const OnnxNode& node);
+  ValueId value_of(const std::string& name) const;
   // Says something about the file, once.
   void note(const std::string& text);
 
@@ -103,11 +104,11 @@ class OnnxImporter {
   void import_loop(const OnnxNode& node);
   // What the names of a graph inside a node stand for is forgotten.
   void forget(const onnx::GraphProto& graph);
-  // Of a node that reads integers which the program is given: whether its outputs are integers too. Fails where it
-  // computes of integers something else than of floats.
-  std::optional<bool> integer_output(const OnnxNode& node) const;
-  void mark_integers(const OnnxNode& node, std::optional<bool> integers);
+  // Whether an output of a node whose output is f32 in the program are integers or booleans by its type.
+  bool makes_integers(const OnnxNode& node, size_t output) const;
   void bind_outputs();
+  // Fails where a constant that is no mask has NaN or infinite values.
+  void check_constants() const;
   // What of a network's parameters the exporter folded into others or left out, and how to export it instead.
   void note_left_out() const;
 
@@ -121,7 +122,7 @@ class OnnxImporter {
   std::set<std::string> read_;          // tensors that outputs depend on
   std::set<std::string> node_outputs_;  // of all nodes, to tell cycles from missing tensors
   std::vector<NodeError> problems_;
-  std::set<std::string> integers_;  // tensors that are f32 in the program and hold integers of its inputs
+  std::set<std::string> integers_;  // tensors that are f32 in the program, and integers or booleans in the file
   int64_t passes_ = 0;              // through loops
   std::string name_suffix_;         // of nodes that are imported several times
   std::vector<bool> fixed_;         // values computed from constants alone, by the nodes before fixed_nodes_
@@ -151,6 +152,8 @@ struct OnnxNode {
   Binding& binding(size_t i) const;
   // Input i as a tensor of the program.
   ValueId tensor(size_t i) const;
+  // The same; integers known while converting are numbers as well.
+  ValueId number(size_t i) const;
   const Value& value(size_t i) const { return graph[tensor(i)]; }
   // Whether a value is the same in every run: a constant, or computed from constants alone, as exporters compute
   // weights from parameters.
@@ -160,10 +163,8 @@ struct OnnxNode {
   // Whether input i is a tensor known while converting; floats may be constants of the program instead.
   bool is_known(size_t i) const;
   bool is_integers(size_t i) const;
-  // Whether input i is computed by the program, of integers that it is given.
+  // Whether input i is computed by the program, and integers or booleans in the file.
   bool holds_integers(size_t i) const;
-  // Input i if it is a comparison, else nullptr.
-  const Comparison* comparison(size_t i) const;
   // Input i if it holds integers known while converting.
   const KnownTensor& integers(size_t i) const;
   // The same as plain integers (no batch).
@@ -208,16 +209,37 @@ SliceRange slice_range(const OnnxNode& node, int64_t start, int64_t end, int64_t
 // The operands of a broadcasting op with leading ones added so that their ranks agree.
 std::pair<ValueId, ValueId> equal_ranks(const OnnxNode& node, ValueId a, ValueId b);
 
-// Importers by op. One function a family of ops.
-using Importer = void (*)(const OnnxNode&);
-using Importers = std::map<std::string, Importer>;
+// x without its fraction, and 1 where x is not 0, else 0: casts to integers and booleans.
+ValueId truncated(Builder& build, ValueId x);
+ValueId as_boolean(Builder& build, ValueId x);
+// A new input of the program, of values that are drawn.
+struct DrawnInput {
+  ValueId value;   // in the shape that was asked for
+  bool per_batch;  // else it is the same for all samples
+};
+DrawnInput drawn_input(const OnnxNode& node, const std::string& suffix, const Shape& shape);
+// The shape that integers name.
+Shape shape_of(const OnnxNode& node, const KnownTensor& integers);
+// 0, 1, ... along an axis of a tensor of `rank` dimensions.
+ValueId counted_along(Builder& build, size_t axis, size_t rank, uint32_t count);
+
+// An op of ONNX. One table a family of ops.
+struct ImportedOp {
+  void (*import)(const OnnxNode&);
+  int64_t since;              // the oldest opset that it is imported from
+  std::vector<OpKind> kinds;  // that it may become, beside reshapes and transposes
+  const char* limits;         // for people; "": none
+};
+using Importers = std::map<std::string, ImportedOp>;
 const Importers& arithmetic_importers();  // two operands and more, matrix products, softmax
 const Importers& function_importers();    // of one value
+const Importers& logic_importers();       // comparisons, choices and the greatest elements
 const Importers& normalization_importers();
 const Importers& quantized_importers();
 const Importers& reduction_importers();
 const Importers& resize_importers();
-const Importers& window_importers();     // convolution, pooling, resizing
+const Importers& window_importers();  // convolution, pooling, resizing
+const Importers& random_importers();
 const Importers& recurrent_importers();  // LSTM, GRU, reversed sequences
 const Importers& shape_importers();      // everything that moves or measures
 

@@ -45,6 +45,23 @@ void trainable_batch_norm(const OnnxNode& node, const std::vector<std::vector<fl
   node.bind(rank > 2 ? node.transpose(y, back) : y);
 }
 
+// With parameters that are computed: (x - mean) / sqrt(variance + epsilon) scale + bias, op by op.
+void computed_batch_norm(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const Shape shape = node.value(0).shape;
+  Shape broadcast;
+  for (size_t i = 0; i < shape.rank(); ++i) broadcast.push_back(i == 1 ? shape[1] : Dimension{});
+  const auto parameter = [&](size_t i) {
+    if (node.value(i).shape != Shape{shape[1]})
+      node.fail(fmt::format("input {} does not have one value per channel", i));
+    return node.reshaped(node.tensor(i), broadcast);
+  };
+  const ValueId variance = build.with_scalar(OpKind::kAdd, parameter(4), node.real("epsilon", 1e-5F));
+  const ValueId factor = build.add(OpKind::kDivide, {parameter(1), build.add(OpKind::kSqrt, {variance})});
+  const ValueId centered = build.add(OpKind::kSubtract, {node.tensor(0), parameter(3)});
+  node.bind(build.add(OpKind::kAdd, {build.add(OpKind::kMultiply, {centered, factor}), parameter(2)}));
+}
+
 void import_batch_normalization(const OnnxNode& node) {
   if (node.integer("training_mode", 0) != 0) {
     node.fail("it is in training mode; export the model with model.eval()");
@@ -53,6 +70,10 @@ void import_batch_normalization(const OnnxNode& node) {
   const Shape& shape = node.graph[x].shape;
   if (shape.rank() < 2) node.fail("its input needs a channel dimension");
   const uint32_t channels = shape[1].extent;
+  for (size_t i = 1; i <= 4; ++i) {
+    if (!node.value(i).is_constant() && node.importer.purpose() == Purpose::kInference)
+      return computed_batch_norm(node);
+  }
   std::vector<std::vector<float>> parameters;
   for (size_t i = 1; i <= 4; ++i) {
     const Value& value = node.graph[node.constant(i, "scale, bias, mean and variance")];
@@ -230,13 +251,36 @@ void import_lp_normalization(const OnnxNode& node) {
 
 const Importers& normalization_importers() {
   static const Importers table = {
-      {"BatchNormalization", import_batch_normalization},
-      {"GroupNormalization", import_group_normalization},
-      {"InstanceNormalization", import_instance_normalization},
-      {"LayerNormalization", import_layer_normalization},
-      {"LpNormalization", import_lp_normalization},
-      {"MeanVarianceNormalization", import_mean_variance_normalization},
-      {"RMSNormalization", import_rms_normalization},
+      {"BatchNormalization",
+       {import_batch_normalization,
+        6,
+        {OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kSqrt, OpKind::kBatchNorm},
+        "not in training mode"}},
+      {"GroupNormalization",
+       {import_group_normalization, 18, {OpKind::kAdd, OpKind::kMultiply, OpKind::kLayerNorm}, ""}},
+      {"InstanceNormalization",
+       {import_instance_normalization, 6, {OpKind::kAdd, OpKind::kMultiply, OpKind::kLayerNorm}, ""}},
+      {"LayerNormalization",
+       {import_layer_normalization,
+        17,
+        {OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kSqrt, OpKind::kMean,
+         OpKind::kLayerNorm},
+        ""}},
+      {"LpNormalization",
+       {import_lp_normalization,
+        6,
+        {OpKind::kMultiply, OpKind::kDivide, OpKind::kSqrt, OpKind::kAbs, OpKind::kSum},
+        ""}},
+      {"MeanVarianceNormalization",
+       {import_mean_variance_normalization,
+        9,
+        {OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kSqrt, OpKind::kMean},
+        ""}},
+      {"RMSNormalization",
+       {import_rms_normalization,
+        23,
+        {OpKind::kAdd, OpKind::kMultiply, OpKind::kDivide, OpKind::kSqrt, OpKind::kMean},
+        ""}},
   };
   return table;
 }

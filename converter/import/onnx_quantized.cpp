@@ -1,6 +1,7 @@
-// Files that another tool has quantized: QuantizeLinear and DequantizeLinear. Weights take the values that their
-// integers stand for; activations stay floats, clamped to what their integers could hold: what was fused into that,
-// such as a ReLU, is kept, and the rounding is left to --int8.
+// Files that another tool has quantized: with QuantizeLinear and DequantizeLinear around ops, with ops on integers, or
+// with activations that are quantized as they come. Weights take the values that their integers stand for; activations
+// stay floats, clamped to what their integers could hold: what was fused into that, such as a ReLU, is kept, and the
+// rounding is left to --int8.
 #include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
@@ -8,6 +9,7 @@
 #include <map>
 
 #include "import/onnx_graph.h"
+#include "ir/builder.h"
 
 namespace figment::converter {
 
@@ -26,16 +28,22 @@ struct Scales {
   }
 };
 
-Scales scales_of(const OnnxNode& node, size_t rank) {
+// The scale in input `i`, with the zero point behind it. `axis`: of several scales, on a tensor of `rank`.
+Scales scales_of(const OnnxNode& node, size_t i, size_t rank, int64_t axis) {
   Scales result;
-  const Value& scales = node.graph[node.constant(1, "scale")];
-  for (float scale : scales.f32()) result.scales.push_back(static_cast<double>(scale));
-  if (scales.shape.rank() > 1 || node.integer("block_size", 0) != 0) node.fail("scales of blocks are not supported");
+  if (node.is_known(i)) {
+    for (float scale : node.graph[node.tensor(i)].f32()) result.scales.push_back(static_cast<double>(scale));
+  } else {
+    const Value& scales = node.graph[node.constant(i, "scale")];
+    for (float scale : scales.f32()) result.scales.push_back(static_cast<double>(scale));
+    if (scales.shape.rank() > 1) node.fail("scales of blocks are not supported");
+  }
+  if (node.integer("block_size", 0) != 0) node.fail("scales of blocks are not supported");
   if (result.scales.empty()) node.fail("it has no scale");
   result.zero_points = {0};
-  if (node.has_input(2)) {
-    result.zero_points = node.numbers(2);
-    result.type = node.integers(2).type;
+  if (node.has_input(i + 1)) {
+    result.zero_points = node.numbers(i + 1);
+    result.type = node.integers(i + 1).type;
   } else if (const int64_t type = node.integer("output_dtype", 0); type != 0) {
     result.type = static_cast<int32_t>(type);
   }
@@ -44,7 +52,7 @@ Scales scales_of(const OnnxNode& node, size_t rank) {
   for (double scale : result.scales) {
     if (!std::isfinite(scale) || scale <= 0) node.fail("its scales must be positive");
   }
-  if (result.scales.size() > 1) result.axis = node.axis(node.integer("axis", 1), rank);
+  if (result.scales.size() > 1) result.axis = node.axis(axis, rank);
   return result;
 }
 
@@ -58,26 +66,31 @@ std::pair<int64_t, int64_t> bounds_of(const OnnxNode& node, int32_t type) {
   }
 }
 
-void import_quantize(const OnnxNode& node) {
-  const ValueId x = node.tensor(0);
-  const Scales scales = scales_of(node, node.graph[x].shape.rank());
+void note_quantized(const OnnxNode& node) {
+  node.importer.note(
+      "the file is quantized: weights are dequantized, and activations are floats again; --int8 calibrates anew");
+}
+
+// x, clamped to what integers of a type stand for.
+ValueId clamped(const OnnxNode& node, ValueId x, const Scales& scales) {
   const auto [least, most] = bounds_of(node, scales.type);
-  if (scales.scales.size() > 1) {
-    // Of each channel another: that is how weights are quantized, which saturate nowhere.
-    return node.bind(x);
-  }
+  note_quantized(node);
+  // Of each channel another scale: that is how weights are quantized, which saturate nowhere.
+  if (scales.scales.size() > 1) return x;
   Attributes bounds;
   bounds.clamp_min = static_cast<float>(scales.real(least, 0));
   bounds.clamp_max = static_cast<float>(scales.real(most, 0));
-  node.importer.note(
-      "the file is quantized: weights are dequantized, and activations are floats again; --int8 calibrates anew");
-  node.bind(node.add(OpKind::kClamp, bounds, {x}));
+  return node.add(OpKind::kClamp, bounds, {x});
 }
 
-void import_dequantize(const OnnxNode& node) {
-  if (!node.is_integers(0)) return node.bind(node.tensor(0));
-  const KnownTensor& integers = node.integers(0);
-  const Scales scales = scales_of(node, integers.shape.size());
+void import_quantize(const OnnxNode& node) {
+  const ValueId x = node.tensor(0);
+  node.bind(clamped(node, x, scales_of(node, 1, node.graph[x].shape.rank(), node.integer("axis", 1))));
+}
+
+// Known integers as the floats that they stand for.
+ValueId dequantized(const OnnxNode& node, size_t input, const Scales& scales) {
+  const KnownTensor& integers = node.integers(input);
   size_t inner = 1;
   for (size_t d = scales.axis + 1; d < integers.shape.size(); ++d) inner *= integers.shape[d];
   const size_t channels = integers.shape.empty() ? 1 : integers.shape[scales.axis];
@@ -88,17 +101,287 @@ void import_dequantize(const OnnxNode& node) {
   std::vector<float> values(integers.values.size());
   for (size_t i = 0; i < values.size(); ++i)
     values[i] = static_cast<float>(scales.real(integers.values[i].value, i / inner % channels));
-  const ValueId constant =
-      node.graph.add_constant(node.proto.input(0), {integers.shape.begin(), integers.shape.end()}, values);
-  node.bind(constant);
+  return node.graph.add_constant(node.proto.input(static_cast<int>(input)),
+                                 {integers.shape.begin(), integers.shape.end()}, values);
+}
+
+// What a quantized operand stands for: known integers are dequantized, what the program computes is real already, but
+// for integers that it is given.
+ValueId real_operand(const OnnxNode& node, size_t input, const Scales& scales) {
+  if (node.is_integers(input)) return dequantized(node, input, scales);
+  const ValueId x = node.tensor(input);
+  if (!node.holds_integers(input)) return x;
+  if (scales.scales.size() != 1 || scales.zero_points.size() != 1)
+    node.fail("integers that the program computes need one scale for all");
+  Builder build(&node.graph, node.name);
+  const ValueId centered = scales.zero_points[0] == 0
+                               ? x
+                               : build.with_scalar(OpKind::kSubtract, x, static_cast<float>(scales.zero_points[0]));
+  return scales.scales[0] == 1 ? centered
+                               : build.with_scalar(OpKind::kMultiply, centered, static_cast<float>(scales.scales[0]));
+}
+
+void import_dequantize(const OnnxNode& node) {
+  const size_t rank = node.is_integers(0) ? node.integers(0).shape.size() : node.value(0).shape.rank();
+  node.bind(real_operand(node, 0, scales_of(node, 1, rank, node.integer("axis", 1))));
+}
+
+// The node as one of another op on these operands, with its attributes and outputs.
+onnx::NodeProto as_op(const OnnxNode& node, const char* op, const std::vector<std::optional<ValueId>>& operands) {
+  onnx::NodeProto proto = node.proto;
+  proto.set_op_type(op);
+  proto.clear_domain();
+  proto.clear_input();
+  for (size_t i = 0; i < operands.size(); ++i) {
+    const std::string name = operands[i] ? fmt::format("{}.operand {}", node.name, i) : "";
+    proto.add_input(name);
+    if (operands[i]) node.importer.bind_value(name, *operands[i]);
+  }
+  return proto;
+}
+
+// What another op computes of these operands, with the node's attributes.
+ValueId computed(const OnnxNode& node, const char* op, const std::vector<std::optional<ValueId>>& operands) {
+  onnx::NodeProto proto = as_op(node, op, operands);
+  const std::string result = node.name + ".real";
+  proto.clear_output();
+  proto.add_output(result);
+  node.importer.import_as({node.importer, proto, node.graph, node.opset, node.name});
+  return node.importer.value_of(result);
+}
+
+// The bias in int32, which has the scale of the sums, x's times the weights'.
+std::optional<ValueId> real_bias(const OnnxNode& node, size_t input, const Scales& x, const Scales& weights) {
+  if (!node.has_input(input)) return std::nullopt;
+  if (!node.is_integers(input)) return node.tensor(input);
+  Scales sums;
+  for (double scale : weights.scales) sums.scales.push_back(scale * x.scales[0]);
+  sums.zero_points = {0};
+  return dequantized(node, input, sums);
+}
+
+size_t rank_of(const OnnxNode& node, size_t input) {
+  return node.is_integers(input) ? node.integers(input).shape.size() : node.value(input).shape.rank();
+}
+
+// Inputs x, scale, zero point, weights, scale, zero point, the output's, bias.
+void import_qlinear_conv(const OnnxNode& node) {
+  const Scales x = scales_of(node, 1, rank_of(node, 0), 1);
+  const Scales weights = scales_of(node, 4, rank_of(node, 3), 0);
+  const ValueId y = computed(
+      node, "Conv", {real_operand(node, 0, x), real_operand(node, 3, weights), real_bias(node, 8, x, weights)});
+  node.bind(clamped(node, y, scales_of(node, 6, 0, 0)));
+}
+
+void import_qlinear_matmul(const OnnxNode& node) {
+  const ValueId a = real_operand(node, 0, scales_of(node, 1, rank_of(node, 0), -2));
+  const ValueId b = real_operand(node, 3, scales_of(node, 4, rank_of(node, 3), -1));
+  node.bind(clamped(node, computed(node, "MatMul", {a, b}), scales_of(node, 6, 0, 0)));
+}
+
+// Inputs a, scale, zero point, b, scale, zero point, bias, the output's scale and zero point, which may be left out.
+void import_qgemm(const OnnxNode& node) {
+  const Scales a = scales_of(node, 1, rank_of(node, 0), 0);
+  const Scales b = scales_of(node, 4, rank_of(node, 3), node.integer("transB", 0) != 0 ? 0 : 1);
+  const ValueId y =
+      computed(node, "Gemm", {real_operand(node, 0, a), real_operand(node, 3, b), real_bias(node, 6, a, b)});
+  node.bind(node.has_input(7) ? clamped(node, y, scales_of(node, 7, 0, 0)) : y);
+}
+
+// Of two operands: a, scale, zero point, b, scale, zero point, the output's.
+void import_qlinear_binary(const OnnxNode& node, const char* op) {
+  const ValueId a = real_operand(node, 0, scales_of(node, 1, rank_of(node, 0), 0));
+  const ValueId b = real_operand(node, 3, scales_of(node, 4, rank_of(node, 3), 0));
+  node.bind(clamped(node, computed(node, op, {a, b}), scales_of(node, 6, 0, 0)));
+}
+
+// Of one: x, scale, zero point, the output's.
+void import_qlinear_unary(const OnnxNode& node, const char* op) {
+  if (node.integer("channels_last", 0) != 0) node.fail("channels_last is not supported");
+  const ValueId x = real_operand(node, 0, scales_of(node, 1, rank_of(node, 0), 0));
+  node.bind(clamped(node, computed(node, op, {x}), scales_of(node, 3, 0, 0)));
+}
+
+// The output's scale and zero point, then each operand with its own.
+void import_qlinear_concat(const OnnxNode& node) {
+  std::vector<std::optional<ValueId>> operands;
+  for (size_t i = 2; i + 2 < node.input_count(); i += 3)
+    operands.emplace_back(real_operand(node, i, scales_of(node, i + 1, rank_of(node, i), 0)));
+  if (operands.empty()) node.fail("it has no operands");
+  node.bind(clamped(node, computed(node, "Concat", operands), scales_of(node, 0, 0, 0)));
+}
+
+// Quantized as it comes: what it stands for, with a scale of 1 and a zero point of 0.
+void import_dynamic_quantize(const OnnxNode& node) {
+  note_quantized(node);
+  node.bind(node.tensor(0), 0);
+  KnownTensor one;
+  one.type = onnx::TensorProto::FLOAT;
+  one.values = {{0, false, 1}};
+  node.bind(one, 1);
+  KnownTensor zero;
+  zero.type = onnx::TensorProto::UINT8;
+  zero.values = {{0}};
+  node.bind(zero, 2);
+}
+
+// Integers less their zero point, which is per row of a and per column of b, or per output channel of weights.
+ValueId centered_operand(const OnnxNode& node, size_t input, size_t zero_point, int64_t axis) {
+  Scales scales;
+  scales.zero_points = {0};
+  if (node.has_input(zero_point)) scales.zero_points = node.numbers(zero_point);
+  scales.scales.assign(scales.zero_points.size(), 1);
+  if (scales.scales.size() > 1) scales.axis = node.axis(axis, rank_of(node, input));
+  return real_operand(node, input, scales);
+}
+
+void import_matmul_integer(const OnnxNode& node) {
+  note_quantized(node);
+  node.bind(computed(node, "MatMul", {centered_operand(node, 0, 2, -2), centered_operand(node, 1, 3, -1)}));
+}
+
+void import_conv_integer(const OnnxNode& node) {
+  note_quantized(node);
+  node.bind(computed(node, "Conv", {centered_operand(node, 0, 2, 1), centered_operand(node, 1, 3, 0)}));
+}
+
+// A, B in integers, scales and zero points of both, bias: com.microsoft's, floats in and out.
+void import_matmul_integer_to_float(const OnnxNode& node) {
+  note_quantized(node);
+  const auto scale = [&](size_t i, size_t zero_point, size_t operand) {
+    Scales scales;
+    for (float value : node.graph[node.constant(i, "scale")].f32()) scales.scales.push_back(static_cast<double>(value));
+    scales.zero_points = {0};
+    if (node.has_input(zero_point)) scales.zero_points = node.numbers(zero_point);
+    if (scales.scales.size() > 1) scales.axis = rank_of(node, operand) - 1;
+    return scales;
+  };
+  const bool dynamic = node.proto.op_type() == "DynamicQuantizeMatMul";
+  const ValueId a = dynamic ? node.tensor(0) : real_operand(node, 0, scale(2, 4, 0));
+  const ValueId b = real_operand(node, 1, dynamic ? scale(2, 3, 1) : scale(3, 5, 1));
+  ValueId y = computed(node, "MatMul", {a, b});
+  const size_t bias = dynamic ? 4 : 6;
+  if (node.has_input(bias)) {
+    const auto [left, right] = equal_ranks(node, y, node.tensor(bias));
+    y = node.add(OpKind::kAdd, {}, {left, right});
+  }
+  node.bind(y);
+}
+
+// com.microsoft's LSTM: its W and R are [directions, inputs, 4 H] in integers, with a scale for each direction or each
+// of its columns.
+void import_dynamic_quantize_lstm(const OnnxNode& node) {
+  note_quantized(node);
+  const auto weights = [&](size_t input, size_t scale) {
+    const KnownTensor& integers = node.integers(input);
+    if (integers.shape.size() != 3) node.fail("its weights must be [directions, inputs, 4 hidden]");
+    const std::span<const float> scales = node.graph[node.constant(scale, "scale")].f32();
+    std::vector<int64_t> zero_points = {0};
+    if (node.has_input(scale + 1)) zero_points = node.numbers(scale + 1);
+    const size_t directions = integers.shape[0];
+    const size_t columns = integers.shape[2];
+    const auto place = [&](size_t count, size_t direction, size_t column) {
+      if (count == 1) return size_t{0};
+      if (count == directions) return direction;
+      if (count != directions * columns) node.fail("it does not have a scale for each direction or column");
+      return direction * columns + column;
+    };
+    std::vector<float> values(integers.values.size());
+    node.expect_room(values.size() * sizeof(float));
+    for (size_t i = 0; i < values.size(); ++i) {
+      const size_t direction = i / (integers.shape[1] * columns);
+      const int64_t zero = zero_points[place(zero_points.size(), direction, i % columns)];
+      values[i] =
+          static_cast<float>(integers.values[i].value - zero) * scales[place(scales.size(), direction, i % columns)];
+    }
+    const std::vector<uint32_t> shape(integers.shape.begin(), integers.shape.end());
+    return node.graph.add_constant(node.proto.input(static_cast<int>(input)), {shape[0], shape[2], shape[1]},
+                                   transposed(values, shape, {0, 2, 1}));
+  };
+  std::vector<std::optional<ValueId>> operands = {node.tensor(0), weights(1, 8), weights(2, 10)};
+  for (size_t i = 3; i < 8; ++i) {
+    operands.emplace_back();
+    if (node.has_input(i)) operands.back() = node.tensor(i);
+  }
+  const onnx::NodeProto proto = as_op(node, "LSTM", operands);
+  node.importer.import_as({node.importer, proto, node.graph, node.opset, node.name});
 }
 
 }  // namespace
 
 const Importers& quantized_importers() {
   static const Importers table = {
-      {"DequantizeLinear", import_dequantize},
-      {"QuantizeLinear", import_quantize},
+      {"ConvInteger",
+       {import_conv_integer,
+        10,
+        {OpKind::kConv2d, OpKind::kMatmul, OpKind::kSubtract, OpKind::kMultiply, OpKind::kConcat, OpKind::kSlice,
+         OpKind::kPad},
+        "1-D and 2-D"}},
+      {"DequantizeLinear", {import_dequantize, 10, {OpKind::kSubtract, OpKind::kMultiply}, "as floats"}},
+      {"DynamicQuantizeLSTM",
+       {import_dynamic_quantize_lstm,
+        6,
+        {OpKind::kFullyConnected, OpKind::kAdd, OpKind::kConcat, OpKind::kSlice, OpKind::kLstm, OpKind::kReverse},
+        ""}},
+      {"DynamicQuantizeLinear", {import_dynamic_quantize, 11, {}, "as floats"}},
+      {"DynamicQuantizeMatMul",
+       {import_matmul_integer_to_float,
+        6,
+        {OpKind::kFullyConnected, OpKind::kMatmul, OpKind::kAdd, OpKind::kBroadcast},
+        ""}},
+      {"MatMulInteger",
+       {import_matmul_integer,
+        10,
+        {OpKind::kFullyConnected, OpKind::kMatmul, OpKind::kSubtract, OpKind::kMultiply, OpKind::kBroadcast},
+        "as floats"}},
+      {"MatMulIntegerToFloat",
+       {import_matmul_integer_to_float,
+        6,
+        {OpKind::kFullyConnected, OpKind::kMatmul, OpKind::kAdd, OpKind::kBroadcast},
+        ""}},
+      {"QGemm",
+       {import_qgemm,
+        6,
+        {OpKind::kFullyConnected, OpKind::kMatmul, OpKind::kAdd, OpKind::kMultiply, OpKind::kClamp},
+        ""}},
+      {"QLinearAdd",
+       {[](const OnnxNode& node) { import_qlinear_binary(node, "Add"); }, 6, {OpKind::kAdd, OpKind::kClamp}, ""}},
+      {"QLinearAveragePool",
+       {[](const OnnxNode& node) { import_qlinear_unary(node, "AveragePool"); },
+        6,
+        {OpKind::kMultiply, OpKind::kClamp, OpKind::kAveragePool2d},
+        "1-D and 2-D"}},
+      {"QLinearConcat", {import_qlinear_concat, 6, {OpKind::kClamp, OpKind::kConcat}, "as floats, clamped"}},
+      {"QLinearConv",
+       {import_qlinear_conv,
+        10,
+        {OpKind::kConv2d, OpKind::kMatmul, OpKind::kClamp, OpKind::kConcat, OpKind::kSlice, OpKind::kPad},
+        "1-D and 2-D"}},
+      {"QLinearGlobalAveragePool",
+       {[](const OnnxNode& node) { import_qlinear_unary(node, "GlobalAveragePool"); },
+        6,
+        {OpKind::kClamp, OpKind::kMean},
+        ""}},
+      {"QLinearLeakyRelu",
+       {[](const OnnxNode& node) { import_qlinear_unary(node, "LeakyRelu"); },
+        6,
+        {OpKind::kClamp, OpKind::kLeakyRelu},
+        ""}},
+      {"QLinearMatMul",
+       {import_qlinear_matmul, 10, {OpKind::kFullyConnected, OpKind::kMatmul, OpKind::kClamp, OpKind::kBroadcast}, ""}},
+      {"QLinearMul",
+       {[](const OnnxNode& node) { import_qlinear_binary(node, "Mul"); }, 6, {OpKind::kMultiply, OpKind::kClamp}, ""}},
+      {"QLinearSigmoid",
+       {[](const OnnxNode& node) { import_qlinear_unary(node, "Sigmoid"); },
+        6,
+        {OpKind::kClamp, OpKind::kSigmoid},
+        ""}},
+      {"QLinearSoftmax",
+       {[](const OnnxNode& node) { import_qlinear_unary(node, "Softmax"); },
+        6,
+        {OpKind::kClamp, OpKind::kSoftmax},
+        ""}},
+      {"QuantizeLinear", {import_quantize, 10, {OpKind::kClamp}, "as floats, clamped"}},
   };
   return table;
 }

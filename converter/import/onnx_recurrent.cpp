@@ -293,11 +293,21 @@ void import_reverse_sequence(const OnnxNode& node) {
 const Importers& recurrent_importers() {
   static const Importers table = {
       {"GRU",
-       [](const OnnxNode& node) { RecurrentLayer(node, {OpKind::kGru, 3, format::gru_plane::kHidden}).import(); }},
+       {[](const OnnxNode& node) { RecurrentLayer(node, {OpKind::kGru, 3, format::gru_plane::kHidden}).import(); },
+        6,
+        {OpKind::kFullyConnected, OpKind::kSlice, OpKind::kGru, OpKind::kReverse},
+        "sigmoid and tanh, no clip"}},
       {"LSTM",
-       [](const OnnxNode& node) { RecurrentLayer(node, {OpKind::kLstm, 4, format::lstm_plane::kHidden}).import(); }},
-      {"ReverseSequence", import_reverse_sequence},
-      {"RNN", [](const OnnxNode& node) { SimpleRecurrentLayer(node).import(); }},
+       {[](const OnnxNode& node) { RecurrentLayer(node, {OpKind::kLstm, 4, format::lstm_plane::kHidden}).import(); },
+        6,
+        {OpKind::kFullyConnected, OpKind::kAdd, OpKind::kConcat, OpKind::kSlice, OpKind::kLstm, OpKind::kReverse},
+        "sigmoid and tanh, no clip, no peepholes"}},
+      {"RNN",
+       {[](const OnnxNode& node) { SimpleRecurrentLayer(node).import(); },
+        6,
+        {OpKind::kFullyConnected, OpKind::kAdd, OpKind::kTanh, OpKind::kConcat, OpKind::kSlice},
+        "tanh or relu"}},
+      {"ReverseSequence", {import_reverse_sequence, 10, {OpKind::kReverse}, ""}},
   };
   return table;
 }

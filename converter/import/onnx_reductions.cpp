@@ -156,16 +156,16 @@ void import_product(const OnnxNode& node) {
 
 const Importers& reduction_importers() {
   static const Importers table = {
-      {"ReduceL1", import_l1},
-      {"ReduceL2", import_squares<true>},
-      {"ReduceLogSum", import_log_sum},
-      {"ReduceLogSumExp", import_log_sum_exp},
-      {"ReduceMax", import_extreme<true>},
-      {"ReduceMean", import_mean},
-      {"ReduceMin", import_extreme<false>},
-      {"ReduceProd", import_product},
-      {"ReduceSum", import_sum},
-      {"ReduceSumSquare", import_squares<false>},
+      {"ReduceL1", {import_l1, 6, {OpKind::kAbs, OpKind::kSum}, ""}},
+      {"ReduceL2", {import_squares<true>, 6, {OpKind::kMultiply, OpKind::kSqrt, OpKind::kSum}, ""}},
+      {"ReduceLogSum", {import_log_sum, 6, {OpKind::kLog, OpKind::kSum}, ""}},
+      {"ReduceLogSumExp", {import_log_sum_exp, 6, {OpKind::kSubtract, OpKind::kSlice, OpKind::kLogSoftmax}, ""}},
+      {"ReduceMax", {import_extreme<true>, 6, {OpKind::kMaxPool2d}, "65535 elements at most"}},
+      {"ReduceMean", {import_mean, 6, {OpKind::kMean}, ""}},
+      {"ReduceMin", {import_extreme<false>, 6, {OpKind::kNegate, OpKind::kMaxPool2d}, "65535 elements at most"}},
+      {"ReduceProd", {import_product, 6, {OpKind::kMultiply, OpKind::kConcat, OpKind::kSlice}, ""}},
+      {"ReduceSum", {import_sum, 6, {OpKind::kSum}, ""}},
+      {"ReduceSumSquare", {import_squares<false>, 6, {OpKind::kMultiply, OpKind::kSum}, ""}},
   };
   return table;
 }

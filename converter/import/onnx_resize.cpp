@@ -254,8 +254,12 @@ class Resize {
 
 const Importers& resize_importers() {
   static const Importers table = {
-      {"Resize", [](const OnnxNode& node) { Resize(node).import(); }},
-      {"Upsample", [](const OnnxNode& node) { Resize(node).import(); }},
+      {"Resize",
+       {[](const OnnxNode& node) { Resize(node).import(); },
+        10,
+        {OpKind::kFullyConnected, OpKind::kResizeNearest},
+        "nearest, linear, cubic; no antialias"}},
+      {"Upsample", {[](const OnnxNode& node) { Resize(node).import(); }, 6, {OpKind::kResizeNearest}, "nearest"}},
   };
   return table;
 }

@@ -35,37 +35,29 @@ void import_dropout(const OnnxNode& node) {
   const float rate = node.has_input(1) ? node.scalar(1) : node.real("ratio", 0.5F);
   if (node.importer.purpose() == Purpose::kInference || rate == 0) return node.bind(x);
   if (!(rate > 0 && rate < 1)) node.fail("its ratio must be in [0, 1)");
-  // The mask is drawn sample by sample, the batch first.
-  const Shape shape = node.graph[x].shape;
-  Value mask;
-  mask.name = node.name + ".mask";
-  Permutation back;
-  size_t batch = 0;
-  while (batch < shape.rank() && !shape[batch].per_batch) ++batch;
-  if (batch == shape.rank()) node.fail("its input does not depend on the batch");
-  mask.shape.push_back(shape[batch]);
-  for (uint32_t i = 0; i < shape.rank(); ++i) {
-    if (i != batch) mask.shape.push_back(shape[i]);
-    back.push_back(i == batch ? 0 : i < batch ? i + 1 : i);
-  }
-  PortDefinition port{mask.name, 0, mask.shape, {}, rate};
-  for (uint32_t i = 0; i < shape.rank(); ++i) port.permutation.push_back(i);
-  port.value = node.graph.add_value(std::move(mask));
-  node.graph.inputs.push_back(port);
-  node.bind(node.add(OpKind::kMultiply, {}, {x, batch == 0 ? port.value : node.transpose(port.value, back)}));
+  const DrawnInput mask = drawn_input(node, ".mask", node.graph[x].shape);
+  if (!mask.per_batch) node.fail("its input does not depend on the batch");
+  node.graph.inputs.back().dropout = rate;
+  node.bind(node.add(OpKind::kMultiply, {}, {x, mask.value}));
+}
+
+void cast(const OnnxNode& node, bool integers, bool boolean) {
+  const bool computed = !node.is_known(0) && !node.value(0).is_constant();
+  if (!computed || !integers || (node.holds_integers(0) && !boolean)) return import_identity(node);
+  Builder build(&node.graph, node.name);
+  node.bind(boolean ? as_boolean(build, node.tensor(0)) : truncated(build, node.tensor(0)));
 }
 
 void import_cast(const OnnxNode& node) {
   const auto to = static_cast<int32_t>(node.integer("to", onnx::TensorProto::FLOAT));
-  if (!is_float_type(to) && !(is_integer_type(to) && to != onnx::TensorProto::BOOL && node.holds_integers(0)))
-    node.fail("a cast of floats to " + type_name(to) + " is supported for known tensors only");
-  import_identity(node);
+  if (!is_float_type(to) && !is_integer_type(to)) node.fail("a cast to " + type_name(to) + " is not supported");
+  cast(node, is_integer_type(to), to == onnx::TensorProto::BOOL);
 }
 
-// To the type of the second input, which is float wherever it is no integer.
+// To the type of the second input.
 void import_cast_like(const OnnxNode& node) {
-  if (node.is_integers(1)) node.fail("a cast of floats to integers is supported for known tensors only");
-  import_identity(node);
+  const bool boolean = node.is_integers(1) && node.integers(1).type == onnx::TensorProto::BOOL;
+  cast(node, node.is_integers(1) || node.holds_integers(1), boolean);
 }
 
 void import_shape(const OnnxNode& node) {
@@ -93,21 +85,12 @@ ValueId slice_axis(const OnnxNode& node, ValueId x, size_t axis, uint32_t start,
   return node.add(OpKind::kSlice, attributes, {x}, &declared);
 }
 
-// [..., 1] integers against 0, 1, ... along a new last dimension: 1 where they are equal, else 0.
+// Integers against 0, 1, ... along a new last dimension: 1 where they are equal, else 0.
 ValueId one_hot(Builder& build, ValueId indices, uint32_t classes) {
   Shape shape = build.shape(indices);
   shape.push_back({});
-  std::vector<float> numbers(classes);
-  for (uint32_t i = 0; i < classes; ++i) numbers[i] = static_cast<float>(i);
-  Shape row;
-  for (size_t i = 1; i < shape.rank(); ++i) row.push_back({});
-  row.push_back({classes, false});
-  const ValueId counted = build.reshape(build.graph().add_constant("classes", {classes}, numbers), row);
-  const ValueId distance =
-      build.add(OpKind::kAbs, {build.add(OpKind::kSubtract, {build.reshape(indices, shape), counted})});
-  Attributes bounds;
-  bounds.clamp_min = 0;
-  return build.add(OpKind::kSubtract, {build.scalar(1, shape.rank()), distance}, bounds);
+  const ValueId places = counted_along(build, shape.rank() - 1, shape.rank(), classes);
+  return build.add(OpKind::kEqual, {build.reshape(indices, shape), places});
 }
 
 // Rows of a table by integers that the program is given: one-hot vectors times the table, whose gradient that has, too.
@@ -164,7 +147,29 @@ void import_one_hot(const OnnxNode& node) {
   node.bind(y);
 }
 
-// By indices that are known while converting: slices of what stands in a row there, one behind the other.
+// Elements of an axis that is not the batch, in this order: slices of what stands in a row there, one behind the other.
+ValueId picked_along(const OnnxNode& node, ValueId x, size_t axis, const std::vector<uint32_t>& picked) {
+  const uint32_t extent = node.graph[x].shape[axis].extent;
+  std::vector<ValueId> parts;
+  for (size_t i = 0; i < picked.size();) {
+    size_t end = i + 1;
+    const int64_t step = end < picked.size() && picked[end] + 1 == picked[i] ? -1 : 1;
+    while (end < picked.size() && int64_t{picked[end]} == int64_t{picked[end - 1]} + step) ++end;
+    const auto count = static_cast<uint32_t>(end - i);
+    const uint32_t first = step > 0 ? picked[i] : picked[end - 1];
+    ValueId part = count == extent ? x : slice_axis(node, x, axis, first, count, 1);
+    if (step < 0) {
+      Attributes along;
+      along.axes = {static_cast<uint32_t>(axis)};
+      part = node.add(OpKind::kReverse, along, {part});
+    }
+    parts.push_back(part);
+    i = end;
+  }
+  return node.concatenate(parts, static_cast<uint32_t>(axis));
+}
+
+// By indices that are known while converting.
 void import_gather(const OnnxNode& node) {
   if (!node.is_integers(1)) return import_embedding(node);
   const KnownTensor& indices = node.integers(1);
@@ -181,23 +186,7 @@ void import_gather(const OnnxNode& node) {
     picked.push_back(static_cast<uint32_t>(index < 0 ? index + extent : index));
   }
   if (picked.empty()) node.fail("its output is empty");
-  std::vector<ValueId> parts;
-  for (size_t i = 0; i < picked.size();) {
-    size_t end = i + 1;
-    const int64_t step = end < picked.size() && picked[end] + 1 == picked[i] ? -1 : 1;
-    while (end < picked.size() && int64_t{picked[end]} == int64_t{picked[end - 1]} + step) ++end;
-    const auto count = static_cast<uint32_t>(end - i);
-    const uint32_t first = step > 0 ? picked[i] : picked[end - 1];
-    ValueId part = count == shape[axis].extent ? x : slice_axis(node, x, axis, first, count, 1);
-    if (step < 0) {
-      Attributes along;
-      along.axes = {static_cast<uint32_t>(axis)};
-      part = node.add(OpKind::kReverse, along, {part});
-    }
-    parts.push_back(part);
-    i = end;
-  }
-  const ValueId y = node.concatenate(parts, static_cast<uint32_t>(axis));
+  const ValueId y = picked_along(node, x, axis, picked);
   Shape result;
   for (size_t i = 0; i < shape.rank(); ++i) {
     if (i != axis) {
@@ -211,19 +200,195 @@ void import_gather(const OnnxNode& node) {
   node.bind(node.reshaped(y, result));
 }
 
+// What the indices [..., depth] of GatherND and ScatterND name: places among the first `depth` dimensions, as one.
+struct Places {
+  std::vector<uint32_t> flat;
+  std::vector<size_t> shape;  // of the indices, without depth
+  size_t depth = 0;
+  Shape rest;  // the dimensions behind
+};
+
+Places places_of(const OnnxNode& node, const Shape& x) {
+  Places places;
+  const KnownTensor& indices = node.integers(1);
+  const std::vector<int64_t> numbers = node.numbers(1);
+  if (node.integer("batch_dims", 0) != 0) node.fail("batch_dims are not supported");
+  if (indices.shape.empty() || indices.shape.back() < 1 || indices.shape.back() > x.rank())
+    node.fail("its indices do not fit its input");
+  places.depth = indices.shape.back();
+  places.shape.assign(indices.shape.begin(), indices.shape.end() - 1);
+  for (size_t d = 0; d < x.rank(); ++d) {
+    if (d >= places.depth) places.rest.push_back(x[d]);
+    if (d < places.depth && x[d].per_batch)
+      node.fail("its indices pick samples of the batch: export with a batch of 1, which is opened again");
+  }
+  for (size_t i = 0; i < numbers.size(); i += places.depth) {
+    uint64_t place = 0;
+    for (size_t d = 0; d < places.depth; ++d) {
+      const int64_t extent = x[d].extent;
+      const int64_t index = numbers[i + d];
+      if (index < -extent || index >= extent) node.fail(fmt::format("index {} is out of range", index));
+      place = place * x[d].extent + static_cast<uint64_t>(index < 0 ? index + extent : index);
+    }
+    places.flat.push_back(static_cast<uint32_t>(place));
+  }
+  if (places.flat.empty()) node.fail("its indices are empty");
+  return places;
+}
+
+// x with its first `depth` dimensions as one.
+ValueId flattened(Builder& build, ValueId x, const Places& places) {
+  Shape flat = {{}};
+  for (size_t d = 0; d < places.depth; ++d) flat[0].extent *= build.shape(x)[d].extent;
+  for (const Dimension& dimension : places.rest) flat.push_back(dimension);
+  return build.reshape(x, flat);
+}
+
+void import_gather_nd(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.number(0);
+  const Places places = places_of(node, build.shape(x));
+  Shape result;
+  for (size_t extent : places.shape) {
+    if (result.full()) node.fail(fmt::format("its output has more than {} dimensions", kMaxRank));
+    result.push_back({static_cast<uint32_t>(extent), false});
+  }
+  for (const Dimension& dimension : places.rest) {
+    if (result.full()) node.fail(fmt::format("its output has more than {} dimensions", kMaxRank));
+    result.push_back(dimension);
+  }
+  node.bind(build.reshape(picked_along(node, flattened(build, x, places), 0, places.flat), result));
+}
+
+// Assignments to known places: each row is one of x or of the updates, the last that names it.
+void import_scatter_nd(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  if (node.text("reduction", "none") != "none") node.fail("only assignments are supported, no reduction");
+  const ValueId x = node.number(0);
+  const Shape shape = build.shape(x);
+  const Places places = places_of(node, shape);
+  const ValueId rows = flattened(build, x, places);
+  const uint32_t count = build.shape(rows)[0].extent;
+  Shape wanted = {{static_cast<uint32_t>(places.flat.size()), false}};
+  for (const Dimension& dimension : places.rest) wanted.push_back(dimension);
+  const ValueId both = node.concatenate({rows, build.reshape(node.number(2), wanted)}, 0);
+  std::vector<uint32_t> picked(count);
+  for (uint32_t i = 0; i < count; ++i) picked[i] = i;
+  for (uint32_t i = 0; i < places.flat.size(); ++i) picked[places.flat[i]] = count + i;
+  node.bind(build.reshape(picked_along(node, both, 0, picked), shape));
+}
+
+// The indices along an axis, which are the same at all other places: known while converting, or a number that an
+// exporter broadcasts over a batch.
+std::vector<int64_t> rows_of_indices(const OnnxNode& node, const Shape& x, const Shape& updates, size_t axis) {
+  std::vector<int64_t> rows;
+  const auto add = [&](double number) {
+    const int64_t extent = x[axis].extent;
+    if (!(number >= static_cast<double>(-extent) && number < static_cast<double>(extent)))
+      node.fail(fmt::format("index {} is out of range", number));
+    const auto index = static_cast<int64_t>(number);
+    rows.push_back(index < 0 ? index + extent : index);
+  };
+  if (!node.is_integers(1)) {
+    // Exporters broadcast one number.
+    const ValueId indices = node.tensor(1);
+    const auto made =
+        std::ranges::find_if(node.graph.nodes, [&](const Node& other) { return other.output == indices; });
+    const bool broadcast = made != node.graph.nodes.end() && made->kind == OpKind::kBroadcast;
+    const ValueId source = broadcast ? made->inputs[0] : indices;
+    if (!node.graph[source].is_constant() || node.graph[source].elements() != 1 || updates[axis].extent != 1)
+      node.fail("its indices must be known while converting");
+    add(static_cast<double>(node.graph[source].f32()[0]));
+    return rows;
+  }
+  const std::vector<int64_t> numbers = node.numbers(1);
+  const std::vector<size_t>& shape = node.integers(1).shape;
+  if (shape.size() != x.rank() || shape[axis] != updates[axis].extent) node.fail("its indices do not fit its updates");
+  size_t inner = 1;
+  for (size_t d = axis + 1; d < shape.size(); ++d) inner *= shape[d];
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const size_t row = i / inner % shape[axis];
+    if (row == rows.size()) add(static_cast<double>(numbers[i]));
+    const int64_t index = numbers[i] < 0 ? numbers[i] + int64_t{x[axis].extent} : numbers[i];
+    if (index != rows[row]) node.fail("its indices differ along other dimensions than its axis");
+  }
+  return rows;
+}
+
+bool has_batch(const Shape& shape) {
+  return std::ranges::any_of(shape, [](const Dimension& dimension) { return dimension.per_batch; });
+}
+
+// Assignments along an axis, each to the place of its own that an index names.
+void scatter_each(const OnnxNode& node, ValueId x, ValueId updates, size_t axis) {
+  Builder build(&node.graph, node.name);
+  const Shape shape = build.shape(x);
+  const std::vector<int64_t> indices = node.numbers(1);
+  const std::vector<size_t>& given = node.integers(1).shape;
+  if (given.size() != shape.rank() ||
+      extents_of(build.shape(updates)) != std::vector<uint32_t>(given.begin(), given.end()))
+    node.fail("its indices and updates differ in shape");
+  const auto count = static_cast<uint32_t>(element_count(shape, 1).value());
+  std::vector<uint32_t> picked(count);
+  for (uint32_t i = 0; i < count; ++i) picked[i] = i;
+  for (size_t i = 0; i < indices.size(); ++i) {
+    size_t place = 0;
+    size_t rest = i;
+    size_t stride = 1;
+    for (size_t d = shape.rank(); d > 0; --d) {
+      const int64_t extent = shape[d - 1].extent;
+      int64_t at = static_cast<int64_t>(rest % given[d - 1]);
+      rest /= given[d - 1];
+      if (d - 1 == axis) at = indices[i] < 0 ? indices[i] + extent : indices[i];
+      if (at < 0 || at >= extent) node.fail(fmt::format("index {} is out of range", at));
+      place += static_cast<size_t>(at) * stride;
+      stride *= shape[d - 1].extent;
+    }
+    picked[place] = count + static_cast<uint32_t>(i);
+  }
+  const auto flat = [&](ValueId value) {
+    return build.reshape(value, {{static_cast<uint32_t>(build.graph()[value].elements()), false}});
+  };
+  const ValueId both = node.concatenate({flat(x), flat(updates)}, 0);
+  node.bind(build.reshape(picked_along(node, both, 0, picked), shape));
+}
+
+// Assignments along an axis by indices that are the same wherever else they stand.
+void import_scatter_elements(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  if (node.text("reduction", "none") != "none") node.fail("only assignments are supported, no reduction");
+  const ValueId x = node.number(0);
+  const Shape shape = build.shape(x);
+  const size_t axis = node.axis(node.integer("axis", 0), shape.rank());
+  if (shape[axis].per_batch) node.fail("it assigns to samples of the batch");
+  const ValueId updates = node.number(2);
+  const Shape given = build.shape(updates);
+  if (node.is_integers(1) && !has_batch(shape)) return scatter_each(node, x, updates, axis);
+  const std::vector<int64_t> rows = rows_of_indices(node, shape, given, axis);
+  for (size_t d = 0; d < shape.rank(); ++d) {
+    if (d != axis && given[d] != shape[d]) node.fail("its updates leave out elements off the axis");
+  }
+  const uint32_t count = shape[axis].extent;
+  std::vector<uint32_t> picked(count);
+  for (uint32_t i = 0; i < count; ++i) picked[i] = i;
+  for (uint32_t i = 0; i < rows.size(); ++i) picked[static_cast<size_t>(rows[i])] = count + i;
+  node.bind(picked_along(node, node.concatenate({x, updates}, static_cast<uint32_t>(axis)), axis, picked));
+}
+
 // Copies along each axis: a broadcast along a new dimension in front of it.
 void import_tile(const OnnxNode& node) {
   Builder build(&node.graph, node.name);
-  ValueId x = node.tensor(0);
-  const std::vector<int64_t> repeats = node.numbers(1);
+  ValueId x = node.number(0);
+  const std::vector<Number> repeats = node.integers(1).values;
   const size_t rank = build.shape(x).rank();
   if (repeats.size() != rank) node.fail("repeats does not name every dimension");
   for (size_t axis = 0; axis < rank; ++axis) {
-    if (repeats[axis] == 1) continue;
+    const auto [value, per_batch, real] = repeats[axis];
+    if (value == 1 && !per_batch) continue;
     const Shape shape = build.shape(x);
-    if (repeats[axis] < 1 || repeats[axis] > UINT16_MAX) node.fail("repeats are out of range");
-    if (shape[axis].per_batch) node.fail("cannot repeat the batch");
-    const auto count = static_cast<uint32_t>(repeats[axis]);
+    if (value < 1 || value > UINT16_MAX) node.fail("repeats are out of range");
+    if (shape[axis].per_batch || (per_batch && shape[axis].extent != 1)) node.fail("cannot repeat the batch");
+    const auto count = static_cast<uint32_t>(value);
     // What stands in front is one dimension, so that there is room for another.
     Shape split = {{}, {}, {}};
     Shape wide;
@@ -233,8 +398,8 @@ void import_tile(const OnnxNode& node) {
       target.extent *= shape[i].extent;
       target.per_batch = target.per_batch || shape[i].per_batch;
     }
-    wide = {split[0], {count, false}, split[2]};
-    result[axis].extent *= count;
+    wide = {split[0], {count, per_batch}, split[2]};
+    result[axis] = {result[axis].extent * count, per_batch};
     x = build.reshape(build.add_shaped(OpKind::kBroadcast, {build.reshape(x, split)}, wide), result);
   }
   node.bind(x);
@@ -305,8 +470,10 @@ void import_squeeze(const OnnxNode& node) {
   std::vector<bool> removed(shape.rank());
   for (int64_t axis : axes) {
     const size_t i = node.axis(axis, shape.rank());
-    if (shape[i] != Dimension{}) node.fail(fmt::format("dimension {} of {} is not 1", i, to_string(shape)));
-    removed[i] = true;
+    removed[i] = shape[i] == Dimension{};
+    // PyTorch's squeeze keeps such a dimension, and its exporters write it so.
+    if (!removed[i] && !node.importer.from_pytorch())
+      node.fail(fmt::format("dimension {} of {} is not 1", i, to_string(shape)));
   }
   Shape result;
   for (size_t i = 0; i < shape.rank(); ++i) {
@@ -401,16 +568,21 @@ void import_transpose(const OnnxNode& node) {
 void import_concat(const OnnxNode& node) {
   std::vector<ValueId> inputs;
   for (size_t i = 0; i < node.input_count(); ++i) inputs.push_back(node.tensor(i));
-  Attributes attributes;
-  attributes.axes = {static_cast<uint32_t>(node.axis(node.integer("axis", 0), node.value(0).shape.rank()))};
-  node.bind(node.add(OpKind::kConcat, attributes, inputs));
+  const size_t axis = node.axis(node.integer("axis", 0), node.value(0).shape.rank());
+  node.bind(node.concatenate(inputs, static_cast<uint32_t>(axis)));
+}
+
+std::vector<Number> numbers_of(const std::vector<int64_t>& values) {
+  std::vector<Number> result;
+  for (int64_t value : values) result.push_back({value});
+  return result;
 }
 
 void import_slice(const OnnxNode& node) {
   // Before opset 10 the ranges are attributes.
   const bool attributes = node.opset < 10;
   const std::vector<int64_t> starts = attributes ? node.integer_list("starts", {}) : node.numbers(1);
-  const std::vector<int64_t> ends = attributes ? node.integer_list("ends", {}) : node.numbers(2);
+  const std::vector<Number> ends = attributes ? numbers_of(node.integer_list("ends", {})) : node.integers(2).values;
   const std::vector<int64_t> steps = node.has_input(4) ? node.numbers(4) : std::vector<int64_t>(starts.size(), 1);
   std::vector<int64_t> axes;
   if (node.has_input(3)) axes = node.numbers(3);
@@ -427,11 +599,14 @@ void import_slice(const OnnxNode& node) {
     const size_t axis = node.axis(axes[i], shape.rank());
     if (shape[axis].per_batch) {
       const uint64_t reopened = uint64_t{node.importer.reopened_batch()} * shape[axis].extent;
-      const bool to_the_end = ends[i] >= INT32_MAX || (reopened != 0 && ends[i] >= static_cast<int64_t>(reopened));
+      const bool to_the_end = ends[i].value >= INT32_MAX ||
+                              (ends[i].per_batch && ends[i].value >= static_cast<int64_t>(shape[axis].extent)) ||
+                              (reopened != 0 && ends[i].value >= static_cast<int64_t>(reopened));
       if (starts[i] == 0 && to_the_end && steps[i] == 1) continue;
       node.fail("cannot take a part of the batch");
     }
-    const SliceRange range = slice_range(node, starts[i], ends[i], steps[i], shape[axis].extent);
+    if (ends[i].per_batch) node.fail("its end depends on the batch");
+    const SliceRange range = slice_range(node, starts[i], ends[i].value, steps[i], shape[axis].extent);
     if (range.extent == 0) node.fail("the slice is empty");
     if (range.extent == shape[axis].extent && range.step == 1) continue;
     const auto count = static_cast<uint32_t>(range.extent);
@@ -540,19 +715,9 @@ ValueId broadcast_number(const OnnxNode& node, float value, const Shape& shape) 
   return node.add(OpKind::kBroadcast, {}, {one}, &declared);
 }
 
-Shape shape_of(const OnnxNode& node, const KnownTensor& integers) {
-  Shape shape;
-  for (const Number& extent : integers.values) {
-    if (extent.value < 1 || static_cast<uint64_t>(extent.value) > kMaxExtent || shape.full())
-      node.fail(fmt::format("its shape has too many dimensions, or one of {}", extent.value));
-    shape.push_back({static_cast<uint32_t>(extent.value), extent.per_batch});
-  }
-  return shape;
-}
-
 void import_expand(const OnnxNode& node) {
   const Shape wanted = shape_of(node, node.integers(1));
-  ValueId x = node.tensor(0);
+  ValueId x = node.number(0);
   const size_t rank = std::max(wanted.rank(), node.graph[x].shape.rank());
   Shape from;
   Shape to;
@@ -588,59 +753,66 @@ void import_constant_of_shape(const OnnxNode& node) {
   float number = 0;
   if (const onnx::AttributeProto* attribute = node.attribute("value")) {
     const KnownTensor value = node.known(attribute->t());
-    if (!value.is_float() || value.values.size() != 1) node.fail("its value must be one float");
-    number = static_cast<float>(value.values[0].real);
+    if (value.values.size() != 1) node.fail("its value must be one number");
+    number = static_cast<float>(value.is_float() ? value.values[0].real : static_cast<double>(value.values[0].value));
   }
   node.bind(broadcast_number(node, number, shape_of(node, node.integers(0))));
 }
 
-void import_greater(const OnnxNode& node) { node.bind(Comparison{node.tensor(0), node.scalar(1)}); }
-
-// A choice by Greater between x itself and softplus(x), which differ by less than e^-x where x is large, is softplus.
-bool is_guarded_softplus(const OnnxNode& node, const Comparison& comparison) {
-  constexpr float kLargeEnough = 15;  // e^-15 = 3e-7
-  if (comparison.threshold < kLargeEnough || node.tensor(1) != comparison.x) return false;
-  const ValueId softplus = node.tensor(2);
-  return std::any_of(node.graph.nodes.begin(), node.graph.nodes.end(), [&](const Node& other) {
-    return other.output == softplus && other.kind == OpKind::kSoftplus && other.inputs[0] == comparison.x;
-  });
-}
-
-void import_where(const OnnxNode& node) {
-  if (const Comparison* comparison = node.comparison(0)) {
-    if (is_guarded_softplus(node, *comparison)) return node.bind(node.tensor(2));
-    node.fail("a choice by the values of a tensor is supported in the form of a guarded softplus only");
-  }
-  node.fail("a choice by a condition that is not known while converting is not supported");
-}
-
 }  // namespace
+
+Shape shape_of(const OnnxNode& node, const KnownTensor& integers) {
+  Shape shape;
+  for (const Number& extent : integers.values) {
+    if (extent.value < 1 || static_cast<uint64_t>(extent.value) > kMaxExtent || shape.full())
+      node.fail(fmt::format("its shape has too many dimensions, or one of {}", extent.value));
+    shape.push_back({static_cast<uint32_t>(extent.value), extent.per_batch});
+  }
+  return shape;
+}
 
 const Importers& shape_importers() {
   static const Importers table = {
-      {"Cast", import_cast},
-      {"CastLike", import_cast_like},
-      {"Concat", import_concat},
-      {"ConstantOfShape", import_constant_of_shape},
-      {"DepthToSpace", import_depth_to_space},
-      {"Dropout", import_dropout},
-      {"Expand", import_expand},
-      {"Flatten", import_flatten},
-      {"Gather", import_gather},
-      {"Greater", import_greater},
-      {"Identity", import_identity},
-      {"OneHot", import_one_hot},
-      {"Pad", import_pad},
-      {"Reshape", import_reshape},
-      {"Shape", import_shape},
-      {"Slice", import_slice},
-      {"SpaceToDepth", import_space_to_depth},
-      {"Split", import_split},
-      {"Squeeze", import_squeeze},
-      {"Tile", import_tile},
-      {"Transpose", import_transpose},
-      {"Unsqueeze", import_unsqueeze},
-      {"Where", import_where},
+      {"Cast",
+       {import_cast, 6, {OpKind::kSubtract, OpKind::kClamp, OpKind::kNegate, OpKind::kFloor, OpKind::kEqual}, ""}},
+      {"CastLike",
+       {import_cast_like,
+        15,
+        {OpKind::kSubtract, OpKind::kClamp, OpKind::kNegate, OpKind::kFloor, OpKind::kEqual},
+        ""}},
+      {"Concat", {import_concat, 6, {OpKind::kConcat}, "not along the batch"}},
+      {"ConstantOfShape", {import_constant_of_shape, 9, {OpKind::kBroadcast}, ""}},
+      {"DepthToSpace", {import_depth_to_space, 6, {OpKind::kReshape, OpKind::kTranspose}, ""}},
+      {"Dropout", {import_dropout, 6, {OpKind::kMultiply}, "left out for inference"}},
+      {"Expand", {import_expand, 8, {OpKind::kBroadcast}, ""}},
+      {"Flatten", {import_flatten, 6, {OpKind::kReshape}, ""}},
+      {"Gather",
+       {import_gather,
+        6,
+        {OpKind::kFullyConnected, OpKind::kConcat, OpKind::kSlice, OpKind::kReverse, OpKind::kEqual},
+        "computed indices: rows of a constant table, 4096 at most"}},
+      {"GatherND", {import_gather_nd, 11, {OpKind::kConcat, OpKind::kSlice}, "known indices, not of the batch"}},
+      {"Identity", {import_identity, 6, {}, ""}},
+      {"OneHot", {import_one_hot, 9, {OpKind::kAdd, OpKind::kMultiply, OpKind::kEqual}, "65536 classes at most"}},
+      {"Pad", {import_pad, 6, {OpKind::kConcat, OpKind::kSlice, OpKind::kPad}, "not of the batch"}},
+      {"Reshape", {import_reshape, 6, {OpKind::kReshape}, ""}},
+      {"Scatter",
+       {import_scatter_elements, 9, {OpKind::kConcat, OpKind::kSlice}, "known indices, not along the batch"}},
+      {"ScatterElements",
+       {import_scatter_elements,
+        11,
+        {OpKind::kConcat, OpKind::kSlice, OpKind::kReverse},
+        "known indices, not along the batch; no reduction"}},
+      {"ScatterND",
+       {import_scatter_nd, 11, {OpKind::kConcat, OpKind::kSlice}, "known indices, not of the batch; no reduction"}},
+      {"Shape", {import_shape, 6, {}, "computed while converting"}},
+      {"Slice", {import_slice, 6, {OpKind::kSlice, OpKind::kReverse}, "not of the batch"}},
+      {"SpaceToDepth", {import_space_to_depth, 6, {OpKind::kReshape, OpKind::kTranspose}, ""}},
+      {"Split", {import_split, 6, {OpKind::kSlice}, "not of the batch"}},
+      {"Squeeze", {import_squeeze, 6, {OpKind::kReshape}, ""}},
+      {"Tile", {import_tile, 6, {OpKind::kBroadcast}, "not of the batch"}},
+      {"Transpose", {import_transpose, 6, {OpKind::kTranspose}, ""}},
+      {"Unsqueeze", {import_unsqueeze, 6, {OpKind::kReshape}, ""}},
   };
   return table;
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "import/onnx_graph.h"
+#include "ir/builder.h"
 
 namespace figment::converter {
 
@@ -83,6 +84,17 @@ Window window_of(const OnnxNode& node, std::array<uint32_t, 2> kernel, bool one_
 // Weights in ONNX's layout to [O, h, w, I/groups]. `permutation` takes the split ONNX shape there.
 ValueId arrange_weights(const OnnxNode& node, ValueId id, const std::vector<uint32_t>& split,
                         const std::vector<uint8_t>& permutation, const std::vector<uint32_t>& shape) {
+  const auto fixed = [](const std::vector<uint32_t>& extents) {
+    Shape result;
+    for (uint32_t extent : extents) result.push_back({extent, false});
+    return result;
+  };
+  if (!node.graph[id].is_constant()) {
+    // Computed: of other parameters, which fold_constants does, or of an input.
+    Permutation order;
+    for (uint8_t axis : permutation) order.push_back(axis);
+    return node.reshaped(node.transpose(node.reshaped(id, fixed(split)), order), fixed(shape));
+  }
   const Value& value = node.graph[id];
   const std::vector<float> to = transposed(value.f32(), split, {permutation.begin(), permutation.end()});
   std::optional<Origin> origin = value.constant->origin;
@@ -92,14 +104,122 @@ ValueId arrange_weights(const OnnxNode& node, ValueId id, const std::vector<uint
   return arranged;
 }
 
+// x [N, H, W, I] with zeros between its pixels, as a transposed convolution sees it, and the padding that is left for a
+// convolution of stride 1 with the kernel reversed.
+ValueId spread(Builder& build, ValueId x, Window* window) {
+  const Shape shape = build.shape(x);
+  std::array<uint32_t, 2> extent{};
+  Attributes zeros;
+  zeros.before = {0, 0, 0, 0, 0, 0};
+  zeros.after = {0, 0, window->stride[0] - 1, 0, window->stride[1] - 1, 0};
+  for (size_t axis = 0; axis < 2; ++axis) extent[axis] = shape[axis + 1].extent * window->stride[axis];
+  if (window->stride != std::array<uint32_t, 2>{1, 1}) {
+    const ValueId split = build.reshape(x, {shape[0], shape[1], {}, shape[2], {}, shape[3]});
+    x = build.reshape(build.add(OpKind::kPad, {split}, zeros),
+                      {shape[0], {extent[0], false}, {extent[1], false}, shape[3]});
+  }
+  Attributes around;
+  around.before = {0, 0, 0, 0};
+  around.after = {0, 0, 0, 0};
+  for (size_t axis = 0; axis < 2; ++axis) {
+    // Of the zeros behind the last pixel, stride - 1 count as padding already.
+    const int64_t span = static_cast<int64_t>(window->span(axis)) - 1;
+    const int64_t before = span - window->padding[axis];
+    const int64_t after = span - window->padding[axis + 2] + window->output_padding[axis] - (window->stride[axis] - 1);
+    const int64_t kept = extent[axis] + std::min<int64_t>(before, 0) + std::min<int64_t>(after, 0);
+    if (kept < extent[axis] && kept > 0)
+      x = build.slice(x, axis + 1, static_cast<uint32_t>(std::max<int64_t>(-before, 0)), static_cast<uint32_t>(kept));
+    around.before[axis + 1] = static_cast<uint32_t>(std::max<int64_t>(before, 0));
+    around.after[axis + 1] = static_cast<uint32_t>(std::max<int64_t>(after, 0));
+  }
+  window->padding = {};
+  window->stride = {1, 1};
+  window->output_padding = {};
+  return build.add(OpKind::kPad, {x}, around);
+}
+
+// A convolution whose weights are another sample's in each place of the batch, as style-based generators modulate them
+// (Karras et al. 2020): x [N, H, W, I] and weights [N, h, w, I, O] -> [N, H', W', O], as products of matrices.
+ValueId convolve_each(const OnnxNode& node, ValueId x, ValueId weights, const Window& window) {
+  Builder build(&node.graph, node.name);
+  Attributes around;
+  around.before = {0, window.padding[0], window.padding[1], 0};
+  around.after = {0, window.padding[2], window.padding[3], 0};
+  if (window.padding != std::array<uint32_t, 4>{}) x = build.add(OpKind::kPad, {x}, around);
+  const Shape shape = build.shape(x);
+  Shape taps = shape;
+  for (size_t axis = 0; axis < 2; ++axis) {
+    if (shape[axis + 1].extent < window.span(axis)) node.fail("its kernel does not fit into its input");
+    taps[axis + 1].extent =
+        static_cast<uint32_t>((shape[axis + 1].extent - window.span(axis)) / window.stride[axis]) + 1;
+  }
+  std::vector<ValueId> patches;
+  for (uint32_t row = 0; row < window.kernel[0]; ++row) {
+    for (uint32_t column = 0; column < window.kernel[1]; ++column) {
+      Attributes from;
+      from.starts = {0, row * window.dilation[0], column * window.dilation[1], 0};
+      from.steps = {1, window.stride[0], window.stride[1], 1};
+      patches.push_back(taps == shape ? x : build.add_shaped(OpKind::kSlice, {x}, taps, from));
+    }
+  }
+  const ValueId gathered = node.concatenate(patches, 3);
+  const uint32_t pixels = taps[1].extent * taps[2].extent;
+  const Shape each = build.shape(weights);
+  const uint32_t inner = each[1].extent * each[2].extent * each[3].extent;
+  const ValueId rows = build.reshape(gathered, {shape[0], {pixels, false}, {inner, false}});
+  const ValueId matrix = build.reshape(weights, {each[0], {inner, false}, each[4]});
+  return build.reshape(build.matmul(rows, false, matrix, false), {shape[0], taps[1], taps[2], each[4]});
+}
+
+// With weights [O·N, I, h, w], or [I·N, O, h, w] of a transposed convolution.
+void import_convolution_of_each(const OnnxNode& node, ValueId x, ValueId weights, bool one_dimensional,
+                                bool transposed) {
+  Builder build(&node.graph, node.name);
+  Shape shape = node.graph[weights].shape;
+  if (one_dimensional) shape = {shape[0], shape[1], {}, shape[2]};
+  if (!shape[0].per_batch || !node.graph[x].shape[0].per_batch || node.graph[x].shape[0].extent != 1)
+    node.fail("its weight depends on the batch, and not as one kernel for each sample");
+  Window window = window_of(node, {shape[2].extent, shape[3].extent}, one_dimensional, node.graph[x].shape);
+  if (node.integer("group", 1) != node.importer.reopened_batch() && node.integer("group", 1) != 1)
+    node.fail("its weight depends on the batch, and its groups are not the samples: export with a batch of 1");
+  if (transposed && (node.text("auto_pad", "NOTSET") != "NOTSET" || node.attribute("output_shape") != nullptr))
+    node.fail("its weight depends on the batch: auto_pad and output_shape are not supported then");
+  const ValueId split = build.reshape(weights, {{1, true}, {shape[0].extent, false}, shape[1], shape[2], shape[3]});
+  // [N, O, I, h, w] or [N, I, O, h, w] -> [N, h, w, I, O].
+  ValueId kernels = node.transpose(split, transposed ? Permutation{0, 3, 4, 1, 2} : Permutation{0, 3, 4, 2, 1});
+  ValueId image = node.transpose(x, nchw_to_nhwc());
+  if (transposed) {
+    window.output_padding = pair_of(node, "output_padding", one_dimensional, 0);
+    for (uint32_t axis : {1U, 2U}) {
+      Attributes along;
+      along.axes = {axis};
+      kernels = build.add(OpKind::kReverse, {kernels}, along);
+    }
+    image = spread(build, image, &window);
+  }
+  if (build.shape(kernels)[3] != build.shape(image)[3]) node.fail("its weight does not have its input's channels");
+  ValueId y = convolve_each(node, image, kernels, window);
+  if (node.has_input(2)) {
+    const ValueId bias = node.tensor(2);
+    const Shape& given = build.shape(bias);
+    if (given.rank() != 1 || given[0].extent != build.shape(y)[3].extent)
+      node.fail("its bias does not have one value per output channel");
+    const Dimension batch = given[0].per_batch ? Dimension{1, true} : Dimension{};
+    y = build.add(OpKind::kAdd, {y, build.reshape(bias, {batch, {}, {}, build.shape(y)[3]})});
+  }
+  node.bind(from_two_dimensions(node, node.transpose(y, nhwc_to_nchw()), one_dimensional));
+}
+
 void import_convolution(const OnnxNode& node, bool transposed) {
   ValueId x = node.tensor(0);
-  const ValueId weights = node.constant(1, "weight");
+  const ValueId weights = node.tensor(1);
   const bool one_dimensional = to_two_dimensions(node, &x);
   const Shape shape = node.graph[x].shape;
+  const Shape& weight_shape = node.graph[weights].shape;
+  if (weight_shape.rank() != (one_dimensional ? 3 : 4)) node.fail("its weight has shape " + to_string(weight_shape));
+  if (std::ranges::any_of(weight_shape, [](const Dimension& dimension) { return dimension.per_batch; }))
+    return import_convolution_of_each(node, x, weights, one_dimensional, transposed);
   std::vector<uint32_t> kernel_shape = extents_of(node.graph[weights].shape);
-  if (kernel_shape.size() != (one_dimensional ? 3 : 4))
-    node.fail("its weight has shape " + to_string(node.graph[weights].shape));
   if (one_dimensional) kernel_shape.insert(kernel_shape.begin() + 2, 1);
   const std::array<uint32_t, 2> kernel = {kernel_shape[2], kernel_shape[3]};
   if (node.attribute("kernel_shape") != nullptr && pair_of(node, "kernel_shape", one_dimensional, 1) != kernel) {
@@ -148,11 +268,12 @@ void import_convolution(const OnnxNode& node, bool transposed) {
   }
   std::vector<ValueId> inputs = {node.transpose(x, nchw_to_nhwc()), arranged};
   if (node.has_input(2)) {
-    const ValueId bias = node.constant(2, "bias");
+    const ValueId bias = node.tensor(2);
     const Value& value = node.graph[bias];
-    if (value.elements() != outputs) node.fail("its bias does not have one value per output channel");
+    if (value.shape != Shape{{outputs, false}}) node.fail("its bias does not have one value per output channel");
     // Exporters make a bias of zeros for a layer without one.
-    const bool made = !value.constant->origin && std::ranges::all_of(value.f32(), [](float x) { return x == 0; });
+    const bool made = value.is_constant() && !value.constant->origin &&
+                      std::ranges::all_of(value.f32(), [](float x) { return x == 0; });
     if (!made) inputs.push_back(bias);
   }
   const ValueId y = node.add(transposed ? OpKind::kConvTranspose2d : OpKind::kConv2d, attributes, inputs);
@@ -169,6 +290,8 @@ void import_pool(const OnnxNode& node, OpKind kind) {
   Window& window = attributes.window;
   window = window_of(node, pair_of(node, "kernel_shape", one_dimensional, 1), one_dimensional, shape);
   window.count_padding = node.integer("count_include_pad", 0) != 0;
+  // By how much a window that reaches past the padding counts for less than it would.
+  std::array<float, 2> last_share = {1, 1};
   if (node.integer("ceil_mode", 0) != 0) {
     for (size_t axis = 0; axis < 2; ++axis) {
       const uint64_t padded = uint64_t{shape[axis + 2].extent} + window.padding[axis] + window.padding[axis + 2];
@@ -178,11 +301,22 @@ void import_pool(const OnnxNode& node, OpKind kind) {
       const uint64_t next =
           (padded - window.span(axis)) / window.stride[axis] * window.stride[axis] + window.stride[axis];
       if (rest == 0 || next >= shape[axis + 2].extent + window.padding[axis]) continue;
-      if (window.count_padding) node.fail("ceil_mode with count_include_pad is not supported");
       window.padding[axis + 2] += static_cast<uint32_t>(window.stride[axis] - rest);
+      if (!window.count_padding) continue;
+      // Taps of the last window inside the input and its padding.
+      const uint64_t inside = (padded - next + window.dilation[axis] - 1) / window.dilation[axis];
+      last_share[axis] = static_cast<float>(inside) / static_cast<float>(window.kernel[axis]);
     }
   }
-  const ValueId y = node.add(kind, attributes, {node.transpose(x, nchw_to_nhwc())});
+  ValueId y = node.add(kind, attributes, {node.transpose(x, nchw_to_nhwc())});
+  for (uint32_t axis = 0; axis < 2; ++axis) {
+    if (last_share[axis] == 1) continue;
+    std::vector<uint32_t> broadcast = {1, 1, 1, 1};
+    broadcast[axis + 1] = node.graph[y].shape[axis + 1].extent;
+    std::vector<float> factors(broadcast[axis + 1], 1);
+    factors.back() = 1 / last_share[axis];
+    y = node.add(OpKind::kMultiply, {}, {y, node.graph.add_constant(node.name + ".factor", broadcast, factors)});
+  }
   node.bind(from_two_dimensions(node, node.transpose(y, nhwc_to_nchw()), one_dimensional));
 }
 
@@ -204,12 +338,31 @@ void import_global_pool(const OnnxNode& node, OpKind kind) {
 
 const Importers& window_importers() {
   static const Importers table = {
-      {"AveragePool", [](const OnnxNode& node) { import_pool(node, OpKind::kAveragePool2d); }},
-      {"Conv", [](const OnnxNode& node) { import_convolution(node, false); }},
-      {"ConvTranspose", [](const OnnxNode& node) { import_convolution(node, true); }},
-      {"GlobalAveragePool", [](const OnnxNode& node) { import_global_pool(node, OpKind::kMean); }},
-      {"GlobalMaxPool", [](const OnnxNode& node) { import_global_pool(node, OpKind::kMaxPool2d); }},
-      {"MaxPool", [](const OnnxNode& node) { import_pool(node, OpKind::kMaxPool2d); }},
+      {"AveragePool",
+       {[](const OnnxNode& node) { import_pool(node, OpKind::kAveragePool2d); },
+        6,
+        {OpKind::kMultiply, OpKind::kAveragePool2d},
+        "1-D and 2-D"}},
+      {"Conv",
+       {[](const OnnxNode& node) { import_convolution(node, false); },
+        6,
+        {OpKind::kConv2d, OpKind::kMatmul, OpKind::kAdd, OpKind::kConcat, OpKind::kSlice, OpKind::kPad},
+        "1-D and 2-D; weights may be computed, for each sample too"}},
+      {"ConvTranspose",
+       {[](const OnnxNode& node) { import_convolution(node, true); },
+        6,
+        {OpKind::kConvTranspose2d, OpKind::kMatmul, OpKind::kAdd, OpKind::kConcat, OpKind::kSlice, OpKind::kPad,
+         OpKind::kReverse},
+        "1-D and 2-D; weights may be computed, for each sample too"}},
+      {"GlobalAveragePool",
+       {[](const OnnxNode& node) { import_global_pool(node, OpKind::kMean); }, 6, {OpKind::kMean}, ""}},
+      {"GlobalMaxPool",
+       {[](const OnnxNode& node) { import_global_pool(node, OpKind::kMaxPool2d); }, 6, {OpKind::kMaxPool2d}, "2-D"}},
+      {"MaxPool",
+       {[](const OnnxNode& node) { import_pool(node, OpKind::kMaxPool2d); },
+        6,
+        {OpKind::kMaxPool2d},
+        "1-D and 2-D; without indices"}},
   };
   return table;
 }

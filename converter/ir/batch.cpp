@@ -75,6 +75,8 @@ bool keeps_samples_apart(OpKind kind) {
     case OpKind::kGru:
     case OpKind::kGruBackward:
     case OpKind::kReverse:
+    case OpKind::kSelect:
+    case OpKind::kArgMax:
     case OpKind::kMaskSequence: return true;
     default: return format::is_unary_function(kind) || format::is_binary(kind);
   }

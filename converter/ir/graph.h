@@ -75,9 +75,10 @@ struct Node {
 struct PortDefinition {
   std::string name;
   ValueId value = 0;
-  Shape shape;              // the exporter's
-  Permutation permutation;  // the value's dimension i is the exporter's dimension permutation[i]
-  float dropout = 0;        // of a network for training: the input is a mask, drawn with this rate
+  Shape shape;                                // the exporter's
+  Permutation permutation;                    // the value's dimension i is the exporter's dimension permutation[i]
+  float dropout = 0;                          // of a network for training: the input is a mask, drawn with this rate
+  std::optional<Prior> drawn = std::nullopt;  // for inference: the session draws it where it is not given
 };
 
 // Where a program's tensors and the scratch of its ops lie in the arena; see Plan in model.fbs.
@@ -199,6 +200,7 @@ struct ModelDefinition {
   std::vector<std::pair<std::string, std::string>> metadata;
   std::vector<Graph> programs;
   std::optional<LatentDefinition> latent;
+  std::vector<LatentDefinition> drawn;
   std::optional<OutputDefinition> output;
   std::vector<ScheduleDefinition> schedule;
   std::vector<ScalarDefinition> scalars;

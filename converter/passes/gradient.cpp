@@ -59,6 +59,12 @@ void binary(const Backward& b) {
   }
 }
 
+void select(const Backward& b) {
+  const ValueId zero = b.build.scalar(0, b.build.shape(b.g).rank());
+  if (b.needs(1)) b.give(1, b.build.sum_to(b.build.add(OpKind::kSelect, {b.input(0), b.g, zero}), b.shape(1)));
+  if (b.needs(2)) b.give(2, b.build.sum_to(b.build.add(OpKind::kSelect, {b.input(0), zero, b.g}), b.shape(2)));
+}
+
 void unary(const Backward& b) {
   Attributes attributes = b.node.attributes;
   attributes.function = b.node.kind;
@@ -377,10 +383,12 @@ Entry entry_of(OpKind kind) {
       {OpKind::kLstm, rule(lstm)},
       {OpKind::kGru, rule(gru)},
       {OpKind::kReverse, rule(same_on_gradient)},
+      {OpKind::kSelect, rule(select)},
       {OpKind::kMaskSequence, rule(same_on_gradient)},
       {OpKind::kSquaredNorm, none("it measures gradients, and second derivatives are not supported")},
   };
   if (format::is_unary_function(kind)) return rule(unary);
+  if (format::is_flat(kind)) return none("it is zero");
   if (format::is_update(kind)) return none("it changes a variable");
   const auto found = rules.find(kind);
   return found == rules.end() ? none("it is part of a gradient, and second derivatives are not supported")
@@ -396,6 +404,7 @@ Gradients differentiate(Graph* graph, const Gradients& seeds, const std::set<Val
   std::vector<bool> needed(graph->values.size());
   for (ValueId id : wanted) needed[id] = true;
   for (const Node& node : graph->nodes) {
+    if (format::is_flat(node.kind)) continue;
     for (ValueId id : node.inputs) {
       if (needed[id] && !fixed.contains(node.output)) needed[node.output] = true;
     }

@@ -173,10 +173,12 @@ class LayoutPass {
       case OpKind::kTranspose: return rewrite_transpose(node);
       case OpKind::kReshape: return rewrite_reshape(node);
       case OpKind::kFullyConnected: return rewrite_fully_connected(node);
-      case OpKind::kConcat: return rewrite_same_layout(node);
+      case OpKind::kConcat:
+      case OpKind::kSelect: return rewrite_same_layout(node);
       case OpKind::kSlice:
       case OpKind::kPad:
       case OpKind::kMean:
+      case OpKind::kArgMax:
       case OpKind::kSoftmax: return rewrite_axes(node);
       default: break;
     }

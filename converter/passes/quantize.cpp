@@ -147,6 +147,7 @@ class Quantizer {
         held_out_(part_of(calibration, samples, calibrated_, samples)),
         choices_(graph->values.size(), RangeRule::kMinMax),
         saturation_(graph->values.size()),
+        infinite_(graph->values.size()),
         distributions_(graph->values.size()),
         ranges_(graph->values.size()) {}
 
@@ -206,9 +207,11 @@ class Quantizer {
           const TensorMap outputs = runner.run(part.name, inputs, batch);
           for (const PortDefinition& port : part.outputs) {
             const std::vector<float>& values = outputs.at(port.name);
-            if (pass == 0)
-              check_finite(values, "node " + graph_[port.value].name + " computes, on the calibration data,");
-            see(port.value, values);
+            if (std::ranges::any_of(values, [](float x) { return std::isnan(x); }))
+              throw Error("node " + graph_[port.value].name + " computes, on the calibration data, NaN");
+            infinite_[port.value] =
+                infinite_[port.value] || std::ranges::any_of(values, [](float x) { return std::isinf(x); });
+            if (!infinite_[port.value]) see(port.value, values);
           }
           for (const PortDefinition& port : graph_.inputs) {
             if (&part == all.data()) see(port.value, inputs.at(port.name));
@@ -217,6 +220,19 @@ class Quantizer {
           tick(0.3 * done / steps);
         }
       }
+    }
+    // What masks leave out is infinite, and no integer.
+    for (ValueId id = 0; id < graph_.values.size(); ++id) {
+      const Value& value = graph_[id];
+      if (value.is_constant() && value.type == DataType::kF32)
+        infinite_[id] = std::ranges::any_of(value.f32(), [](float x) { return !std::isfinite(x); });
+    }
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      const Node& node = graph_.nodes[i];
+      if (!infinite_[node.output] && std::ranges::none_of(node.inputs, [&](ValueId id) { return infinite_[id]; }))
+        continue;
+      kept_.insert(i);
+      kept_reasons_[i] = "infinite values have no int8 form";
     }
     // Asked for with every trial of a choice.
     for (ValueId id = 0; id < distributions_.size(); ++id) {
@@ -483,6 +499,7 @@ class Quantizer {
   double best_ = 0;
   std::vector<RangeRule> choices_;
   std::vector<double> saturation_;  // of the function that alone reads a value; 0 if there is none
+  std::vector<bool> infinite_;      // values that are infinite somewhere, on the calibration data
   std::vector<Distribution> distributions_;
   std::vector<std::array<std::pair<double, double>, 3>> ranges_;  // by kMinMax, kPercentile and kMse
   std::set<size_t> kept_;

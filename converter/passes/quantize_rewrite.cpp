@@ -9,9 +9,6 @@
 
 namespace figment::converter {
 
-namespace {
-
-// Why an op has no int8 form, or "".
 std::string no_int8_reason(OpKind kind) {
   switch (kind) {
     case OpKind::kDivide: return "division has no int8 form";
@@ -20,12 +17,18 @@ std::string no_int8_reason(OpKind kind) {
     case OpKind::kGru: return "states of recurrent layers add up over time, and stay f32";
     case OpKind::kReverse:
     case OpKind::kMaskSequence:
+    case OpKind::kGreater:
+    case OpKind::kEqual:
+    case OpKind::kSelect:
+    case OpKind::kArgMax:
     case OpKind::kBroadcast:
     case OpKind::kLayerNorm:
     case OpKind::kLogSoftmax: return std::string(format::name_of(kind)) + " has no int8 form";
     default: return "";
   }
 }
+
+namespace {
 
 // An op that int8 arithmetic cannot compute under the assignment.
 struct OutOfRange {

@@ -17,6 +17,9 @@ using QuantAssignment = std::vector<QuantParameters>;
 // Ops whose int8 output has the quantization of their input.
 bool passes_through(OpKind kind);
 
+// Why an op has no int8 form, or "".
+std::string no_int8_reason(OpKind kind);
+
 struct Int8Program {
   Graph graph;
   std::vector<std::optional<ValueId>> values;  // for each old value the int8 one that stands for it, if any

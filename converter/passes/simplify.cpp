@@ -72,7 +72,7 @@ std::vector<std::string> fold_affine(Graph* graph) {
   for (size_t i = 0; i < graph->nodes.size();) {
     const Node node = graph->nodes[i];
     const auto skip = [&] { ++i; };
-    if (!format::is_binary(node.kind) || node.attributes.clamps()) {
+    if (!format::is_binary(node.kind) || format::is_flat(node.kind) || node.attributes.clamps()) {
       skip();
       continue;
     }

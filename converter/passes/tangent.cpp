@@ -22,6 +22,7 @@ class Tangents {
 
   // Appends the tangent of the node's output. Some input moves.
   void follow(const Node& node) {
+    if (format::is_flat(node.kind)) return;
     ValueId result = rule(node);
     if (node.attributes.clamps() && node.kind != OpKind::kClamp) {
       Attributes clamp;

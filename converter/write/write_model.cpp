@@ -1,5 +1,6 @@
 #include "write/write_model.h"
 
+#include <cmath>
 #include <cstring>
 #include <map>
 
@@ -29,6 +30,9 @@ class Writer {
     }
     Offset<schema::Latent> latent;
     if (model.latent) latent = this->latent(*model.latent);
+    std::vector<Offset<schema::Latent>> drawn;
+    for (const LatentDefinition& input : model.drawn) drawn.push_back(this->latent(input));
+    const auto drawn_vector = builder_.CreateVector(drawn);
     Offset<schema::Output> output;
     if (model.output) {
       output = schema::CreateOutput(builder_, builder_.CreateString(model.output->program),
@@ -41,7 +45,7 @@ class Writer {
     std::vector<Offset<schema::ScheduleEntry>> schedule;
     for (const ScheduleDefinition& entry : model.schedule) {
       std::vector<Offset<schema::Latent>> latents;
-      for (const LatentDefinition& drawn : entry.latents) latents.push_back(this->latent(drawn));
+      for (const LatentDefinition& of_step : entry.latents) latents.push_back(this->latent(of_step));
       schedule.push_back(schema::CreateScheduleEntry(builder_, builder_.CreateString(entry.program), entry.period,
                                                      entry.phase, builder_.CreateVector(latents), entry.level,
                                                      entry.per_micro_batch));
@@ -76,6 +80,7 @@ class Writer {
     root.add_parameters(parameters);
     root.add_programs(programs_vector);
     if (model.latent) root.add_latent(latent);
+    if (!model.drawn.empty()) root.add_drawn(drawn_vector);
     if (model.output) root.add_output(output);
     root.add_blob_section_size(blobs_.size());
     if (!schedule.empty()) {
@@ -181,9 +186,11 @@ class Writer {
     const auto shape_vector = builder_.CreateVector(extents);
     const auto scales = quantization(value);
     const auto index = static_cast<int32_t>(constants_.size());
+    const bool finite =
+        value.type != DataType::kF32 || std::ranges::all_of(value.f32(), [](float x) { return std::isfinite(x); });
     constants_.push_back(schema::CreateConstant(builder_, name, static_cast<schema::DataType>(value.type), shape_vector,
                                                 scales, zeros ? nullptr : &blob, value.constant->variable,
-                                                value.constant->transient));
+                                                value.constant->transient, !finite));
     if (value.constant->origin) parameters(*value.constant->origin, static_cast<uint32_t>(index));
     constant_indices_.emplace(key, index);
     if (value.is_variable()) variable_indices_[value.name] = static_cast<uint32_t>(index);

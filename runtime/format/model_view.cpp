@@ -147,6 +147,16 @@ ProgramView ModelView::program(size_t i) const { return {model_, model_->program
 bool ModelView::has_latent() const { return model_->latent() != nullptr; }
 LatentView ModelView::latent() const { return LatentView(model_->latent()); }
 
+size_t ModelView::drawn_count() const { return length(model_->drawn()); }
+LatentView ModelView::drawn(size_t i) const { return LatentView(model_->drawn()->Get(static_cast<uint32_t>(i))); }
+std::optional<LatentView> ModelView::find_drawn(const char* program, const char* input) const {
+  for (size_t i = 0; i < drawn_count(); ++i) {
+    const LatentView found = drawn(i);
+    if (std::strcmp(found.program, program) == 0 && std::strcmp(found.input, input) == 0) return found;
+  }
+  return std::nullopt;
+}
+
 bool ModelView::has_output() const { return model_->output() != nullptr; }
 OutputView ModelView::output() const {
   const schema::Output* output = model_->output();

@@ -236,6 +236,10 @@ class ModelView {
   ProgramView program(size_t i) const;
   bool has_latent() const;
   LatentView latent() const;
+  size_t drawn_count() const;
+  LatentView drawn(size_t i) const;
+  // What is drawn for an input of a program where it is not given.
+  std::optional<LatentView> find_drawn(const char* program, const char* input) const;
   bool has_output() const;
   OutputView output() const;
   size_t schedule_count() const;

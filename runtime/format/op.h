@@ -43,12 +43,14 @@ enum OpTraits : uint32_t {
   kAlways = 1 << 5,  // an update that is made even where its sub-step is skipped
   kBounds = 1 << 6,  // can clamp its result
   kBackwardReadsInput = 1 << 7,  // the backward op of the unary function reads its input rather than its output
+  kFlat = 1 << 8,                // piecewise constant: its gradient is zero
 };
 uint32_t traits_of(OpKind kind);
 
 inline bool is_unary_function(OpKind kind) { return (traits_of(kind) & kUnary) != 0; }
 inline bool is_binary(OpKind kind) { return (traits_of(kind) & kBinary) != 0; }
 inline bool is_linear(OpKind kind) { return (traits_of(kind) & kLinear) != 0; }
+inline bool is_flat(OpKind kind) { return (traits_of(kind) & kFlat) != 0; }
 inline bool is_update(OpKind kind) { return (traits_of(kind) & kUpdate) != 0; }
 inline bool backward_reads_input(OpKind function) { return (traits_of(function) & kBackwardReadsInput) != 0; }
 
@@ -163,6 +165,9 @@ enum HyperParameter : uint32_t {
 //   matmul            a [..., M, K], b [..., K, L], equal leading dimensions -> [..., M, L]; transpose_a
 //                     and transpose_b swap the last two dimensions of a and b
 //   add ... divide    a, b of equal rank, each dimension equal or 1
+//   greater, equal    likewise: 1 where a > b, a == b, else 0
+//   select            c, a, b of equal rank, each dimension equal or 1: a where c is not 0, else b
+//   arg_max           x -> the index of the first of the greatest along an axis, which becomes 1
 //   lookup            x i8, table i8 [256] indexed by q + 128
 //   softmax           x; if it is i8, also table i32 [256] indexed by max - q
 //   resize_nearest    x [N, H, W, C], rows i32 [H'], columns i32 [W']       -> [N, H', W', C]

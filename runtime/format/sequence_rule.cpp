@@ -115,7 +115,7 @@ Result<TensorType> layer_norm(OpKind kind, const Attributes& attributes, Inputs 
   return output;
 }
 
-// An f32 op that keeps the shape, along one axis.
+// An f32 op that keeps the shape, along one axis; arg_max, all but the axis.
 Result<TensorType> along_axis(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
   const size_t most = kind == OpKind::kReverse ? 2 : 1;
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, most));
@@ -130,6 +130,7 @@ Result<TensorType> along_axis(OpKind kind, const Attributes& attributes, Inputs 
   TensorType output = declared;
   output.type = DataType::kF32;
   output.shape = x;
+  if (kind == OpKind::kArgMax) output.shape[attributes.axes[0]] = {};
   return output;
 }
 

@@ -177,7 +177,7 @@ Result<TensorType> binary(OpKind kind, const Attributes& /*attributes*/, Inputs 
   FIGMENT_RETURN_IF_ERROR(expect_activation(inputs[0]));
   FIGMENT_RETURN_IF_ERROR(expect_activation(inputs[1]));
   if (inputs[0].type == DataType::kI8 || inputs[1].type == DataType::kI8) {
-    if (kind == OpKind::kDivide) return bad("runs in f32 only");
+    if (kind != OpKind::kAdd && kind != OpKind::kSubtract && kind != OpKind::kMultiply) return bad("runs in f32 only");
     FIGMENT_RETURN_IF_ERROR(expect_all_i8(inputs));
   }
   const Shape& a = inputs[0].shape;
@@ -190,6 +190,24 @@ Result<TensorType> binary(OpKind kind, const Attributes& /*attributes*/, Inputs 
     if (a[i] == b[i] || b[i] == Dimension{}) continue;
     if (a[i] != Dimension{}) return bad("the operands' shapes cannot be broadcast");
     output.shape[i] = b[i];
+  }
+  return output;
+}
+
+Result<TensorType> select(OpKind /*kind*/, const Attributes& /*attributes*/, Inputs inputs,
+                          const TensorType& declared) {
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 3, 3));
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  TensorType output = declared;
+  output.type = DataType::kF32;
+  output.shape = inputs[0].shape;
+  for (const TensorType& input : inputs) {
+    if (input.shape.rank() != output.shape.rank()) return bad("the operands differ in rank");
+    for (size_t i = 0; i < output.shape.rank(); ++i) {
+      if (input.shape[i] == output.shape[i] || input.shape[i] == Dimension{}) continue;
+      if (output.shape[i] != Dimension{}) return bad("the operands' shapes cannot be broadcast");
+      output.shape[i] = input.shape[i];
+    }
   }
   return output;
 }

@@ -53,6 +53,7 @@ Rule fully_connected;
 Rule convolution;
 Rule matmul;
 Rule binary;
+Rule select;
 Rule unary_function;
 Rule lookup;
 Rule softmax;

@@ -195,6 +195,12 @@ class Verifier {
       }
     }
     if (root().latent() != nullptr) FIGMENT_RETURN_IF_ERROR(latent(root().latent()));
+    if (length(root().drawn()) > kMaxPorts) return bad("more than %zu inputs are drawn", kMaxPorts);
+    for (uint32_t i = 0; i < length(root().drawn()); ++i) {
+      const schema::Latent* drawn = root().drawn()->Get(i);
+      FIGMENT_RETURN_IF_ERROR(latent(drawn));
+      if (drawn->prior() == schema::Prior::dropout) return bad("a dropout mask is drawn by train steps only");
+    }
     FIGMENT_RETURN_IF_ERROR(output());
     FIGMENT_RETURN_IF_ERROR(objective());
     return training();
@@ -240,6 +246,7 @@ class Verifier {
     const size_t channels = length(entry->shape()) == 0 ? 1 : entry->shape()->Get(0);
     FIGMENT_RETURN_IF_ERROR(check_quantization(entry->quantization(), type, channels));
     if (entry->variable() && type != DataType::kF32) return bad("a variable must be f32");
+    if (entry->variable() && entry->not_finite()) return bad("a variable must be finite");
     const schema::Blob* blob = entry->blob();
     if (blob == nullptr) return entry->variable() ? Status() : bad("has no values");
     const CheckedSize bytes = elements * element_size(type);
@@ -250,7 +257,8 @@ class Verifier {
       return bad("its values lie outside the file");
     }
     FIGMENT_RETURN_IF_ERROR(spend(bytes.value()));
-    if (type == DataType::kF32 && !all_finite(view_.blobs_ + blob->offset(), elements.value())) {
+    if (type == DataType::kF32 && !entry->not_finite() &&
+        !all_finite(view_.blobs_ + blob->offset(), elements.value())) {
       return bad("has NaN or infinite values");
     }
     return {};

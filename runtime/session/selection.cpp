@@ -19,6 +19,7 @@ size_t Selection::batch_of(const format::ModelView& model, size_t i) const {
 
 size_t Selection::largest_latent(const format::ModelView& model) const {
   size_t largest = model.has_latent() ? model.latent().size : 0;
+  for (size_t i = 0; i < model.drawn_count(); ++i) largest = std::max(largest, model.drawn(i).size);
   for (size_t i = 0; training && i < model.schedule_count(); ++i) {
     if (model.schedule(i).level != strategy.level) continue;
     for (size_t j = 0; j < model.schedule(i).latent_count; ++j) {

@@ -159,6 +159,11 @@ Status compute_all(Program& program, size_t count, Input input, Output output) {
 
 }  // namespace
 
+const float* Session::draw(const format::LatentView& drawn, bool per_batch, uint64_t first, size_t part) {
+  for (size_t i = 0; i < (per_batch ? part : 1); ++i) drawn.draw(seed_, first + i, latents_ + i * drawn.size);
+  return latents_;
+}
+
 Status Session::run(const char* name, size_t count, std::span<const NamedTensor> inputs,
                     std::span<const NamedTensor> outputs) {
   FIGMENT_RETURN_IF_ERROR(threads_.check());
@@ -176,8 +181,10 @@ Status Session::run(const char* name, size_t count, std::span<const NamedTensor>
     }
     FIGMENT_RETURN_IF_ERROR(check_tensor(tensor, *port, count));
   }
+  const format::ModelView& view = model_->view();
   for (const Port& port : program.inputs()) {
-    if (find_tensor(inputs, port.name) == nullptr) return wrong("input \"%s\" is missing", port.name);
+    if (find_tensor(inputs, port.name) == nullptr && !view.find_drawn(program.name(), port.name))
+      return wrong("input \"%s\" is missing", port.name);
   }
   for (const NamedTensor& tensor : outputs) {
     const Port* port = find_port(program.outputs(), tensor.name);
@@ -187,9 +194,15 @@ Status Session::run(const char* name, size_t count, std::span<const NamedTensor>
     }
     FIGMENT_RETURN_IF_ERROR(check_tensor(tensor, *port, count));
   }
+  const uint64_t first = samples_run_;
+  samples_run_ += count;
   return compute_all(
       program, count,
-      [&](const Port& port, size_t done, size_t /*part*/) { return at(*find_tensor(inputs, port.name), port, done); },
+      [&](const Port& port, size_t done, size_t part) -> const float* {
+        const NamedTensor* given = find_tensor(inputs, port.name);
+        if (given != nullptr) return at(*given, port, done);
+        return draw(*view.find_drawn(program.name(), port.name), port.per_batch, first + done, part);
+      },
       [&](const Port& port, size_t done) {
         const NamedTensor* tensor = find_tensor(outputs, port.name);
         return tensor == nullptr ? nullptr : at(*tensor, port, done);
@@ -201,8 +214,15 @@ Status Session::apply(const char* name, size_t count, std::span<const float> inp
   Result<Program*> found = find_program(name);
   if (!found.ok()) return found.status();
   const Program& program = **found;
-  if (program.inputs().size() != 1) {
-    return wrong("program \"%s\" has %zu inputs: give them to fig_run by name", name, program.inputs().size());
+  const Port* taken = nullptr;
+  size_t wanted_inputs = 0;
+  for (const Port& port : program.inputs()) {
+    if (model_->view().find_drawn(program.name(), port.name)) continue;
+    taken = &port;
+    ++wanted_inputs;
+  }
+  if (wanted_inputs != 1) {
+    return wrong("program \"%s\" has %zu inputs: give them to fig_run by name", name, wanted_inputs);
   }
   constexpr size_t kMaxOutputs = 2;
   std::array<NamedTensor, kMaxOutputs> wanted{};
@@ -213,7 +233,7 @@ Status Session::apply(const char* name, size_t count, std::span<const float> inp
     wanted[count_wanted++] = {program.outputs()[i].name, outputs[i].data(), outputs[i].size()};
   }
   // Inputs are only read.
-  const NamedTensor given = {program.inputs()[0].name, const_cast<float*>(input.data()), input.size()};
+  const NamedTensor given = {taken->name, const_cast<float*>(input.data()), input.size()};
   return run(name, count, {&given, 1}, {wanted.data(), count_wanted});
 }
 
@@ -267,14 +287,19 @@ Status Session::generate(size_t count, const GenerateOptions& options, std::span
     FIGMENT_RETURN_IF_ERROR(check_tensor(tensor, *port, count));
   }
   for (const Port& port : program.inputs()) {
-    if (&port != &latent_port && find_tensor(options.inputs, port.name) == nullptr) {
+    if (&port != &latent_port && find_tensor(options.inputs, port.name) == nullptr &&
+        !view.find_drawn(program.name(), port.name)) {
       return wrong("the generator's condition \"%s\" is missing: %zu values a sample", port.name, port.sample_elements);
     }
   }
   return compute_all(
       program, count,
       [&](const Port& port, size_t done, size_t part) -> const float* {
-        if (&port != &latent_port) return at(*find_tensor(options.inputs, port.name), port, done);
+        if (&port != &latent_port) {
+          const NamedTensor* given = find_tensor(options.inputs, port.name);
+          if (given != nullptr) return at(*given, port, done);
+          return draw(*view.find_drawn(program.name(), port.name), port.per_batch, options.first_index + done, part);
+        }
         const float* latents = options.latents == nullptr ? latents_ : options.latents + done * latent.size;
         for (size_t i = 0; options.latents == nullptr && i < part; ++i) {
           latent.draw(seed_, options.first_index + done + i, latents_ + i * latent.size);

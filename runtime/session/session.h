@@ -102,7 +102,7 @@ class Session {
   void set_steps(uint64_t steps) { steps_ = steps; }
   uint64_t seed() const { return seed_; }
   void set_seed(uint64_t seed) { seed_ = seed; }
-  // Room for a batch of the largest latent.
+  // Room for a batch of the largest latent, or of another input that is drawn.
   float* latents() const { return latents_; }
 
   Session() = default;
@@ -113,6 +113,9 @@ class Session {
  private:
   friend class Builder;
 
+  // Samples [first, first + part) of what is drawn for an input that the caller has not given; valid until the next.
+  const float* draw(const format::LatentView& drawn, bool per_batch, uint64_t first, size_t part);
+
   Model* model_ = nullptr;
   Selection selection_;
   uint64_t seed_ = 0;
@@ -122,7 +125,8 @@ class Session {
   Program* programs_ = nullptr;
   size_t program_count_ = 0;
   float* latents_ = nullptr;
-  MemoryReport report_;  // without the model and its packed weights
+  uint64_t samples_run_ = 0;  // by run(): what it draws goes on from there
+  MemoryReport report_;       // without the model and its packed weights
   bool owns_memory_ = false;
 };
 

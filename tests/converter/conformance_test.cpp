@@ -14,9 +14,11 @@
 #include <sstream>
 
 #include "convert.h"
+#include "figment/ops.h"
 #include "import/evaluate.h"
 #include "import/import_onnx.h"
 #include "import/onnx_proto.h"
+#include "kernels/kernel.h"
 #include "support.h"
 #include "write/runner.h"
 #include "write/write_model.h"
@@ -28,9 +30,28 @@ namespace {
 
 // Every op that the converter imports.
 const std::set<std::string>& claimed() {
-  static const std::vector<std::string> ops = imported_ops();
-  static const std::set<std::string> names(ops.begin(), ops.end());
+  static const std::set<std::string> names = [] {
+    std::set<std::string> result;
+    for (const OnnxOp& op : imported_ops()) result.insert(op.name);
+    return result;
+  }();
   return names;
+}
+
+// A program of one ONNX node, and casts of its outputs to floats, has no ops but those that the table says it may
+// become.
+void check_kinds(const onnx::ModelProto& model) {
+  if (model.graph().node_size() != 1 + model.graph().output_size()) return;
+  const std::vector<OnnxOp> ops = imported_ops();
+  const auto row = std::ranges::find(ops, model.graph().node(0).op_type(), &OnnxOp::name);
+  if (row == ops.end() || row->name == "If" || row->name == "Loop") return;  // those become what their bodies do
+  for (const Node& node : import_onnx(model.SerializeAsString(), "case", "run").nodes) {
+    const bool moves = node.kind == OpKind::kReshape || node.kind == OpKind::kTranspose;
+    // Outputs that are constants are copied.
+    const bool copies = node.kind == OpKind::kBroadcast && node.name == model.graph().output(0).name();
+    CHECK_MESSAGE((moves || copies || std::ranges::find(row->kinds, node.kind) != row->kinds.end()), row->name,
+                  " becomes ", figment::format::name_of(node.kind));
+  }
 }
 
 std::string read_text(const fs::path& path) {
@@ -161,6 +182,7 @@ double run_case(Case test, int first_constant, fig_kernels kernels) {
       to->set_i(onnx::TensorProto::FLOAT);
     }
   }
+  if (first_constant == 0) check_kinds(test.model);
   ModelDefinition model;
   model.name = "case";
   model.programs.push_back(import_onnx(test.model.SerializeAsString(), "case", "run"));
@@ -178,6 +200,19 @@ double run_case(Case test, int first_constant, fig_kernels kernels) {
 }
 
 }  // namespace
+
+TEST_CASE("the ops that are said to have kernels of XNNPACK are those that do") {
+  std::set<OpKind> kinds;
+  for (const fig_op* const* row = fig_ops; *row != nullptr; ++row) {
+    // XNNPACK's are operators, with a state.
+    if ((*row)->create != nullptr) kinds.insert((*row)->kind);
+  }
+  if (kinds.empty()) return;  // a build without XNNPACK
+  for (size_t i = 0; i < figment::format::kOpKindCount; ++i) {
+    const auto kind = static_cast<OpKind>(i);
+    CHECK_MESSAGE(kinds.contains(kind) == xnnpack_kinds().contains(kind), figment::format::name_of(kind));
+  }
+}
 
 TEST_CASE("the ONNX project's tests pass for every op that is claimed") {
   const std::string root = FIGMENT_ONNX_TESTS;

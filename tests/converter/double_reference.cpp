@@ -91,6 +91,20 @@ class Evaluator {
       case OpKind::kSubtract: return map_positions(shape, [&](const auto& p) { return in[0].at(p) - in[1].at(p); });
       case OpKind::kMultiply: return map_positions(shape, [&](const auto& p) { return in[0].at(p) * in[1].at(p); });
       case OpKind::kDivide: return map_positions(shape, [&](const auto& p) { return in[0].at(p) / in[1].at(p); });
+      case OpKind::kGreater:
+        return map_positions(shape, [&](const auto& p) { return in[0].at(p) > in[1].at(p) ? 1.0 : 0.0; });
+      case OpKind::kEqual:
+        return map_positions(shape, [&](const auto& p) { return in[0].at(p) == in[1].at(p) ? 1.0 : 0.0; });
+      case OpKind::kSelect:
+        return map_positions(shape, [&](const auto& p) { return in[0].at(p) != 0 ? in[1].at(p) : in[2].at(p); });
+      case OpKind::kArgMax:
+        return map_positions(shape, [&](const auto& p) {
+          auto best = p;
+          for (auto q = p; q[a.axes[0]] < in[0].shape[a.axes[0]]; ++q[a.axes[0]]) {
+            if (in[0].at(q) > in[0].at(best)) best = q;
+          }
+          return static_cast<double>(best[a.axes[0]]);
+        });
       case OpKind::kBroadcast: return map_positions(shape, [&](const auto& p) { return in[0].at(p); });
       case OpKind::kUnaryBackward:
         return map_positions(shape, [&](const auto& p) { return slope(node.attributes, in[0].at(p)) * in[1].at(p); });

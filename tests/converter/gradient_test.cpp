@@ -209,6 +209,22 @@ TEST_CASE("gradients: arithmetic with broadcasting") {
   twice.check({Builder(&twice.graph, "square").add(OpKind::kMultiply, {x, x})}, "a value that is used twice");
 }
 
+TEST_CASE("gradients: a choice, with broadcasting") {
+  for (int form = 0; form < 3; ++form) {
+    Case c(150 + static_cast<uint64_t>(form));
+    Builder build(&c.graph, "node");
+    const ValueId a = c.input(batched({3, 4}));
+    const ValueId b = form == 0 ? c.input(batched({3, 4})) : form == 1 ? c.weights({1, 3, 1}) : c.weights({1, 1, 1});
+    const ValueId condition = build.with_scalar(OpKind::kGreater, a, 0.1F);
+    c.check({build.add(OpKind::kSelect, {condition, a, b})}, "select");
+    Case swapped(160 + static_cast<uint64_t>(form));
+    Builder other(&swapped.graph, "node");
+    const ValueId x = swapped.input(batched({3, 4}));
+    const ValueId y = form == 0 ? swapped.input(batched({3, 4})) : swapped.weights({1, 3, 1});
+    swapped.check({other.add(OpKind::kSelect, {other.add(OpKind::kGreater, {x, y}), y, x})}, "select");
+  }
+}
+
 TEST_CASE("gradients: functions") {
   for (size_t i = 0; i < format::kOpKindCount; ++i) {
     const auto kind = static_cast<OpKind>(i);

@@ -46,7 +46,9 @@ done
 "$bin/figment-convert" --layers > "$work/layers"
 block text "$source/docs/recipes.md" > "$work/documented"
 cmp -s "$work/layers" "$work/documented" || { fail "docs/recipes.md: not the layers of --layers:"; diff "$work/documented" "$work/layers"; }
-for op in $("$bin/figment-convert" --ops); do grep -qw "$op" "$source/docs/convert.md" || fail "docs/convert.md lacks the op $op"; done
+"$bin/figment-convert" --ops > "$work/ops"
+block text "$source/docs/convert.md" > "$work/documented"
+cmp -s "$work/ops" "$work/documented" || { fail "docs/convert.md: not the ops of --ops:"; diff "$work/documented" "$work/ops"; }
 for objective in $("$bin/figment-convert" --objectives | sed 's/ .*//'); do
   grep -q "\`$objective\`" "$source/docs/recipes.md" || fail "docs/recipes.md lacks the objective $objective"
 done

@@ -152,7 +152,8 @@ TEST_CASE("elementwise functions: best kernels equal the portable ones") {
 
 TEST_CASE("broadcasting arithmetic: best kernels equal the portable ones, and the plain sum over positions") {
   test::Random random(14);
-  for (OpKind kind : {OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide}) {
+  for (OpKind kind :
+       {OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kGreater, OpKind::kEqual}) {
     for (const auto& [a_shape, b_shape] : {std::pair<Extents, Extents>{{2, 3, 5}, {2, 3, 5}},
                                            {{2, 3, 5}, {1, 1, 5}},
                                            {{2, 1, 5}, {2, 3, 1}},
@@ -164,6 +165,9 @@ TEST_CASE("broadcasting arithmetic: best kernels equal the portable ones, and th
       builder.fill(a, &random);
       builder.fill(b, &random);
       for (size_t i = 0; i < b.elements(); ++i) static_cast<float*>(b.data)[i] += 3;
+      // Some that are equal, and some that are greater.
+      for (size_t i = 0; i < a.elements(); i += 2) static_cast<float*>(a.data)[i] = b.f32()[i % b.elements()];
+      for (size_t i = 1; i < a.elements(); i += 4) static_cast<float*>(a.data)[i] += 5;
       builder.step.output.shape = {2, 3, 5};
       check_equal(builder, format::name_of(kind));
       const std::vector<uint8_t> result = builder.run(KernelSet::kPortable);
@@ -179,11 +183,42 @@ TEST_CASE("broadcasting arithmetic: best kernels equal the portable ones, and th
         const float expected = kind == OpKind::kAdd        ? x + y
                                : kind == OpKind::kSubtract ? x - y
                                : kind == OpKind::kMultiply ? x * y
-                                                           : x / y;
+                               : kind == OpKind::kDivide   ? x / y
+                               : kind == OpKind::kGreater  ? (x > y ? 1.0F : 0.0F)
+                                                           : (x == y ? 1.0F : 0.0F);
         CHECK(as_floats(result)[i] == doctest::Approx(expected).epsilon(1e-6));
       }
     }
   }
+}
+
+TEST_CASE("a choice by a condition, with broadcasting, and the place of the first of the greatest") {
+  StepBuilder builder(OpKind::kSelect);
+  builder.operands.reserve(3);
+  Operand& condition = builder.add(DataType::kF32, {2, 1, 3});
+  Operand& a = builder.add(DataType::kF32, {1, 2, 3});
+  Operand& b = builder.add(DataType::kF32, {1, 1, 1});
+  const float conditions[] = {0, 1, -2, 0.5F, 0, 0};
+  for (size_t i = 0; i < 6; ++i) {
+    static_cast<float*>(condition.data)[i] = conditions[i];
+    static_cast<float*>(a.data)[i] = static_cast<float>(i + 1);
+  }
+  static_cast<float*>(b.data)[0] = -INFINITY;
+  builder.step.output.shape = {2, 2, 3};
+  const std::vector<uint8_t> chosen = builder.run(KernelSet::kPortable);
+  const float none = -INFINITY;
+  const float expected[] = {none, 2, 3, none, 5, 6, 1, none, none, 4, none, none};
+  for (size_t i = 0; i < 12; ++i) CHECK(as_floats(chosen)[i] == expected[i]);
+
+  StepBuilder greatest(OpKind::kArgMax);
+  Operand& x = greatest.add(DataType::kF32, {2, 3, 2});
+  const float values[] = {1, 5, 3, 5, 2, 4, -1, -2, -1, -INFINITY, -3, -1};
+  std::memcpy(x.data, values, sizeof(values));
+  greatest.step.attributes.axes.push_back(1);
+  greatest.step.output.shape = {2, 1, 2};
+  const std::vector<uint8_t> places = greatest.run(KernelSet::kPortable);
+  const float indices[] = {1, 0, 0, 2};
+  for (size_t i = 0; i < 4; ++i) CHECK(as_floats(places)[i] == indices[i]);
 }
 
 TEST_CASE("int8 softmax is the real one within a step, along any axis, and survives any table") {

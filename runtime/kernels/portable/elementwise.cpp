@@ -9,40 +9,41 @@ namespace figment::kernels::portable {
 
 namespace {
 
-// Calls row(a, b, out, count, a_step, b_step) for every innermost row of a broadcast; the steps are 0 or 1.
-template <typename T, typename Row>
+// Calls row(operands, out, count, steps) for every innermost row of a broadcast; the steps are 0 or 1.
+template <typename T, size_t kOperands, typename Row>
 void broadcast(const Step& step, Row row) {
   const Extents& out_shape = step.output.shape;
   const size_t rank = out_shape.rank();
-  const auto* a = static_cast<const T*>(step.inputs[0].data);
-  const auto* b = static_cast<const T*>(step.inputs[1].data);
   auto* out = static_cast<T*>(step.output.data);
-  if (rank == 0) return row(a, b, out, size_t{1}, size_t{1}, size_t{1});
+  std::array<const T*, kOperands> operands{};
+  std::array<size_t, kOperands> steps{};
+  bool equal = true;
+  for (size_t k = 0; k < kOperands; ++k) {
+    operands[k] = static_cast<const T*>(step.inputs[k].data);
+    steps[k] = 1;
+    equal = equal && step.inputs[k].shape == out_shape;
+  }
   // Equal shapes are one row.
-  if (step.inputs[0].shape == step.inputs[1].shape) return row(a, b, out, out_shape.elements(), size_t{1}, size_t{1});
-  std::array<size_t, kMaxRank> a_stride{};
-  std::array<size_t, kMaxRank> b_stride{};
-  size_t a_size = 1;
-  size_t b_size = 1;
-  for (size_t i = rank; i > 0; --i) {
-    const size_t a_extent = step.inputs[0].shape[i - 1];
-    const size_t b_extent = step.inputs[1].shape[i - 1];
-    a_stride[i - 1] = a_extent == 1 ? 0 : a_size;
-    b_stride[i - 1] = b_extent == 1 ? 0 : b_size;
-    a_size *= a_extent;
-    b_size *= b_extent;
+  if (equal) return row(operands, out, out_shape.elements(), steps);
+  std::array<std::array<size_t, kMaxRank>, kOperands> strides{};
+  for (size_t k = 0; k < kOperands; ++k) {
+    size_t size = 1;
+    for (size_t i = rank; i > 0; --i) {
+      const size_t extent = step.inputs[k].shape[i - 1];
+      strides[k][i - 1] = extent == 1 ? 0 : size;
+      size *= extent;
+    }
+    steps[k] = strides[k][rank - 1];
   }
   const size_t inner = out_shape[rank - 1];
   const size_t rows = out_shape.elements() / inner;
   std::array<size_t, kMaxRank> position{};
   for (size_t r = 0; r < rows; ++r) {
-    size_t a_offset = 0;
-    size_t b_offset = 0;
-    for (size_t i = 0; i + 1 < rank; ++i) {
-      a_offset += position[i] * a_stride[i];
-      b_offset += position[i] * b_stride[i];
+    std::array<const T*, kOperands> places = operands;
+    for (size_t k = 0; k < kOperands; ++k) {
+      for (size_t i = 0; i + 1 < rank; ++i) places[k] += position[i] * strides[k][i];
     }
-    row(a + a_offset, b + b_offset, out + r * inner, inner, a_stride[rank - 1], b_stride[rank - 1]);
+    row(places, out + r * inner, inner, steps);
     for (size_t i = rank - 1; i > 0; --i) {
       if (++position[i - 1] < out_shape[i - 1]) break;
       position[i - 1] = 0;
@@ -50,13 +51,17 @@ void broadcast(const Step& step, Row row) {
   }
 }
 
+template <typename T>
+using Pair = std::array<const T*, 2>;
+using Steps = std::array<size_t, 2>;
+
 template <typename Function>
 void binary_f32(const Step& step, Function function) {
   const float min = step.attributes.clamp_min;
   const float max = step.attributes.clamp_max;
-  broadcast<float>(step, [=](const float* a, const float* b, float* out, size_t count, size_t a_step, size_t b_step) {
+  broadcast<float, 2>(step, [=](const Pair<float>& x, float* out, size_t count, const Steps& steps) {
     for (size_t i = 0; i < count; ++i) {
-      float value = function(a[i * a_step], b[i * b_step]);
+      float value = function(x[0][i * steps[0]], x[1][i * steps[1]]);
       value = value < min ? min : value;
       out[i] = value > max ? max : value;
     }
@@ -76,25 +81,23 @@ void binary_i8(const Step& step) {
   const int32_t zo = qo.zero_point;
   if (step.kind == OpKind::kMultiply) {
     const float ratio = qa.scale() * qb.scale() / qo.scale();
-    broadcast<int8_t>(
-        step, [=](const int8_t* a, const int8_t* b, int8_t* out, size_t count, size_t a_step, size_t b_step) {
-          for (size_t i = 0; i < count; ++i) {
-            const int32_t product = (a[i * a_step] - za) * (b[i * b_step] - zb);
-            out[i] = static_cast<int8_t>(format::round_clamped(static_cast<float>(product) * ratio, low, high) + zo);
-          }
-        });
+    broadcast<int8_t, 2>(step, [=](const Pair<int8_t>& x, int8_t* out, size_t count, const Steps& steps) {
+      for (size_t i = 0; i < count; ++i) {
+        const int32_t product = (x[0][i * steps[0]] - za) * (x[1][i * steps[1]] - zb);
+        out[i] = static_cast<int8_t>(format::round_clamped(static_cast<float>(product) * ratio, low, high) + zo);
+      }
+    });
     return;
   }
   const float ra = qa.scale() / qo.scale();
   const float rb = step.kind == OpKind::kSubtract ? -(qb.scale() / qo.scale()) : qb.scale() / qo.scale();
-  broadcast<int8_t>(step,
-                    [=](const int8_t* a, const int8_t* b, int8_t* out, size_t count, size_t a_step, size_t b_step) {
-                      for (size_t i = 0; i < count; ++i) {
-                        const float left = static_cast<float>(a[i * a_step] - za) * ra;
-                        const float right = static_cast<float>(b[i * b_step] - zb) * rb;
-                        out[i] = static_cast<int8_t>(format::round_clamped(left + right, low, high) + zo);
-                      }
-                    });
+  broadcast<int8_t, 2>(step, [=](const Pair<int8_t>& x, int8_t* out, size_t count, const Steps& steps) {
+    for (size_t i = 0; i < count; ++i) {
+      const float left = static_cast<float>(x[0][i * steps[0]] - za) * ra;
+      const float right = static_cast<float>(x[1][i * steps[1]] - zb) * rb;
+      out[i] = static_cast<int8_t>(format::round_clamped(left + right, low, high) + zo);
+    }
+  });
 }
 
 }  // namespace
@@ -105,8 +108,17 @@ void binary(const Step& step) {
     case OpKind::kAdd: return binary_f32(step, [](float a, float b) { return a + b; });
     case OpKind::kSubtract: return binary_f32(step, [](float a, float b) { return a - b; });
     case OpKind::kMultiply: return binary_f32(step, [](float a, float b) { return a * b; });
+    case OpKind::kGreater: return binary_f32(step, [](float a, float b) { return a > b ? 1.0F : 0.0F; });
+    case OpKind::kEqual: return binary_f32(step, [](float a, float b) { return a == b ? 1.0F : 0.0F; });
     default: return binary_f32(step, [](float a, float b) { return a / b; });
   }
+}
+
+void select(const Step& step) {
+  broadcast<float, 3>(
+      step, [](const std::array<const float*, 3>& x, float* out, size_t count, const std::array<size_t, 3>& steps) {
+        for (size_t i = 0; i < count; ++i) out[i] = x[0][i * steps[0]] != 0 ? x[1][i * steps[1]] : x[2][i * steps[2]];
+      });
 }
 
 void lookup(const Step& step) {

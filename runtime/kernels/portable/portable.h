@@ -10,7 +10,8 @@ void fully_connected(const Step& step);
 void conv2d(const Step& step);
 void conv_transpose2d(const Step& step);
 void matmul(const Step& step);
-void binary(const Step& step);  // add, subtract, multiply, divide
+void binary(const Step& step);  // add, subtract, multiply, divide, greater, equal
+void select(const Step& step);
 // A function of one value, one instance each.
 template <OpKind kKind>
 void unary(const Step& step);
@@ -29,6 +30,7 @@ void quantize(const Step& step);
 void dequantize(const Step& step);
 void requantize(const Step& step);
 void sum(const Step& step);
+void arg_max(const Step& step);
 void log_softmax(const Step& step);
 void layer_norm(const Step& step);
 void reverse(const Step& step);

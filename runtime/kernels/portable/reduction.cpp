@@ -252,6 +252,25 @@ void squared_norm(const Step& step) {
   *static_cast<float*>(step.output.data) = static_cast<float>(total);
 }
 
+void arg_max(const Step& step) {
+  const size_t axis = step.attributes.axes[0];
+  const Extents& in = step.inputs[0].shape;
+  const size_t outer = in.product(0, axis);
+  const size_t count = in[axis];
+  const size_t inner = in.product(axis + 1, in.rank());
+  auto* out = static_cast<float*>(step.output.data);
+  for (size_t o = 0; o < outer; ++o) {
+    const float* x = step.inputs[0].f32() + o * count * inner;
+    for (size_t i = 0; i < inner; ++i) {
+      size_t best = 0;
+      for (size_t k = 1; k < count; ++k) {
+        if (x[k * inner + i] > x[best * inner + i]) best = k;
+      }
+      out[o * inner + i] = static_cast<float>(best);
+    }
+  }
+}
+
 void mean(const Step& step) {
   if (step.output.type == DataType::kF32) {
     return sum_f32(step, static_cast<double>(step.output.elements()) / static_cast<double>(step.inputs[0].elements()));

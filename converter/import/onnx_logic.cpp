@@ -1,0 +1,333 @@
+// ONNX ops that compare and choose: comparisons, booleans, the greatest elements, and what picks elements by them.
+// Booleans and indices that the program computes are f32: 0 and 1, and whole numbers.
+#include <fmt/format.h>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "import/onnx_graph.h"
+#include "ir/builder.h"
+
+namespace figment::converter {
+
+namespace {
+
+constexpr float kLargest = std::numeric_limits<float>::max();
+
+ValueId negated(Builder& build, ValueId boolean) {
+  return build.add(OpKind::kSubtract, {build.scalar(1, build.shape(boolean).rank()), boolean});
+}
+
+// Whether x is not 0.
+ValueId truth(Builder& build, ValueId x) { return negated(build, build.with_scalar(OpKind::kEqual, x, 0)); }
+
+// a > b, b > a, or either with a == b.
+void import_comparison(const OnnxNode& node, bool greater, bool or_equal) {
+  Builder build(&node.graph, node.name);
+  auto [a, b] = equal_ranks(node, node.number(0), node.number(1));
+  if (!greater) std::swap(a, b);
+  ValueId y = build.add(OpKind::kGreater, {a, b});
+  if (or_equal) y = build.add(OpKind::kAdd, {y, build.add(OpKind::kEqual, {a, b})});
+  node.bind(y);
+}
+
+void import_equal(const OnnxNode& node) {
+  const auto [a, b] = equal_ranks(node, node.number(0), node.number(1));
+  node.bind(node.add(OpKind::kEqual, {}, {a, b}));
+}
+
+void import_is_nan(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.number(0);
+  node.bind(negated(build, build.add(OpKind::kEqual, {x, x})));
+}
+
+void import_is_infinite(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.number(0);
+  const size_t rank = build.shape(x).rank();
+  const bool negative = node.integer("detect_negative", 1) != 0;
+  const bool positive = node.integer("detect_positive", 1) != 0;
+  if (negative && positive)
+    return node.bind(build.with_scalar(OpKind::kGreater, build.add(OpKind::kAbs, {x}), kLargest));
+  if (negative) return node.bind(build.add(OpKind::kGreater, {build.scalar(-kLargest, rank), x}));
+  if (positive) return node.bind(build.with_scalar(OpKind::kGreater, x, kLargest));
+  node.bind(build.with_scalar(OpKind::kMultiply, build.add(OpKind::kEqual, {x, x}), 0));
+}
+
+void import_not(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  node.bind(negated(build, node.number(0)));
+}
+
+void import_and(const OnnxNode& node) {
+  const auto [a, b] = equal_ranks(node, node.number(0), node.number(1));
+  node.bind(node.add(OpKind::kMultiply, {}, {a, b}));
+}
+
+void import_or(const OnnxNode& node) {
+  Attributes at_most_one;
+  at_most_one.clamp_max = 1;
+  const auto [a, b] = equal_ranks(node, node.number(0), node.number(1));
+  node.bind(node.add(OpKind::kAdd, at_most_one, {a, b}));
+}
+
+void import_xor(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const auto [a, b] = equal_ranks(node, node.number(0), node.number(1));
+  node.bind(negated(build, build.add(OpKind::kEqual, {a, b})));
+}
+
+// -1, 0 or 1.
+void import_sign(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.number(0);
+  const ValueId zero = build.scalar(0, build.shape(x).rank());
+  node.bind(
+      build.add(OpKind::kSubtract, {build.add(OpKind::kGreater, {x, zero}), build.add(OpKind::kGreater, {zero, x})}));
+}
+
+// A choice by Greater between x itself and softplus(x), which differ by less than e^-x where x is large, is softplus.
+bool is_guarded_softplus(const OnnxNode& node) {
+  constexpr float kLargeEnough = 15;  // e^-15 = 3e-7
+  const ValueId x = node.number(1);
+  const auto made_by = [&](ValueId value, OpKind kind) -> const Node* {
+    const auto found = std::find_if(node.graph.nodes.begin(), node.graph.nodes.end(),
+                                    [&](const Node& other) { return other.output == value && other.kind == kind; });
+    return found == node.graph.nodes.end() ? nullptr : &*found;
+  };
+  const Node* comparison = made_by(node.number(0), OpKind::kGreater);
+  const Node* softplus = made_by(node.number(2), OpKind::kSoftplus);
+  if (comparison == nullptr || softplus == nullptr || softplus->inputs[0] != x || comparison->inputs[0] != x)
+    return false;
+  const Value& threshold = node.graph[comparison->inputs[1]];
+  return threshold.is_constant() && threshold.elements() == 1 && threshold.f32()[0] >= kLargeEnough;
+}
+
+// The ranks of three operands made equal.
+std::vector<ValueId> equal_ranks(const OnnxNode& node, std::vector<ValueId> operands) {
+  for (ValueId& operand : operands) {
+    for (ValueId other : operands) operand = figment::converter::equal_ranks(node, operand, other).first;
+  }
+  return operands;
+}
+
+void import_where(const OnnxNode& node) {
+  const bool known = node.is_known(0);
+  const std::vector<ValueId> operands = {node.number(0), node.number(1), node.number(2)};
+  if (!known && is_guarded_softplus(node)) return node.bind(operands[2]);
+  node.bind(node.add(OpKind::kSelect, {}, equal_ranks(node, operands)));
+}
+
+ValueId arg_max(Builder& build, ValueId x, size_t axis) {
+  Attributes along;
+  along.axes = {static_cast<uint32_t>(axis)};
+  return build.add(OpKind::kArgMax, {x}, along);
+}
+
+// The axis of a node, which may not be the batch.
+size_t axis_of(const OnnxNode& node, int64_t fallback) {
+  const Shape& shape = node.value(0).shape;
+  const size_t axis = node.axis(node.integer("axis", fallback), shape.rank());
+  if (shape[axis].per_batch) node.fail("it runs along the batch, whose samples are computed apart");
+  return axis;
+}
+
+void import_arg_extreme(const OnnxNode& node, bool greatest) {
+  Builder build(&node.graph, node.name);
+  ValueId x = node.number(0);
+  const size_t axis = axis_of(node, 0);
+  if (!greatest) x = build.add(OpKind::kNegate, {x});
+  const Shape shape = build.shape(x);
+  const bool last = node.integer("select_last_index", 0) != 0;
+  Attributes along;
+  along.axes = {static_cast<uint32_t>(axis)};
+  if (last) x = build.add(OpKind::kReverse, {x}, along);
+  ValueId y = arg_max(build, x, axis);
+  if (last) {
+    const ValueId end = build.scalar(static_cast<float>(shape[axis].extent - 1), shape.rank());
+    y = build.add(OpKind::kSubtract, {end, y});
+  }
+  if (node.integer("keepdims", 1) == 0) {
+    Shape kept;
+    for (size_t i = 0; i < shape.rank(); ++i) {
+      if (i != axis) kept.push_back(shape[i]);
+    }
+    y = build.reshape(y, kept);
+  }
+  node.bind(y);
+}
+
+// One greatest element after the other, which is then the least there is.
+void import_top_k(const OnnxNode& node) {
+  constexpr int64_t kMost = 64;
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.number(0);
+  const size_t axis = axis_of(node, -1);
+  const size_t rank = build.shape(x).rank();
+  const uint32_t extent = build.shape(x)[axis].extent;
+  const std::vector<int64_t> given = node.has_input(1) ? node.numbers(1) : std::vector{node.integer("k", 0)};
+  if (given.size() != 1 || given[0] < 1 || given[0] > extent) node.fail("its k is out of range");
+  if (given[0] > kMost) node.fail(fmt::format("its k is {}, {} at most", given[0], kMost));
+  const bool largest = node.integer("largest", 1) != 0;
+  const ValueId places = counted_along(build, axis, rank, extent);
+  const ValueId gone = build.scalar(-std::numeric_limits<float>::infinity(), rank);
+  const ValueId zero = build.scalar(0, rank);
+  ValueId left = largest ? x : build.add(OpKind::kNegate, {x});
+  std::vector<ValueId> values;
+  std::vector<ValueId> indices;
+  for (int64_t k = 0; k < given[0]; ++k) {
+    indices.push_back(arg_max(build, left, axis));
+    const ValueId here = build.add(OpKind::kEqual, {indices.back(), places});
+    values.push_back(build.sum(build.add(OpKind::kSelect, {here, x, zero}), {static_cast<uint32_t>(axis)}));
+    if (k + 1 < given[0]) left = build.add(OpKind::kSelect, {here, gone, left});
+  }
+  node.bind(node.concatenate(values, static_cast<uint32_t>(axis)), 0);
+  node.bind(node.concatenate(indices, static_cast<uint32_t>(axis)), 1);
+}
+
+// Products with a triangle of ones.
+void import_cumulative_sum(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.number(0);
+  const Shape shape = build.shape(x);
+  const std::vector<int64_t> axes = node.numbers(1);
+  if (axes.size() != 1) node.fail("its axis must be one number");
+  const size_t axis = node.axis(axes[0], shape.rank());
+  if (shape[axis].per_batch) node.fail("it runs along the batch, whose samples are computed apart");
+  const uint32_t count = shape[axis].extent;
+  const bool exclusive = node.integer("exclusive", 0) != 0;
+  const bool reverse = node.integer("reverse", 0) != 0;
+  node.expect_room(uint64_t{count} * count * sizeof(float));
+  std::vector<float> triangle(size_t{count} * count);
+  for (uint32_t to = 0; to < count; ++to) {
+    for (uint32_t from = 0; from < count; ++from) {
+      const bool before = reverse ? from > to : from < to;
+      triangle[size_t{to} * count + from] = before || (from == to && !exclusive) ? 1 : 0;
+    }
+  }
+  Permutation swap;
+  for (uint32_t i = 0; i < shape.rank(); ++i) swap.push_back(i);
+  std::swap(swap[axis], swap[shape.rank() - 1]);
+  const bool moves = axis + 1 != shape.rank();
+  const ValueId weights = node.graph.add_constant(node.name + ".triangle", {count, count}, triangle);
+  const ValueId sums = build.add(OpKind::kFullyConnected, {moves ? node.transpose(x, swap) : x, weights});
+  node.bind(moves ? node.transpose(sums, swap) : sums);
+}
+
+// Of each place along an axis the element that an index there names: a product with ones where it stands.
+void import_gather_elements(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.number(0);
+  ValueId indices = node.number(1);
+  const Shape shape = build.shape(x);
+  const size_t rank = shape.rank();
+  const size_t axis = axis_of(node, 0);
+  if (build.shape(indices).rank() != rank || rank + 1 > kMaxRank) node.fail("its operands' ranks are not supported");
+  const uint32_t extent = shape[axis].extent;
+  // Indices count from the end if negative.
+  const ValueId zero = build.scalar(0, rank);
+  const ValueId below = build.add(OpKind::kGreater, {zero, indices});
+  indices = build.add(OpKind::kAdd, {indices, build.with_scalar(OpKind::kMultiply, below, static_cast<float>(extent))});
+  Shape wanted;
+  Shape given;
+  for (size_t i = 0; i < rank; ++i) {
+    if (i != axis && build.shape(indices)[i] != shape[i]) node.fail("its indices leave out elements off the axis");
+    wanted.push_back(build.shape(indices)[i]);
+    given.push_back(i == axis ? Dimension{} : shape[i]);
+    if (i != axis) continue;
+    wanted.push_back({});
+    given.push_back(shape[i]);
+  }
+  const ValueId places = counted_along(build, axis + 1, rank + 1, extent);
+  const ValueId here = build.add(OpKind::kEqual, {build.reshape(indices, wanted), places});
+  const ValueId picked = build.add(OpKind::kSelect, {here, build.reshape(x, given), build.scalar(0, rank + 1)});
+  const ValueId sums = build.sum(picked, {static_cast<uint32_t>(axis + 1)});
+  node.bind(build.reshape(sums, build.shape(indices)));
+}
+
+// a - b floor(a / b), which has the sign of b, or a - b trunc(a / b), which has that of a.
+void import_modulo(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const auto [a, b] = equal_ranks(node, node.number(0), node.number(1));
+  const ValueId quotient = build.add(OpKind::kDivide, {a, b});
+  const ValueId whole =
+      node.integer("fmod", 0) != 0 ? truncated(build, quotient) : build.add(OpKind::kFloor, {quotient});
+  node.bind(build.add(OpKind::kSubtract, {a, build.add(OpKind::kMultiply, {whole, b})}));
+}
+
+}  // namespace
+
+ValueId counted_along(Builder& build, size_t axis, size_t rank, uint32_t count) {
+  std::vector<float> numbers(count);
+  for (uint32_t i = 0; i < count; ++i) numbers[i] = static_cast<float>(i);
+  std::vector<uint32_t> shape(rank, 1);
+  shape[axis] = count;
+  return build.graph().add_constant("places", shape, numbers);
+}
+
+ValueId as_boolean(Builder& build, ValueId x) { return truth(build, x); }
+
+ValueId truncated(Builder& build, ValueId x) {
+  Attributes positive;
+  positive.clamp_min = 0;
+  const ValueId up = build.add(OpKind::kFloor, {build.add(OpKind::kClamp, {x}, positive)});
+  const ValueId down =
+      build.add(OpKind::kFloor, {build.add(OpKind::kClamp, {build.add(OpKind::kNegate, {x})}, positive)});
+  return build.add(OpKind::kSubtract, {up, down});
+}
+
+const Importers& logic_importers() {
+  static const Importers table = {
+      {"And", {import_and, 6, {OpKind::kMultiply}, ""}},
+      {"ArgMax",
+       {[](const OnnxNode& node) { import_arg_extreme(node, true); },
+        6,
+        {OpKind::kSubtract, OpKind::kReverse, OpKind::kArgMax},
+        "not along the batch"}},
+      {"ArgMin",
+       {[](const OnnxNode& node) { import_arg_extreme(node, false); },
+        6,
+        {OpKind::kSubtract, OpKind::kNegate, OpKind::kReverse, OpKind::kArgMax},
+        "not along the batch"}},
+      {"CumSum", {import_cumulative_sum, 11, {OpKind::kFullyConnected}, "not along the batch"}},
+      {"Equal", {import_equal, 6, {OpKind::kEqual}, ""}},
+      {"GatherElements",
+       {import_gather_elements,
+        11,
+        {OpKind::kAdd, OpKind::kMultiply, OpKind::kSum, OpKind::kGreater, OpKind::kEqual, OpKind::kSelect},
+        "indices for all elements off the axis"}},
+      {"Greater", {[](const OnnxNode& node) { import_comparison(node, true, false); }, 6, {OpKind::kGreater}, ""}},
+      {"GreaterOrEqual",
+       {[](const OnnxNode& node) { import_comparison(node, true, true); },
+        12,
+        {OpKind::kAdd, OpKind::kGreater, OpKind::kEqual},
+        ""}},
+      {"IsInf", {import_is_infinite, 10, {OpKind::kAbs, OpKind::kGreater}, ""}},
+      {"IsNaN", {import_is_nan, 9, {OpKind::kSubtract, OpKind::kEqual}, ""}},
+      {"Less", {[](const OnnxNode& node) { import_comparison(node, false, false); }, 6, {OpKind::kGreater}, ""}},
+      {"LessOrEqual",
+       {[](const OnnxNode& node) { import_comparison(node, false, true); },
+        12,
+        {OpKind::kAdd, OpKind::kGreater, OpKind::kEqual},
+        ""}},
+      {"Mod",
+       {import_modulo,
+        10,
+        {OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kClamp, OpKind::kNegate, OpKind::kFloor},
+        ""}},
+      {"Not", {import_not, 6, {OpKind::kSubtract}, ""}},
+      {"Or", {import_or, 6, {OpKind::kAdd}, ""}},
+      {"Sign", {import_sign, 9, {OpKind::kSubtract, OpKind::kGreater}, ""}},
+      {"TopK",
+       {import_top_k,
+        6,
+        {OpKind::kNegate, OpKind::kConcat, OpKind::kSum, OpKind::kEqual, OpKind::kSelect, OpKind::kArgMax},
+        "k up to 64"}},
+      {"Where", {import_where, 9, {OpKind::kSelect}, ""}},
+      {"Xor", {import_xor, 6, {OpKind::kSubtract, OpKind::kEqual}, ""}},
+  };
+  return table;
+}
+
+}  // namespace figment::converter
