@@ -231,6 +231,8 @@ struct ImportedOp {
   const char* limits;         // for people; "": none
 };
 using Importers = std::map<std::string, ImportedOp>;
+const Importers& attention_importers();
+const Importers& spectrum_importers();    // Fourier transforms
 const Importers& arithmetic_importers();  // two operands and more, matrix products, softmax
 const Importers& function_importers();    // of one value
 const Importers& logic_importers();       // comparisons, choices and the greatest elements

@@ -1,7 +1,9 @@
 // ONNX's recurrent layers: LSTM, GRU and RNN, forward, reversed and both. Inside, sequences are [T, N, ...].
 #include <fmt/format.h>
-#include <functional>
+#include <algorithm>
+#include <iterator>
 #include <map>
+#include <optional>
 
 #include "import/onnx_graph.h"
 #include "ir/builder.h"
@@ -10,12 +12,39 @@ namespace figment::converter {
 
 namespace {
 
-// What LSTM and GRU differ in.
+// What the layers differ in.
 struct Cell {
-  OpKind kind;
-  uint32_t blocks;
-  uint32_t hidden_plane;
+  std::optional<OpKind> kind;  // the op that computes all steps, in the usual form; RNN has none
+  uint32_t blocks;             // of the weights' rows
+  uint32_t hidden_plane;       // of the op's output
+  std::vector<std::string> activations;
 };
+
+const Cell& lstm_cell() {
+  static const Cell cell = {OpKind::kLstm, 4, format::lstm_plane::kHidden, {"Sigmoid", "Tanh", "Tanh"}};
+  return cell;
+}
+const Cell& gru_cell() {
+  static const Cell cell = {OpKind::kGru, 3, format::gru_plane::kHidden, {"Sigmoid", "Tanh"}};
+  return cell;
+}
+const Cell& rnn_cell() {
+  static const Cell cell = {std::nullopt, 1, 0, {"Tanh"}};
+  return cell;
+}
+
+// Whether a function of a recurrent layer takes alpha, beta, and what they are where they are not given.
+struct Activation {
+  const char* name;
+  std::optional<float> alpha;
+  std::optional<float> beta;
+};
+constexpr Activation kActivations[] = {{"Relu", {}, {}},           {"Tanh", {}, {}},
+                                       {"Sigmoid", {}, {}},        {"Softsign", {}, {}},
+                                       {"Softplus", {}, {}},       {"Affine", 1.0F, 0.0F},
+                                       {"LeakyRelu", 0.01F, {}},   {"ThresholdedRelu", 1.0F, {}},
+                                       {"ScaledTanh", 1.0F, 1.0F}, {"HardSigmoid", 0.2F, 0.5F},
+                                       {"Elu", 1.0F, {}}};
 
 class RecurrentLayer {
  public:
@@ -26,10 +55,9 @@ class RecurrentLayer {
       node.fail("direction " + direction + " is not supported");
     directions_ = direction == "bidirectional" ? 2 : 1;
     reversed_first_ = direction == "reverse";
-    if (const auto* activations = node.attribute("activations")) check_activations(*activations);
-    if (node.attribute("clip") != nullptr) node.fail("clip is not supported");
-    if (node.integer("input_forget", 0) != 0) node.fail("input_forget is not supported");
-    if (cell.kind == OpKind::kLstm && node.has_input(7)) node.fail("peepholes are not supported");
+    read_activations();
+    clip_ = node.real("clip", 0);
+    input_forget_ = node.integer("input_forget", 0) != 0;
     x_ = sequence_first(node.tensor(0));
     const Shape shape = build_.shape(x_);
     if (shape.rank() != 3 || shape[0].per_batch) {
@@ -46,10 +74,11 @@ class RecurrentLayer {
     std::vector<ValueId> cells;
     for (uint32_t d = 0; d < directions_; ++d) {
       const bool reversed = reversed_first_ || d == 1;
-      const ValueId states = run(d, reversed ? reverse(x_) : x_);
-      ValueId y = plane(states, cell_.hidden_plane);
-      hidden.push_back(last(y));
-      if (cell_.kind == OpKind::kLstm) cells.push_back(last(plane(states, format::lstm_plane::kCell)));
+      const ValueId x = reversed ? reverse(x_) : x_;
+      const States states = is_usual(d) ? run(d, x) : written_out(d, x);
+      ValueId y = states.sequence;
+      hidden.push_back(states.hidden);
+      if (has_cell()) cells.push_back(states.cell);
       if (lengths_) y = build_.add(OpKind::kMaskSequence, {y, *lengths_});
       if (reversed) y = reverse(y);
       const Shape shape = build_.shape(y);
@@ -58,27 +87,63 @@ class RecurrentLayer {
     const ValueId y = node_.concatenate(sequences, 1);
     node_.bind(batch_first_ ? permuted(y, {2, 0, 1, 3}) : y, 0);
     node_.bind(state_output(hidden), 1);
-    if (cell_.kind == OpKind::kLstm) node_.bind(state_output(cells), 2);
+    if (has_cell()) node_.bind(state_output(cells), 2);
   }
 
  private:
-  void check_activations(const onnx::AttributeProto& attribute) const {
-    const std::vector<std::string> expected = cell_.kind == OpKind::kLstm
-                                                  ? std::vector<std::string>{"Sigmoid", "Tanh", "Tanh"}
-                                                  : std::vector<std::string>{"Sigmoid", "Tanh"};
-    for (int i = 0; i < attribute.strings_size(); ++i) {
-      if (attribute.strings(i) != expected[static_cast<size_t>(i) % expected.size()])
-        node_.fail("activation " + attribute.strings(i) + " is not supported; only the usual Sigmoid and Tanh are");
+  struct Function {
+    std::string name;
+    float alpha = 0;
+    float beta = 0;
+  };
+
+  // All [.., N, H]: the sequence in the order of its steps, and the states behind the last.
+  struct States {
+    ValueId sequence;
+    ValueId hidden;
+    ValueId cell;
+  };
+
+  bool has_cell() const { return cell_.kind == OpKind::kLstm; }
+
+  // Of all directions, one behind the other; alphas and betas are for those that take them, in this order.
+  void read_activations() {
+    std::vector<std::string> names;
+    if (const auto* given = node_.attribute("activations"))
+      names.assign(given->strings().begin(), given->strings().end());
+    const size_t each = cell_.activations.size();
+    if (names.empty()) {
+      for (uint32_t d = 0; d < directions_; ++d)
+        names.insert(names.end(), cell_.activations.begin(), cell_.activations.end());
+    }
+    if (names.size() != each * directions_) node_.fail("it does not have its activations for each direction");
+    const auto* alphas = node_.attribute("activation_alpha");
+    const auto* betas = node_.attribute("activation_beta");
+    int next_alpha = 0;
+    int next_beta = 0;
+    const auto value = [](const onnx::AttributeProto* list, int* next, std::optional<float> fallback) {
+      if (!fallback) return 0.0F;
+      return list != nullptr && *next < list->floats_size() ? list->floats((*next)++) : *fallback;
+    };
+    for (const std::string& name : names) {
+      const auto* found = std::ranges::find_if(kActivations, [&](const Activation& row) { return row.name == name; });
+      if (found == std::end(kActivations)) node_.fail("activation " + name + " is not supported");
+      if ((name == "Affine" || name == "ScaledTanh") && (alphas == nullptr || betas == nullptr))
+        node_.fail("activation " + name + " needs an alpha and a beta");
+      functions_.push_back({name, value(alphas, &next_alpha, found->alpha), value(betas, &next_beta, found->beta)});
     }
   }
 
-  // Integers known while converting, or an input of the program.
-  ValueId lengths() const {
-    if (!node_.is_integers(4)) return node_.tensor(4);
-    std::vector<float> values;
-    for (int64_t value : node_.numbers(4)) values.push_back(static_cast<float>(value));
-    return build_.graph().add_constant(node_.name + ".lengths", {static_cast<uint32_t>(values.size())}, values);
+  // Whether the cell's op computes direction d.
+  bool is_usual(uint32_t d) const {
+    if (!cell_.kind || clip_ > 0 || input_forget_ || (has_cell() && node_.has_input(7))) return false;
+    for (size_t i = 0; i < cell_.activations.size(); ++i) {
+      if (functions_[d * cell_.activations.size() + i].name != cell_.activations[i]) return false;
+    }
+    return true;
   }
+
+  ValueId lengths() const { return node_.number(4); }
 
   ValueId permuted(ValueId x, const Permutation& permutation) const { return node_.transpose(x, permutation); }
   ValueId sequence_first(ValueId x) const { return batch_first_ ? permuted(x, {1, 0, 2}) : x; }
@@ -107,41 +172,186 @@ class RecurrentLayer {
       return build_.graph().add_constant(node_.name + ".zeros", {1, hidden_}, std::vector<float>(hidden_));
     }
     const ValueId given = node_.tensor(input);
-    return direction_of(batch_first_ ? permuted(given, {1, 0, 2}) : given, d);
+    const ValueId state = direction_of(batch_first_ ? permuted(given, {1, 0, 2}) : given, d);
+    if (build_.shape(state).rank() != 2 || build_.shape(state)[1] != Dimension{hidden_, false})
+      node_.fail(
+          fmt::format("an initial state does not have {} values, as its recurrent weights have: projections of "
+                      "states are not supported",
+                      hidden_));
+    return state;
   }
 
-  // The states of direction d.
-  ValueId run(uint32_t d, ValueId x) const {
+  // Of direction d: the input's part of all gates, [T, N, blocks H], the recurrent weights and their bias.
+  struct Operands {
+    ValueId gates;
+    ValueId recurrence;
+    std::optional<ValueId> recurrent_bias;
+  };
+
+  // `one_bias`: both biases are added to the input's part.
+  Operands operands(uint32_t d, ValueId x, bool one_bias) const {
     const ValueId weights = direction_of(node_.tensor(1), d);
-    const ValueId recurrence = direction_of(node_.tensor(2), d);
+    Operands result{0, direction_of(node_.tensor(2), d), {}};
     const uint32_t rows = cell_.blocks * hidden_;
-    if (build_.shape(weights).rank() != 2 || build_.shape(weights)[0] != Dimension{rows, false}) {
+    if (build_.shape(weights).rank() != 2 || build_.shape(weights)[0] != Dimension{rows, false} ||
+        build_.shape(result.recurrence)[0] != Dimension{rows, false}) {
       node_.fail(fmt::format("its weights do not have {} rows", rows));
     }
     std::vector<ValueId> layer = {x, weights};
-    ValueId recurrent_bias = 0;
     if (node_.has_input(3)) {
       const ValueId both = direction_of(node_.tensor(3), d);
       if (build_.shape(both) != Shape{{2 * rows, false}}) node_.fail("its bias does not have twice the weights' rows");
-      recurrent_bias = build_.slice(both, 0, rows, rows);
+      const ValueId recurrent_bias = build_.slice(both, 0, rows, rows);
       const ValueId bias = build_.slice(both, 0, 0, rows);
-      layer.push_back(cell_.kind == OpKind::kLstm ? build_.add(OpKind::kAdd, {bias, recurrent_bias}) : bias);
-    } else if (cell_.kind == OpKind::kGru) {
-      recurrent_bias = build_.graph().add_constant(node_.name + ".zeros", {rows}, std::vector<float>(rows));
+      layer.push_back(one_bias ? build_.add(OpKind::kAdd, {bias, recurrent_bias}) : bias);
+      if (!one_bias) result.recurrent_bias = recurrent_bias;
     }
-    const ValueId gates = build_.add(OpKind::kFullyConnected, layer);
-    std::vector<ValueId> inputs = {gates, recurrence};
-    if (cell_.kind == OpKind::kLstm) {
+    result.gates = build_.add(OpKind::kFullyConnected, layer);
+    return result;
+  }
+
+  // By the cell's op.
+  States run(uint32_t d, ValueId x) const {
+    const Operands given = operands(d, x, has_cell());
+    std::vector<ValueId> inputs = {given.gates, given.recurrence};
+    Attributes attributes;
+    if (has_cell()) {
       inputs.push_back(initial_state(5, d));
       inputs.push_back(initial_state(6, d));
     } else {
-      inputs.push_back(recurrent_bias);
+      const uint32_t rows = cell_.blocks * hidden_;
+      inputs.push_back(given.recurrent_bias
+                           ? *given.recurrent_bias
+                           : build_.graph().add_constant(node_.name + ".zeros", {rows}, std::vector<float>(rows)));
       inputs.push_back(initial_state(5, d));
+      attributes.linear_before_reset = node_.integer("linear_before_reset", 0) != 0;
     }
     if (lengths_) inputs.push_back(*lengths_);
+    const ValueId states = build_.add(*cell_.kind, inputs, attributes);
+    const ValueId y = plane(states, cell_.hidden_plane);
+    return {y, last(y), has_cell() ? last(plane(states, format::lstm_plane::kCell)) : 0};
+  }
+
+  // Step by step, in whatever form ONNX defines.
+  States written_out(uint32_t d, ValueId x) const {
+    const bool gru = cell_.kind == OpKind::kGru;
+    const Operands given = operands(d, x, !gru);
+    const uint32_t steps = build_.shape(x)[0].extent;
+    const auto state = [&](size_t input) {
+      const ValueId first = initial_state(input, d);
+      return build_.reshape(first, {{}, build_.shape(first)[0], build_.shape(first)[1]});
+    };
+    ValueId h = state(5);
+    ValueId c = has_cell() ? state(6) : 0;
+    std::vector<ValueId> sequence;
+    for (uint32_t t = 0; t < steps; ++t) {
+      const ValueId g = build_.slice(given.gates, 0, t, 1);
+      ValueId next_c = c;
+      ValueId next_h = has_cell() ? lstm_step(d, g, given, h, &next_c)
+                       : gru      ? gru_step(d, g, given, h)
+                                  : function(d, 0, build_.add(OpKind::kAdd, {g, product(h, given.recurrence)}));
+      if (lengths_) {
+        // States stay as they are behind a sequence's end.
+        const ValueId counts = build_.reshape(*lengths_, {{}, build_.shape(*lengths_)[0], {}});
+        const ValueId goes_on = build_.with_scalar(OpKind::kGreater, counts, static_cast<float>(t));
+        next_h = build_.add(OpKind::kSelect, {goes_on, next_h, h});
+        if (has_cell()) next_c = build_.add(OpKind::kSelect, {goes_on, next_c, c});
+      }
+      h = next_h;
+      c = next_c;
+      sequence.push_back(h);
+    }
+    return {node_.concatenate(sequence, 0), h, c};
+  }
+
+  ValueId product(ValueId h, ValueId weights) const { return build_.add(OpKind::kFullyConnected, {h, weights}); }
+  // Rows of a gate, of the gates' sum [1, N, blocks H] or of weights.
+  ValueId block(ValueId x, size_t axis, uint32_t index) const {
+    return build_.slice(x, axis, index * hidden_, hidden_);
+  }
+
+  // With P for peepholes: i, f = F(g + R h + P c), c' = f c + i G(g + R h), o = F(g + R h + P c'), h' = o H(c').
+  ValueId lstm_step(uint32_t d, ValueId g, const Operands& given, ValueId h, ValueId* c) const {
+    const ValueId sums = build_.add(OpKind::kAdd, {g, product(h, given.recurrence)});
+    const auto gate = [&](uint32_t index, ValueId cell) {
+      ValueId sum = block(sums, 2, index);
+      if (node_.has_input(7)) {
+        // In the order i, o, f, as the gates.
+        const ValueId peepholes = direction_of(node_.tensor(7), d);
+        if (build_.shape(peepholes) != Shape{{3 * hidden_, false}})
+          node_.fail("its peepholes are not [directions, 3 H]");
+        const ValueId row = build_.reshape(block(peepholes, 0, index), {{}, {}, {hidden_, false}});
+        sum = build_.add(OpKind::kAdd, {sum, build_.add(OpKind::kMultiply, {cell, row})});
+      }
+      return function(d, 0, sum);
+    };
+    const ValueId input = gate(0, *c);
+    const ValueId one = build_.scalar(1, 3);
+    const ValueId forget = input_forget_ ? build_.add(OpKind::kSubtract, {one, input}) : gate(2, *c);
+    const ValueId candidate = function(d, 1, block(sums, 2, 3));
+    *c = build_.add(OpKind::kAdd,
+                    {build_.add(OpKind::kMultiply, {forget, *c}), build_.add(OpKind::kMultiply, {input, candidate})});
+    return build_.add(OpKind::kMultiply, {gate(1, *c), function(d, 2, *c, false)});
+  }
+
+  // z, r = F(g + R h), h~ = G(g + r (R h)) or G(g + R (r h)), h' = (1 - z) h~ + z h.
+  ValueId gru_step(uint32_t d, ValueId g, const Operands& given, ValueId h) const {
+    const auto weighted = [&](uint32_t index, ValueId x) {
+      ValueId y = product(x, block(given.recurrence, 0, index));
+      if (given.recurrent_bias) {
+        const ValueId bias = block(*given.recurrent_bias, 0, index);
+        y = build_.add(OpKind::kAdd, {y, build_.reshape(bias, {{}, {}, {hidden_, false}})});
+      }
+      return y;
+    };
+    const auto gate = [&](uint32_t index) {
+      return function(d, 0, build_.add(OpKind::kAdd, {block(g, 2, index), weighted(index, h)}));
+    };
+    const ValueId update = gate(0);
+    const ValueId reset = gate(1);
+    const bool before = node_.integer("linear_before_reset", 0) != 0;
+    const ValueId recurrent = before ? build_.add(OpKind::kMultiply, {reset, weighted(2, h)})
+                                     : weighted(2, build_.add(OpKind::kMultiply, {reset, h}));
+    const ValueId candidate = function(d, 1, build_.add(OpKind::kAdd, {block(g, 2, 2), recurrent}));
+    const ValueId kept = build_.add(OpKind::kMultiply, {update, build_.add(OpKind::kSubtract, {h, candidate})});
+    return build_.add(OpKind::kAdd, {candidate, kept});
+  }
+
+  // Activation `index` of direction d, of clipped values.
+  ValueId function(uint32_t d, size_t index, ValueId x, bool clipped = true) const {
+    const Function& wanted = functions_[d * cell_.activations.size() + index];
     Attributes attributes;
-    if (cell_.kind == OpKind::kGru) attributes.linear_before_reset = node_.integer("linear_before_reset", 0) != 0;
-    return build_.add(cell_.kind, inputs, attributes);
+    if (clip_ > 0 && clipped) {
+      attributes.clamp_min = -clip_;
+      attributes.clamp_max = clip_;
+      x = build_.add(OpKind::kClamp, {x}, attributes);
+    }
+    const auto affine = [&](ValueId value, float factor, float offset, const Attributes& bounds) {
+      return build_.add(OpKind::kAdd, {build_.with_scalar(OpKind::kMultiply, value, factor), build_.scalar(offset, 3)},
+                        bounds);
+    };
+    Attributes bounds;
+    if (wanted.name == "Tanh") return build_.add(OpKind::kTanh, {x});
+    if (wanted.name == "Sigmoid") return build_.add(OpKind::kSigmoid, {x});
+    if (wanted.name == "Softsign") return build_.add(OpKind::kSoftsign, {x});
+    if (wanted.name == "Softplus") return build_.add(OpKind::kSoftplus, {x});
+    if (wanted.name == "Affine") return affine(x, wanted.alpha, wanted.beta, bounds);
+    if (wanted.name == "ScaledTanh") {
+      const ValueId inner = build_.add(OpKind::kTanh, {build_.with_scalar(OpKind::kMultiply, x, wanted.beta)});
+      return build_.with_scalar(OpKind::kMultiply, inner, wanted.alpha);
+    }
+    if (wanted.name == "LeakyRelu" || wanted.name == "Elu") {
+      bounds.alpha = wanted.alpha;
+      return build_.add(wanted.name == "Elu" ? OpKind::kElu : OpKind::kLeakyRelu, {x}, bounds);
+    }
+    if (wanted.name == "ThresholdedRelu") {
+      const ValueId above = build_.with_scalar(OpKind::kGreater, x, wanted.alpha);
+      return build_.add(OpKind::kSelect, {above, x, build_.scalar(0, 3)});
+    }
+    bounds.clamp_min = 0;
+    if (wanted.name == "Relu") return build_.add(OpKind::kClamp, {x}, bounds);
+    bounds.clamp_max = 1;
+    return affine(x, wanted.alpha, wanted.beta, bounds);  // HardSigmoid
   }
 
   // Plane `index` as [T, N, H].
@@ -158,110 +368,17 @@ class RecurrentLayer {
   }
 
   const OnnxNode& node_;
-  Cell cell_;
+  const Cell& cell_;
   mutable Builder build_;
   bool batch_first_ = false;
   bool reversed_first_ = false;
+  bool input_forget_ = false;
+  float clip_ = 0;
   uint32_t directions_ = 1;
   uint32_t hidden_ = 0;
+  std::vector<Function> functions_;
   ValueId x_ = 0;
   std::optional<ValueId> lengths_;
-};
-
-// h_t = f(x_t W^T + h_(t-1) R^T + b), step by step: the input's products are one, those of the states one for each.
-class SimpleRecurrentLayer {
- public:
-  explicit SimpleRecurrentLayer(const OnnxNode& node) : node_(node), build_(&node.graph, node.name) {
-    if (node.has_input(4)) node.fail("lengths of sequences are not supported; use a GRU or an LSTM");
-    if (node.attribute("clip") != nullptr) node.fail("clip is not supported");
-    batch_first_ = node.integer("layout", 0) != 0;
-    direction_ = node.text("direction", "forward");
-    if (direction_ != "forward" && direction_ != "reverse" && direction_ != "bidirectional")
-      node.fail("direction " + direction_ + " is not supported");
-    x_ = node.tensor(0);
-    if (batch_first_) x_ = node.transpose(x_, {1, 0, 2});
-    const Shape shape = build_.shape(x_);
-    if (shape.rank() != 3 || shape[0].per_batch || build_.shape(node.tensor(2)).rank() != 3)
-      node.fail("the number of time steps must be fixed: export with an open batch dimension only, the batch");
-    hidden_ = build_.shape(node.tensor(2))[2].extent;
-  }
-
-  void import() {
-    const uint32_t directions = direction_ == "bidirectional" ? 2 : 1;
-    std::vector<ValueId> sequences;
-    std::vector<ValueId> lasts;
-    for (uint32_t d = 0; d < directions; ++d) run(d, directions, d == 1 || direction_ == "reverse", &sequences, &lasts);
-    const ValueId y = node_.concatenate(sequences, 1);
-    node_.bind(batch_first_ ? node_.transpose(y, {2, 0, 1, 3}) : y, 0);
-    const ValueId last = node_.concatenate(lasts, 0);
-    node_.bind(batch_first_ ? node_.transpose(last, {1, 0, 2}) : last, 1);
-  }
-
- private:
-  ValueId activated(uint32_t d, ValueId x) {
-    std::string name = "Tanh";
-    if (const auto* names = node_.attribute("activations");
-        names != nullptr && names->strings_size() > static_cast<int>(d))
-      name = names->strings(static_cast<int>(d));
-    if (name == "Tanh") return build_.add(OpKind::kTanh, {x});
-    if (name == "Sigmoid") return build_.add(OpKind::kSigmoid, {x});
-    Attributes bounds;
-    bounds.clamp_min = 0;
-    if (name == "Relu") return build_.add(OpKind::kClamp, {x}, bounds);
-    node_.fail("activation " + name + " is not supported; Tanh, Sigmoid and Relu are");
-  }
-
-  // Part d of an operand whose first dimension are the directions.
-  ValueId part(ValueId x, uint32_t d, uint32_t directions) {
-    const Shape shape = build_.shape(x);
-    if (shape.rank() < 2 || shape[0] != Dimension{directions, false})
-      node_.fail("its operands do not have one part for each direction");
-    Shape rest;
-    for (size_t i = 1; i < shape.rank(); ++i) rest.push_back(shape[i]);
-    return node_.reshaped(directions == 1 ? x : build_.slice(x, 0, d, 1), rest);
-  }
-
-  void run(uint32_t d, uint32_t directions, bool reversed, std::vector<ValueId>* sequences,
-           std::vector<ValueId>* lasts) {
-    std::vector<ValueId> layer = {x_, part(node_.tensor(1), d, directions)};
-    if (node_.has_input(3)) {
-      const ValueId both = part(node_.tensor(3), d, directions);
-      if (build_.shape(both) != Shape{{2 * hidden_, false}})
-        node_.fail("its bias does not have twice the weights' rows");
-      layer.push_back(
-          build_.add(OpKind::kAdd, {build_.slice(both, 0, 0, hidden_), build_.slice(both, 0, hidden_, hidden_)}));
-    }
-    const ValueId products = build_.add(OpKind::kFullyConnected, layer);
-    const ValueId recurrence = part(node_.tensor(2), d, directions);
-    const uint32_t steps = build_.shape(x_)[0].extent;
-    std::optional<ValueId> state;
-    if (node_.has_input(5)) {
-      ValueId given = node_.tensor(5);
-      if (batch_first_) given = node_.transpose(given, {1, 0, 2});
-      const ValueId first = part(given, d, directions);
-      const Shape shape = build_.shape(first);
-      state = build_.reshape(first, {{}, shape[0], shape[1]});
-    }
-    std::vector<ValueId> states(steps);
-    for (uint32_t i = 0; i < steps; ++i) {
-      const uint32_t t = reversed ? steps - 1 - i : i;
-      ValueId sum = build_.slice(products, 0, t, 1);
-      if (state) sum = build_.add(OpKind::kAdd, {sum, build_.add(OpKind::kFullyConnected, {*state, recurrence})});
-      state = activated(d, sum);
-      states[t] = *state;
-    }
-    const ValueId y = node_.concatenate(states, 0);
-    const Shape shape = build_.shape(y);
-    sequences->push_back(build_.reshape(y, {shape[0], {}, shape[1], shape[2]}));
-    lasts->push_back(*state);
-  }
-
-  const OnnxNode& node_;
-  Builder build_;
-  bool batch_first_ = false;
-  std::string direction_;
-  uint32_t hidden_ = 0;
-  ValueId x_ = 0;
 };
 
 // x in reverse order within each sequence's length.
@@ -273,14 +390,7 @@ void import_reverse_sequence(const OnnxNode& node) {
   ValueId x = node.tensor(0);
   Permutation swap;
   for (uint32_t i = 0; i < build.shape(x).rank(); ++i) swap.push_back(i < 2 ? 1 - i : i);
-  ValueId lengths = 0;
-  if (node.is_integers(1)) {
-    std::vector<float> values;
-    for (int64_t value : node.numbers(1)) values.push_back(static_cast<float>(value));
-    lengths = node.graph.add_constant(node.name + ".lengths", {static_cast<uint32_t>(values.size())}, values);
-  } else {
-    lengths = node.tensor(1);
-  }
+  const ValueId lengths = node.number(1);
   if (time == 1) x = node.transpose(x, swap);
   Attributes attributes;
   attributes.axes = {0};
@@ -293,20 +403,22 @@ void import_reverse_sequence(const OnnxNode& node) {
 const Importers& recurrent_importers() {
   static const Importers table = {
       {"GRU",
-       {[](const OnnxNode& node) { RecurrentLayer(node, {OpKind::kGru, 3, format::gru_plane::kHidden}).import(); },
+       {[](const OnnxNode& node) { RecurrentLayer(node, gru_cell()).import(); },
         6,
-        {OpKind::kFullyConnected, OpKind::kSlice, OpKind::kGru, OpKind::kReverse},
-        "sigmoid and tanh, no clip"}},
+        {OpKind::kFullyConnected, OpKind::kSlice, OpKind::kGru, OpKind::kReverse, OpKind::kMaskSequence},
+        "step by step with clip or other activations"}},
       {"LSTM",
-       {[](const OnnxNode& node) { RecurrentLayer(node, {OpKind::kLstm, 4, format::lstm_plane::kHidden}).import(); },
+       {[](const OnnxNode& node) { RecurrentLayer(node, lstm_cell()).import(); },
         6,
-        {OpKind::kFullyConnected, OpKind::kAdd, OpKind::kConcat, OpKind::kSlice, OpKind::kLstm, OpKind::kReverse},
-        "sigmoid and tanh, no clip, no peepholes"}},
+        {OpKind::kFullyConnected, OpKind::kAdd, OpKind::kSlice, OpKind::kLstm, OpKind::kReverse, OpKind::kConcat,
+         OpKind::kMultiply, OpKind::kMaskSequence, OpKind::kSigmoid, OpKind::kTanh},
+        "step by step with clip, peepholes or other activations"}},
       {"RNN",
-       {[](const OnnxNode& node) { SimpleRecurrentLayer(node).import(); },
+       {[](const OnnxNode& node) { RecurrentLayer(node, rnn_cell()).import(); },
         6,
-        {OpKind::kFullyConnected, OpKind::kAdd, OpKind::kTanh, OpKind::kConcat, OpKind::kSlice},
-        "tanh or relu"}},
+        {OpKind::kFullyConnected, OpKind::kAdd, OpKind::kTanh, OpKind::kConcat, OpKind::kSlice, OpKind::kGreater,
+         OpKind::kSelect, OpKind::kMaskSequence},
+        "step by step"}},
       {"ReverseSequence", {import_reverse_sequence, 10, {OpKind::kReverse}, ""}},
   };
   return table;
