@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <utility>
 
 #include "import/evaluate.h"
@@ -57,7 +58,7 @@ Binding& OnnxNode::binding(size_t i) const {
   const auto found = importer.bindings_.find(input);
   if (found == importer.bindings_.end()) {
     if (importer.node_outputs_.contains(input))
-      fail("input " + input + " is computed only later: the graph has a cycle or is not sorted");
+      fail("input " + input + " is computed from what it computes: the graph has a cycle");
     fail("input " + input + " does not exist in the graph");
   }
   return found->second;
@@ -534,7 +535,7 @@ bool OnnxImporter::makes_integers(const OnnxNode& node, size_t output) const {
     return value != nullptr && is_integer_type(value->t().data_type());
   }
   if (always.contains(op) || (op == "TopK" && output == 1)) return true;
-  if (floats.contains(op)) return false;
+  if (floats.contains(op) || quantized_importers().contains(op)) return false;
   if (const auto found = alike.find(op); found != alike.end())
     return std::any_of(found->second.begin(), found->second.end(), holds);
   for (size_t i = 0; i < node.input_count(); ++i) {
@@ -617,6 +618,53 @@ void OnnxImporter::find_read() {
   }
 }
 
+namespace {
+
+// The nodes in an order in which each follows those that it reads: that of the file as far as it can be, since some
+// tools append casts at the end. Nodes of a cycle stand last.
+std::vector<const onnx::NodeProto*> sorted_nodes(const onnx::GraphProto& graph) {
+  std::map<std::string, int> producers;
+  for (int i = 0; i < graph.node_size(); ++i) {
+    for (const std::string& output : graph.node(i).output()) {
+      if (!output.empty()) producers.emplace(output, i);
+    }
+  }
+  std::vector<std::set<int>> readers(static_cast<size_t>(graph.node_size()));
+  std::vector<size_t> waits(static_cast<size_t>(graph.node_size()));
+  const std::function<void(const onnx::NodeProto&, int)> read = [&](const onnx::NodeProto& node, int reader) {
+    for (const std::string& input : node.input()) {
+      const auto found = producers.find(input);
+      if (found != producers.end() && readers[static_cast<size_t>(found->second)].insert(reader).second)
+        ++waits[static_cast<size_t>(reader)];
+    }
+    for (const onnx::AttributeProto& attribute : node.attribute()) {
+      for (const onnx::NodeProto& inner : attribute.g().node()) read(inner, reader);
+    }
+  };
+  for (int i = 0; i < graph.node_size(); ++i) read(graph.node(i), i);
+  std::set<int> ready;
+  for (int i = 0; i < graph.node_size(); ++i) {
+    if (waits[static_cast<size_t>(i)] == 0) ready.insert(i);
+  }
+  std::vector<const onnx::NodeProto*> order;
+  std::vector<bool> done(waits.size());
+  while (!ready.empty()) {
+    const int next = *ready.begin();
+    ready.erase(ready.begin());
+    done[static_cast<size_t>(next)] = true;
+    order.push_back(&graph.node(next));
+    for (int reader : readers[static_cast<size_t>(next)]) {
+      if (--waits[static_cast<size_t>(reader)] == 0) ready.insert(reader);
+    }
+  }
+  for (int i = 0; i < graph.node_size(); ++i) {
+    if (!done[static_cast<size_t>(i)]) order.push_back(&graph.node(i));
+  }
+  return order;
+}
+
+}  // namespace
+
 void OnnxImporter::import_nodes(const onnx::GraphProto& graph) {
   for (const onnx::NodeProto& node : graph.node()) {
     for (const std::string& output : node.output()) {
@@ -624,7 +672,8 @@ void OnnxImporter::import_nodes(const onnx::GraphProto& graph) {
         throw Error("output " + output + " is defined twice");
     }
   }
-  for (const onnx::NodeProto& proto : graph.node()) {
+  for (const onnx::NodeProto* sorted : sorted_nodes(graph)) {
+    const onnx::NodeProto& proto = *sorted;
     std::string name = proto.name();
     if (name.empty()) name = proto.output_size() > 0 ? proto.output(0) : "?";
     name += name_suffix_;

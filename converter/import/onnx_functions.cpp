@@ -275,6 +275,15 @@ void import_erfc(const OnnxNode& node) {
   node.bind(build.add(OpKind::kSubtract, {build.scalar(1, build.shape(erf).rank()), erf}));
 }
 
+// e^x - 1 = tanh(x / 2) (e^x + 1), without cancellation: TensorFlow's, likewise.
+void import_expm1(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.tensor(0);
+  const ValueId half = build.add(OpKind::kTanh, {build.with_scalar(OpKind::kMultiply, x, 0.5F)});
+  const ValueId sum = build.with_scalar(OpKind::kAdd, build.add(OpKind::kExp, {x}), 1);
+  node.bind(build.add(OpKind::kMultiply, {half, sum}));
+}
+
 // -floor(-x).
 void import_ceil(const OnnxNode& node) {
   const ValueId down = node.add(OpKind::kFloor, {}, {node.add(OpKind::kNegate, {}, {node.tensor(0)})});
@@ -342,6 +351,7 @@ const Importers& function_importers() {
         ""}},
       {"Elu", {[](const OnnxNode& node) { import_alpha(node, OpKind::kElu, 1.0F); }, 6, {OpKind::kElu}, ""}},
       {"Erfc", {import_erfc, 6, {OpKind::kSubtract, OpKind::kErf}, ""}},
+      {"Expm1", {import_expm1, 6, {OpKind::kTanh, OpKind::kMultiply, OpKind::kAdd, OpKind::kExp}, "TensorFlow's"}},
       {"Gelu", {import_gelu, 20, {OpKind::kAdd, OpKind::kMultiply, OpKind::kTanh, OpKind::kErf}, ""}},
       {"HardSigmoid", {import_hard_sigmoid, 6, {OpKind::kAdd, OpKind::kMultiply}, ""}},
       {"HardSwish", {import_hard_swish, 14, {OpKind::kAdd, OpKind::kMultiply}, ""}},

@@ -220,6 +220,10 @@ struct DrawnInput {
 DrawnInput drawn_input(const OnnxNode& node, const std::string& suffix, const Shape& shape);
 // The shape that integers name.
 Shape shape_of(const OnnxNode& node, const KnownTensor& integers);
+// Of volumes [N, C, D, H, W].
+void import_volume_convolution(const OnnxNode& node, bool transposed);
+void import_volume_pool(const OnnxNode& node, OpKind kind);
+
 // 0, 1, ... along an axis of a tensor of `rank` dimensions.
 ValueId counted_along(Builder& build, size_t axis, size_t rank, uint32_t count);
 

@@ -50,7 +50,7 @@ Scales scales_of(const OnnxNode& node, size_t i, size_t rank, int64_t axis) {
   if (result.zero_points.size() != 1 && result.zero_points.size() != result.scales.size())
     node.fail("it does not have a zero point for each scale");
   for (double scale : result.scales) {
-    if (!std::isfinite(scale) || scale <= 0) node.fail("its scales must be positive");
+    if (!(scale > 0)) node.fail("its scales must be positive");
   }
   if (result.scales.size() > 1) result.axis = node.axis(axis, rank);
   return result;
@@ -76,7 +76,14 @@ ValueId clamped(const OnnxNode& node, ValueId x, const Scales& scales) {
   const auto [least, most] = bounds_of(node, scales.type);
   note_quantized(node);
   // Of each channel another scale: that is how weights are quantized, which saturate nowhere.
-  if (scales.scales.size() > 1) return x;
+  if (scales.scales.size() > 1 || !std::isfinite(scales.scales[0])) return x;
+  if (node.graph[x].is_constant()) {
+    Value copy = node.graph[x];
+    std::vector<float> values(copy.f32().begin(), copy.f32().end());
+    for (float& value : values)
+      value = std::clamp(value, static_cast<float>(scales.real(least, 0)), static_cast<float>(scales.real(most, 0)));
+    return node.graph.add_constant(copy.name, extents_of(copy.shape), values);
+  }
   Attributes bounds;
   bounds.clamp_min = static_cast<float>(scales.real(least, 0));
   bounds.clamp_max = static_cast<float>(scales.real(most, 0));
@@ -316,7 +323,7 @@ const Importers& quantized_importers() {
         10,
         {OpKind::kConv2d, OpKind::kMatmul, OpKind::kSubtract, OpKind::kMultiply, OpKind::kConcat, OpKind::kSlice,
          OpKind::kPad},
-        "1-D and 2-D"}},
+        "1-D to 3-D"}},
       {"DequantizeLinear", {import_dequantize, 10, {OpKind::kSubtract, OpKind::kMultiply}, "as floats"}},
       {"DynamicQuantizeLSTM",
        {import_dynamic_quantize_lstm,
@@ -350,13 +357,13 @@ const Importers& quantized_importers() {
        {[](const OnnxNode& node) { import_qlinear_unary(node, "AveragePool"); },
         6,
         {OpKind::kMultiply, OpKind::kClamp, OpKind::kAveragePool2d},
-        "1-D and 2-D"}},
+        "1-D to 3-D"}},
       {"QLinearConcat", {import_qlinear_concat, 6, {OpKind::kClamp, OpKind::kConcat}, "as floats, clamped"}},
       {"QLinearConv",
        {import_qlinear_conv,
         10,
         {OpKind::kConv2d, OpKind::kMatmul, OpKind::kClamp, OpKind::kConcat, OpKind::kSlice, OpKind::kPad},
-        "1-D and 2-D"}},
+        "1-D to 3-D"}},
       {"QLinearGlobalAveragePool",
        {[](const OnnxNode& node) { import_qlinear_unary(node, "GlobalAveragePool"); },
         6,

@@ -15,7 +15,9 @@ namespace {
 bool to_two_dimensions(const OnnxNode& node, ValueId* x) {
   const Shape shape = node.graph[*x].shape;
   if (shape.rank() == 4) return false;
-  if (shape.rank() != 3) node.fail("only 1-D and 2-D inputs are supported, this one has shape " + to_string(shape));
+  if (shape.rank() != 3)
+    node.fail("only inputs of one to three dimensions beside N and C are supported, this one has shape " +
+              to_string(shape));
   *x = node.reshape(*x, {shape[0], shape[1], {}, shape[2]});
   return true;
 }
@@ -211,6 +213,7 @@ void import_convolution_of_each(const OnnxNode& node, ValueId x, ValueId weights
 }
 
 void import_convolution(const OnnxNode& node, bool transposed) {
+  if (node.value(0).shape.rank() == 5) return import_volume_convolution(node, transposed);
   ValueId x = node.tensor(0);
   const ValueId weights = node.tensor(1);
   const bool one_dimensional = to_two_dimensions(node, &x);
@@ -281,6 +284,7 @@ void import_convolution(const OnnxNode& node, bool transposed) {
 }
 
 void import_pool(const OnnxNode& node, OpKind kind) {
+  if (node.value(0).shape.rank() == 5) return import_volume_pool(node, kind);
   if (node.is_read(1)) node.fail("its index output is not supported");
   if (node.integer("storage_order", 0) != 0) node.fail("storage_order 1 is not supported");
   ValueId x = node.tensor(0);
@@ -329,9 +333,15 @@ void import_global_pool(const OnnxNode& node, OpKind kind) {
     for (uint32_t i = 2; i < shape.rank(); ++i) attributes.axes.push_back(i);
     return node.bind(node.add(kind, attributes, {x}));
   }
-  if (shape.rank() != 4) node.fail("only 2-D inputs are supported");
-  attributes.window.kernel = {shape[2].extent, shape[3].extent};
-  node.bind(node.transpose(node.add(kind, attributes, {node.transpose(x, nchw_to_nhwc())}), nhwc_to_nchw()));
+  // As one row of pixels.
+  const CheckedSize pixels = element_count(shape, 1).value() / (uint64_t{shape[0].extent} * shape[1].extent);
+  if (!pixels.within(UINT16_MAX)) node.fail(fmt::format("its input has more than {} pixels", UINT16_MAX));
+  attributes.window.kernel = {1, static_cast<uint32_t>(pixels.value())};
+  const ValueId row = node.reshape(x, {shape[0], shape[1], {}, {static_cast<uint32_t>(pixels.value()), false}});
+  const ValueId y = node.transpose(node.add(kind, attributes, {node.transpose(row, nchw_to_nhwc())}), nhwc_to_nchw());
+  Shape ones = {shape[0], shape[1]};
+  for (size_t i = 2; i < shape.rank(); ++i) ones.push_back({});
+  node.bind(node.reshaped(y, ones));
 }
 
 }  // namespace
@@ -342,27 +352,30 @@ const Importers& window_importers() {
        {[](const OnnxNode& node) { import_pool(node, OpKind::kAveragePool2d); },
         6,
         {OpKind::kMultiply, OpKind::kAveragePool2d},
-        "1-D and 2-D"}},
+        "1-D to 3-D"}},
       {"Conv",
        {[](const OnnxNode& node) { import_convolution(node, false); },
         6,
         {OpKind::kConv2d, OpKind::kMatmul, OpKind::kAdd, OpKind::kConcat, OpKind::kSlice, OpKind::kPad},
-        "1-D and 2-D; weights may be computed, for each sample too"}},
+        "1-D to 3-D; weights may be computed, for each sample too"}},
       {"ConvTranspose",
        {[](const OnnxNode& node) { import_convolution(node, true); },
         6,
         {OpKind::kConvTranspose2d, OpKind::kMatmul, OpKind::kAdd, OpKind::kConcat, OpKind::kSlice, OpKind::kPad,
          OpKind::kReverse},
-        "1-D and 2-D; weights may be computed, for each sample too"}},
+        "1-D to 3-D; weights may be computed, for each sample too"}},
       {"GlobalAveragePool",
        {[](const OnnxNode& node) { import_global_pool(node, OpKind::kMean); }, 6, {OpKind::kMean}, ""}},
       {"GlobalMaxPool",
-       {[](const OnnxNode& node) { import_global_pool(node, OpKind::kMaxPool2d); }, 6, {OpKind::kMaxPool2d}, "2-D"}},
+       {[](const OnnxNode& node) { import_global_pool(node, OpKind::kMaxPool2d); },
+        6,
+        {OpKind::kMaxPool2d},
+        "65535 pixels at most"}},
       {"MaxPool",
        {[](const OnnxNode& node) { import_pool(node, OpKind::kMaxPool2d); },
         6,
         {OpKind::kMaxPool2d},
-        "1-D and 2-D; without indices"}},
+        "1-D to 3-D; without indices"}},
   };
   return table;
 }
