@@ -1,5 +1,6 @@
 // The objective "infogan": a GAN whose latent ends in codes, which the discriminator's Q heads recover from samples.
 #include <fmt/format.h>
+#include <algorithm>
 #include <set>
 
 #include "objectives/adversarial.h"
@@ -7,6 +8,45 @@
 namespace figment::converter {
 
 namespace {
+
+// Generators that take each code as an input of its own, behind the noise: they become one latent, of which each takes
+// its part. Nothing is done where the inputs are not these.
+void join_codes(const std::vector<CodeOptions>& codes, Graph* graph) {
+  const std::vector<PortDefinition> ports = graph->inputs;
+  if (ports.size() != codes.size() + 1) return;
+  uint32_t total = 0;
+  for (size_t i = 0; i < ports.size(); ++i) {
+    const bool row = ports[i].shape.rank() == 2 && ports[i].shape[0] == Dimension{1, true} && ports[i].dropout == 0;
+    if (!row || (i > 0 && ports[i].shape[1].extent != codes[i - 1].size)) return;
+    total += ports[i].shape[1].extent;
+  }
+  Value latent;
+  latent.name = "latent";
+  latent.shape = {{1, true}, {total, false}};
+  const ValueId joined = graph->add_value(std::move(latent));
+  const size_t before = graph->nodes.size();
+  uint32_t start = 0;
+  for (const PortDefinition& port : ports) {
+    Attributes from;
+    from.starts = {0, start};
+    from.steps = {1, 1};
+    Value declared;
+    declared.shape = port.shape;
+    graph->add_node(OpKind::kSlice, port.name, from, {joined}, &declared);
+    graph->nodes.back().output = port.value;
+    start += port.shape[1].extent;
+  }
+  std::rotate(graph->nodes.begin(), graph->nodes.begin() + static_cast<ptrdiff_t>(before), graph->nodes.end());
+  graph->inputs = {{"latent", joined, {{1, true}, {total, false}}, {0, 1}}};
+}
+
+// Where the discriminator's heads do not have the codes' names, the outputs behind the logit are the codes' in order.
+void name_heads(const std::vector<CodeOptions>& codes, std::vector<PortDefinition>* outputs) {
+  const bool named =
+      std::ranges::any_of(codes, [&](const CodeOptions& code) { return find_port(*outputs, code.name) != nullptr; });
+  if (named || outputs->size() != codes.size() + 1) return;
+  for (size_t i = 0; i < codes.size(); ++i) (*outputs)[i + 1].name = codes[i].name;
+}
 
 class InfoGan : public Objective {
  public:
@@ -44,6 +84,8 @@ class InfoGan : public Objective {
   }
 
   TrainedModel build(std::vector<Network> networks, const ModelContext& context) override {
+    join_codes(options_.codes, &networks[0].graph);
+    name_heads(options_.codes, &networks[1].graph.outputs);
     return adversarial_model("infogan", networks[0], std::move(networks[1]), options_, context);
   }
 

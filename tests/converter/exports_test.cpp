@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include "convert.h"
 #include "import/import_onnx.h"
@@ -380,4 +381,129 @@ TEST_CASE("operands that do not fit are refused by name, whatever a file says") 
   has_all(error({"none", "", "x"}, "Loop", with_body), "count must be one number");
   has_all(error({"", "absent", "x"}, "Loop", with_body), "absent does not exist");
   has_all(error({"", "", "absent"}, "Loop", with_body), "absent does not exist");
+}
+
+TEST_CASE("what a network draws is an input: each run draws anew, sessions of a seed alike, and it may be given") {
+  OnnxBuilder model;
+  model.input("x", {3});
+  model.output("y", {3});
+  model.node("RandomNormalLike", {"x"}, {"noise"});
+  model.node("Add", {"x", "noise"}, {"y"});
+  const figment::test::OnnxFile file(model.model);
+  ConvertOptions options;
+  options.sources = {{"run", file.path()}};
+  const std::vector<uint8_t> bytes = convert(options, {}).file;
+  const std::vector<float> zeros(6);
+  Runner first(bytes, 2);
+  Runner second(bytes, 2);
+  const std::vector<float> drawn = first.run("run", {{"x", zeros}}, 2).at("y");
+  CHECK(second.run("run", {{"x", zeros}}, 2).at("y") == drawn);
+  CHECK(first.run("run", {{"x", zeros}}, 2).at("y") != drawn);
+  for (size_t i = 0; i < 3; ++i) CHECK(drawn[i] != drawn[i + 3]);
+  CHECK(first.run("run", {{"x", zeros}, {"noise", std::vector<float>{1, 2, 3, 4, 5, 6}}}, 2).at("y") ==
+        std::vector<float>{1, 2, 3, 4, 5, 6});
+}
+
+TEST_CASE("a convolution whose weights an input makes has those of each sample") {
+  for (const char* op : {"Conv", "ConvTranspose"}) {
+    OnnxBuilder model;
+    model.input("x", {1, 2, 2});
+    model.input("factor", {1});
+    model.output("y", {1, 2, 2});
+    fix_batch(&model, 1);
+    model.floats("kernel", {1, 1, 1, 1}, {2});
+    model.node("Reshape", {"factor", model.integers("square", {4}, {1, 1, 1, 1})}, {"factors"});
+    model.node("Mul", {"factors", "kernel"}, {"weights"});
+    model.node(op, {"x", "weights"}, {"y"});
+    const std::vector<float> y =
+        run(import(model, true), {{"x", {1, 2, 3, 4, 5, 6, 7, 8}}, {"factor", {1, 10}}}, 2).at("y");
+    CHECK(y == std::vector<float>{2, 4, 6, 8, 100, 120, 140, 160});
+  }
+}
+
+TEST_CASE("nodes may stand in any order, but for cycles") {
+  OnnxBuilder model;
+  model.input("x", {2});
+  model.output("y", {2});
+  model.node("Neg", {"sum"}, {"y"});
+  model.node("Add", {"x", "x"}, {"sum"});
+  CHECK(run(import(model), {{"x", {1, 2}}}, 1).at("y") == std::vector<float>{-2, -4});
+}
+
+TEST_CASE("a mask of infinite values leaves out what it covers, in f32 and beside int8 layers") {
+  const float none = -std::numeric_limits<float>::infinity();
+  OnnxBuilder model;
+  model.input("x", {4});
+  model.output("y", {4});
+  model.node("Gemm", {"x", model.floats("w", {4, 4}, {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1})}, {"scores"});
+  model.node("Add", {"scores", model.floats("mask", {4}, {0, none, 0, none})}, {"masked"});
+  model.node("Softmax", {"masked"}, {"y"});
+  const std::vector<float> y = run(import(model), {{"x", {1, 9, 1, 9}}}, 1).at("y");
+  for (size_t i = 0; i < 4; ++i) CHECK(y[i] == doctest::Approx(i % 2 == 0 ? 0.5 : 0));
+  const figment::test::OnnxFile file(model.model);
+  ConvertOptions options;
+  options.sources = {{"run", file.path()}};
+  options.int8 = true;
+  figment::io::Array examples{{64, 4}, {}};
+  for (int i = 0; i < 256; ++i) examples.values.push_back(static_cast<float>(i % 7) - 3);
+  options.calibration_data["x"] = examples;
+  Runner runner(convert(options, {}).file, 1);
+  const std::vector<float> quantized = runner.run("run", {{"x", {1, 2, 1, 2}}}, 1).at("y");
+  for (size_t i = 0; i < 4; ++i) CHECK(quantized[i] == doctest::Approx(i % 2 == 0 ? 0.5 : 0).epsilon(0.05));
+}
+
+TEST_CASE("integers of a quantized embedding become what they stand for, once") {
+  OnnxBuilder model;
+  model.input("label", {});
+  model.input("x", {2});
+  model.output("y", {2});
+  make_integer(&model, 0);
+  const auto quantized = [&](const char* name, std::vector<int64_t> shape, const std::string& raw) {
+    onnx::TensorProto* tensor = model.graph()->add_initializer();
+    tensor->set_name(name);
+    tensor->set_data_type(onnx::TensorProto::UINT8);
+    for (int64_t extent : shape) tensor->add_dims(extent);
+    tensor->set_raw_data(raw);
+    return std::string(name);
+  };
+  quantized("table", {2, 2}, std::string("\x80\x82\x84\x86", 4));
+  quantized("zero", {}, std::string("\x80", 1));
+  model.floats("half", {}, {0.5F});
+  model.floats("wide", {}, {1});
+  model.node("Gather", {"table", "label"}, {"row"});
+  model.node("QuantizeLinear", {"x", "wide", "zero"}, {"q"});
+  model.node("QLinearMul", {"q", "wide", "zero", "row", "half", "zero", "wide", "zero"}, {"product"})
+      ->set_domain("com.microsoft");
+  model.node("DequantizeLinear", {"product", "wide", "zero"}, {"y"});
+  CHECK(run(import(model), {{"label", {1, 0}}, {"x", {3, 4, 5, 6}}}, 2).at("y") == std::vector<float>{6, 12, 0, 6});
+}
+
+TEST_CASE("codes of InfoGAN that are inputs of their own are parts of one latent") {
+  OnnxBuilder generator;
+  generator.input("z", {2});
+  generator.input("which", {3});
+  generator.input("how", {1});
+  generator.output("sample", {6});
+  OnnxBuilder::attribute(generator.node("Concat", {"how", "z", "which"}, {"all"}), "axis", 1);
+  std::vector<float> identity(36);
+  for (size_t i = 0; i < 6; ++i) identity[i * 7] = 1;
+  generator.node("Gemm", {"all", generator.floats("w", {6, 6}, identity)}, {"sample"});
+  OnnxBuilder discriminator;
+  discriminator.input("sample", {6});
+  for (const auto& [name, size] : {std::pair("logit", 1), {"a", 3}, {"b", 1}}) {
+    discriminator.output(name, {size});
+    const std::string weights = discriminator.floats(std::string("w_") + name, {6, size},
+                                                     std::vector<float>(static_cast<size_t>(6 * size), 0.1F));
+    discriminator.node("Gemm", {"sample", weights}, {name});
+  }
+  const figment::test::OnnxFile generator_file(generator.model);
+  const figment::test::OnnxFile discriminator_file(discriminator.model);
+  ConvertOptions options;
+  options.objective = "infogan";
+  options.networks = {{"generator", generator_file.path()}, {"discriminator", discriminator_file.path()}};
+  options.objective_options["latent"]["codes"] = {{{"name", "category"}, {"categories", 3}},
+                                                  {{"name", "style"}, {"size", 1}, {"prior", "uniform"}}};
+  Runner runner(convert(options, {}).file, 1, FIG_KERNELS_BEST, true);
+  const TensorMap y = runner.run("generate", {{"latent", {1, 2, 3, 4, 5, 6}}}, 1);
+  CHECK(y.at("sample") == std::vector<float>{6, 1, 2, 3, 4, 5});
 }

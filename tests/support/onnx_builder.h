@@ -97,7 +97,8 @@ class OnnxBuilder {
 class OnnxFile {
  public:
   explicit OnnxFile(const onnx::ModelProto& model)
-      : path_(std::filesystem::temp_directory_path() / ("figment_test_" + std::to_string(getpid()) + ".onnx")) {
+      : path_(std::filesystem::temp_directory_path() /
+              ("figment_test_" + std::to_string(getpid()) + "_" + std::to_string(count()++) + ".onnx")) {
     std::ofstream(path_, std::ios::binary) << model.SerializeAsString();
   }
   ~OnnxFile() { std::filesystem::remove(path_); }
@@ -106,6 +107,11 @@ class OnnxFile {
   std::string path() const { return path_.string(); }
 
  private:
+  static int& count() {
+    static int files = 0;
+    return files;
+  }
+
   std::filesystem::path path_;
 };
 
