@@ -101,6 +101,9 @@ void describe_output(const ConvertOptions& options, const Graph& graph, std::opt
   model->output = output;
 }
 
+// Whether an input is integers of a known range, which need no examples.
+bool is_label(const PortDefinition& port) { return port.integers && port.least == 0 && port.greatest < (1 << 24); }
+
 // Whether an input may be one 1 among zeros.
 bool takes_classes(const PortDefinition& port) { return port.shape.rank() == 2; }
 
@@ -192,6 +195,10 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
     } else if (const LatentDefinition* drawn = find_drawn(model, graph->name, port.name)) {
       values.resize(samples * size);
       for (size_t i = 0; i < samples; ++i) drawn->draw(kCalibrationSeed, i, values.data() + i * size);
+    } else if (is_label(port)) {
+      values.resize(samples * size);
+      const auto labels = static_cast<size_t>(port.greatest) + 1;
+      for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % labels);
     } else {
       throw Error("int8 needs examples of input " + port.name + ", which is no latent: give --calibration-data " +
                   port.name + "=x.npy" + (takes_classes(port) ? " (or =classes)" : ""));
@@ -474,7 +481,8 @@ Converted convert_model(const ConvertOptions& options, const Progress& progress)
       const bool generates = model.latent && model.latent->program == graph.name;
       const bool all = std::all_of(graph.inputs.begin(), graph.inputs.end(), [&](const PortDefinition& port) {
         return (generates && port.name == model.latent->input) || options.calibration_data.contains(port.name) ||
-               options.calibration_classes.contains(port.name) || find_drawn(model, graph.name, port.name) != nullptr;
+               options.calibration_classes.contains(port.name) || is_label(port) ||
+               find_drawn(model, graph.name, port.name) != nullptr;
       });
       if (!all && !generates) {
         result.report.notes.push_back("program " + graph.name + " is left out: int8 needs examples of its inputs, " +

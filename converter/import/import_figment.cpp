@@ -42,7 +42,13 @@ Value import_value(const format::ModelView& model, const format::TensorView& ten
 }
 
 PortDefinition import_port(const format::PortView& port) {
-  return {port.name, port.tensor, port.shape, port.permutation, 0};
+  PortDefinition result{port.name, port.tensor, port.shape, port.permutation};
+  result.integers = port.integers;
+  if (port.integers) {
+    result.least = port.least;
+    result.greatest = port.greatest;
+  }
+  return result;
 }
 
 Graph import_program(const format::ModelView& model, const format::ProgramView& program) {

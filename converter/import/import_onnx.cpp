@@ -373,6 +373,8 @@ void OnnxImporter::bind_inputs() {
     port.value = graph_.add_value(std::move(value));
     bindings_[input.name()] = port.value;
     if (is_integer_type(type.elem_type()) && !lengths) integers_.insert(input.name());
+    port.integers = is_integer_type(type.elem_type());
+    if (type.elem_type() == onnx::TensorProto::BOOL) port.least = 0, port.greatest = 1;
     graph_.inputs.push_back(std::move(port));
   }
 }
@@ -391,6 +393,7 @@ void OnnxImporter::bind_outputs() {
       id = graph_.add_node(OpKind::kBroadcast, output.name(), {}, {id}, &declared);
     }
     PortDefinition port{output.name(), id, graph_[id].shape, {}};
+    port.integers = integers_.contains(output.name());
     for (uint32_t i = 0; i < port.shape.rank(); ++i) port.permutation.push_back(i);
     graph_.outputs.push_back(std::move(port));
   }

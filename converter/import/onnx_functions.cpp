@@ -215,6 +215,18 @@ void import_hyperbolic(const OnnxNode& node, OpKind kind) {
   node.bind(build.with_scalar(OpKind::kMultiply, build.add(kind, {up, down}), 0.5F));
 }
 
+// atan(x / sqrt(1 - x^2)), and a right angle less that.
+void import_inverse_sine(const OnnxNode& node, bool cosine) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.tensor(0);
+  const ValueId one = build.scalar(1, build.shape(x).rank());
+  const ValueId root =
+      build.add(OpKind::kSqrt, {build.add(OpKind::kSubtract, {one, build.add(OpKind::kMultiply, {x, x})})});
+  const ValueId y = build.add(OpKind::kAtan, {build.add(OpKind::kDivide, {x, root})});
+  if (!cosine) return node.bind(y);
+  node.bind(build.add(OpKind::kSubtract, {build.scalar(std::numbers::pi_v<float> / 2, build.shape(x).rank()), y}));
+}
+
 void import_tan(const OnnxNode& node) {
   const ValueId x = node.tensor(0);
   node.bind(node.add(OpKind::kDivide, {}, {node.add(OpKind::kSin, {}, {x}), node.add(OpKind::kCos, {}, {x})}));
@@ -332,6 +344,16 @@ const Importers& function_importers() {
        {[](const OnnxNode& node) { import_inverse_hyperbolic(node, -1); },
         9,
         {OpKind::kAdd, OpKind::kMultiply, OpKind::kLog, OpKind::kSqrt},
+        ""}},
+      {"Acos",
+       {[](const OnnxNode& node) { import_inverse_sine(node, true); },
+        7,
+        {OpKind::kSqrt, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kAtan},
+        ""}},
+      {"Asin",
+       {[](const OnnxNode& node) { import_inverse_sine(node, false); },
+        7,
+        {OpKind::kSqrt, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kAtan},
         ""}},
       {"Asinh",
        {[](const OnnxNode& node) { import_inverse_hyperbolic(node, 1); },

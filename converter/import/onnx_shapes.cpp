@@ -93,6 +93,18 @@ ValueId one_hot(Builder& build, ValueId indices, uint32_t classes) {
   return build.add(OpKind::kEqual, {build.reshape(indices, shape), places});
 }
 
+// An input whose integers are rows of a table can be checked where it is given.
+void limit_input(const OnnxNode& node, ValueId indices, uint32_t rows) {
+  const std::vector<int32_t> producers = node.graph.producers();
+  while (producers[indices] >= 0 && node.graph.nodes[static_cast<size_t>(producers[indices])].kind == OpKind::kReshape)
+    indices = node.graph.nodes[static_cast<size_t>(producers[indices])].inputs[0];
+  for (PortDefinition& port : node.graph.inputs) {
+    if (port.value != indices || !port.integers) continue;
+    port.least = std::max(port.least, 0);
+    port.greatest = std::min(port.greatest, static_cast<int32_t>(rows) - 1);
+  }
+}
+
 // Rows of a table by integers that the program is given: one-hot vectors times the table, whose gradient that has, too.
 void import_embedding(const OnnxNode& node) {
   constexpr uint32_t kMostRows = 4096;
@@ -106,6 +118,7 @@ void import_embedding(const OnnxNode& node) {
     node.fail(fmt::format("its table has {} rows, {} at most", shape[0].extent, kMostRows));
   if (build.shape(indices).rank() + shape.rank() - 1 > kMaxRank || build.shape(indices).full())
     node.fail(fmt::format("its output has more than {} dimensions", kMaxRank));
+  limit_input(node, indices, shape[0].extent);
   uint32_t columns = 1;
   for (size_t i = 1; i < shape.rank(); ++i) columns *= shape[i].extent;
   const ValueId flat = node.reshaped(table, {shape[0], {columns, false}});

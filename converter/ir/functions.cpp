@@ -29,6 +29,7 @@ constexpr Function kFunctions[] = {
     {OpKind::kErf, "Erf", [](const Attributes&, double x) { return std::erf(x); }},
     {OpKind::kSin, "Sin", [](const Attributes&, double x) { return std::sin(x); }},
     {OpKind::kCos, "Cos", [](const Attributes&, double x) { return std::cos(x); }},
+    {OpKind::kAtan, "Atan", [](const Attributes&, double x) { return std::atan(x); }},
     {OpKind::kFloor, "Floor", [](const Attributes&, double x) { return std::floor(x); }},
     {OpKind::kRound, "Round", [](const Attributes&, double x) { return std::nearbyint(x); }},
 };

@@ -75,9 +75,13 @@ struct Node {
 struct PortDefinition {
   std::string name;
   ValueId value = 0;
-  Shape shape;                                // the exporter's
-  Permutation permutation;                    // the value's dimension i is the exporter's dimension permutation[i]
-  float dropout = 0;                          // of a network for training: the input is a mask, drawn with this rate
+  Shape shape;              // the exporter's
+  Permutation permutation;  // the value's dimension i is the exporter's dimension permutation[i]
+  float dropout = 0;        // of a network for training: the input is a mask, drawn with this rate
+  // The exporter's tensor holds integers; an input's lie in [least, greatest].
+  bool integers = false;
+  int32_t least = -(1 << 24);
+  int32_t greatest = 1 << 24;
   std::optional<Prior> drawn = std::nullopt;  // for inference: the session draws it where it is not given
 };
 

@@ -49,7 +49,7 @@ TensorMap Runner::run(const std::string& program, const TensorMap& inputs, size_
     if (program != info.name) continue;
     std::vector<fig_tensor> in;
     for (const auto& [name, values] : inputs)
-      in.push_back({name.c_str(), const_cast<float*>(values.data()), values.size()});
+      in.push_back({name.c_str(), const_cast<float*>(values.data()), values.size(), FIG_F32});
     std::vector<fig_tensor> out;
     for (uint32_t i = 0; i < info.outputs; ++i) {
       fig_port_info port{};
@@ -59,7 +59,7 @@ TensorMap Runner::run(const std::string& program, const TensorMap& inputs, size_
         elements *= port.shape.extents[d] * (port.shape.per_batch[d] ? count : 1);
       std::vector<float>& values = results[port.name];
       values.resize(elements);
-      out.push_back({port.name, values.data(), values.size()});
+      out.push_back({port.name, values.data(), values.size(), FIG_F32});
     }
     if (fig_run(session_, info.name, count, in.data(), in.size(), out.data(), out.size()) != FIG_OK) {
       throw Error(fig_error_message());

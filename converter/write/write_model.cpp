@@ -245,7 +245,7 @@ class Writer {
 
   Offset<schema::Port> port(const PortDefinition& port) {
     return schema::CreatePort(builder_, builder_.CreateString(port.name), port.value, shape(port.shape),
-                              bytes(port.permutation));
+                              bytes(port.permutation), port.integers, port.least, port.greatest);
   }
 
   Offset<schema::Program> program(const Graph& graph) {

@@ -132,7 +132,7 @@ static Samples replay(fig_session* session, int batch, int per_class, const char
       one_hot[i * kClasses + label] = 1;
       samples.labels[first + i] = (unsigned char)label;
     }
-    const fig_tensor condition = {"label", one_hot, (size_t)count * kClasses};
+    const fig_tensor condition = {"label", one_hot, (size_t)count * kClasses, FIG_F32};
     fig_generate_options options = {.struct_size = sizeof options};
     options.first_index = (uint64_t)first;
     options.inputs = conditional ? &condition : NULL;
@@ -198,7 +198,8 @@ int main(int argc, char** argv) {
   if (input == NULL) return fprintf(stderr, "linux_fine_tune: the model does not train on images\n"), 1;
   float* images = allocate((size_t)batch * kPixels, sizeof(float));
   float* labels = allocate((size_t)batch * kClasses, sizeof(float));
-  const fig_tensor tensors[] = {{input, images, (size_t)batch * kPixels}, {"label", labels, (size_t)batch * kClasses}};
+  const fig_tensor tensors[] = {{input, images, (size_t)batch * kPixels, FIG_F32},
+                                {"label", labels, (size_t)batch * kClasses, FIG_F32}};
   const fig_batch given = {sizeof given, (size_t)batch, tensors, conditional ? 2 : 1, NULL, 0};
   fig_metrics metrics = {0};
   srand(1);

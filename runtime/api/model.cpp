@@ -24,7 +24,8 @@ fig_status port_info(const fig_model* model, uint32_t program, uint32_t index, b
     return fail(Status::error(StatusCode::kNotFound, "program %s has no port %u", view->name(), index));
   }
   const format::PortView port = input ? view->input(index) : view->output(index);
-  *info = {port.name, port.tensor, shape_of(port.shape)};
+  const bool drawn = input && unwrap(model)->view().find_drawn(view->name(), port.name).has_value();
+  *info = {port.name, port.tensor, shape_of(port.shape), port.integers, port.least, port.greatest, drawn};
   return FIG_OK;
 }
 

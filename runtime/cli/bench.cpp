@@ -66,7 +66,7 @@ Timing time_program(OpenModel* open, uint32_t index, uint32_t batch, uint32_t th
     // Values of both signs and no subnormals.
     std::vector<float>& values = memory.emplace_back(elements);
     for (size_t i = 0; i < elements; ++i) values[i] = static_cast<float>(static_cast<int>(i * 7 % 23) - 11) / 11.0F;
-    return fig_tensor{port.name, values.data(), elements};
+    return fig_tensor{port.name, values.data(), elements, FIG_F32};
   };
   std::vector<fig_tensor> inputs;
   std::vector<fig_tensor> outputs;

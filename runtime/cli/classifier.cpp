@@ -56,9 +56,9 @@ Classifier::Result Classifier::classify(const Features& samples, float low, floa
   Features scaled = ((samples.array() - low) * (2 / (high - low)) - 1).matrix();
   Result result{evaluation::rows(count, features_), std::vector<size_t>(count)};
   Features logits = evaluation::rows(count, classes_);
-  const fig_tensor input{input_.c_str(), scaled.data(), count * elements_};
-  const fig_tensor outputs[] = {{"features", result.features.data(), count * features_},
-                                {"logits", logits.data(), count * classes_}};
+  const fig_tensor input{input_.c_str(), scaled.data(), count * elements_, FIG_F32};
+  const fig_tensor outputs[] = {{"features", result.features.data(), count * features_, FIG_F32},
+                                {"logits", logits.data(), count * classes_, FIG_F32}};
   check(fig_run(open_.session(), program_.c_str(), count, &input, 1, outputs, 2));
   for (size_t i = 0; i < count; ++i) {
     Eigen::Index best = 0;

@@ -105,14 +105,14 @@ struct ClassPlace {
     if (code) {
       set_category(steered->latents.data() + sample * steered->latent_size + code->start, size, category);
     } else {
-      set_category(steered->conditions[condition].values.data() + sample * size, size, category);
+      steered->conditions[condition].set_class(sample, category);
     }
   }
 };
 
 ClassPlace class_place(const Steered& steered, const std::vector<fig_code_info>& codes) {
   for (size_t i = 0; i < steered.conditions.size(); ++i) {
-    if (steered.conditions[i].is_class()) return {steered.conditions[i].elements, {}, i};
+    if (steered.conditions[i].is_class()) return {steered.conditions[i].classes(), {}, i};
   }
   for (const fig_code_info& code : codes) {
     if (code.prior == FIG_PRIOR_CATEGORICAL) return {code.size, code, 0};
@@ -247,11 +247,19 @@ void ControlArguments::add_to(CLI::App* command) {
       ->check(CLI::Range(1e-30, 1e6));
 }
 
+void Steered::Condition::set_class(size_t sample, size_t category) {
+  if (labels > 0) {
+    values[sample] = static_cast<float>(category);
+  } else {
+    set_category(values.data() + sample * elements, elements, category);
+  }
+}
+
 std::vector<fig_tensor> Steered::condition_tensors(size_t first, size_t part) {
   std::vector<fig_tensor> tensors;
   for (Condition& condition : conditions) {
-    tensors.push_back(
-        {condition.name.c_str(), condition.values.data() + first * condition.elements, part * condition.elements});
+    tensors.push_back({condition.name.c_str(), condition.values.data() + first * condition.elements,
+                       part * condition.elements, FIG_F32});
   }
   return tensors;
 }
@@ -273,8 +281,10 @@ Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t
   const std::vector<fig_code_info> codes = codes_of(open);
   Steered steered;
   steered.latent_size = latent.size;
-  for (const fig_port_info& port : conditions_of(open))
-    steered.conditions.push_back({port.name, form_of(port, {}, false).shape, sample_elements(port.shape), {}});
+  for (const fig_port_info& port : conditions_of(open)) {
+    const size_t labels = port.integers && port.least == 0 ? static_cast<size_t>(port.greatest) + 1 : 0;
+    steered.conditions.push_back({port.name, form_of(port, {}, false).shape, sample_elements(port.shape), labels, {}});
+  }
   std::optional<Sweep> sweep;
   if (!arguments.sweep.empty()) sweep.emplace(open, arguments, steered);
   steered.count = count * (sweep ? sweep->rows() : 1);
@@ -313,7 +323,10 @@ Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t
   const bool classes = arguments.class_number >= 0 || arguments.sweep == "class";
   if (classes) {
     const ClassPlace place = class_place(steered, codes);
-    if (!place.code) steered.conditions[place.condition].values.resize(steered.count * place.size);
+    if (!place.code) {
+      Steered::Condition& condition = steered.conditions[place.condition];
+      condition.values.resize(steered.count * condition.elements);
+    }
     for (size_t i = 0; i < steered.count && arguments.class_number >= 0; ++i)
       place.set(&steered, i, checked_category(static_cast<double>(arguments.class_number), place.size, "--class"));
   }
@@ -326,7 +339,7 @@ Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t
       condition.values = found->values;
     } else if (missing == Steered::Missing::kClassesInTurn && condition.is_class()) {
       condition.values.resize(steered.count * condition.elements);
-      for (size_t i = 0; i < steered.count; ++i) condition.values[i * condition.elements + i % condition.elements] = 1;
+      for (size_t i = 0; i < steered.count; ++i) condition.set_class(i, i % condition.classes());
     } else {
       const char* option = missing == Steered::Missing::kClassesInTurn ? "--data " : "--condition ";
       throw Error("the generator's condition " + condition.name + " is missing: " + option + condition.name + "=FILE" +

@@ -38,9 +38,15 @@ struct Steered {
     std::string name;
     std::vector<size_t> shape;  // without the batch
     size_t elements = 0;
+    size_t labels = 0;          // of an input that is the number of a class: how many there are
     std::vector<float> values;  // [count, elements]
-    // Whether it can be a class: one 1 among zeros.
-    bool is_class() const { return elements > 1 && std::find(shape.begin(), shape.end(), elements) != shape.end(); }
+    // How many classes it can name: by one 1 among zeros, or by its number. 0: it is no class.
+    size_t classes() const {
+      if (labels > 0) return elements == 1 ? labels : 0;
+      return elements > 1 && std::find(shape.begin(), shape.end(), elements) != shape.end() ? elements : 0;
+    }
+    bool is_class() const { return classes() > 0; }
+    void set_class(size_t sample, size_t category);
   };
   std::vector<Condition> conditions;
 

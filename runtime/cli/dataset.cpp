@@ -70,6 +70,7 @@ io::SampleForm form_of(const fig_port_info& port, const fig_output_info& output,
     if (!port.shape.per_batch[i] || port.shape.extents[i] != 1) form.shape.push_back(port.shape.extents[i]);
   }
   if (form.shape.empty()) form.shape.push_back(1);
+  form.integers = port.integers;
   return form;
 }
 

@@ -263,8 +263,9 @@ class Evaluation {
       const auto count = static_cast<size_t>(samples.rows());
       Features result(samples.rows(), static_cast<Eigen::Index>(sample_elements(port.shape)));
       // Inputs are only read.
-      const fig_tensor given{input.name, const_cast<float*>(samples.data()), static_cast<size_t>(samples.size())};
-      const fig_tensor wanted{port.name, result.data(), static_cast<size_t>(result.size())};
+      const fig_tensor given{input.name, const_cast<float*>(samples.data()), static_cast<size_t>(samples.size()),
+                             FIG_F32};
+      const fig_tensor wanted{port.name, result.data(), static_cast<size_t>(result.size()), FIG_F32};
       check(fig_run(open_.session(), "discriminate", count, &given, 1, &wanted, 1));
       return result;
     }

@@ -57,7 +57,7 @@ std::vector<fig_port_info> conditions_of(const OpenModel& open) {
   for (uint32_t i = 0; i < info.inputs; ++i) {
     fig_port_info port{};
     check(fig_model_input(open.model(), program, i, &port));
-    if (std::string(port.name) != latent.input) result.push_back(port);
+    if (std::string(port.name) != latent.input && !port.drawn) result.push_back(port);
   }
   return result;
 }

@@ -127,10 +127,10 @@ class Search {
 
   void evaluate(std::vector<float>* reconstruction, std::vector<float>* gradient) {
     std::vector<fig_tensor> inputs = steered_.condition_tensors(0, rows_);
-    inputs.push_back({latent_.input, steered_.latents.data(), steered_.latents.size()});
-    inputs.push_back({generated_.output.port, targets_.data(), targets_.size()});
-    const fig_tensor outputs[] = {{"reconstruction", reconstruction->data(), reconstruction->size()},
-                                  {"gradient", gradient->data(), gradient->size()}};
+    inputs.push_back({latent_.input, steered_.latents.data(), steered_.latents.size(), FIG_F32});
+    inputs.push_back({generated_.output.port, targets_.data(), targets_.size(), FIG_F32});
+    const fig_tensor outputs[] = {{"reconstruction", reconstruction->data(), reconstruction->size(), FIG_F32},
+                                  {"gradient", gradient->data(), gradient->size(), FIG_F32}};
     check(fig_run(open_.session(), "project", rows_, inputs.data(), inputs.size(), outputs, 2));
   }
 

@@ -39,7 +39,7 @@ void Report::add_picture(uint64_t step) {
   std::vector<fig_tensor> inputs;
   for (Condition& condition : conditions_) {
     inputs.push_back(
-        {condition.name.c_str(), condition.values.data(), condition.values.size() / kPictureSamples * count});
+        {condition.name.c_str(), condition.values.data(), condition.values.size() / kPictureSamples * count, FIG_F32});
   }
   fig_generate_options options{};
   options.struct_size = sizeof options;

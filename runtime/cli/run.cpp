@@ -79,7 +79,7 @@ void run(const Arguments& arguments) {
   }
   std::vector<fig_tensor> inputs;
   for (size_t i = 0; i < arrays.size(); ++i)
-    inputs.push_back({names[i].c_str(), arrays[i].values.data(), arrays[i].values.size()});
+    inputs.push_back({names[i].c_str(), arrays[i].values.data(), arrays[i].values.size(), FIG_F32});
   std::vector<io::Array> results(program.outputs);
   std::vector<fig_tensor> outputs;
   for (uint32_t i = 0; i < program.outputs; ++i) {
@@ -91,7 +91,7 @@ void run(const Arguments& arguments) {
       elements *= results[i].shape.back();
     }
     results[i].values.resize(elements);
-    outputs.push_back({port.name, results[i].values.data(), elements});
+    outputs.push_back({port.name, results[i].values.data(), elements, FIG_F32});
   }
   check(fig_run(open.session(), program.name, batch, inputs.data(), inputs.size(), outputs.data(), outputs.size()));
   for (const std::string& text : arguments.outputs) {

@@ -14,7 +14,7 @@ RealSamples real_samples(const Dataset& data, io::Shuffle* shuffle, size_t first
       result.samples = Eigen::Map<const Features>(values.data(), static_cast<Eigen::Index>(count),
                                                   static_cast<Eigen::Index>(input.elements));
     } else {
-      result.conditions.push_back({input.name, {}, input.elements, std::move(values)});
+      result.conditions.push_back({input.name, {}, input.elements, 0, std::move(values)});
     }
   }
   return result;

@@ -215,7 +215,7 @@ void train(const Arguments& arguments) {
   std::vector<fig_tensor> tensors;
   for (const Dataset::Input& input : data.inputs()) {
     values.emplace_back(options.batch * input.elements);
-    tensors.push_back({input.name.c_str(), values.back().data(), values.back().size()});
+    tensors.push_back({input.name.c_str(), values.back().data(), values.back().size(), FIG_F32});
   }
   io::Shuffle shuffle(samples, options.seed);
   const fig_batch batch{sizeof(fig_batch), options.batch, tensors.data(), tensors.size(), nullptr, 0};

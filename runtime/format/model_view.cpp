@@ -16,7 +16,8 @@ Shape shape_of(const flatbuffers::Vector<const schema::Dimension*>* vector) {
 }
 
 PortView port_of(const schema::Port* port) {
-  return {text(port->name()), port->tensor(), shape_of(port->shape()), list(port->permutation())};
+  return {text(port->name()), port->tensor(), shape_of(port->shape()), list(port->permutation()),
+          port->integers(),   port->least(),  port->greatest()};
 }
 
 std::span<const uint64_t> offsets_of(const flatbuffers::Vector<uint64_t>* vector) {

@@ -56,6 +56,9 @@ struct PortView {
   uint32_t tensor;
   Shape shape;              // the exporter's
   Permutation permutation;  // our dimension i is the exporter's dimension permutation[i]
+  bool integers = false;    // the exporter's tensor holds integers
+  int32_t least = 0;        // of an input's integers
+  int32_t greatest = 0;
 };
 
 struct TensorView {

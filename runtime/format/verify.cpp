@@ -17,6 +17,9 @@ namespace figment::format {
 
 namespace {
 
+// The last integer up to which f32 holds all.
+constexpr int32_t kExactInteger = 1 << 24;
+
 constexpr size_t kMaxConstants = 65536;
 constexpr size_t kMaxPrograms = 256;
 constexpr size_t kMaxTensors = 65536;
@@ -394,6 +397,9 @@ class Verifier {
       const TensorView tensor = view.tensor(entry->tensor());
       if (!same_dimensions(ours, tensor.type.shape)) return bad("%s %s: its shape is not its tensor's", what, name);
       if (tensor.type.type != DataType::kF32) return bad("%s %s: is not f32", what, name);
+      if (entry->integers() &&
+          (entry->least() > entry->greatest() || entry->least() < -kExactInteger || entry->greatest() > kExactInteger))
+        return bad("%s %s: its integers have no range that f32 holds exactly", what, name);
       for (uint32_t j = 0; j < i; ++j) {
         if (std::strcmp(entries->Get(j)->name()->c_str(), name) == 0) return bad("two %ss are named %s", what, name);
       }

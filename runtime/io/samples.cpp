@@ -189,7 +189,12 @@ void check_range(const std::vector<float>& values, size_t elements, const std::s
   throw Error(fmt::format("{}: sample {} {}: {}", path, place / elements, text, form.advice));
 }
 
+std::unique_ptr<SampleSource> from_floats(Array array, const std::string& path, const SampleForm& form);
+
 std::unique_ptr<SampleSource> from_bytes(ByteArray array, const std::string& path, const SampleForm& form) {
+  if (form.integers) {
+    return from_floats({array.shape, std::vector<float>(array.values.begin(), array.values.end())}, path, form);
+  }
   if (!form.ranged) {
     throw Error(path + ": holds 8-bit pixels, and the model does not say which range they are to become: save floats " +
                 "as input " + form.input + " was trained on");
@@ -210,7 +215,7 @@ std::unique_ptr<SampleSource> from_floats(Array array, const std::string& path, 
   const size_t elements = form.elements();
   // Bytes are pixels where samples or images go; labels, and one 1 among zeros, are numbers like others.
   const bool pictures = form.generated || form.shape.size() == 3;
-  if (array.bytes && pictures && (fit == Fit::kSame || fit == Fit::kChannelsLast) && elements > 1)
+  if (array.bytes && pictures && !form.integers && (fit == Fit::kSame || fit == Fit::kChannelsLast) && elements > 1)
     return from_bytes({array.shape, {array.values.begin(), array.values.end()}}, path, form);
   if (!std::all_of(array.values.begin(), array.values.end(), [](float x) { return std::isfinite(x); }))
     throw Error(path + ": has NaN or infinite values");

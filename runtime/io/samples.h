@@ -31,6 +31,7 @@ struct SampleForm {
   bool generated = false;                         // what the model generates: never class numbers
   bool bounded = false;                           // values outside the range are an error
   bool ranged = true;                             // whether the range is known; if not, pixels are an error
+  bool integers = false;                          // labels and indices: bytes are numbers, not pixels
   std::string advice = "scale it to that range";  // of data that is outside
 
   size_t elements() const;
@@ -45,7 +46,9 @@ struct SampleForm {
 //    all (images).
 //  - a folder: its PNG and JPEG files in the order of their names, or of its subfolders, resized to the input's shape
 //    and scaled to the range; read when they are needed.
-//  - labels: single numbers for an input that is one vector, which become one 1 among zeros.
+//  - labels: single numbers for an input that is one vector, which become one 1 among zeros; as they are for an input
+//  of
+//    integers.
 // Shapes must agree, but for dimensions of 1; a vector stands for any shape, and images may have their channels last.
 class Samples {
  public:

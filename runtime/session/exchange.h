@@ -38,61 +38,90 @@ struct Exchange {
   }
 
   // Copies between tensors of the shape whose elements lie so far apart.
-  void copy(const float* from, const std::array<size_t, kMaxRank>& from_strides, float* to,
+  template <typename From, typename To>
+  void copy(const From* from, const std::array<size_t, kMaxRank>& from_strides, To* to,
             const std::array<size_t, kMaxRank>& to_strides) const {
     const size_t last = shape.rank() - 1;
     const size_t rows = shape.product(0, last);
     for (size_t row = 0; row < rows; ++row) {
       size_t rest = row;
-      const float* source = from;
-      float* target = to;
+      const From* source = from;
+      To* target = to;
       for (size_t d = last; d > 0; --d) {
         source += rest % shape[d - 1] * from_strides[d - 1];
         target += rest % shape[d - 1] * to_strides[d - 1];
         rest /= shape[d - 1];
       }
-      for (size_t i = 0; i < shape[last]; ++i) target[i * to_strides[last]] = source[i * from_strides[last]];
+      for (size_t i = 0; i < shape[last]; ++i)
+        target[i * to_strides[last]] = static_cast<To>(source[i * from_strides[last]]);
     }
   }
 };
 
-// Copies `part` samples to the program; `data` are the first of them.
-inline void copy_in(Program& program, const Port& port, const float* data, size_t part) {
-  auto* target = static_cast<float*>(program.memory(port));
-  if (port.same_layout) {
-    std::memcpy(target, data, (port.per_batch ? part : 1) * port.sample_elements * sizeof(float));
-    return;
+// Calls use(elements) with a pointer to the elements' type.
+template <typename Use>
+void with_type(const Elements& elements, Use use) {
+  switch (elements.type) {
+    case ElementType::kI32: return use(static_cast<int32_t*>(elements.data));
+    case ElementType::kI64: return use(static_cast<int64_t*>(elements.data));
+    case ElementType::kF32: return use(static_cast<float*>(elements.data));
   }
-  const Exchange exchange(program, port, true, part);
-  exchange.copy(data, exchange.callers, target, exchange.programs);
 }
 
-inline void copy_out(const Program& program, const Port& port, float* data, size_t part) {
+// kInvalidArgument unless all are integers of the port's range.
+inline Status check_integers(const Port& port, const float* values, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    const float value = values[i];
+    if (value >= static_cast<float>(port.least) && value <= static_cast<float>(port.greatest) &&
+        value == static_cast<float>(static_cast<int32_t>(value)))
+      continue;
+    return wrong("input \"%s\" holds %g, and takes integers from %d to %d", port.name, static_cast<double>(value),
+                 static_cast<int>(port.least), static_cast<int>(port.greatest));
+  }
+  return {};
+}
+
+// Copies `part` samples to the program; `given` are the first of them.
+inline Status copy_in(Program& program, const Port& port, const Elements& given, size_t part) {
+  auto* target = static_cast<float*>(program.memory(port));
+  const size_t count = (port.per_batch ? part : 1) * port.sample_elements;
+  if (port.same_layout && given.type == ElementType::kF32) {
+    std::memcpy(target, given.data, count * sizeof(float));
+  } else {
+    const Exchange exchange(program, port, true, part);
+    with_type(given, [&](const auto* data) { exchange.copy(data, exchange.callers, target, exchange.programs); });
+  }
+  return port.integers ? check_integers(port, target, count) : Status();
+}
+
+inline void copy_out(const Program& program, const Port& port, const Elements& wanted, size_t part) {
   const auto* source = static_cast<const float*>(program.memory(port));
-  if (port.same_layout) {
-    std::memcpy(data, source, (port.per_batch ? part : 1) * port.sample_elements * sizeof(float));
+  if (port.same_layout && wanted.type == ElementType::kF32) {
+    std::memcpy(wanted.data, source, (port.per_batch ? part : 1) * port.sample_elements * sizeof(float));
     return;
   }
   const Exchange exchange(program, port, false, part);
-  exchange.copy(source, exchange.programs, data, exchange.callers);
+  with_type(wanted, [&](auto* data) { exchange.copy(source, exchange.programs, data, exchange.callers); });
 }
 
-// Computes `part` samples, at most the planned batch. `input(port)` is their first value of an input; `output(port)`
-// where their first value of an output is to go, or nullptr.
+// Computes `part` samples, at most the planned batch. `input(port)` are their values of an input from the first on;
+// `output(port)` is where their values of an output are to go; no data: nowhere.
 template <typename Input, typename Output>
 Status compute(Program& program, size_t part, Input input, Output output) {
   if (program.any_batch()) FIGMENT_RETURN_IF_ERROR(program.resize(part));
-  for (const Port& port : program.inputs()) copy_in(program, port, input(port), part);
+  for (const Port& port : program.inputs()) FIGMENT_RETURN_IF_ERROR(copy_in(program, port, input(port), part));
   const bool whole = part == program.batch();
-  const auto is_direct = [&](const Port& port) { return port.direct_step >= 0 && (whole || !port.per_batch); };
+  const auto is_direct = [&](const Port& port, const Elements& target) {
+    return port.direct_step >= 0 && (whole || !port.per_batch) && target.type == ElementType::kF32;
+  };
   for (const Port& port : program.outputs()) {
-    float* target = output(port);
-    if (target != nullptr && is_direct(port)) program.redirect(port, target);
+    const Elements target = output(port);
+    if (target.data != nullptr && is_direct(port, target)) program.redirect(port, static_cast<float*>(target.data));
   }
   FIGMENT_RETURN_IF_ERROR(program.run());
   for (const Port& port : program.outputs()) {
-    float* target = output(port);
-    if (target != nullptr && !is_direct(port)) copy_out(program, port, target, part);
+    const Elements target = output(port);
+    if (target.data != nullptr && !is_direct(port, target)) copy_out(program, port, target, part);
   }
   return {};
 }
@@ -113,8 +142,8 @@ inline const NamedTensor* find_tensor(std::span<const NamedTensor> tensors, cons
 }
 
 // Where sample `done` of a port begins in a tensor.
-inline float* at(const NamedTensor& tensor, const Port& port, size_t done) {
-  return tensor.data + (port.per_batch ? done * port.sample_elements : 0);
+inline Elements at(const NamedTensor& tensor, const Port& port, size_t done) {
+  return Elements{tensor.data, tensor.type}.behind(port.per_batch ? done * port.sample_elements : 0);
 }
 
 // kInvalidArgument if a name is missing or given twice.
@@ -128,6 +157,11 @@ inline Status check_names(std::span<const NamedTensor> tensors) {
 
 inline Status check_tensor(const NamedTensor& tensor, const Port& port, size_t count) {
   if (tensor.data == nullptr) return wrong("tensor \"%s\" has no data", tensor.name);
+  if (tensor.type != ElementType::kF32 && tensor.type != ElementType::kI32 && tensor.type != ElementType::kI64)
+    return wrong("tensor \"%s\" is of type %u: f32, i32 and i64 are taken", tensor.name,
+                 static_cast<unsigned>(tensor.type));
+  if (tensor.type != ElementType::kF32 && !port.integers)
+    return wrong("tensor \"%s\" holds integers, and real numbers are needed", tensor.name);
   const CheckedSize expected = CheckedSize(port.sample_elements) * (port.per_batch ? count : 1);
   if (!expected.valid() || tensor.elements != expected.value()) {
     return wrong("tensor \"%s\" has %zu elements, %zu samples need %llu", tensor.name, tensor.elements, count,

@@ -134,6 +134,9 @@ Port Program::read_port(const PortView& view) const {
   for (const Dimension& dimension : view.shape) port.per_batch = port.per_batch || dimension.per_batch;
   port.batch_first = view.shape.rank() > 0 && view.shape[0].per_batch;
   // The layouts agree if the dimensions of more than one element keep their order.
+  port.integers = view.integers;
+  port.least = view.least;
+  port.greatest = view.greatest;
   port.same_layout = true;
   uint32_t previous = 0;
   for (uint32_t axis : view.permutation) {

@@ -24,6 +24,9 @@ struct Port {
   bool per_batch = false;
   bool batch_first = false;  // samples are contiguous in the exporter's layout
   bool same_layout = false;  // the exporter's layout is ours
+  bool integers = false;     // the exporter's tensor holds integers; an input's lie in
+  int32_t least = 0;         // [least, greatest]
+  int32_t greatest = 0;
 };
 
 // What the programs of a session have in common.

@@ -159,9 +159,9 @@ Status compute_all(Program& program, size_t count, Input input, Output output) {
 
 }  // namespace
 
-const float* Session::draw(const format::LatentView& drawn, bool per_batch, uint64_t first, size_t part) {
+Elements Session::draw(const format::LatentView& drawn, bool per_batch, uint64_t first, size_t part) {
   for (size_t i = 0; i < (per_batch ? part : 1); ++i) drawn.draw(seed_, first + i, latents_ + i * drawn.size);
-  return latents_;
+  return {latents_};
 }
 
 Status Session::run(const char* name, size_t count, std::span<const NamedTensor> inputs,
@@ -198,14 +198,14 @@ Status Session::run(const char* name, size_t count, std::span<const NamedTensor>
   samples_run_ += count;
   return compute_all(
       program, count,
-      [&](const Port& port, size_t done, size_t part) -> const float* {
+      [&](const Port& port, size_t done, size_t part) -> Elements {
         const NamedTensor* given = find_tensor(inputs, port.name);
         if (given != nullptr) return at(*given, port, done);
         return draw(*view.find_drawn(program.name(), port.name), port.per_batch, first + done, part);
       },
       [&](const Port& port, size_t done) {
         const NamedTensor* tensor = find_tensor(outputs, port.name);
-        return tensor == nullptr ? nullptr : at(*tensor, port, done);
+        return tensor == nullptr ? Elements() : at(*tensor, port, done);
       });
 }
 
@@ -230,10 +230,10 @@ Status Session::apply(const char* name, size_t count, std::span<const float> inp
   for (size_t i = 0; i < std::min(outputs.size(), kMaxOutputs); ++i) {
     if (outputs[i].data() == nullptr) continue;
     if (i >= program.outputs().size()) return wrong("program \"%s\" has only %zu outputs", name, i);
-    wanted[count_wanted++] = {program.outputs()[i].name, outputs[i].data(), outputs[i].size()};
+    wanted[count_wanted++] = {program.outputs()[i].name, outputs[i].data(), outputs[i].size(), ElementType::kF32};
   }
   // Inputs are only read.
-  const NamedTensor given = {taken->name, const_cast<float*>(input.data()), input.size()};
+  const NamedTensor given = {taken->name, const_cast<float*>(input.data()), input.size(), ElementType::kF32};
   return run(name, count, {&given, 1}, {wanted.data(), count_wanted});
 }
 
@@ -294,7 +294,7 @@ Status Session::generate(size_t count, const GenerateOptions& options, std::span
   }
   return compute_all(
       program, count,
-      [&](const Port& port, size_t done, size_t part) -> const float* {
+      [&](const Port& port, size_t done, size_t part) -> Elements {
         if (&port != &latent_port) {
           const NamedTensor* given = find_tensor(options.inputs, port.name);
           if (given != nullptr) return at(*given, port, done);
@@ -307,11 +307,11 @@ Status Session::generate(size_t count, const GenerateOptions& options, std::span
         if (options.latents_out != nullptr) {
           std::memcpy(options.latents_out + done * latent.size, latents, part * latent.size * sizeof(float));
         }
-        return latents;
+        return {const_cast<float*>(latents)};  // inputs are only read
       },
-      [&](const Port& port, size_t done) -> float* {
-        if (&port != &output_port) return nullptr;
-        return out.data() + (port.per_batch ? done * port.sample_elements : 0);
+      [&](const Port& port, size_t done) -> Elements {
+        if (&port != &output_port) return {};
+        return {out.data() + (port.per_batch ? done * port.sample_elements : 0)};
       });
 }
 

@@ -45,11 +45,25 @@ struct MemoryReport {
   uint64_t peak() const { return std::max(total(), packing_peak); }
 };
 
+// What a caller's tensor holds; numbered as fig_type.
+enum class ElementType : uint32_t { kF32 = 0, kI32 = 2, kI64 = 3 };
+
+// Elements of the caller's.
+struct Elements {
+  void* data = nullptr;
+  ElementType type = ElementType::kF32;
+
+  Elements behind(size_t count) const {
+    return {static_cast<uint8_t*>(data) + count * (type == ElementType::kI64 ? sizeof(int64_t) : sizeof(float)), type};
+  }
+};
+
 // A tensor of the caller's, in the exporter's layout.
 struct NamedTensor {
   const char* name;
-  float* data;
+  void* data;
   size_t elements;
+  ElementType type;
 };
 
 struct GenerateOptions {
@@ -114,7 +128,7 @@ class Session {
   friend class Builder;
 
   // Samples [first, first + part) of what is drawn for an input that the caller has not given; valid until the next.
-  const float* draw(const format::LatentView& drawn, bool per_batch, uint64_t first, size_t part);
+  Elements draw(const format::LatentView& drawn, bool per_batch, uint64_t first, size_t part);
 
   Model* model_ = nullptr;
   Selection selection_;

@@ -84,7 +84,7 @@ Status Trainer::run_entry(size_t entry, const TrainBatch& batch, size_t first, s
   Result<Program*> found = session_.find_program(due.program);
   if (!found.ok()) return found.status();
   Program& program = **found;
-  const auto input = [&](const Port& port) -> const float* {
+  const auto input = [&](const Port& port) -> Elements {
     const std::optional<format::LatentView> drawn = drawn_latent(entry, port.name);
     const NamedTensor* given = find_tensor(drawn ? batch.latents : batch.inputs, port.name);
     if (given != nullptr) return at(*given, port, first);
@@ -92,9 +92,9 @@ Status Trainer::run_entry(size_t entry, const TrainBatch& batch, size_t first, s
       const uint64_t index = session_.steps() * session_.batch() + first + i;
       drawn->draw(session_.seed(), index, session_.latents() + i * drawn->size);
     }
-    return session_.latents();
+    return {session_.latents()};
   };
-  FIGMENT_RETURN_IF_ERROR(compute(program, count, input, [](const Port& /*port*/) -> float* { return nullptr; }));
+  FIGMENT_RETURN_IF_ERROR(compute(program, count, input, [](const Port& /*port*/) { return Elements(); }));
   metrics->skipped += program.skipped();
   // Scalars of micro-batches are averaged.
   const float share = due.per_micro_batch ? static_cast<float>(count) / static_cast<float>(batch.count) : 1;

@@ -66,7 +66,7 @@ struct Step {
     figment::test::Random random(3);
     std::vector<float> values(kBatch * sample_elements);
     for (float& value : values) value = random.real();
-    const fig_tensor tensor = {sample, values.data(), values.size()};
+    const fig_tensor tensor = {sample, values.data(), values.size(), FIG_F32};
     const fig_batch batch{sizeof(fig_batch), kBatch, &tensor, 1, nullptr, 0};
     fig_metrics metrics{};
     REQUIRE_MESSAGE(fig_train_step(runner.session(), &batch, &metrics) == FIG_OK, fig_error_message());

@@ -507,3 +507,59 @@ TEST_CASE("codes of InfoGAN that are inputs of their own are parts of one latent
   const TensorMap y = runner.run("generate", {{"latent", {1, 2, 3, 4, 5, 6}}}, 1);
   CHECK(y.at("sample") == std::vector<float>{6, 1, 2, 3, 4, 5});
 }
+
+TEST_CASE("labels are given as integers or as floats, and checked") {
+  OnnxBuilder model;
+  model.input("label", {});
+  model.output("y", {2});
+  model.graph()->add_output()->set_name("place");
+  make_integer(&model, 0);
+  model.floats("table", {3, 2}, {1, 2, 6, 4, 5, 7});
+  model.node("Gather", {"table", "label"}, {"y"});
+  OnnxBuilder::attribute(model.node("ArgMax", {"y"}, {"place"}), "axis", 1);
+  ModelDefinition definition;
+  definition.name = "labels";
+  definition.programs.push_back(import(model));
+  optimize(&definition.programs[0]);
+  Runner runner(write_model(definition), 2);
+  fig_port_info port{};
+  REQUIRE(fig_model_input(runner.model(), 0, 0, &port) == FIG_OK);
+  CHECK(port.integers);
+  CHECK(port.least == 0);
+  CHECK(port.greatest == 2);
+  REQUIRE(fig_model_output(runner.model(), 0, 1, &port) == FIG_OK);
+  CHECK(port.integers);
+
+  float y[6] = {};
+  int64_t places[3] = {};
+  fig_tensor outputs[] = {{"y", y, 6, FIG_F32}, {"place", places, 3, FIG_I64}};
+  const float expected[] = {6, 4, 1, 2, 5, 7};
+  int64_t wide[] = {1, 0, 2};
+  int32_t narrow[] = {1, 0, 2};
+  float real[] = {1, 0, 2};
+  for (const auto& [data, type] : {std::pair<void*, fig_type>{wide, FIG_I64}, {narrow, FIG_I32}, {real, FIG_F32}}) {
+    std::fill(std::begin(y), std::end(y), 0.0F);
+    const fig_tensor label = {"label", data, 3, type};
+    REQUIRE(fig_run(runner.session(), "run", 3, &label, 1, outputs, 2) == FIG_OK);
+    CHECK(std::equal(std::begin(y), std::end(y), std::begin(expected)));
+    CHECK((places[0] == 0 && places[1] == 1 && places[2] == 1));
+  }
+
+  const auto refused = [&](fig_tensor label, const char* message) {
+    CHECK(fig_run(runner.session(), "run", 3, &label, 1, outputs, 2) == FIG_INVALID_ARGUMENT);
+    CHECK_MESSAGE(has(fig_error_message(), message), fig_error_message());
+  };
+  wide[2] = 3;
+  refused({"label", wide, 3, FIG_I64}, "\"label\" holds 3, and takes integers from 0 to 2");
+  wide[2] = int64_t{1} << 40;
+  refused({"label", wide, 3, FIG_I64}, "takes integers from 0 to 2");
+  narrow[0] = -1;
+  refused({"label", narrow, 3, FIG_I32}, "holds -1");
+  real[1] = 0.5F;
+  refused({"label", real, 3, FIG_F32}, "holds 0.5");
+  refused({"label", real, 3, FIG_I8}, "of type 1");
+  const fig_tensor label = {"label", narrow + 1, 1, FIG_I32};
+  fig_tensor integers = {"y", places, 2, FIG_I64};
+  CHECK(fig_run(runner.session(), "run", 1, &label, 1, &integers, 1) == FIG_INVALID_ARGUMENT);
+  CHECK(has(fig_error_message(), "real numbers are needed"));
+}

@@ -76,7 +76,7 @@ struct Recorded {
   size_t batch() const { return array.shape[1]; }
   fig_tensor step(size_t i) {
     const size_t size = array.values.size() / steps();
-    return {name.c_str(), array.values.data() + i * size, size};
+    return {name.c_str(), array.values.data() + i * size, size, FIG_F32};
   }
 
   std::string name;
@@ -212,7 +212,7 @@ TEST_CASE("a sub-step that meets a NaN changes nothing and says so") {
   };
   const auto before = parameters();
   fig_tensor image = images.step(0);
-  image.data[3] = std::numeric_limits<float>::quiet_NaN();
+  static_cast<float*>(image.data)[3] = std::numeric_limits<float>::quiet_NaN();
   const fig_batch batch{sizeof(fig_batch), images.batch(), &image, 1, nullptr, 0};
   fig_metrics metrics;
   REQUIRE(fig_train_step(runner.session(), &batch, &metrics) == FIG_OK);

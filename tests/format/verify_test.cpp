@@ -43,7 +43,7 @@ void open_and_train(const uint8_t* data, size_t size) {
   fig_session* session = nullptr;
   if (fig_session_create(model, &options, &session) == FIG_OK) {
     std::vector<float> sample(3 * 7 * 2, 0.5F);
-    const fig_tensor input = {"sample", sample.data(), sample.size()};
+    const fig_tensor input = {"sample", sample.data(), sample.size(), FIG_F32};
     const fig_batch batch{sizeof(fig_batch), 3, &input, 1, nullptr, 0};
     fig_metrics metrics{};
     (void)fig_train_step(session, &batch, &metrics);

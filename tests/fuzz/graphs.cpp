@@ -117,13 +117,13 @@ std::vector<std::vector<float>> run(const std::vector<uint8_t>& file, const Case
   const std::unique_ptr<fig_session, void (*)(fig_session*)> destroys(session, fig_session_destroy);
   std::vector<fig_tensor> inputs;
   for (const Tensor& tensor : one.inputs)
-    inputs.push_back({tensor.name.c_str(), const_cast<float*>(tensor.values.data()), tensor.values.size()});
+    inputs.push_back({tensor.name.c_str(), const_cast<float*>(tensor.values.data()), tensor.values.size(), FIG_F32});
   std::vector<std::vector<float>> results;
   std::vector<fig_tensor> outputs;
   results.reserve(one.outputs.size());
   for (const Tensor& tensor : one.outputs) {
     results.emplace_back(tensor.values.size());
-    outputs.push_back({tensor.name.c_str(), results.back().data(), results.back().size()});
+    outputs.push_back({tensor.name.c_str(), results.back().data(), results.back().size(), FIG_F32});
   }
   check(fig_run(session, nullptr, one.rows, inputs.data(), inputs.size(), outputs.data(), outputs.size()));
   return results;

@@ -43,7 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         if (elements > (1 << 22)) small = false;
         if (!small) break;
         memory.emplace_back(elements, 0.5F);
-        (input ? inputs : outputs).push_back({port.name, memory.back().data(), elements});
+        (input ? inputs : outputs).push_back({port.name, memory.back().data(), elements, FIG_F32});
       }
       if (small) {
         (void)fig_run(session, program.name, batched ? 2 : 1, inputs.data(), inputs.size(), outputs.data(),

@@ -32,7 +32,7 @@ Tensors read_tensors(const fs::path& file, const std::string& kind) {
 
 std::vector<fig_tensor> named(Tensors* tensors) {
   std::vector<fig_tensor> result;
-  for (auto& [name, values] : *tensors) result.push_back({name.c_str(), values.data(), values.size()});
+  for (auto& [name, values] : *tensors) result.push_back({name.c_str(), values.data(), values.size(), FIG_F32});
   return result;
 }
 

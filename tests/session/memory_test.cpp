@@ -282,14 +282,14 @@ TEST_CASE("outputs are neither read nor written beyond their end") {
         fig_port_info port{};
         REQUIRE(fig_model_input(model, program, i, &port) == FIG_OK);
         inputs.emplace_back(elements(port.shape), 0.25F);
-        given.push_back({port.name, inputs.back().data(), inputs.back().size()});
+        given.push_back({port.name, inputs.back().data(), inputs.back().size(), FIG_F32});
       }
       fig_port_info port{};
       REQUIRE(fig_model_output(model, program, 0, &port) == FIG_OK);
       // A guard page right behind, without the padding that the library's own buffers have.
       test::GuardedMemory memory(elements(port.shape) * sizeof(float));
       auto* out = reinterpret_cast<float*>(memory.data() + kReadablePadding);
-      const fig_tensor output = {port.name, out, elements(port.shape)};
+      const fig_tensor output = {port.name, out, elements(port.shape), FIG_F32};
       CHECK_MESSAGE(fig_run(session, options.program, count, given.data(), given.size(), &output, 1) == FIG_OK,
                     fig_error_message());
       fig_session_destroy(session);

@@ -128,7 +128,7 @@ TEST_CASE("the trained models generate, and in int8 what they do in f32 where th
       fig_session_options options = options_of(4);
       options.struct_size = sizeof options;
       options.program = "generate";
-      const fig_tensor input{condition.c_str(), given.data(), given.size()};
+      const fig_tensor input{condition.c_str(), given.data(), given.size(), FIG_F32};
       fig_generate_options generate{};
       generate.struct_size = sizeof generate;
       generate.inputs = &input;
@@ -181,8 +181,8 @@ TEST_CASE("an autoencoder encodes, decodes and reconstructs") {
                     fig_error_message());
     std::vector<float> by_name(kCount * kLatent);
     std::vector<float> input = images;
-    const fig_tensor in = {"image", input.data(), input.size()};
-    const fig_tensor out = {"log_variance", by_name.data(), by_name.size()};
+    const fig_tensor in = {"image", input.data(), input.size(), FIG_F32};
+    const fig_tensor out = {"log_variance", by_name.data(), by_name.size(), FIG_F32};
     REQUIRE(fig_run(opened.session, "encode", kCount, &in, 1, &out, 1) == FIG_OK);
     CHECK(by_name == log_variance);
     REQUIRE(fig_decode(opened.session, kCount, mean.data(), mean.size(), decoded.data(), decoded.size()) == FIG_OK);
@@ -243,7 +243,7 @@ TEST_CASE("user mistakes are told clearly and change nothing") {
   CHECK(mentions("paint"));
   CHECK(fig_run(opened.session, nullptr, 1, nullptr, 0, nullptr, 0) == FIG_INVALID_ARGUMENT);
   CHECK(mentions("latent"));
-  fig_tensor wrong = {"noise", pixels.data(), 100};
+  fig_tensor wrong = {"noise", pixels.data(), 100, FIG_F32};
   CHECK(fig_run(opened.session, nullptr, 1, &wrong, 1, nullptr, 0) == FIG_NOT_FOUND);
   wrong.name = "latent";
   wrong.elements = 99;

@@ -182,8 +182,9 @@ TEST_CASE("train programs run by name between steps, on any number of samples") 
     std::vector<float> noise(count * 4, 0.1F);
     sample.back() = last;
     loss[0] = NAN;
-    const fig_tensor inputs[] = {{"sample", sample.data(), sample.size()}, {"noise", noise.data(), noise.size()}};
-    const fig_tensor output = {"vae.loss", loss.data(), 1};
+    const fig_tensor inputs[] = {{"sample", sample.data(), sample.size(), FIG_F32},
+                                 {"noise", noise.data(), noise.size(), FIG_F32}};
+    const fig_tensor output = {"vae.loss", loss.data(), 1, FIG_F32};
     REQUIRE_MESSAGE(fig_run(trainer.session, "train.step", count, inputs, 2, &output, 1) == FIG_OK,
                     fig_error_message());
     return loss[0];
@@ -254,7 +255,7 @@ namespace {
 // A batch of a model whose train programs have the one data input "sample".
 struct Given {
   Given(size_t count, size_t sample) : values(count * sample, 0.5F) {
-    tensors.push_back({"sample", values.data(), values.size()});
+    tensors.push_back({"sample", values.data(), values.size(), FIG_F32});
     batch.struct_size = sizeof batch;
     batch.count = count;
   }
@@ -315,19 +316,20 @@ TEST_CASE("a step that is refused changes nothing, whatever is wrong with its ba
     bad.tensors[0].elements -= 1;
     refused(bad, "elements");
     bad = good;
-    bad.latents = {{last.input, latent.data(), latent.size() - 1}};
+    bad.latents = {{last.input, latent.data(), latent.size() - 1, FIG_F32}};
     refused(bad, "elements");
     bad = good;
-    bad.latents = {{last.input, latent.data(), latent.size()}, {last.input, latent.data(), latent.size()}};
+    bad.latents = {{last.input, latent.data(), latent.size(), FIG_F32},
+                   {last.input, latent.data(), latent.size(), FIG_F32}};
     refused(bad, "given twice");
     bad = good;
-    bad.latents = {{"no such latent", latent.data(), latent.size()}};
+    bad.latents = {{"no such latent", latent.data(), latent.size(), FIG_F32}};
     refused(bad, "no train program draws \"no such latent\"");
     bad = good;
-    bad.tensors.push_back({"labels", latent.data(), 6});
+    bad.tensors.push_back({"labels", latent.data(), 6, FIG_F32});
     refused(bad, "no train program has an input \"labels\"");
     bad = good;
-    bad.tensors.push_back({last.input, latent.data(), latent.size()});
+    bad.tensors.push_back({last.input, latent.data(), latent.size(), FIG_F32});
     refused(bad, "among the latents");
     bad = good;
     bad.tensors[0].data = nullptr;
@@ -340,7 +342,7 @@ TEST_CASE("a step that is refused changes nothing, whatever is wrong with its ba
     refused(bad, "7 samples");
     Given fine = good;
     fine.tensors[0].data = fine.values.data();
-    fine.latents = {{last.input, latent.data(), latent.size()}};
+    fine.latents = {{last.input, latent.data(), latent.size(), FIG_F32}};
     CHECK_MESSAGE(fine.step(trainer) == FIG_OK, fig_error_message());
   }
 }

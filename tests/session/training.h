@@ -45,7 +45,7 @@ class Trainer {
       if (name_ == "tiny_vae") {
         for (float& value : values) value = (value + 1) / 2;
       }
-      tensors.push_back({input.c_str(), values.data(), values.size() / batch * count});
+      tensors.push_back({input.c_str(), values.data(), values.size() / batch * count, FIG_F32});
     }
     const fig_batch given{sizeof(fig_batch), count, tensors.data(), tensors.size(), nullptr, 0};
     fig_metrics metrics{};

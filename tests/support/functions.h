@@ -59,6 +59,10 @@ inline const std::vector<RightFunction>& right_functions() {
        }},
       {OpKind::kSin, 1e-6, 1e-7, [](const Attributes&, double x) { return 2 * std::sin(x / 2) * std::cos(x / 2); }},
       {OpKind::kCos, 1e-6, 1e-7, [](const Attributes&, double x) { return 1 - 2 * std::sin(x / 2) * std::sin(x / 2); }},
+      {OpKind::kAtan, 5e-7, 0,
+       [](const Attributes&, double x) {
+         return std::isinf(x) ? std::copysign(std::asin(1.0), x) : std::asin(x / std::hypot(1, x));
+       }},
       {OpKind::kFloor, 0, 0,
        [](const Attributes&, double x) {
          return std::isinf(x) ? x : x - std::fmod(x, 1) - (std::fmod(x, 1) < 0 ? 1 : 0);

@@ -84,7 +84,7 @@ FIG_API void fig_model_close(fig_model* model);
 
 enum { FIG_MAX_RANK = 6 };
 
-typedef enum fig_type { FIG_F32 = 0, FIG_I8 = 1, FIG_I32 = 2 } fig_type;
+typedef enum fig_type { FIG_F32 = 0, FIG_I8 = 1, FIG_I32 = 2, FIG_I64 = 3 } fig_type;
 
 /* A shape; dimension i is extents[i], times the batch if per_batch[i]. */
 typedef struct fig_shape {
@@ -172,6 +172,10 @@ typedef struct fig_port_info {
   const char* name;
   uint32_t tensor; /* index among the program's tensors */
   fig_shape shape; /* the exporter's */
+  bool integers; /* labels, indices, booleans: takes and gives FIG_I32 and FIG_I64 too; an input's values are checked */
+  int32_t least; /* of an input's integers */
+  int32_t greatest;
+  bool drawn; /* an input that the session draws where it is not given, a new value for each sample of each call */
 } fig_port_info;
 
 FIG_API fig_status fig_model_input(const fig_model* model, uint32_t program, uint32_t index, fig_port_info* info);
@@ -340,11 +344,12 @@ FIG_API fig_status fig_session_kernel(const fig_session* session, uint32_t progr
 
 /* ---- Running ------------------------------------------------------------------------------------------------- */
 
-/* A named tensor in the caller's memory. */
+/* A named tensor in the caller's memory. Integers (int32_t, int64_t) are for ports that hold them (fig_port_info). */
 typedef struct fig_tensor {
   const char* name;
-  float* data;     /* inputs are only read */
+  void* data;      /* inputs are only read */
   size_t elements; /* checked against the shape */
+  fig_type type;   /* FIG_F32, which is 0, FIG_I32 or FIG_I64 */
 } fig_tensor;
 
 typedef struct fig_generate_options {

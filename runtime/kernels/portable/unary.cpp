@@ -55,6 +55,7 @@ FIGMENT_BACKWARD_LOOP(negate_backward, -g)
 FIGMENT_BACKWARD_LOOP(softplus_backward, g* one_minus_exponential(v))
 FIGMENT_BACKWARD_LOOP(softsign_backward, g * ((1.0F - (v < 0 ? -v : v)) * (1.0F - (v < 0 ? -v : v))))
 
+FIGMENT_BACKWARD_LOOP(atan_backward, g / (1.0F + v * v))
 FIGMENT_BACKWARD_LOOP(erf_backward, g * (1.12837917F * clamped_exponential(-v * v)))  // 2 / sqrt(pi) e^(-x^2)
 FIGMENT_BACKWARD_LOOP(sin_backward, g* std::cos(v))
 FIGMENT_BACKWARD_LOOP(cos_backward, -g* std::sin(v))
@@ -140,6 +141,10 @@ void unary<OpKind::kSin>(const Step& step) {
   map(step, [](float x) { return std::sin(x); });
 }
 template <>
+void unary<OpKind::kAtan>(const Step& step) {
+  map(step, [](float x) { return std::atan(x); });
+}
+template <>
 void unary<OpKind::kFloor>(const Step& step) {
   map(step, [](float x) { return std::floor(x); });
 }
@@ -173,6 +178,7 @@ void unary_backward(const Step& step) {
     case OpKind::kErf: return loop(erf_backward);
     case OpKind::kSin: return loop(sin_backward);
     case OpKind::kCos: return loop(cos_backward);
+    case OpKind::kAtan: return loop(atan_backward);
     case OpKind::kFloor:
     case OpKind::kRound: return loop(step_backward);
     case OpKind::kSoftplus: return loop(softplus_backward);
