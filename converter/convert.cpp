@@ -13,6 +13,7 @@
 #include "io/samples.h"
 #include "io/terminal.h"
 #include "ir/batch.h"
+#include "ir/cost.h"
 #include "passes/fold.h"
 #include "passes/layout.h"
 #include "passes/simplify.h"
@@ -101,6 +102,14 @@ void describe_output(const ConvertOptions& options, const Graph& graph, std::opt
   model->output = output;
 }
 
+// How many samples int8 is calibrated on where nobody says: a multiple of 16.
+size_t affordable_samples(const Graph& graph) {
+  constexpr uint64_t kOperations = 200000000000;  // some ten seconds of one core, for each of several passes
+  constexpr uint64_t kLeast = 64;
+  constexpr uint64_t kMost = 512;
+  return std::clamp<uint64_t>(kOperations / std::max<uint64_t>(operations(graph), 1), kLeast, kMost) / 16 * 16;
+}
+
 // Whether an input is integers of a known range, which need no examples.
 bool is_label(const PortDefinition& port) { return port.integers && port.least == 0 && port.greatest < (1 << 24); }
 
@@ -168,7 +177,7 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
       throw Error(origin + ": the calibration files hold different numbers of samples");
     rows = examples.count();
   }
-  const size_t samples = rows.value_or(options.calibration_samples);
+  const size_t samples = rows.value_or(options.calibration_samples.value_or(affordable_samples(*graph)));
   quantize_options.source_bytes = graph->source_bytes;
   for (const auto& [name, array] : options.calibration_data)
     quantize_options.source_bytes += array.values.size() * sizeof(float);
@@ -254,6 +263,8 @@ std::vector<std::string> simplify(Graph* graph) {
 }  // namespace
 
 std::vector<std::string> optimize(Graph* graph) {
+  // What an importer has rearranged is held twice until here.
+  remove_dead(graph);
   std::vector<std::string> notes = assign_layouts(graph);
   remove_dead(graph);
   const std::vector<std::string> more = simplify(graph);
@@ -378,7 +389,7 @@ std::vector<TrainedReport> list_trained(const ModelDefinition& model) {
   return result;
 }
 
-// Writes the file with its plans, and describes it.
+// Writes the file with its plans, and describes it. The programs are gone then: they hold the weights once more.
 void write(const ConvertOptions& options, ModelDefinition* model, bool training, Converted* result) {
   result->file = write_model(*model);
   if (!options.plan_batches.empty()) {
@@ -386,6 +397,7 @@ void write(const ConvertOptions& options, ModelDefinition* model, bool training,
     result->file = write_model(*model);
   }
   result->report.file_bytes = result->file.size();
+  model->programs.clear();
   describe_ops(result->file, training, &result->report);
 }
 

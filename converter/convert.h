@@ -37,7 +37,7 @@ struct ConvertOptions {
   Prior prior = Prior::kNormal;
   bool fixed_batch = false;  // a batch that an exporter has fixed stays so
   bool int8 = false;
-  size_t calibration_samples = 512;
+  std::optional<size_t> calibration_samples;  // of latents; default: as many as take a moderate time, up to 512
   // Samples by input name, in the input's shape or as io::Samples reads them; the latent is drawn.
   std::map<std::string, io::Array> calibration_data;
   std::set<std::string> calibration_classes;  // inputs that take class after class, one 1 among zeros

@@ -224,9 +224,9 @@ int convert(int argc, char** argv) {
       ->expected(2);
   app.add_flag("--fixed-batch", options.fixed_batch, "keep a batch that the exporter has fixed");
   app.add_flag("--int8", options.int8, "quantize to int8");
-  app.add_option("--calibrate", options.calibration_samples, "latents to calibrate int8 on")
-      ->check(CLI::Range(16, 1000000))
-      ->capture_default_str();
+  app.add_option("--calibrate", options.calibration_samples,
+                 "latents to calibrate int8 on (default: 512, fewer where a sample takes long)")
+      ->check(CLI::Range(16, 1000000));
   app.add_option(
       "--calibration-data", calibration,
       "INPUT=FILE (.npy, .npz, .csv): samples of an input to calibrate int8 on; INPUT=classes: one 1 among zeros");

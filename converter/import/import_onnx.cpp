@@ -876,14 +876,15 @@ Graph import_reopened(const Source& source, const std::string& program, Purpose 
   return graph;
 }
 
-Graph import_bytes(const std::string& bytes, const std::string& origin, const std::string& path,
-                   const std::string& program, const ImportOptions& options) {
+Graph import_bytes(std::string bytes, const std::string& origin, const std::string& path, const std::string& program,
+                   const ImportOptions& options) {
   try {
     onnx::ModelProto model;
     if (!model.ParseFromString(bytes) || !model.has_graph()) {
       throw Error("not an ONNX file, or a truncated one");
     }
     const Source source{model, bytes.size(), path};
+    bytes = std::string();  // the model holds them
     const uint32_t batch = options.reopen_batch ? fixed_batch(model.graph()) : 0;
     if (batch == 0) return import_model(source, program, options.purpose, 0);
     std::string reason;
@@ -908,10 +909,10 @@ Graph import_onnx(const std::string& bytes, const std::string& origin, const std
 }
 
 Graph import_onnx_file(const std::string& path, const std::string& program, const ImportOptions& options) {
-  const std::string bytes = io::read_text(path);
+  std::string bytes = io::read_text(path);
   if (bytes.empty()) throw Error(path + " is empty");
   if (bytes.size() >= kLargestFile) throw Error(path + " is larger than 2 GB");
-  return import_bytes(bytes, path, path, program, options);
+  return import_bytes(std::move(bytes), path, path, program, options);
 }
 
 std::vector<OnnxOp> imported_ops() {

@@ -9,6 +9,7 @@
 #include "core/checked.h"
 #include "io/files.h"
 #include "io/terminal.h"
+#include "ir/cost.h"
 #include "write/runner.h"
 #include "write/write_model.h"
 
@@ -34,29 +35,6 @@ std::vector<size_t> fixed_nodes(const Graph& graph) {
     result.push_back(i);
   }
   return result;
-}
-
-// About how many operations a node takes.
-uint64_t operations(const Graph& graph, const Node& node) {
-  const auto elements = [&](ValueId id) { return CheckedSize(graph[id].elements()); };
-  CheckedSize most = elements(node.output);
-  for (ValueId id : node.inputs) most = std::max(most.value(), elements(id).value());
-  const auto extent = [&](size_t input, bool last) -> uint64_t {
-    const Shape& shape = graph[node.inputs[input]].shape;
-    return shape.rank() == 0 ? 1 : shape[last ? shape.rank() - 1 : 0].extent;
-  };
-  CheckedSize each = 1;
-  if (format::is_linear(node.kind)) {
-    each = elements(node.inputs[1]).value() / std::max<uint64_t>(extent(1, false), 1);
-  } else if (node.kind == OpKind::kMatmul) {
-    each = extent(0, true);
-  } else if (node.kind == OpKind::kAveragePool2d || node.kind == OpKind::kMaxPool2d) {
-    each = uint64_t{node.attributes.window.kernel[0]} * node.attributes.window.kernel[1];
-  } else if (node.kind == OpKind::kLstm || node.kind == OpKind::kGru) {
-    each = extent(1, true);
-  }
-  const CheckedSize total = most * each.value();
-  return total.valid() ? total.value() : UINT64_MAX;
 }
 
 // Throws Error if computing the nodes takes more memory or time than a file of the graph's size may.

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "io/files.h"
+#include "ir/cost.h"
 #include "passes/quantize_rewrite.h"
 #include "write/write_model.h"
 
@@ -145,6 +146,8 @@ class Quantizer {
                                            1, kMaxAtOnce)),
         calibration_(part_of(calibration, samples, 0, calibrated_)),
         held_out_(part_of(calibration, samples, calibrated_, samples)),
+        tried_(affordable(operations(*graph), samples - calibrated_)),
+        trials_left_(kTrialOperations / std::max<uint64_t>(operations(*graph) * tried_, 1)),
         choices_(graph->values.size(), RangeRule::kMinMax),
         saturation_(graph->values.size()),
         infinite_(graph->values.size()),
@@ -155,6 +158,8 @@ class Quantizer {
     if (graph_.nodes.empty()) return {{}, kExact, kExact, calibrated_, false};
     observe();
     reference_ = run_whole(graph_, held_out_, held_out_samples(), most_at_once_);
+    trial_ = part_of(held_out_, held_out_samples(), 0, tried_);
+    trial_reference_ = part_of(reference_, held_out_samples(), 0, tried_);
     all_reference_ = run_whole(graph_, all_, samples_, most_at_once_);
     for (const auto& [name, values] : all_reference_)
       check_finite(values, "output " + name + " has, on the calibration data,");
@@ -180,6 +185,16 @@ class Quantizer {
   }
 
  private:
+  // A trial of a choice runs the whole program on so many samples, so that it takes a second or two of one core; all
+  // trials together take some minutes at most.
+  static constexpr uint64_t kOperationsOfTrial = 20000000000;
+  static constexpr uint64_t kTrialOperations = 4000000000000;
+  static size_t affordable(uint64_t operations, size_t held_out) {
+    constexpr uint64_t kLeast = 8;
+    const uint64_t wanted = std::max(kLeast, kOperationsOfTrial / std::max<uint64_t>(operations, 1));
+    return std::min<uint64_t>(wanted, held_out);
+  }
+
   size_t held_out_samples() const { return samples_ - calibrated_; }
 
   void tick(double fraction) const {
@@ -281,11 +296,15 @@ class Quantizer {
     return run_whole(rewrite_in_int8(graph_, assignment(), kept).graph, inputs, samples, most_at_once_);
   }
 
-  double psnr(const std::set<size_t>& kept) const {
+  // On all that is held out; of a trial, on a part of it where a sample takes long.
+  double psnr(const std::set<size_t>& kept, bool trial = true) const {
     double error = 0;
     size_t count = 0;
-    for (const auto& [name, values] : outputs_of(kept, held_out_, held_out_samples())) {
-      const std::vector<float>& expected = reference_.at(name);
+    const TensorMap& reference = trial ? trial_reference_ : reference_;
+    const TensorMap results =
+        trial ? outputs_of(kept, trial_, tried_) : outputs_of(kept, held_out_, held_out_samples());
+    for (const auto& [name, values] : results) {
+      const std::vector<float>& expected = reference.at(name);
       for (size_t i = 0; i < values.size(); ++i) error += std::pow(static_cast<double>(values[i]) - expected[i], 2);
       count += values.size();
     }
@@ -310,6 +329,14 @@ class Quantizer {
       result.held_out =
           std::min(result.held_out, signal_to_noise(actual.subspan(seen), expected.subspan(seen), held_out_samples()));
     }
+    return result;
+  }
+
+  // The same of a trial, on its samples alone.
+  double trial_quality(const std::set<size_t>& kept) const {
+    double result = kExact;
+    for (const auto& [name, values] : outputs_of(kept, trial_, tried_))
+      result = std::min(result, signal_to_noise(values, trial_reference_.at(name), tried_));
     return result;
   }
 
@@ -344,10 +371,11 @@ class Quantizer {
       }
     }
     set_all(best_rule);
+    const std::vector<bool> tried = worth_trying();
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       tick(0.35 + 0.35 * static_cast<double>(i) / static_cast<double>(graph_.nodes.size()));
       const ValueId id = graph_.nodes[i].output;
-      if (choices_[id] == RangeRule::kFixed || passes_through(graph_.nodes[i].kind)) continue;
+      if (!tried[i]) continue;
       RangeRule chosen = choices_[id];
       for (RangeRule rule : rules) {
         if (rule == chosen || !applies(rule, id)) continue;
@@ -360,6 +388,27 @@ class Quantizer {
       }
       choices_[id] = chosen;
     }
+  }
+
+  // The nodes whose output's range is tried apart: all that have a choice, or as many as there is time for, first those
+  // whose rules differ most.
+  std::vector<bool> worth_trying() const {
+    constexpr uint64_t kTrialsOfNode = 3;
+    std::vector<bool> result(graph_.nodes.size());
+    std::vector<std::pair<double, size_t>> by_spread;
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      const ValueId id = graph_.nodes[i].output;
+      if (choices_[id] == RangeRule::kFixed || passes_through(graph_.nodes[i].kind)) continue;
+      const auto width = [&](RangeRule rule) {
+        const auto [low, high] = ranges_[id][static_cast<size_t>(rule)];
+        return std::max(high - low, 1e-30);
+      };
+      by_spread.emplace_back(-width(RangeRule::kMinMax) / width(RangeRule::kMse), i);
+    }
+    std::ranges::sort(by_spread);
+    const uint64_t affordable = std::max<uint64_t>(trials_left_ / kTrialsOfNode, 1);
+    for (size_t k = 0; k < std::min<uint64_t>(by_spread.size(), affordable); ++k) result[by_spread[k].second] = true;
+    return result;
   }
 
   // Until the goal is reached, keeps the linear layer f32 whose int8 form costs most, if that is more than the
@@ -400,7 +449,7 @@ class Quantizer {
       for (size_t j = 0; j < graph_.nodes.size(); ++j) {
         if (j != i) others.insert(j);
       }
-      costs.emplace_back(quality_of(others).least(), i);
+      costs.emplace_back(trial_quality(others), i);
       tick(0.95 + 0.04 * static_cast<double>(i) / static_cast<double>(graph_.nodes.size()));
     }
     std::sort(costs.begin(), costs.end());
@@ -434,7 +483,7 @@ class Quantizer {
     const QuantAssignment assigned = assignment();
     Int8Program quantized = rewrite_in_int8(graph_, assigned, kept_);
     QuantizeReport report;
-    report.psnr_db = psnr(kept_);
+    report.psnr_db = psnr(kept_, false);
     report.snr_db = quality_of(kept_).least();
     report.calibration_samples = calibrated_;
     report.fully_int8 = quantized.graph.fully_int8;
@@ -493,6 +542,10 @@ class Quantizer {
   size_t most_at_once_;
   TensorMap calibration_;
   TensorMap held_out_;
+  size_t tried_;          // samples of trials, the first of those held out
+  uint64_t trials_left_;  // that there is time for
+  TensorMap trial_;
+  TensorMap trial_reference_;
   TensorMap reference_;  // outputs in f32 on what is held out
   TensorMap all_reference_;
   double peak_ = 0;

@@ -82,7 +82,7 @@ class Writer {
     if (model.latent) root.add_latent(latent);
     if (!model.drawn.empty()) root.add_drawn(drawn_vector);
     if (model.output) root.add_output(output);
-    root.add_blob_section_size(blobs_.size());
+    root.add_blob_section_size(blob_bytes_);
     if (!schedule.empty()) {
       root.add_schedule(schedule_vector);
       root.add_scalars(scalars_vector);
@@ -93,9 +93,9 @@ class Writer {
     if (model.objective) root.add_objective(objective);
     builder_.FinishSizePrefixed(root.Finish(), schema::ModelIdentifier());
     const uint64_t header = aligned(builder_.GetSize());
-    std::vector<uint8_t> file(header + blobs_.size());
+    std::vector<uint8_t> file(header + blob_bytes_);
     std::memcpy(file.data(), builder_.GetBufferPointer(), builder_.GetSize());
-    if (!blobs_.empty()) std::memcpy(file.data() + header, blobs_.data(), blobs_.size());
+    for (const auto& [offset, bytes] : blobs_) std::ranges::copy(*bytes, file.data() + header + offset);
     return file;
   }
 
@@ -173,13 +173,16 @@ class Writer {
   // The index of a constant, writing it if an equal one has not been written.
   int32_t constant(const Value& value) {
     const std::vector<uint32_t> extents = extents_of(value.shape);
-    const auto key = std::make_tuple(value.name, value.constant->bytes, extents, value.scales);
-    if (const auto found = constant_indices_.find(key); found != constant_indices_.end()) return found->second;
-    const uint64_t offset = blobs_.size();
+    const auto key = std::make_tuple(value.name, extents, value.scales);
+    const auto [first, last] = constant_indices_.equal_range(key);
+    for (auto same = first; same != last; ++same) {
+      if (same->second.first->constant->bytes == value.constant->bytes) return same->second.second;
+    }
+    const uint64_t offset = blob_bytes_;
     const bool zeros = value.constant->variable && value.constant->bytes.empty();
     if (!zeros) {
-      blobs_.insert(blobs_.end(), value.constant->bytes.begin(), value.constant->bytes.end());
-      blobs_.resize(aligned(blobs_.size() + kReadablePadding));
+      blobs_.emplace_back(offset, &value.constant->bytes);
+      blob_bytes_ = aligned(blob_bytes_ + value.constant->bytes.size() + kReadablePadding);
     }
     const schema::Blob blob(offset, value.constant->bytes.size());
     const auto name = builder_.CreateString(value.name.empty() ? "constant" : value.name);
@@ -192,7 +195,7 @@ class Writer {
                                                 scales, zeros ? nullptr : &blob, value.constant->variable,
                                                 value.constant->transient, !finite));
     if (value.constant->origin) parameters(*value.constant->origin, static_cast<uint32_t>(index));
-    constant_indices_.emplace(key, index);
+    constant_indices_.emplace(key, std::pair(&value, index));
     if (value.is_variable()) variable_indices_[value.name] = static_cast<uint32_t>(index);
     return index;
   }
@@ -287,10 +290,13 @@ class Writer {
   flatbuffers::FlatBufferBuilder builder_;
   std::vector<Offset<schema::Constant>> constants_;
   std::vector<Offset<schema::Parameter>> parameters_;
-  std::map<std::tuple<std::string, std::vector<uint8_t>, std::vector<uint32_t>, std::vector<float>>, int32_t>
+  // With the value in the model that is being written.
+  std::multimap<std::tuple<std::string, std::vector<uint32_t>, std::vector<float>>, std::pair<const Value*, int32_t>>
       constant_indices_;
   std::map<std::string, uint32_t> variable_indices_;
-  std::vector<uint8_t> blobs_;
+  // Of the model that is being written, and where they go in the blob section.
+  std::vector<std::pair<uint64_t, const std::vector<uint8_t>*>> blobs_;
+  uint64_t blob_bytes_ = 0;
 };
 
 }  // namespace
