@@ -578,6 +578,14 @@ void OnnxImporter::import_node(const OnnxNode& node) {
   for (size_t i = 0; i < static_cast<size_t>(node.proto.output_size()); ++i) {
     if (makes_integers(node, i)) integers_.insert(node.proto.output(static_cast<int>(i)));
   }
+  for (size_t i = before; i < graph_.values.size(); ++i) {
+    const auto batches =
+        std::ranges::count_if(graph_.values[i].shape, [](const Dimension& dimension) { return dimension.per_batch; });
+    if (batches > 1)
+      node.fail("it sets each sample of the batch against each other one, " + to_string(graph_.values[i].shape) +
+                ", which needs a batch of a known size: export with as many samples as the network is run on, and no "
+                "open batch (no dynamic_axes or dynamic_shapes)");
+  }
   uint64_t bytes = 0;
   for (size_t i = before; i < graph_.values.size(); ++i) {
     if (graph_.values[i].is_constant()) bytes += graph_.values[i].constant->bytes.size();
@@ -863,10 +871,21 @@ Graph import_model(const Source& source, const std::string& program, Purpose pur
   return graph;
 }
 
+// The values that some input changes.
+std::vector<bool> depends_on_inputs(const Graph& graph) {
+  std::vector<bool> result(graph.values.size());
+  for (const PortDefinition& input : graph.inputs) result[input.value] = true;
+  for (const Node& node : graph.nodes)
+    result[node.output] = std::ranges::any_of(node.inputs, [&](ValueId id) { return result[id]; });
+  return result;
+}
+
 // With the batch open, or why it stays fixed.
 Graph import_reopened(const Source& source, const std::string& program, Purpose purpose, uint32_t batch) {
   Graph graph = import_model(source, program, purpose, batch);
+  const std::vector<bool> moves = depends_on_inputs(graph);
   for (const PortDefinition& output : graph.outputs) {
+    if (!moves[output.value]) continue;  // a parameter that the network returns
     if (output.shape.rank() == 0 || !output.shape[0].per_batch)
       throw Error("output " + output.name + " has no batch in front");
   }

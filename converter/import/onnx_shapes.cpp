@@ -542,6 +542,11 @@ void import_reshape(const OnnxNode& node) {
       node.fail("its shape has no batch in front");
     result[0] = {result[0].extent / reopened, true};
   } else if (open >= 0) {
+    if (known.valid() && known.value() > total && known.value() % total == 0 && batches > known_batches)
+      node.fail(
+          fmt::format("it makes one sample of {0}, which an open batch may not be a multiple of: export with a "
+                      "batch of {0}, and not open (no dynamic_axes or dynamic_shapes)",
+                      known.value() / total));
     if (!known.valid() || known.value() == 0 || total % known.value() != 0)
       node.fail("its shape does not divide " + to_string(shape));
     result[static_cast<size_t>(open)] = {static_cast<uint32_t>(total / known.value()), batches > known_batches};

@@ -563,3 +563,39 @@ TEST_CASE("labels are given as integers or as floats, and checked") {
   CHECK(fig_run(runner.session(), "run", 1, &label, 1, &integers, 1) == FIG_INVALID_ARGUMENT);
   CHECK(has(fig_error_message(), "real numbers are needed"));
 }
+
+TEST_CASE("what needs a batch of a known size says so, and takes one") {
+  OnnxBuilder joined;
+  joined.input("x", {2});
+  joined.output("y", {4});
+  joined.node("Reshape", {"x", joined.integers("two", {2}, {-1, 4})}, {"y"});
+  CHECK_MESSAGE(has(error_of(joined), "node y (Reshape"), error_of(joined));
+  CHECK_MESSAGE(has(error_of(joined), "makes one sample of 2"), error_of(joined));
+  fix_batch(&joined, 2);
+  CHECK(run(import(joined), {{"x", {1, 2, 3, 4}}}, 1).at("y") == std::vector<float>{1, 2, 3, 4});
+
+  OnnxBuilder against;
+  against.input("x", {1});
+  against.output("y", {1});
+  against.node("Transpose", {"x"}, {"turned"});
+  against.node("Sub", {"x", "turned"}, {"differences"});
+  OnnxBuilder::attribute(against.node("ReduceSum", {"differences", against.integers("last", {1}, {1})}, {"y"}),
+                         "keepdims", 1);
+  CHECK_MESSAGE(has(error_of(against), "node differences (Sub"), error_of(against));
+  CHECK_MESSAGE(has(error_of(against), "each sample of the batch against each other"), error_of(against));
+  fix_batch(&against, 3);
+  CHECK(run(import(against), {{"x", {1, 2, 4}}}, 1).at("y") == std::vector<float>{-4, -1, 5});
+}
+
+TEST_CASE("a parameter that a network returns does not keep its batch fixed") {
+  OnnxBuilder model;
+  model.input("x", {1});
+  model.output("y", {1});
+  fix_batch(&model, 1);
+  model.graph()->add_output()->set_name("deviation");
+  model.node("Neg", {"x"}, {"y"});
+  model.node("Identity", {model.floats("sigma", {2}, {3, 4})}, {"deviation"});
+  const TensorMap y = run(import(model, true), {{"x", {1, 2}}}, 2);
+  CHECK(y.at("y") == std::vector<float>{-1, -2});
+  CHECK(y.at("deviation") == std::vector<float>{3, 4});
+}
