@@ -15,6 +15,7 @@ std::string no_int8_reason(OpKind kind) {
     case OpKind::kMatmul: return "the product of two computed matrices has no int8 form";
     case OpKind::kLstm:
     case OpKind::kGru: return "states of recurrent layers add up over time, and stay f32";
+    case OpKind::kSum:
     case OpKind::kReverse:
     case OpKind::kMaskSequence:
     case OpKind::kGreater:

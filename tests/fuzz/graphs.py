@@ -79,7 +79,7 @@ class Builder:
 
     def unary(self, x):
         shape = self.values[x]
-        op = self.pick("Relu LeakyRelu Elu Sigmoid Tanh Softplus Softsign HardSigmoid HardSwish Exp Abs Neg Sqrt Log Clip Pow Identity Dropout Cast".split())
+        op = self.pick("Relu LeakyRelu Elu Sigmoid Tanh Softplus Softsign HardSigmoid HardSwish Exp Abs Neg Sqrt Log Clip Pow Identity Dropout Cast Erf Sin Cos Atan Selu Celu Mish Gelu PRelu Shrink".split())
         if op in ("LeakyRelu", "Elu"):
             return self.node(op, [x], shape, alpha=self.pick([0.01, 0.2, 1.0]))
         if op == "Exp":
@@ -95,6 +95,16 @@ class Builder:
             return self.node(op, [bounded, self.constant(2.0)], shape)
         if op == "Cast":
             return self.node(op, [x], shape, to=TensorProto.FLOAT)
+        if op == "PRelu":
+            return self.node(op, [x, self.constant(0.25)], shape)
+        if op == "Shrink":  # where it jumps, rounding decides
+            return self.node(op, [x], shape, lambd=0.5, bias=0.5)
+        if op == "Mish":  # an op since opset 18
+            return self.node("Mul", [x, self.node("Tanh", [self.node("Softplus", [x], shape)], shape)], shape)
+        if op == "Gelu":  # an op since opset 20
+            error = self.node("Erf", [self.node("Div", [x, self.constant(np.sqrt(2))], shape)], shape)
+            half = self.node("Mul", [self.node("Add", [error, self.constant(1.0)], shape), self.constant(0.5)], shape)
+            return self.node("Mul", [x, half], shape)
         return self.node(op, [x], shape)
 
     def softplus(self, x):
@@ -370,6 +380,13 @@ class Builder:
         states = f"s{len(self.nodes)}"
         last = self.chance(0.3)
         attributes = {"linear_before_reset": self.integer(0, 1)} if op == "GRU" else {}
+        if self.chance(0.3):
+            functions = ["HardSigmoid", "Softsign", "Relu"] if op == "LSTM" else ["HardSigmoid", "Relu"]
+            attributes.update(activations=functions * directions, activation_alpha=[0.25] * directions, activation_beta=[0.5] * directions)
+        if self.chance(0.3):
+            attributes["clip"] = 0.75
+        if op == "LSTM" and self.chance(0.3):
+            inputs += ["", "", "", self.weights([directions, 3 * units], scale)]
         self.nodes.append(helper.make_node(op, [sequence] + inputs, ["", states] if last else [states], hidden_size=units, direction=direction,
                                            **attributes))
         ordered = f"s{len(self.nodes)}"
@@ -380,13 +397,127 @@ class Builder:
         shape = self.constant([-1, steps, directions * units], np.int64)
         return self.node("Reshape", [ordered, shape], [steps, directions * units])
 
+    def choice(self, x):
+        """A function of two pieces that meet where the condition turns."""
+        shape = self.values[x]
+        op, low, high = self.pick([("Greater", 0.5, 1.0), ("Less", 1.0, 0.5), ("GreaterOrEqual", 0.25, 1.0), ("LessOrEqual", 1.0, 0.25)])
+        condition = f"b{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, [x, self.constant(0.0)], [condition]))
+        if self.chance(0.3):
+            turned = f"b{len(self.nodes)}"
+            self.nodes.append(helper.make_node("Not", [condition], [turned]))
+            condition, low, high = turned, high, low
+        pieces = [self.node("Mul", [x, self.constant(factor)], shape) for factor in (high, low)]
+        return self.node("Where", [condition, *pieces], shape)
+
+    def mask(self, x):
+        """Where a constant says so, a number, or what another tensor holds."""
+        shape = self.values[x]
+        condition = self.constant(self.random.random(shape) < 0.5, np.bool_)
+        other = self.pick([name for name, other in self.values.items() if other == shape] + [self.constant(0.5)])
+        return self.node("Where", [condition, x, other], shape)
+
+    def extreme(self, x):
+        shape = self.values[x]
+        others = [name for name, other in self.values.items() if other == shape]
+        other = self.pick(others) if self.chance(0.6) else self.weights([shape[-1]], 0.5)
+        return self.node(self.pick(["Max", "Min", "Sum", "Mean"]), [x, other], shape)
+
+    def reduction(self, x):
+        shape = self.values[x]
+        op = self.pick("ReduceMax ReduceMin ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSumExp ReduceSum".split())
+        axes = sorted({self.integer(1, len(shape)) for _ in range(self.integer(1, 2))})
+        keep = self.chance(0.5) or len(axes) == len(shape)
+        left = [1 if i + 1 in axes else e for i, e in enumerate(shape) if keep or i + 1 not in axes]
+        if op == "ReduceSum":
+            return self.node(op, [x, self.constant(axes, np.int64)], left, keepdims=int(keep))
+        return self.node(op, [x], left, axes=axes, keepdims=int(keep))
+
+    def greatest(self, x):
+        """The greatest or least of an axis, in order."""
+        shape = self.values[x]
+        axis = self.integer(1, len(shape))
+        count = self.integer(1, min(3, shape[axis - 1]))
+        result = list(shape)
+        result[axis - 1] = count
+        name = f"t{len(self.values)}"
+        inputs = [x, self.constant([count], np.int64)]
+        self.nodes.append(helper.make_node("TopK", inputs, [name, f"u{len(self.nodes)}"], axis=axis, largest=self.integer(0, 1)))
+        self.values[name] = tuple(result)
+        return name
+
+    def cumulative(self, x):
+        shape = self.values[x]
+        return self.node("CumSum", [x, self.constant(self.integer(1, len(shape)), np.int64)], shape,
+                         exclusive=self.integer(0, 1), reverse=self.integer(0, 1))
+
+    def tile(self, x):
+        repeats = [self.integer(1, 2) for _ in self.values[x]]
+        return self.node("Tile", [x, self.constant([1] + repeats, np.int64)], [e * r for e, r in zip(self.values[x], repeats)])
+
+    def einsum(self, x):
+        shape = self.values[x]
+        letters = "jklm"[: len(shape)]
+        units = self.integer(1, 5)
+        weights = self.weights([shape[-1], units], 1 / np.sqrt(shape[-1]))
+        equation = self.pick([f"b{letters},{letters[-1]}o->b{letters[:-1]}o", f"...{letters[-1]},{letters[-1]}o->...o"])
+        return self.node("Einsum", [x, weights], shape[:-1] + (units,), equation=equation)
+
+    def scatter(self, x):
+        """Rows that are replaced, the batch last meanwhile."""
+        shape = self.values[x]
+        if len(shape) < 2:
+            raise Reject
+        order = list(range(1, len(shape) + 1)) + [0]
+        turned, changed = f"s{len(self.nodes)}", f"s{len(self.nodes) + 1}"
+        self.nodes.append(helper.make_node("Transpose", [x], [turned], perm=order))
+        rows = sorted({self.integer(0, shape[0] - 1) for _ in range(2)})
+        picked = f"s{len(self.nodes) + 1}"
+        indices = self.constant([[row] for row in rows], np.int64)
+        self.nodes.append(helper.make_node("GatherND", [turned, self.constant([[shape[0] - 1 - row] for row in rows], np.int64)], [picked]))
+        self.nodes.append(helper.make_node("ScatterND", [turned, indices, picked], [changed]))
+        return self.node("Transpose", [changed], shape, perm=[len(shape)] + list(range(len(shape))))
+
+    def instance_norm(self, x):
+        shape = self.values[x]
+        if np.prod(shape[1:], dtype=int) < 4:
+            raise Reject
+        return self.node("InstanceNormalization", [x, self.weights([shape[0]], 1), self.weights([shape[0]], 1)], shape, epsilon=1e-2)
+
+    def blocks(self, x):
+        channels, height, width = self.values[x]
+        if channels % 4 == 0 and self.chance(0.5):
+            return self.node("DepthToSpace", [x], [channels // 4, height * 2, width * 2], blocksize=2, mode=self.pick(["DCR", "CRD"]))
+        if height % 2 or width % 2:
+            raise Reject
+        return self.node("SpaceToDepth", [x], [channels * 4, height // 2, width // 2], blocksize=2)
+
+    def smooth_resize(self, x):
+        channels, height, width = self.values[x]
+        sizes = [self.integer(1, 12), self.integer(1, 12)]
+        mode = self.pick(["linear", "cubic"])
+        return self.node("Resize", [x, "", "", self.sizes_of(x, sizes)],
+                         [channels] + sizes, mode=mode, coordinate_transformation_mode=self.pick(["half_pixel", "align_corners", "pytorch_half_pixel"]))
+
+    def sizes_of(self, x, sizes):
+        """The batch and the channels as they are, and other sizes."""
+        shape, kept, result = (f"z{len(self.nodes) + i}" for i in range(3))
+        self.nodes.append(helper.make_node("Shape", [x], [shape]))
+        self.nodes.append(helper.make_node("Slice", [shape, self.constant([0], np.int64), self.constant([2], np.int64)], [kept]))
+        self.nodes.append(helper.make_node("Concat", [kept, self.constant(sizes, np.int64)], [result], axis=0))
+        return result
+
     def grow(self, x):
         rank = len(self.values[x])
         ops = [self.unary] * 7 + [self.binary] * 3 + [self.softplus, self.shape_arithmetic, self.filled, self.softmax, self.mean, self.layer_norm, self.slice,
                self.split, self.gather, self.transpose, self.concat, self.pad, self.reshape, self.expand, self.dense,
-               self.dense, self.batch_norm]
+               self.dense, self.batch_norm, self.choice, self.mask, self.extreme, self.extreme, self.reduction, self.reduction,
+               self.greatest, self.cumulative, self.tile, self.einsum, self.scatter]
         if rank in (2, 3):
             ops += [self.convolution] * 4 + [self.transposed_convolution] * 4 + [self.pool] * 3 + [self.resize]
+            ops += [self.instance_norm]
+        if rank == 3:
+            ops += [self.blocks, self.smooth_resize]
         if rank == 2:
             ops += [self.recurrent] * 3
         return self.pick(ops)(x)
