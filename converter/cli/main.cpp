@@ -236,7 +236,7 @@ int convert(int argc, char** argv) {
   app.add_option("--keep-f32-threshold", options.keep_threshold_db, "costly: more dB of PSNR lost in int8 than this")
       ->capture_default_str();
   app.add_option(
-         "--snr-goal", options.snr_goal_db,
+         "--want-snr", options.snr_goal_db,
          "below this many dB of signal to noise at any output, layers stay f32 by themselves until it is reached")
       ->capture_default_str();
   app.add_option("--plan", options.plan_batches,
@@ -342,7 +342,7 @@ int convert(int argc, char** argv) {
   }
   options.keep_f32.insert(keep.begin(), keep.end());
   for (const char* name :
-       {"--keep-f32", "--calibration-data", "--calibrate", "--psnr-goal", "--snr-goal", "--keep-f32-threshold"}) {
+       {"--keep-f32", "--calibration-data", "--calibrate", "--psnr-goal", "--want-snr", "--keep-f32-threshold"}) {
     if (!options.int8 && app.get_option(name)->count() > 0) throw Error(std::string(name) + " needs --int8");
   }
   for (const char* name : {"--prior", "--latent", "--range"}) {
