@@ -553,7 +553,11 @@ void OnnxImporter::import_as(const OnnxNode& node) {
   importer->import(node);
 }
 
-ValueId OnnxImporter::value_of(const std::string& name) const { return std::get<ValueId>(bindings_.at(name)); }
+ValueId OnnxImporter::take_value(const std::string& name) {
+  const ValueId value = std::get<ValueId>(bindings_.at(name));
+  bindings_.erase(name);
+  return value;
+}
 
 void OnnxImporter::import_node(const OnnxNode& node) {
   const std::string& op = node.proto.op_type();

@@ -165,7 +165,7 @@ void import_rotary_embedding(const OnnxNode& node) {
       rows.add_input(node.proto.input(3));
       rows.add_output(fmt::format("{}.angles {}", node.name, input));
       node.importer.import_as({node.importer, rows, node.graph, node.opset, node.name});
-      cache = node.importer.value_of(rows.output(0));
+      cache = node.importer.take_value(rows.output(0));
     }
     const Shape sizes = build.shape(cache);
     if (sizes.rank() != 3 || sizes[2].extent != turned / 2) node.fail("its caches do not have half of what is turned");

@@ -67,10 +67,10 @@ class OnnxImporter {
   // The batch that the exporter had fixed, and that is open now: constants of the file still hold it. 0: none.
   uint32_t reopened_batch() const { return reopened_batch_; }
   // For importers that express a node by another: gives a value a name of the graph, imports a node that is not in the
-  // graph, and what a name stands for.
+  // graph, and what a name stands for, which is forgotten.
   void bind_value(const std::string& name, ValueId value) { bindings_[name] = value; }
   void import_as(const OnnxNode& node);
-  ValueId value_of(const std::string& name) const;
+  ValueId take_value(const std::string& name);
   // Says something about the file, once.
   void note(const std::string& text);
 

@@ -154,7 +154,7 @@ ValueId computed(const OnnxNode& node, const char* op, const std::vector<std::op
   proto.clear_output();
   proto.add_output(result);
   node.importer.import_as({node.importer, proto, node.graph, node.opset, node.name});
-  return node.importer.value_of(result);
+  return node.importer.take_value(result);
 }
 
 // The bias in int32, which has the scale of the sums, x's times the weights'.

@@ -376,6 +376,7 @@ void import_scatter_elements(const OnnxNode& node) {
   if (shape[axis].per_batch) node.fail("it assigns to samples of the batch");
   const ValueId updates = node.number(2);
   const Shape given = build.shape(updates);
+  if (given.rank() != shape.rank()) node.fail("its updates do not have its input's dimensions");
   if (node.is_integers(1) && !has_batch(shape)) return scatter_each(node, x, updates, axis);
   const std::vector<int64_t> rows = rows_of_indices(node, shape, given, axis);
   for (size_t d = 0; d < shape.rank(); ++d) {

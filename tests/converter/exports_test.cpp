@@ -599,3 +599,22 @@ TEST_CASE("a parameter that a network returns does not keep its batch fixed") {
   CHECK(y.at("y") == std::vector<float>{-1, -2});
   CHECK(y.at("deviation") == std::vector<float>{3, 4});
 }
+
+TEST_CASE("quantized nodes of one name do not get into each other's way") {
+  OnnxBuilder model;
+  model.input("x", {1});
+  model.output("y", {1});
+  model.floats("one", {}, {1});
+  onnx::TensorProto* zero = model.graph()->add_initializer();
+  zero->set_name("zero");
+  zero->set_data_type(onnx::TensorProto::UINT8);
+  zero->set_raw_data(std::string("\x80", 1));
+  model.node("QuantizeLinear", {"x", "one", "zero"}, {"q"});
+  for (const auto& [a, b] : {std::pair("q", "doubled"), {"doubled", "again"}}) {
+    onnx::NodeProto* node = model.node("QLinearAdd", {a, "one", "zero", a, "one", "zero", "one", "zero"}, {b});
+    node->set_domain("com.microsoft");
+    node->set_name("quant");
+  }
+  model.node("DequantizeLinear", {"again", "one", "zero"}, {"y"});
+  CHECK(run(import(model), {{"x", {5}}}, 1).at("y") == std::vector<float>{20});
+}

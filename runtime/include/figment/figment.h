@@ -370,8 +370,8 @@ FIG_API fig_status fig_generate(fig_session* session, size_t count, const fig_ge
 /* Runs a program (NULL: the only one) on `count` samples, the session's batch at a time. All inputs must be given but
  * those that the session draws (fig_port_info.drawn): of these each sample has its own, counted from the session's
  * first call on, so that the same calls on sessions of one seed give the same results. Integers outside of an input's
- * range are FIG_INVALID_ARGUMENT. Outputs that are not wanted may be left out. A program without batch dimensions takes count 1, one whose samples
- * depend on each other (fig_program_info.couples_batch) the session's batch exactly. */
+ * range are FIG_INVALID_ARGUMENT. Outputs that are not wanted may be left out. A program without batch dimensions takes
+ * count 1, one whose samples depend on each other (fig_program_info.couples_batch) the session's batch exactly. */
 FIG_API fig_status fig_run(fig_session* session, const char* program, size_t count, const fig_tensor* inputs,
                            size_t input_count, const fig_tensor* outputs, size_t output_count);
 
