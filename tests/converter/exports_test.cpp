@@ -458,7 +458,7 @@ TEST_CASE("integers of a quantized embedding become what they stand for, once") 
   model.input("x", {2});
   model.output("y", {2});
   make_integer(&model, 0);
-  const auto quantized = [&](const char* name, std::vector<int64_t> shape, const std::string& raw) {
+  const auto quantized = [&](const char* name, const std::vector<int64_t>& shape, const std::string& raw) {
     onnx::TensorProto* tensor = model.graph()->add_initializer();
     tensor->set_name(name);
     tensor->set_data_type(onnx::TensorProto::UINT8);
