@@ -111,7 +111,7 @@ size_t affordable_samples(const Graph& graph) {
 }
 
 // Whether an input is integers of a known range, which need no examples.
-bool is_label(const PortDefinition& port) { return port.integers && port.least == 0 && port.greatest < (1 << 24); }
+bool is_label(const PortDefinition& port) { return port.integers && port.least == 0 && port.greatest < kExactInteger; }
 
 // Whether an input may be one 1 among zeros.
 bool takes_classes(const PortDefinition& port) { return port.shape.rank() == 2; }

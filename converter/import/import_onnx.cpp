@@ -795,30 +795,10 @@ void OnnxImporter::note_left_out() const {
 }
 
 void OnnxImporter::check_constants() const {
-  // What a mask leaves out, a bound, or a choice; anywhere else such values are a mistake.
-  const auto may_be_read_by = [](OpKind kind) {
-    switch (kind) {
-      case OpKind::kAdd:
-      case OpKind::kSubtract:
-      case OpKind::kGreater:
-      case OpKind::kEqual:
-      case OpKind::kSelect:
-      case OpKind::kClamp:
-      case OpKind::kBroadcast:
-      case OpKind::kReshape:
-      case OpKind::kTranspose:
-      case OpKind::kSlice:
-      case OpKind::kConcat: return true;
-      default: return false;
-    }
-  };
-  std::vector<bool> read_by_others(graph_.values.size());
-  for (const Node& node : graph_.nodes) {
-    for (ValueId id : node.inputs) read_by_others[id] = read_by_others[id] || !may_be_read_by(node.kind);
-  }
+  const std::vector<bool> masks = may_be_infinite(graph_);
   for (ValueId id = 0; id < graph_.values.size(); ++id) {
     const Value& value = graph_[id];
-    if (!value.is_constant() || value.type != DataType::kF32 || !read_by_others[id]) continue;
+    if (!value.is_constant() || value.type != DataType::kF32 || masks[id]) continue;
     if (!std::ranges::all_of(value.f32(), [](float x) { return std::isfinite(x); }))
       throw Error("tensor " + value.name + " has NaN or infinite values; was the training diverging?");
   }

@@ -212,6 +212,8 @@ std::pair<ValueId, ValueId> equal_ranks(const OnnxNode& node, ValueId a, ValueId
 // x without its fraction, and 1 where x is not 0, else 0: casts to integers and booleans.
 ValueId truncated(Builder& build, ValueId x);
 ValueId as_boolean(Builder& build, ValueId x);
+// Indices of an axis, those that are negative counted from its end.
+ValueId from_the_end(Builder& build, ValueId indices, uint32_t extent);
 // A new input of the program, of values that are drawn.
 struct DrawnInput {
   ValueId value;   // in the shape that was asked for

@@ -18,9 +18,6 @@ ValueId negated(Builder& build, ValueId boolean) {
   return build.add(OpKind::kSubtract, {build.scalar(1, build.shape(boolean).rank()), boolean});
 }
 
-// Whether x is not 0.
-ValueId truth(Builder& build, ValueId x) { return negated(build, build.with_scalar(OpKind::kEqual, x, 0)); }
-
 // a > b, b > a, or either with a == b.
 void import_comparison(const OnnxNode& node, bool greater, bool or_equal) {
   Builder build(&node.graph, node.name);
@@ -225,10 +222,7 @@ void import_gather_elements(const OnnxNode& node) {
   const size_t axis = axis_of(node, 0);
   if (build.shape(indices).rank() != rank || rank + 1 > kMaxRank) node.fail("its operands' ranks are not supported");
   const uint32_t extent = shape[axis].extent;
-  // Indices count from the end if negative.
-  const ValueId zero = build.scalar(0, rank);
-  const ValueId below = build.add(OpKind::kGreater, {zero, indices});
-  indices = build.add(OpKind::kAdd, {indices, build.with_scalar(OpKind::kMultiply, below, static_cast<float>(extent))});
+  indices = from_the_end(build, indices, extent);
   Shape wanted;
   Shape given;
   for (size_t i = 0; i < rank; ++i) {
@@ -266,7 +260,12 @@ ValueId counted_along(Builder& build, size_t axis, size_t rank, uint32_t count) 
   return build.graph().add_constant("places", shape, numbers);
 }
 
-ValueId as_boolean(Builder& build, ValueId x) { return truth(build, x); }
+ValueId as_boolean(Builder& build, ValueId x) { return negated(build, build.with_scalar(OpKind::kEqual, x, 0)); }
+
+ValueId from_the_end(Builder& build, ValueId indices, uint32_t extent) {
+  const ValueId below = build.add(OpKind::kGreater, {build.scalar(0, build.shape(indices).rank()), indices});
+  return build.add(OpKind::kAdd, {indices, build.with_scalar(OpKind::kMultiply, below, static_cast<float>(extent))});
+}
 
 ValueId truncated(Builder& build, ValueId x) {
   Attributes positive;

@@ -93,8 +93,8 @@ ValueId one_hot(Builder& build, ValueId indices, uint32_t classes) {
   return build.add(OpKind::kEqual, {build.reshape(indices, shape), places});
 }
 
-// An input whose integers are rows of a table can be checked where it is given.
-void limit_input(const OnnxNode& node, ValueId indices, uint32_t rows) {
+// An input whose integers are rows of a table is checked where it is given. Whether the indices are one.
+bool limit_input(const OnnxNode& node, ValueId indices, uint32_t rows) {
   const std::vector<int32_t> producers = node.graph.producers();
   while (producers[indices] >= 0 && node.graph.nodes[static_cast<size_t>(producers[indices])].kind == OpKind::kReshape)
     indices = node.graph.nodes[static_cast<size_t>(producers[indices])].inputs[0];
@@ -102,7 +102,9 @@ void limit_input(const OnnxNode& node, ValueId indices, uint32_t rows) {
     if (port.value != indices || !port.integers) continue;
     port.least = std::max(port.least, 0);
     port.greatest = std::min(port.greatest, static_cast<int32_t>(rows) - 1);
+    return true;
   }
+  return false;
 }
 
 // Rows of a table by integers that the program is given: one-hot vectors times the table, whose gradient that has, too.
@@ -111,14 +113,14 @@ void import_embedding(const OnnxNode& node) {
   Builder build(&node.graph, node.name);
   const ValueId table = node.tensor(0);
   const Shape shape = node.graph[table].shape;
-  const ValueId indices = node.tensor(1);
+  ValueId indices = node.tensor(1);
   if (shape.rank() < 1 || node.axis(node.integer("axis", 0), shape.rank()) != 0 || !node.is_fixed(table))
     node.fail("indices that are computed may pick rows of a constant table only");
   if (shape[0].extent > kMostRows)
     node.fail(fmt::format("its table has {} rows, {} at most", shape[0].extent, kMostRows));
   if (build.shape(indices).rank() + shape.rank() - 1 > kMaxRank || build.shape(indices).full())
     node.fail(fmt::format("its output has more than {} dimensions", kMaxRank));
-  limit_input(node, indices, shape[0].extent);
+  if (!limit_input(node, indices, shape[0].extent)) indices = from_the_end(build, indices, shape[0].extent);
   uint32_t columns = 1;
   for (size_t i = 1; i < shape.rank(); ++i) columns *= shape[i].extent;
   const ValueId flat = node.reshaped(table, {shape[0], {columns, false}});
@@ -808,7 +810,8 @@ const Importers& shape_importers() {
       {"Gather",
        {import_gather,
         6,
-        {OpKind::kFullyConnected, OpKind::kConcat, OpKind::kSlice, OpKind::kReverse, OpKind::kEqual},
+        {OpKind::kFullyConnected, OpKind::kConcat, OpKind::kSlice, OpKind::kReverse, OpKind::kEqual, OpKind::kGreater,
+         OpKind::kMultiply, OpKind::kAdd},
         "computed indices: rows of a constant table, 4096 at most"}},
       {"GatherND", {import_gather_nd, 11, {OpKind::kConcat, OpKind::kSlice}, "known indices, not of the batch"}},
       {"Identity", {import_identity, 6, {}, ""}},

@@ -108,7 +108,8 @@ ValueId arrange_weights(const OnnxNode& node, ValueId id, const std::vector<uint
 
 // x [N, H, W, I] with zeros between its pixels, as a transposed convolution sees it, and the padding that is left for a
 // convolution of stride 1 with the kernel reversed.
-ValueId spread(Builder& build, ValueId x, Window* window) {
+ValueId spread(const OnnxNode& node, ValueId x, Window* window) {
+  Builder build(&node.graph, node.name);
   const Shape shape = build.shape(x);
   std::array<uint32_t, 2> extent{};
   Attributes zeros;
@@ -129,7 +130,8 @@ ValueId spread(Builder& build, ValueId x, Window* window) {
     const int64_t before = span - window->padding[axis];
     const int64_t after = span - window->padding[axis + 2] + window->output_padding[axis] - (window->stride[axis] - 1);
     const int64_t kept = extent[axis] + std::min<int64_t>(before, 0) + std::min<int64_t>(after, 0);
-    if (kept < extent[axis] && kept > 0)
+    if (kept < 1) node.fail("its padding leaves nothing");
+    if (kept < extent[axis])
       x = build.slice(x, axis + 1, static_cast<uint32_t>(std::max<int64_t>(-before, 0)), static_cast<uint32_t>(kept));
     around.before[axis + 1] = static_cast<uint32_t>(std::max<int64_t>(before, 0));
     around.after[axis + 1] = static_cast<uint32_t>(std::max<int64_t>(after, 0));
@@ -182,8 +184,9 @@ void import_convolution_of_each(const OnnxNode& node, ValueId x, ValueId weights
   if (!shape[0].per_batch || !node.graph[x].shape[0].per_batch || node.graph[x].shape[0].extent != 1)
     node.fail("its weight depends on the batch, and not as one kernel for each sample");
   Window window = window_of(node, {shape[2].extent, shape[3].extent}, one_dimensional, node.graph[x].shape);
-  if (node.integer("group", 1) != node.importer.reopened_batch() && node.integer("group", 1) != 1)
-    node.fail("its weight depends on the batch, and its groups are not the samples: export with a batch of 1");
+  // Over an open batch such a node would convolve each sample with the kernels of all.
+  if (node.importer.reopened_batch() != 1 || node.integer("group", 1) != 1)
+    node.fail("its weight depends on the batch: export with a batch of 1, and not open, which is opened here");
   if (transposed && (node.text("auto_pad", "NOTSET") != "NOTSET" || node.attribute("output_shape") != nullptr))
     node.fail("its weight depends on the batch: auto_pad and output_shape are not supported then");
   const ValueId split = build.reshape(weights, {{1, true}, {shape[0].extent, false}, shape[1], shape[2], shape[3]});
@@ -197,7 +200,7 @@ void import_convolution_of_each(const OnnxNode& node, ValueId x, ValueId weights
       along.axes = {axis};
       kernels = build.add(OpKind::kReverse, {kernels}, along);
     }
-    image = spread(build, image, &window);
+    image = spread(node, image, &window);
   }
   if (build.shape(kernels)[3] != build.shape(image)[3]) node.fail("its weight does not have its input's channels");
   ValueId y = convolve_each(node, image, kernels, window);

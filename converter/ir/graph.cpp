@@ -285,4 +285,28 @@ void follow(Origin* origin, const std::vector<uint32_t>& split, const std::vecto
   }
 }
 
+std::vector<bool> may_be_infinite(const Graph& graph) {
+  const auto takes_infinite = [](OpKind kind) {
+    switch (kind) {
+      case OpKind::kAdd:
+      case OpKind::kSubtract:
+      case OpKind::kGreater:
+      case OpKind::kEqual:
+      case OpKind::kSelect:
+      case OpKind::kClamp:
+      case OpKind::kBroadcast:
+      case OpKind::kReshape:
+      case OpKind::kTranspose:
+      case OpKind::kSlice:
+      case OpKind::kConcat: return true;
+      default: return false;
+    }
+  };
+  std::vector<bool> result(graph.values.size(), true);
+  for (const Node& node : graph.nodes) {
+    for (ValueId id : node.inputs) result[id] = result[id] && takes_infinite(node.kind);
+  }
+  return result;
+}
+
 }  // namespace figment::converter

@@ -72,6 +72,9 @@ struct Node {
   ValueId output = 0;
 };
 
+// The last integer that no other one is rounded to in f32.
+constexpr int32_t kExactInteger = (1 << 24) - 1;
+
 struct PortDefinition {
   std::string name;
   ValueId value = 0;
@@ -80,8 +83,8 @@ struct PortDefinition {
   float dropout = 0;        // of a network for training: the input is a mask, drawn with this rate
   // The exporter's tensor holds integers; an input's lie in [least, greatest].
   bool integers = false;
-  int32_t least = -(1 << 24);
-  int32_t greatest = 1 << 24;
+  int32_t least = -kExactInteger;
+  int32_t greatest = kExactInteger;
   std::optional<Prior> drawn = std::nullopt;  // for inference: the session draws it where it is not given
 };
 
@@ -124,6 +127,10 @@ struct Graph {
 
 // The port of that name, or nullptr.
 const PortDefinition* find_port(const std::vector<PortDefinition>& ports, const std::string& name);
+
+// The values that nothing reads but ops of masks, bounds and choices: constants among them may be infinite or NaN.
+// Anywhere else such a constant is a mistake.
+std::vector<bool> may_be_infinite(const Graph& graph);
 
 // The input that is a latent by its name, "latent", else "z", else "noise"; or nullptr.
 const PortDefinition* find_named_latent(const std::vector<PortDefinition>& inputs);

@@ -147,7 +147,7 @@ class Quantizer {
         calibration_(part_of(calibration, samples, 0, calibrated_)),
         held_out_(part_of(calibration, samples, calibrated_, samples)),
         tried_(affordable(operations(*graph), samples - calibrated_)),
-        trials_left_(kTrialOperations / std::max<uint64_t>(operations(*graph) * tried_, 1)),
+        trials_left_(kTrialOperations / tried_ / std::max<uint64_t>(operations(*graph), 1)),
         choices_(graph->values.size(), RangeRule::kMinMax),
         saturation_(graph->values.size()),
         infinite_(graph->values.size()),

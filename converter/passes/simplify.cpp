@@ -120,7 +120,9 @@ std::vector<std::string> fold_affine(Graph* graph) {
           std::fill(scale.begin(), scale.end(), -1.0F);
         }
     }
-    const bool finite = std::all_of(scale.begin(), scale.end(), [](float s) { return std::isfinite(s); });
+    // A mask of infinite values is no part of a weight.
+    const auto is_finite = [](float value) { return std::isfinite(value); };
+    const bool finite = std::ranges::all_of(scale, is_finite) && std::ranges::all_of(shift, is_finite);
     if (!finite) {
       skip();
       continue;

@@ -171,7 +171,8 @@ class Writer {
   }
 
   // The index of a constant, writing it if an equal one has not been written.
-  int32_t constant(const Value& value) {
+  // `mask`: it may be infinite or NaN; whatever else is leaves a file that does not open, and says why.
+  int32_t constant(const Value& value, bool mask) {
     const std::vector<uint32_t> extents = extents_of(value.shape);
     const auto key = std::make_tuple(value.name, extents, value.scales);
     const auto [first, last] = constant_indices_.equal_range(key);
@@ -189,11 +190,11 @@ class Writer {
     const auto shape_vector = builder_.CreateVector(extents);
     const auto scales = quantization(value);
     const auto index = static_cast<int32_t>(constants_.size());
-    const bool finite =
-        value.type != DataType::kF32 || std::ranges::all_of(value.f32(), [](float x) { return std::isfinite(x); });
+    const bool not_finite = mask && value.type == DataType::kF32 && !value.constant->variable &&
+                            !std::ranges::all_of(value.f32(), [](float x) { return std::isfinite(x); });
     constants_.push_back(schema::CreateConstant(builder_, name, static_cast<schema::DataType>(value.type), shape_vector,
                                                 scales, zeros ? nullptr : &blob, value.constant->variable,
-                                                value.constant->transient, !finite));
+                                                value.constant->transient, not_finite));
     if (value.constant->origin) parameters(*value.constant->origin, static_cast<uint32_t>(index));
     constant_indices_.emplace(key, std::pair(&value, index));
     if (value.is_variable()) variable_indices_[value.name] = static_cast<uint32_t>(index);
@@ -253,8 +254,10 @@ class Writer {
 
   Offset<schema::Program> program(const Graph& graph) {
     std::vector<Offset<schema::Tensor>> tensors;
-    for (const Value& value : graph.values) {
-      const int32_t index = value.is_constant() ? constant(value) : -1;
+    const std::vector<bool> masks = may_be_infinite(graph);
+    for (ValueId id = 0; id < graph.values.size(); ++id) {
+      const Value& value = graph[id];
+      const int32_t index = value.is_constant() ? constant(value, masks[id]) : -1;
       const auto name = builder_.CreateString(value.name);
       const auto dimensions = index >= 0 ? 0 : shape(value.shape);
       const auto scales = index >= 0 ? 0 : quantization(value);

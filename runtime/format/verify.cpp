@@ -17,8 +17,8 @@ namespace figment::format {
 
 namespace {
 
-// The last integer up to which f32 holds all.
-constexpr int32_t kExactInteger = 1 << 24;
+// The last integer that no other one is rounded to in f32.
+constexpr int32_t kExactInteger = (1 << 24) - 1;
 
 constexpr size_t kMaxConstants = 65536;
 constexpr size_t kMaxPrograms = 256;

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
 #include <span>
+#include <type_traits>
 
 #include "session/program.h"
 #include "session/session.h"
@@ -17,6 +19,20 @@ Status wrong(const char* format, Arguments... arguments) {
 }
 
 inline Status wrong(const char* text) { return Status::error(StatusCode::kInvalidArgument, "%s", text); }
+
+// A value as the caller's type, at its limits where it lies outside; NaN is 0.
+template <typename To, typename From>
+To converted(From value) {
+  if constexpr (std::is_floating_point_v<To>) {
+    return static_cast<To>(value);
+  } else {
+    // The greatest integer itself is no float.
+    constexpr From kLimit = static_cast<From>(std::numeric_limits<To>::max());
+    if (value >= kLimit) return std::numeric_limits<To>::max();
+    if (value <= -kLimit) return std::numeric_limits<To>::min();
+    return value == value ? static_cast<To>(value) : To{0};
+  }
+}
 
 // How `part` samples lie in the caller's memory and in the program's, dimension by dimension of the exporter.
 struct Exchange {
@@ -53,7 +69,7 @@ struct Exchange {
         rest /= shape[d - 1];
       }
       for (size_t i = 0; i < shape[last]; ++i)
-        target[i * to_strides[last]] = static_cast<To>(source[i * from_strides[last]]);
+        target[i * to_strides[last]] = converted<To>(source[i * from_strides[last]]);
     }
   }
 };
@@ -87,6 +103,10 @@ inline Status copy_in(Program& program, const Port& port, const Elements& given,
   const size_t count = (port.per_batch ? part : 1) * port.sample_elements;
   if (port.same_layout && given.type == ElementType::kF32) {
     std::memcpy(target, given.data, count * sizeof(float));
+  } else if (port.same_layout) {
+    with_type(given, [&](const auto* data) {
+      for (size_t i = 0; i < count; ++i) target[i] = static_cast<float>(data[i]);
+    });
   } else {
     const Exchange exchange(program, port, true, part);
     with_type(given, [&](const auto* data) { exchange.copy(data, exchange.callers, target, exchange.programs); });
@@ -96,9 +116,11 @@ inline Status copy_in(Program& program, const Port& port, const Elements& given,
 
 inline void copy_out(const Program& program, const Port& port, const Elements& wanted, size_t part) {
   const auto* source = static_cast<const float*>(program.memory(port));
-  if (port.same_layout && wanted.type == ElementType::kF32) {
-    std::memcpy(wanted.data, source, (port.per_batch ? part : 1) * port.sample_elements * sizeof(float));
-    return;
+  if (port.same_layout) {
+    const size_t count = (port.per_batch ? part : 1) * port.sample_elements;
+    return with_type(wanted, [&](auto* data) {
+      for (size_t i = 0; i < count; ++i) data[i] = converted<std::remove_pointer_t<decltype(data)>>(source[i]);
+    });
   }
   const Exchange exchange(program, port, false, part);
   with_type(wanted, [&](auto* data) { exchange.copy(source, exchange.programs, data, exchange.callers); });

@@ -159,8 +159,8 @@ Status compute_all(Program& program, size_t count, Input input, Output output) {
 
 }  // namespace
 
-Elements Session::draw(const format::LatentView& drawn, bool per_batch, uint64_t first, size_t part) {
-  for (size_t i = 0; i < (per_batch ? part : 1); ++i) drawn.draw(seed_, first + i, latents_ + i * drawn.size);
+Elements Session::draw(const format::LatentView& drawn, uint64_t first, size_t count) {
+  for (size_t i = 0; i < count; ++i) drawn.draw(seed_, first + i, latents_ + i * drawn.size);
   return {latents_};
 }
 
@@ -201,7 +201,8 @@ Status Session::run(const char* name, size_t count, std::span<const NamedTensor>
       [&](const Port& port, size_t done, size_t part) -> Elements {
         const NamedTensor* given = find_tensor(inputs, port.name);
         if (given != nullptr) return at(*given, port, done);
-        return draw(*view.find_drawn(program.name(), port.name), port.per_batch, first + done, part);
+        return draw(*view.find_drawn(program.name(), port.name), first + (port.per_batch ? done : 0),
+                    port.per_batch ? part : 1);
       },
       [&](const Port& port, size_t done) {
         const NamedTensor* tensor = find_tensor(outputs, port.name);
@@ -298,7 +299,8 @@ Status Session::generate(size_t count, const GenerateOptions& options, std::span
         if (&port != &latent_port) {
           const NamedTensor* given = find_tensor(options.inputs, port.name);
           if (given != nullptr) return at(*given, port, done);
-          return draw(*view.find_drawn(program.name(), port.name), port.per_batch, options.first_index + done, part);
+          return draw(*view.find_drawn(program.name(), port.name), options.first_index + (port.per_batch ? done : 0),
+                      port.per_batch ? part : 1);
         }
         const float* latents = options.latents == nullptr ? latents_ : options.latents + done * latent.size;
         for (size_t i = 0; options.latents == nullptr && i < part; ++i) {

@@ -127,8 +127,8 @@ class Session {
  private:
   friend class Builder;
 
-  // Samples [first, first + part) of what is drawn for an input that the caller has not given; valid until the next.
-  Elements draw(const format::LatentView& drawn, bool per_batch, uint64_t first, size_t part);
+  // Samples [first, first + count) of what is drawn for an input that the caller has not given; valid until the next.
+  Elements draw(const format::LatentView& drawn, uint64_t first, size_t count);
 
   Model* model_ = nullptr;
   Selection selection_;

@@ -421,6 +421,58 @@ TEST_CASE("a convolution whose weights an input makes has those of each sample")
   }
 }
 
+TEST_CASE("weights of an open batch are not those of each sample") {
+  OnnxBuilder model;
+  model.input("x", {1, 2, 2});
+  model.input("w", {1, 1, 1});
+  model.output("y", {1, 2, 2});
+  model.node("Conv", {"x", "w"}, {"y"});
+  CHECK_MESSAGE(has(error_of(model), "export with a batch of 1"), error_of(model));
+}
+
+TEST_CASE("what is computed to NaN in a weight leaves no file") {
+  OnnxBuilder model;
+  model.input("x", {1});
+  model.output("y", {1});
+  model.node("Div", {model.floats("a", {1, 1}, {0}), model.floats("b", {1, 1}, {0})}, {"w"});
+  model.node("MatMul", {"x", "w"}, {"y"});
+  std::string message;
+  try {
+    run(import(model), {{"x", {1}}}, 1);
+  } catch (const Error& error) {
+    message = error.what();
+  }
+  CHECK_MESSAGE(has(message, "NaN or infinite"), message);
+}
+
+TEST_CASE("an integer without dimensions, and negative indices that are computed") {
+  OnnxBuilder model;
+  model.input("x", {2});
+  model.input("step", {});
+  model.graph()->mutable_input(1)->mutable_type()->mutable_tensor_type()->mutable_shape()->clear_dim();
+  make_integer(&model, 1);
+  model.output("y", {2});
+  model.node("Sub", {"step", model.integers("three", {}, {3})}, {"place"});
+  model.node("Gather", {model.floats("table", {3, 2}, {1, 2, 3, 4, 5, 6}), "place"}, {"row"});
+  model.node("Add", {"x", "row"}, {"y"});
+  ModelDefinition definition;
+  definition.name = "step";
+  definition.programs.push_back(import(model));
+  optimize(&definition.programs[0]);
+  Runner runner(write_model(definition), 1);
+  float x[2] = {10, 20};
+  float y[2] = {};
+  const fig_tensor output = {"y", y, 2, FIG_F32};
+  for (int64_t step = 0; step < 6; ++step) {
+    const fig_tensor inputs[] = {{"x", x, 2, FIG_F32}, {"step", &step, 1, FIG_I64}};
+    REQUIRE(fig_run(runner.session(), "run", 1, inputs, 2, &output, 1) == FIG_OK);
+    CHECK(y[0] == static_cast<float>(11 + 2 * (step % 3)));
+  }
+  int64_t step = (int64_t{1} << 24) + 1;  // not itself in f32
+  const fig_tensor inputs[] = {{"x", x, 2, FIG_F32}, {"step", &step, 1, FIG_I64}};
+  CHECK(fig_run(runner.session(), "run", 1, inputs, 2, &output, 1) == FIG_INVALID_ARGUMENT);
+}
+
 TEST_CASE("nodes may stand in any order, but for cycles") {
   OnnxBuilder model;
   model.input("x", {2});

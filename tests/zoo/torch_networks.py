@@ -3,10 +3,10 @@ records what PyTorch computes: OUT/NAME.EXPORTER.onnx (weights maybe beside it i
 out_OUTPUT. Exporters: ts (dynamo=False, an open batch), dyn (nothing but the file's name: a batch of 1), dynb (dynamo with
 an open batch). Networks whose packages are not installed are named and left out.
 
-python3 -m venv v && v/bin/pip install torch onnx onnxscript && v/bin/pip install --no-deps PACKAGES, which are: torchgan
-pythae diffusers monai encodec vocos lightning-bolts denoising-diffusion-pytorch stylegan2-pytorch lightweight-gan
-vector-quantize-pytorch x-transformers snac parallel-wavegan descript-audio-codec audio-diffusion-pytorch
-audio-encoders-pytorch compressai timm nflows normflows tsai, and what their networks import."""
+python3 -m venv v && v/bin/pip install torch onnx onnxscript && v/bin/pip install --no-deps PACKAGES, which are: pythae
+diffusers monai encodec vocos lightning-bolts denoising-diffusion-pytorch stylegan2-pytorch lightweight-gan
+vector-quantize-pytorch x-transformers snac parallel-wavegan audio-diffusion-pytorch audio-encoders-pytorch timm nflows
+normflows, and what their networks import."""
 
 import importlib, importlib.abc, importlib.machinery, sys, types, os, warnings, logging
 
@@ -368,22 +368,6 @@ def diffusers_consistency_decoder():
 
 
 @net
-def diffusers_unet1d():
-    from diffusers import UNet1DModel
-
-    m = UNet1DModel(
-        sample_size=32,
-        in_channels=2,
-        out_channels=2,
-        extra_in_channels=16,
-        block_out_channels=(8, 16),
-        down_block_types=("DownBlock1DNoSkip", "DownBlock1D"),
-        up_block_types=("UpBlock1D", "UpBlock1DNoSkip"),
-    )
-    return W(m, lambda m, x, k: m(x, k).sample), (t(B, 2, 32), torch.tensor([3, 7]))
-
-
-@net
 def diffusers_prior():
     from diffusers import PriorTransformer
 
@@ -463,23 +447,6 @@ def diffusers_sd3():
         t(B, 8),
         torch.tensor([3.0, 7.0]),
     )
-
-
-@net
-def diffusers_kandinsky_movq():
-    from diffusers import VQModel
-
-    m = VQModel(
-        block_out_channels=(8, 16),
-        norm_num_groups=4,
-        norm_type="spatial",
-        down_block_types=("DownEncoderBlock2D", "AttnDownEncoderBlock2D"),
-        up_block_types=("AttnUpDecoderBlock2D", "UpDecoderBlock2D"),
-        latent_channels=4,
-        num_vq_embeddings=16,
-        vq_embed_dim=4,
-    )
-    return W(m, lambda m, z: m.decode(z, force_not_quantize=True).sample), (t(B, 4, 8, 8),)
 
 
 @net
@@ -644,20 +611,8 @@ monai(
 )
 monai(
     "flexunet_up",
-    lambda n: n.UNet(2, 1, 1, (4, 8), (2,), act="SWISH", norm="GROUP" and ("GROUP", {"num_groups": 2})),
+    lambda n: n.UNet(2, 1, 1, (4, 8), (2,), act="SWISH", norm=("GROUP", {"num_groups": 2})),
     t(B, 1, 16, 16),
-)
-monai("restormer", lambda n: n.Restormer(2, 1, 1, 8, (1, 1), (1, 1), 1), t(B, 1, 16, 16))
-monai(
-    "spade_dec",
-    lambda n: (
-        n.SPADENet([16, 16], 1, 1, 3, 2, (4, 8), is_vae=False)
-        if False
-        else n.SwinUNETR(
-            1, 1, feature_size=12, spatial_dims=2, num_heads=(1, 1, 1, 1), depths=(1, 1, 1, 1), window_size=2
-        )
-    ),
-    t(B, 1, 32, 32),
 )
 monai(
     "fcn_var",
@@ -682,7 +637,6 @@ bolts("gan_g", lambda: imp("pl_bolts.models.gans.basic.components", "Generator")
 bolts("dcgan_g", lambda: imp("pl_bolts.models.gans.dcgan.components", "DCGANGenerator")(8, 8, 1), t(B, 8, 1, 1))
 bolts("dcgan_d", lambda: imp("pl_bolts.models.gans.dcgan.components", "DCGANDiscriminator")(8, 1), t(B, 1, 64, 64))
 bolts("srgan_g", lambda: imp("pl_bolts.models.gans.srgan.components", "SRGANGenerator")(1, 8, 2, 2), t(B, 1, 8, 8))
-bolts("srgan_d", lambda: imp("pl_bolts.models.gans.srgan.components", "SRGANDiscriminator")(1, 8, 2), t(B, 1, 16, 16))
 bolts(
     "resnet18_enc",
     lambda: imp("pl_bolts.models.autoencoders.components", "resnet18_encoder")(False, False),
@@ -696,16 +650,9 @@ bolts(
 bolts("pixelcnn", lambda: imp("pl_bolts.models.vision.pixel_cnn", "PixelCNN")(4, 8, 1), t(B, 4, 8, 8))
 bolts("unet", lambda: imp("pl_bolts.models.vision.unet", "UNet")(2, 1, 2, 4), t(B, 1, 16, 16))
 bolts("unet_bilinear", lambda: imp("pl_bolts.models.vision.unet", "UNet")(2, 1, 2, 4, True), t(B, 1, 16, 16))
-bolts(
-    "gpt",
-    lambda: imp("pl_bolts.models.vision.image_gpt.gpt2" if False else "pl_bolts.models.vision.image_gpt.gpt2", "GPT2")(
-        8, 2, 1, 5, 6, 3
-    ),
-    torch.randint(6, (5, B)),
-)
 
 
-# encodec, vocos, snac, dac, bigvgan, parallel wavegan
+# encodec, vocos, snac, bigvgan, parallel wavegan
 @net
 def encodec_encoder():
     from encodec.modules import SEANetEncoder
@@ -731,7 +678,7 @@ def encodec_decoder_causal():
         ratios=[4, 2],
         lstm=2,
         causal=True,
-        norm="time_group_norm" if False else "weight_norm",
+        norm="weight_norm",
     ), (t(B, 8, 8),)
 
 
@@ -749,14 +696,6 @@ def encodec_rvq_decode():
 
     m = ResidualVectorQuantizer(dimension=8, n_q=2, bins=16).eval()
     return W(m, lambda m, x: m.decode(x.transpose(0, 1))), (torch.randint(16, (B, 2, 8)),)
-
-
-@net
-def encodec_disc():
-    from encodec.msstftd import DiscriminatorSTFT
-
-    m = DiscriminatorSTFT(4)
-    return nn.Sequential(*list(m.convs)[:2]) if hasattr(m, "convs") else m, (t(B, 2, 16, 16),)
 
 
 @net
@@ -824,28 +763,6 @@ def snac_vq():
     from snac.vq import ResidualVectorQuantize
 
     m = ResidualVectorQuantize(8, 16, 4, [2, 1]).eval()
-    return W(m, lambda m, z: m(z)[0]), (t(B, 8, 8),)
-
-
-@net
-def dac_decoder():
-    from dac.model.dac import Decoder
-
-    return Decoder(8, 16, [2, 2]), (t(B, 8, 8),)
-
-
-@net
-def dac_encoder():
-    from dac.model.dac import Encoder
-
-    return Encoder(8, [2, 2], 8), (t(B, 1, 64),)
-
-
-@net
-def dac_vq():
-    from dac.nn.quantize import ResidualVectorQuantize
-
-    m = ResidualVectorQuantize(8, 2, 16, 4).eval()
     return W(m, lambda m, z: m(z)[0]), (t(B, 8, 8),)
 
 
@@ -937,26 +854,6 @@ def pwg_res_wavegan_d():
     )
 
 
-@net
-def pwg_vqvae():
-    from parallel_wavegan.models import VQVAE
-
-    m = (
-        VQVAE(
-            in_channels=1,
-            out_channels=1,
-            num_embeds=8,
-            embed_dim=4,
-            num_local_embeds=None,
-            num_global_embeds=None,
-            num_layers=1,
-        )
-        if False
-        else None
-    )
-    raise ImportError("no")
-
-
 class AD(dict):
     pass
 
@@ -983,12 +880,6 @@ def bigvgan():
 
 
 # lucidrains
-@net
-def stylegan2_generator():
-    with Cuda():
-        from stylegan2_pytorch.stylegan2_pytorch import Generator
-    m = Generator(16, 8, network_capacity=1, fmap_max=16)
-    return W(m, lambda m, w, n: m(w, n)), (t(B, m.num_layers, 8), torch.rand(B, 16, 16, 1))
 
 
 @net
@@ -996,29 +887,6 @@ def stylegan2_mapping():
     with Cuda():
         from stylegan2_pytorch.stylegan2_pytorch import StyleVectorizer
     return StyleVectorizer(8, 3), (t(B, 8),)
-
-
-@net
-def stylegan2_discriminator():
-    with Cuda():
-        from stylegan2_pytorch.stylegan2_pytorch import Discriminator
-    m = Discriminator(16, network_capacity=1, fmap_max=16)
-    return W(m, lambda m, x: m(x)[0]), (t(B, 3, 16, 16),)
-
-
-@net
-def lightweight_generator():
-    with Cuda():
-        from lightweight_gan.lightweight_gan import Generator
-    return Generator(image_size=32, latent_dim=8, fmap_max=16, fmap_inverse_coef=6, attn_res_layers=[16]), (t(B, 8),)
-
-
-@net
-def lightweight_discriminator():
-    with Cuda():
-        from lightweight_gan.lightweight_gan import Discriminator
-    m = Discriminator(image_size=64, fmap_max=16, fmap_inverse_coef=8, attn_res_layers=[16], disc_output_size=1)
-    return W(m, lambda m, x: m(x)[0]), (t(B, 3, 64, 64),)
 
 
 @net
@@ -1076,7 +944,6 @@ vq("vq_cosine", "VectorQuantize", dim=8, codebook_size=16, use_cosine_sim=True)
 vq("residual", "ResidualVQ", dim=8, codebook_size=16, num_quantizers=2)
 vq("fsq", "FSQ", levels=[8, 5, 5], dim=8)
 vq("lfq", "LFQ", codebook_size=16, dim=8)
-vq("sim", "SimVQ", dim=8, codebook_size=16)
 vq("rpq", "RandomProjectionQuantizer", dim=8, num_codebooks=1, codebook_dim=4, codebook_size=16)
 NETS["vq-rpq"] = lambda: (
     (
@@ -1152,26 +1019,7 @@ def audio_encoders_ae():
     return W(m, lambda m, x: m.decode(m.encode(x))), (t(B, 2, 16),)
 
 
-# compressai, smp, timm
-def cai(name, build, *inputs):
-    NETS["compressai-" + name] = lambda: (build(importlib.import_module("compressai.models")), inputs)
-
-
-cai("factorized_ga", lambda c: c.FactorizedPrior(4, 8).g_a, t(B, 3, 32, 32))
-cai("factorized_gs", lambda c: c.FactorizedPrior(4, 8).g_s, t(B, 8, 2, 2))
-cai("hyper_hs", lambda c: c.ScaleHyperprior(4, 8).h_s, t(B, 4, 2, 2))
-cai("cheng_gs", lambda c: c.Cheng2020Attention(4).g_s, t(B, 4, 2, 2))
-cai("cheng_ga", lambda c: c.Cheng2020Anchor(4).g_a, t(B, 3, 32, 32))
-cai("joint_ctx", lambda c: c.JointAutoregressiveHierarchicalPriors(4, 6).context_prediction, t(B, 6, 4, 4))
-
-
-@net
-def smp_unet():
-    import segmentation_models_pytorch as s
-
-    return s.Unet("resnet18", encoder_weights=None, decoder_channels=(8, 8, 8, 8, 8), in_channels=1, classes=1), (
-        t(B, 1, 32, 32),
-    )
+# timm
 
 
 def timm(name, n, size=32, **k):
@@ -1221,54 +1069,13 @@ def normflows_realnvp():
         nn.ModuleList(
             [
                 nf.flows.MaskedAffineFlow(b, tt, s),
-                nf.flows.ActNorm(4) if False else nf.flows.MaskedAffineFlow(1 - b, tt, s),
+                nf.flows.MaskedAffineFlow(1 - b, tt, s),
             ]
         ),
         lambda m, z: m[1](m[0](z)[0])[0],
     ), (t(B, 4),)
 
 
-@net
-def normflows_glow():
-    import normflows as nf
-
-    m = nf.flows.GlowBlock(4, 8, split_mode="channel", scale=True)
-    x = t(8, 4, 4, 4)
-    m(x)
-    return W(m, lambda m, z: m(z)[0]), (t(B, 4, 4, 4),)
-
-
-# tsai
-def tsai(name, cls, *a, **k):
-    NETS["tsai-" + name] = lambda: (
-        getattr(importlib.import_module("tsai.models." + cls), cls)(*a, **k),
-        (t(B, 3, 16),),
-    )
-
-
-tsai("lstm", "RNN_")
-for c in (
-    "InceptionTime",
-    "ResNet",
-    "FCN",
-    "XceptionTime",
-    "TCN",
-    "TST",
-    "PatchTST",
-    "ROCKET",
-    "MLP",
-    "gMLP",
-    "TSPerceiver",
-    "OmniScaleCNN",
-    "XCM",
-    "TSiTPlus",
-):
-    tsai(c.lower(), c, 3, 2) if c in ("ResNet", "FCN", "InceptionTime", "TCN") else tsai(c.lower(), c, 3, 2, 16)
-for c in ("LSTM", "GRU", "RNN"):
-    NETS["tsai-" + c.lower()] = lambda c=c: (
-        getattr(importlib.import_module("tsai.models.RNN"), c)(3, 2, hidden_size=6, n_layers=2, bidirectional=True),
-        (t(B, 3, 16),),
-    )
 
 
 # plain torch spellings
@@ -1387,26 +1194,6 @@ tn(
     "spectral_old",
     lambda: nn.Sequential(nn.utils.spectral_norm(nn.Conv2d(3, 4, 3)), nn.utils.weight_norm(nn.Conv2d(4, 4, 3))),
     t(B, 3, 8, 8),
-)
-tn(
-    "shrink",
-    lambda: nn.Sequential(
-        nn.Linear(4, 8),
-        nn.Hardshrink(),
-        nn.Softshrink(),
-        nn.Threshold(0.1, -1),
-        nn.Hardtanh(),
-        nn.ReLU6(),
-        nn.LogSigmoid(),
-        nn.Tanhshrink(),
-        nn.CELU(0.7),
-        nn.RReLU(),
-        nn.Hardswish(),
-        nn.Mish(),
-        nn.GELU("tanh"),
-        nn.GLU(),
-    ),
-    t(B, 4),
 )
 tn("lstm_cell", lambda: W(nn.LSTMCell(3, 4), lambda m, x, h, c: m(x, (h, c))), t(B, 3), t(B, 4), t(B, 4))
 tn("gru_cell", lambda: W(nn.GRUCell(3, 4), lambda m, x, h: m(x, h)), t(B, 3), t(B, 4))
