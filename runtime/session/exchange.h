@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <span>
@@ -30,7 +31,8 @@ To converted(From value) {
     constexpr From kLimit = static_cast<From>(std::numeric_limits<To>::max());
     if (value >= kLimit) return std::numeric_limits<To>::max();
     if (value <= -kLimit) return std::numeric_limits<To>::min();
-    return value == value ? static_cast<To>(value) : To{0};
+    if (std::isnan(static_cast<double>(value))) return To{0};
+    return static_cast<To>(value);
   }
 }
 
