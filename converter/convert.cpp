@@ -33,8 +33,13 @@ size_t sample_elements(const PortDefinition& port) { return element_count(port.s
 // The input that generation draws: the one asked for, one of a usual name, or the only one if it is smaller than the
 // output. nullptr if the program does not generate.
 const PortDefinition* find_latent(const Graph& graph, const std::string& wanted) {
-  if (!wanted.empty()) return find_port(graph.inputs, wanted);
-  if (const PortDefinition* port = find_named_latent(graph.inputs)) return port;
+  if (!wanted.empty()) {
+    const PortDefinition* port = find_port(graph.inputs, wanted);
+    if (port != nullptr && port->integers)
+      throw Error("--latent " + wanted + ": it takes integers, and latents are real");
+    return port;
+  }
+  if (const PortDefinition* port = find_named_latent(graph.inputs); port != nullptr && !port->integers) return port;
   std::vector<const PortDefinition*> given;
   for (const PortDefinition& port : graph.inputs) {
     if (!port.drawn) given.push_back(&port);
@@ -43,7 +48,8 @@ const PortDefinition* find_latent(const Graph& graph, const std::string& wanted)
   if (given.size() != 1 || sample_elements(*given[0]) >= sample_elements(graph.outputs[0])) return nullptr;
   // Vectors, or vectors shaped as 1x1 images.
   const Shape& shape = given[0]->shape;
-  const bool vector = shape.rank() >= 2 && shape[0].per_batch && element_count(shape, 1).value() == shape[1].extent;
+  const bool vector = !given[0]->integers && shape.rank() >= 2 && shape[0].per_batch &&
+                      element_count(shape, 1).value() == shape[1].extent;
   return vector ? given[0] : nullptr;
 }
 

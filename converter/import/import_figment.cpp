@@ -16,13 +16,15 @@ namespace {
 
 std::vector<uint32_t> list(const Dimensions<uint32_t>& from) { return {from.begin(), from.end()}; }
 
-Value import_value(const format::ModelView& model, const format::TensorView& tensor) {
+Value import_value(const format::ModelView& model, const format::ProgramView& program, size_t index) {
+  const format::TensorView tensor = program.tensor(index);
   Value value;
   value.name = tensor.name;
   value.type = tensor.type.type;
   value.shape = tensor.type.shape;
   value.scales.assign(tensor.type.quantization.scales.begin(), tensor.type.quantization.scales.end());
   value.zero_point = tensor.type.quantization.zero_point;
+  if (Permutation permutation; program.is_exporters(index, &permutation)) value.exporters = permutation;
   if (tensor.constant < 0) return value;
   const format::ConstantView constant = model.constant(static_cast<size_t>(tensor.constant));
   value.name = constant.name;
@@ -55,11 +57,10 @@ Graph import_program(const format::ModelView& model, const format::ProgramView& 
   Graph graph;
   graph.name = program.name();
   for (size_t i = 0; i < program.tensor_count(); ++i) {
-    const format::TensorView tensor = program.tensor(i);
-    if (tensor.type.type == DataType::kI8) {
+    if (program.tensor(i).type.type == DataType::kI8) {
       throw Error("program " + graph.name + " is int8 already: convert the f32 model");
     }
-    graph.add_value(import_value(model, tensor));
+    graph.add_value(import_value(model, program, i));
   }
   for (size_t i = 0; i < program.op_count(); ++i) {
     const format::OpView op = program.op(i);

@@ -559,6 +559,16 @@ ValueId OnnxImporter::take_value(const std::string& name) {
   return value;
 }
 
+void OnnxImporter::name_value(const std::string& output) {
+  const auto found = bindings_.find(output);
+  if (found == bindings_.end() || !std::holds_alternative<ValueId>(found->second)) return;
+  Value& value = graph_[std::get<ValueId>(found->second)];
+  if (value.is_constant() || value.exporters) return;
+  value.name = output;
+  value.exporters.emplace();
+  for (uint32_t i = 0; i < value.shape.rank(); ++i) value.exporters->push_back(i);
+}
+
 void OnnxImporter::import_node(const OnnxNode& node) {
   const std::string& op = node.proto.op_type();
   const std::string& domain = node.proto.domain();
@@ -581,6 +591,7 @@ void OnnxImporter::import_node(const OnnxNode& node) {
   importer->import(node);
   for (size_t i = 0; i < static_cast<size_t>(node.proto.output_size()); ++i) {
     if (makes_integers(node, i)) integers_.insert(node.proto.output(static_cast<int>(i)));
+    name_value(node.proto.output(static_cast<int>(i)));
   }
   for (size_t i = before; i < graph_.values.size(); ++i) {
     const auto batches =

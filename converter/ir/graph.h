@@ -54,6 +54,8 @@ struct Value {
   std::vector<float> scales;  // quantization, if any
   int32_t zero_point = 0;
   std::optional<Constant> constant;
+  // There: a tensor of the exporter's file, under its name; dimension i is its dimension exporters[i].
+  std::optional<Permutation> exporters;
 
   // Holds its values all through the program: a constant, or a variable.
   bool is_constant() const { return constant.has_value(); }

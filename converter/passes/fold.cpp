@@ -146,6 +146,7 @@ void lower_batch_norms(Graph* graph) {
     shape.back() = static_cast<uint32_t>(channels);
     Value middle = (*graph)[node.output];
     middle.name = node.name + ".scaled";
+    middle.exporters.reset();
     const ValueId scaled = graph->add_value(middle);
     const ValueId factors = graph->add_constant(node.name + ".scale", shape, scale);
     const ValueId shifts = graph->add_constant(node.name + ".shift", shape, shift);

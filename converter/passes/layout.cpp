@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <set>
 
 namespace figment::converter {
 
@@ -76,16 +77,32 @@ class LayoutPass {
       out.permutation = inverse(lazy.permutation);
       fresh_.outputs.push_back(std::move(out));
     }
+    keep_names();
     if (canceled_ > 0) notes_.push_back(fmt::format("{} transposes canceled, {} kept", canceled_, kept_));
     *result = std::move(fresh_);
     return std::move(notes_);
   }
 
  private:
+  // Values that stand for the exporter's tensors say how they lie now.
+  void keep_names() {
+    for (ValueId id = 0; id < old_.values.size(); ++id) {
+      const Value& old = old_[id];
+      const Lazy& lazy = lazy_[id];
+      if (!old.exporters || old.is_constant() || !lazy.features.empty() || reordered_.contains(id)) continue;
+      Value& value = fresh_[lazy.value];
+      if (value.exporters) continue;
+      value.name = old.name;
+      value.exporters.emplace();
+      for (uint32_t axis : inverse(lazy.permutation)) value.exporters->push_back((*old.exporters)[axis]);
+    }
+  }
+
   // An input that is transposed first thing is taken in that layout: its port does the transposing.
   void import_input(const PortDefinition& port) {
     PortDefinition out = port;
     Value value = old_[port.value];
+    value.exporters.reset();
     Permutation permutation = identity(value.shape.rank());
     const auto readers = readers_.find(port.value);
     if (readers != readers_.end()) {
@@ -314,7 +331,9 @@ class LayoutPass {
     ValueId id = in.value;
     const std::vector<int32_t> old_producers = old_.producers();
     const std::vector<int32_t> new_producers = fresh_.producers();
+    std::set<ValueId> reordered;
     while (true) {
+      reordered.insert(old_id);
       if (uses_[old_id] != 1 || old_producers[old_id] < 0 || new_producers[id] < 0) return false;
       const Node& producer = old_.nodes[static_cast<size_t>(old_producers[old_id])];
       if (producer.kind == OpKind::kFullyConnected) break;
@@ -350,6 +369,7 @@ class LayoutPass {
       }
       walk = producer.inputs[0];
     }
+    reordered_.merge(reordered);
     const ValueId value = emit_reshape(in.value, permuted(shape, permutation), node.name);
     lazy_[node.output] = {value, inverse(permutation), {}, {}};
     notes_.push_back(node.name + ": channel order folded into the fully connected layer before it");
@@ -412,6 +432,7 @@ class LayoutPass {
   std::vector<Lazy> lazy_;
   std::map<ValueId, std::vector<size_t>> readers_;
   Graph fresh_;
+  std::set<ValueId> reordered_;  // old values whose features stand in another order now
   std::vector<std::string> notes_;
   size_t canceled_ = 0;
   size_t kept_ = 0;

@@ -62,7 +62,14 @@ class Rewriter {
       out.value = f32(port.value);
       fresh_.outputs.push_back(out);
     }
-    for (const Forms& forms : forms_) result.values.push_back(forms.i8);
+    for (ValueId id = 0; id < forms_.size(); ++id) {
+      const Forms& forms = forms_[id];
+      result.values.push_back(forms.i8);
+      // Of the two forms that which is computed first.
+      if (!forms.f32 && !forms.i8) continue;
+      Value& value = fresh_[std::min(forms.f32.value_or(UINT32_MAX), forms.i8.value_or(UINT32_MAX))];
+      if (!value.is_constant()) value.exporters = old_[id].exporters;
+    }
     result.graph = std::move(fresh_);
     return result;
   }

@@ -18,9 +18,11 @@ std::vector<float> per_channel(const Value& value, uint32_t channels) {
   return last ? std::vector<float>(data.begin(), data.end()) : std::vector<float>();
 }
 
-// Redirects all reads of `from` to `to` and removes the node that wrote `from`.
+// Redirects all reads of `from` to `to`, which holds what `from` held, and removes the node that wrote `from`.
 void replace(Graph* graph, size_t node, ValueId to) {
   const ValueId from = graph->nodes[node].output;
+  (*graph)[to].name = (*graph)[from].name;
+  (*graph)[to].exporters = (*graph)[from].exporters;
   for (Node& reader : graph->nodes) std::replace(reader.inputs.begin(), reader.inputs.end(), from, to);
   for (PortDefinition& port : graph->outputs) {
     if (port.value == from) port.value = to;
@@ -128,6 +130,7 @@ std::vector<std::string> fold_affine(Graph* graph) {
       continue;
     }
     const std::string into = linear->name;
+    (*graph)[linear->output].exporters.reset();
     apply_affine(graph, linear, scale, shift);
     if (notes.empty() || notes.back() != node.name + ": folded into " + into)
       notes.push_back(node.name + ": folded into " + into);
@@ -167,7 +170,11 @@ void remove_dead(Graph* graph) {
       if (producer >= 0 && graph->nodes[static_cast<size_t>(producer)].kind == OpKind::kReshape) {
         node.inputs[0] = graph->nodes[static_cast<size_t>(producer)].inputs[0];
       }
-      if ((*graph)[node.inputs[0]].shape == (*graph)[node.output].shape) {
+      if (const Value& same = (*graph)[node.inputs[0]]; same.shape == (*graph)[node.output].shape) {
+        if (same.exporters || same.is_constant()) {
+          (*graph)[node.output].name = same.name;
+          (*graph)[node.output].exporters = same.exporters;
+        }
         replace(graph, i, node.inputs[0]);
         continue;
       }

@@ -123,6 +123,13 @@ class Writer {
     return builder_.CreateVector(result);
   }
 
+  // The same list is written once.
+  Offset<flatbuffers::Vector<uint8_t>> shared_bytes(const Permutation& list) {
+    const auto [entry, fresh] = shared_.emplace(std::vector<uint32_t>(list.begin(), list.end()), 0);
+    if (fresh) entry->second = bytes(list);
+    return entry->second;
+  }
+
   Offset<flatbuffers::Vector<uint32_t>> words(const Dimensions<uint32_t>& list) {
     return builder_.CreateVector(std::vector<uint32_t>(list.begin(), list.end()));
   }
@@ -261,8 +268,9 @@ class Writer {
       const auto name = builder_.CreateString(value.name);
       const auto dimensions = index >= 0 ? 0 : shape(value.shape);
       const auto scales = index >= 0 ? 0 : quantization(value);
-      tensors.push_back(
-          schema::CreateTensor(builder_, name, index, static_cast<schema::DataType>(value.type), dimensions, scales));
+      const auto permutation = index >= 0 || !value.exporters ? 0 : shared_bytes(*value.exporters);
+      tensors.push_back(schema::CreateTensor(builder_, name, index, static_cast<schema::DataType>(value.type),
+                                             dimensions, scales, permutation));
     }
     std::vector<Offset<schema::Op>> ops;
     for (const Node& node : graph.nodes) {
@@ -297,6 +305,7 @@ class Writer {
   std::multimap<std::tuple<std::string, std::vector<uint32_t>, std::vector<float>>, std::pair<const Value*, int32_t>>
       constant_indices_;
   std::map<std::string, uint32_t> variable_indices_;
+  std::map<std::vector<uint32_t>, Offset<flatbuffers::Vector<uint8_t>>> shared_;
   // Of the model that is being written, and where they go in the blob section.
   std::vector<std::pair<uint64_t, const std::vector<uint8_t>*>> blobs_;
   uint64_t blob_bytes_ = 0;

@@ -24,8 +24,11 @@ fig_status port_info(const fig_model* model, uint32_t program, uint32_t index, b
     return fail(Status::error(StatusCode::kNotFound, "program %s has no port %u", view->name(), index));
   }
   const format::PortView port = input ? view->input(index) : view->output(index);
-  const bool drawn = input && unwrap(model)->view().find_drawn(view->name(), port.name).has_value();
-  *info = {port.name, port.tensor, shape_of(port.shape), port.integers, port.least, port.greatest, drawn};
+  const std::optional<format::LatentView> drawn =
+      input ? unwrap(model)->view().find_drawn(view->name(), port.name) : std::nullopt;
+  *info = {
+      port.name,  port.tensor,   shape_of(port.shape), port.integers,
+      port.least, port.greatest, drawn.has_value(),    drawn ? static_cast<fig_prior>(drawn->prior) : FIG_PRIOR_NORMAL};
   return FIG_OK;
 }
 
@@ -188,7 +191,12 @@ fig_status fig_model_tensor(const fig_model* model, uint32_t program, uint32_t i
            tensor.type.constant,
            shape_of(tensor.type.shape),
            quantization.scales.size() == 1 ? quantization.scale() : 0,
-           quantization.zero_point};
+           quantization.zero_point,
+           false,
+           {}};
+  Permutation permutation;
+  info->exporters = view->is_exporters(index, &permutation);
+  std::copy(permutation.begin(), permutation.end(), info->permutation);
   return FIG_OK;
 }
 

@@ -58,6 +58,12 @@ Status find_op(const fig_session* session, uint32_t program, uint32_t op, const 
 
 extern "C" {
 
+fig_status fig_session_observe(fig_session* session, fig_observer observer, void* context) {
+  if (session == nullptr) return null_argument("fig_session_observe");
+  unwrap(session)->observe({observer, context});
+  return FIG_OK;
+}
+
 fig_status fig_session_create(fig_model* model, const fig_session_options* options, fig_session** session) {
   if (model == nullptr || session == nullptr) return null_argument("fig_session_create");
   Result<SessionOptions> converted = session_options(options);

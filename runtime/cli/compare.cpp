@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
+#include "compare_layers.h"
 #include "controls.h"
 #include "io/files.h"
 #include "io/pictures.h"
@@ -26,6 +27,7 @@ struct Arguments {
   uint32_t count = 64;
   uint64_t seed = 42;
   bool json = false;
+  LayerArguments layers;
 };
 
 // What one model generates, and at what cost.
@@ -103,7 +105,14 @@ io::Picture picture_of(const Candidate& generated) {
                        generated.output.range_max, kColumns, 2);
 }
 
-void compare(const Arguments& arguments) {
+void compare(Arguments arguments) {
+  if (!arguments.layers.against.empty()) {
+    if (arguments.models.size() != 1) throw Error("--against compares one model");
+    arguments.layers.model = arguments.models[0];
+    arguments.layers.json = arguments.json;
+    arguments.layers.seed = arguments.seed;
+    return compare_layers(arguments.layers);
+  }
   if (arguments.models.size() % 2 != 0) throw Error("give pairs of models: REFERENCE OTHER ...");
   std::vector<std::vector<std::string>> rows = {{"model", "file", "parameters", "PSNR", "samples/s", "memory"}};
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
@@ -143,17 +152,35 @@ void compare(const Arguments& arguments) {
 }  // namespace
 
 void add_compare(CLI::App* app, Commands* commands) {
-  CLI::App* command =
-      app->add_subcommand("compare", "Generate with pairs of models from the same latents: size, speed, memory, PSNR");
+  CLI::App* command = app->add_subcommand(
+      "compare",
+      "Generate with pairs of models from the same latents: size, speed, memory, PSNR; or --against "
+      "what a model was made of, layer by layer");
   auto arguments = std::make_shared<Arguments>();
-  command->add_option("models", arguments->models, "REFERENCE OTHER pairs of .figment files")->required();
+  command->add_option("models", arguments->models, "REFERENCE OTHER pairs of .figment files; one with --against")
+      ->required();
   command->add_option("--pictures", arguments->pictures, "folder for a picture of each pair, side by side");
-  command->add_option("-n,--count", arguments->count, "samples from each")
-      ->check(CLI::Range(1, 4096))
-      ->capture_default_str();
+  CLI::Option* count = command->add_option("-n,--count", arguments->count, "samples from each; --against: 4")
+                           ->check(CLI::Range(1, 4096))
+                           ->capture_default_str();
   command->add_option("--seed", arguments->seed, "seed of the latents")->capture_default_str();
   command->add_flag("--json", arguments->json, "machine-readable");
-  (*commands)[command] = [arguments] { compare(*arguments); };
+  LayerArguments& layers = arguments->layers;
+  command->add_option("--against", layers.against,
+                      "compare tensor by tensor with an .onnx file ($PYTHON or python3 computes it with onnx and "
+                      "onnxruntime), recorded tensors in .npz by their names, or another .figment file");
+  command->add_option("--program", layers.program, "--against: the program (may be left out where there is one)");
+  command->add_option("--input", layers.inputs, "--against: [NAME=]FILE, data for an input instead of what is drawn");
+  command->add_option("--tolerance", layers.tolerance, "--against: the error of an f32 tensor, of its largest value")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_option("--want-snr", layers.want_snr, "--against: dB that outputs of an int8 model must reach")
+      ->capture_default_str();
+  command->add_flag("--all", layers.all, "--against: show all tensors");
+  (*commands)[command] = [arguments, count] {
+    if (count->count() > 0) arguments->layers.count = arguments->count;
+    compare(*arguments);
+  };
 }
 
 }  // namespace figment::cli

@@ -5,6 +5,7 @@
 #include "io/arrays.h"
 #include "io/files.h"
 #include "io/terminal.h"
+#include "layers.h"
 
 namespace figment::cli {
 
@@ -17,28 +18,6 @@ struct Arguments {
   std::vector<std::string> outputs;
   SessionArguments session;
 };
-
-// The batch that makes `shape` the array's shape. Throws naming the input.
-size_t batch_of(const std::string& name, const fig_shape& shape, const io::Array& array) {
-  std::string actual;
-  for (size_t extent : array.shape) actual += fmt::format("{}{}", actual.empty() ? "" : ", ", extent);
-  const Error wrong("input " + name + " has shape [" + actual + "], expected " + to_string(shape));
-  if (array.shape.size() != shape.rank) throw wrong;
-  size_t batch = 0;
-  for (uint32_t i = 0; i < shape.rank; ++i) {
-    if (!shape.per_batch[i]) {
-      if (array.shape[i] != shape.extents[i]) throw wrong;
-    } else {
-      if (array.shape[i] == 0) {
-        throw Error("input " + name + " holds no samples: its shape is [" + actual + "], and " + to_string(shape) +
-                    " needs at least one");
-      }
-      if (array.shape[i] % shape.extents[i] != 0) throw wrong;
-      batch = array.shape[i] / shape.extents[i];
-    }
-  }
-  return batch;
-}
 
 void run(const Arguments& arguments) {
   OpenModel open(arguments.model);
@@ -86,10 +65,8 @@ void run(const Arguments& arguments) {
     fig_port_info port{};
     check(fig_model_output(open.model(), index, i, &port));
     size_t elements = 1;
-    for (uint32_t d = 0; d < port.shape.rank; ++d) {
-      results[i].shape.push_back(port.shape.extents[d] * (port.shape.per_batch[d] ? batch : 1));
-      elements *= results[i].shape.back();
-    }
+    results[i].shape = resolved(port.shape, batch);
+    for (size_t extent : results[i].shape) elements *= extent;
     results[i].values.resize(elements);
     outputs.push_back({port.name, results[i].values.data(), elements, FIG_F32});
   }

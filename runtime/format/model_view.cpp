@@ -100,6 +100,12 @@ int32_t ProgramView::constant_of(size_t i) const {
   return program_->tensors()->Get(static_cast<uint32_t>(i))->constant();
 }
 
+bool ProgramView::is_exporters(size_t i, Permutation* permutation) const {
+  const auto* stored = program_->tensors()->Get(static_cast<uint32_t>(i))->permutation();
+  *permutation = list(stored);
+  return stored != nullptr;
+}
+
 size_t ProgramView::plan_count() const { return length(program_->plans()); }
 
 PlanView ProgramView::plan(size_t i) const {

@@ -192,6 +192,8 @@ class ProgramView {
   TensorView tensor(size_t i) const;
   int32_t constant_of(size_t i) const;  // the constant that a tensor is, or -1
   bool is_constant(size_t i) const { return constant_of(i) >= 0; }
+  // Whether a tensor is one of the exporter's, of its name; ours is that transposed by `permutation`.
+  bool is_exporters(size_t i, Permutation* permutation) const;
   // A tensor for one batch, and without its name. Returns the constant's index, or -1.
   int32_t resolve(size_t i, size_t batch, DataType* type, bool* variable, Extents* shape,
                   Quantization* quantization) const;

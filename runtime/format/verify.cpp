@@ -11,7 +11,7 @@
 #include "format/integer_rule.h"
 #include "format/model_view.h"
 #include "format/quantized.h"
-#include "model_generated.h"
+#include "format/schema_access.h"
 
 namespace figment::format {
 
@@ -30,11 +30,6 @@ constexpr size_t kMaxPlans = 64;
 constexpr size_t kMaxReads = 64;       // of indices, which ops may share
 constexpr size_t kMaxName = 1024;      // bytes
 constexpr size_t kMaxStreams = 65536;  // of a seed, before those of codes
-
-template <typename T>
-size_t length(const T* vector) {
-  return vector == nullptr ? 0 : vector->size();
-}
 
 Status bad(const char* text) { return Status::error(StatusCode::kBadFile, "%s", text); }
 
@@ -275,11 +270,9 @@ class Verifier {
     FIGMENT_RETURN_IF_ERROR(check_dimensions(entry->permutation()));
     CheckedSize elements = 1;
     CheckedSize split = 1;
-    Permutation permutation;
-    for (uint32_t i = 0; i < length(entry->permutation()); ++i) permutation.push_back(entry->permutation()->Get(i));
     for (uint32_t i = 0; i < length(entry->shape()); ++i) elements *= entry->shape()->Get(i);
     for (uint32_t i = 0; i < length(entry->split()); ++i) split *= entry->split()->Get(i);
-    if (!is_permutation(permutation, length(entry->split()))) return bad("its permutation is not one");
+    if (!is_permutation(list(entry->permutation()), length(entry->split()))) return bad("its permutation is not one");
     const ConstantView values = view_.constant(entry->constant());
     const uint64_t count = values.bytes / element_size(values.type);
     if (!elements.valid() || !split.valid() || elements.value() != split.value() ||
@@ -371,6 +364,11 @@ class Verifier {
     if (entry->constant() != -1) return bad("names no constant");
     if (entry->type() > schema::DataType::MAX) return bad("unknown type");
     FIGMENT_RETURN_IF_ERROR(check_shape(entry->shape()));
+    if (entry->permutation() != nullptr) {
+      FIGMENT_RETURN_IF_ERROR(check_dimensions(entry->permutation()));
+      FIGMENT_RETURN_IF_ERROR(spend(entry->permutation()->size()));
+      if (!is_permutation(list(entry->permutation()), length(entry->shape()))) return bad("its permutation is not one");
+    }
     return check_quantization(entry->quantization(), static_cast<DataType>(entry->type()), 1);
   }
 
@@ -386,11 +384,10 @@ class Verifier {
         return bad("%s %s: %s", what, name, status.message());
       FIGMENT_RETURN_IF_ERROR(check_dimensions(entry->permutation()));
       Shape exporter;
-      Permutation permutation;
+      const Permutation permutation = list(entry->permutation());
       for (uint32_t d = 0; d < length(entry->shape()); ++d) {
         exporter.push_back({entry->shape()->Get(d)->extent(), entry->shape()->Get(d)->per_batch()});
       }
-      for (uint32_t d = 0; d < length(entry->permutation()); ++d) permutation.push_back(entry->permutation()->Get(d));
       if (!is_permutation(permutation, exporter.rank())) return bad("%s %s: its permutation is not one", what, name);
       Shape ours;
       for (uint32_t axis : permutation) ours.push_back(exporter[axis]);

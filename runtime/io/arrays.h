@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,6 +34,9 @@ std::vector<uint8_t> format_npy(const Array& array);
 
 // One array of NumPy's archive of several: PATH.npz:NAME, or PATH.npz where there is one alone.
 Array read_npz(const std::string& path);
+
+// All its arrays, by name.
+std::map<std::string, Array> read_archive(const std::string& path);
 
 // A file in a zip archive, stored or deflated.
 struct ZipEntry {

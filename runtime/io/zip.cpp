@@ -143,6 +143,27 @@ std::vector<uint8_t> unpack(const ZipEntry& entry, const std::string& origin, co
   return bytes;
 }
 
+namespace {
+
+std::string array_name(const ZipEntry& entry) {
+  return entry.name.ends_with(".npy") ? entry.name.substr(0, entry.name.size() - 4) : entry.name;
+}
+
+}  // namespace
+
+std::map<std::string, Array> read_archive(const std::string& path) {
+  const std::vector<uint8_t> bytes = read_file(path);
+  const Budget budget(bytes.size());
+  std::map<std::string, Array> result;
+  uint64_t unpacked = 0;
+  for (const ZipEntry& entry : parse_zip(bytes, path)) {
+    unpacked += entry.size;
+    budget.check(unpacked, path + ": unpacking it");
+    result[array_name(entry)] = parse_npy(unpack(entry, path, budget), path + ":" + array_name(entry), budget);
+  }
+  return result;
+}
+
 Array read_npz(const std::string& path) {
   const size_t colon = path.rfind(".npz:");
   const std::string file = colon == std::string::npos ? path : path.substr(0, colon + 4);
@@ -151,7 +172,7 @@ Array read_npz(const std::string& path) {
   const std::vector<uint8_t> bytes = read_file(file);
   const std::vector<ZipEntry> entries = parse_zip(bytes, file);
   for (const ZipEntry& entry : entries) {
-    const std::string name = entry.name.ends_with(".npy") ? entry.name.substr(0, entry.name.size() - 4) : entry.name;
+    const std::string name = array_name(entry);
     if (name == wanted || (wanted.empty() && entries.size() == 1))
       return parse_npy(unpack(entry, file, Budget(bytes.size())), file + ":" + name, Budget(bytes.size()));
     names += (names.empty() ? "" : ", ") + name;

@@ -306,10 +306,17 @@ Status Program::run() {
 
 void Program::run_step(size_t index) {
   const Step& entry = steps_[index];
-  if (entry.prepared != nullptr) return entry.prepared->run();
-  kernels::Step step;
-  read(index, &step);
-  entry.kernel->run(step);
+  if (entry.prepared != nullptr) {
+    entry.prepared->run();
+  } else {
+    kernels::Step step;
+    read(index, &step);
+    entry.kernel->run(step);
+  }
+  if (observer_.show != nullptr && !entry.update) {
+    observer_.show(observer_.context, static_cast<uint32_t>(reader_.program()), static_cast<uint32_t>(index),
+                   addresses_[view().op_output(index)]);
+  }
 }
 
 size_t Program::run_updates(size_t first) {

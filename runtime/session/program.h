@@ -40,6 +40,12 @@ struct ProgramSetup {
   kernels::Operand* operands = nullptr;  // room for the inputs of any op, used by one program at a time
 };
 
+// Is shown what the op number `op` of a program computed.
+struct Observer {
+  void (*show)(void* context, uint32_t program, uint32_t op, const void* values) = nullptr;
+  void* context = nullptr;
+};
+
 // What is taken from a session's operator pool.
 struct OperatorDemand {
   CheckedSize used;   // by what has been prepared
@@ -90,6 +96,7 @@ class Program {
   // In the next run, and in that alone, the last step of an output writes to `data` instead of the arena. Only for
   // ports with a direct step.
   void redirect(const Port& port, void* data) { targets_[&port - outputs_].wanted = data; }
+  void observe(const Observer& observer) { observer_ = observer; }
 
   size_t index() const { return reader_.program(); }
   const char* name() const { return view().name(); }
@@ -150,6 +157,7 @@ class Program {
   Target* targets_ = nullptr;  // of each output
   unsigned char* arena_ = nullptr;
   uint64_t arena_bytes_ = 0;
+  Observer observer_;
 };
 
 }  // namespace figment

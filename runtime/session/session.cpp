@@ -95,6 +95,10 @@ MemoryReport Session::memory() const {
   return report;
 }
 
+void Session::observe(const Observer& observer) {
+  for (size_t i = 0; i < program_count_; ++i) programs_[i].observe(observer);
+}
+
 Program* Session::program(size_t i) const {
   for (size_t j = 0; j < program_count_; ++j) {
     if (programs_[j].index() == i) return &programs_[j];

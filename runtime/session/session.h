@@ -98,6 +98,9 @@ class Session {
   // "encode" and then, from its first output, the program that generates.
   Status reconstruct(size_t count, std::span<const float> samples, std::span<float> out);
 
+  // Whom runs show what they compute.
+  void observe(const Observer& observer);
+
   Model* model() const { return model_; }
   size_t batch() const { return selection_.batch; }
   const Selection& selection() const { return selection_; }

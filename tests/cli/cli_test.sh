@@ -102,6 +102,26 @@ expect "both tune alike" 'cmp -s "$work/tuned_static.figment" "$work/tuned_share
 check "generate with a tuned model" 0 "" $figment generate "$work/tuned_static.figment" --class 8 -n 2 -o "$work/x.png"
 
 if [ -n "$convert" ]; then
+  exported=$(dirname "$0")/../data/exported tensors=$(dirname "$0")/../data/tensors
+  for network in script_g graphs_kept_d; do
+    $convert -q "$exported/$network.onnx" -o "$work/$network.figment"
+    check "compare $network with recorded tensors" 0 "tensors shown" $figment compare "$work/$network.figment" --against "$tensors/$network.npz"
+  done
+  check "and as JSON" 0 '"first_wrong": null' $figment compare "$work/script_g.figment" --against "$tensors/script_g.npz" --json
+  check "the first tensor that goes wrong" 1 "relu (conv2d) is the first to go wrong: off by 2.8" \
+    $figment compare "$work/graphs_kept_d.figment" --against "$tensors/graphs_kept_d_wrong.npz"
+  check "tensors of another model" 1 "has no array for the input" $figment compare "$work/script_g.figment" --against "$tensors/graphs_kept_d.npz"
+  check "without Python" 1 "there is no such Python to compute .*recorded.npz" env PYTHON=/no/such $figment compare "$work/script_g.figment" --against "$exported/script_g.onnx"
+  if ${PYTHON:-python3} -c "import onnx, numpy" 2> "$work/out"; then
+    check "compare with an ONNX file" 0 "tensors shown" $figment compare "$work/script_g.figment" --against "$exported/script_g.onnx"
+    check "compare with an ONNX file of another model" 1 "an input that the model has not" $figment compare "$work/script_g.figment" --against "$exported/graphs_kept_d.onnx"
+  else
+    echo "skipped: compare with an ONNX file, for which there is no Python with onnx"
+  fi
+  check "int8 against f32" 0 "conv_transpose2d int8" $figment compare "$onnx/cdcgan/cdcgan_int8.figment" --against "$onnx/cdcgan/cdcgan.figment"
+  check "int8 that must be better" 1 "not 90 dB: convert with --want-snr 90, or --keep-f32" \
+    $figment compare "$onnx/cdcgan/cdcgan_int8.figment" --against "$onnx/cdcgan/cdcgan.figment" --want-snr 90
+  check "against what is none of these" 1 "give an .onnx file" $figment compare "$work/script_g.figment" --against "$work/out"
   check "compare models under a condition" 0 "dB" $figment compare "$onnx/cdcgan/cdcgan.figment" "$onnx/cdcgan/cdcgan_int8.figment" -n 20
   check "convert" 0 "folded into" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/m.figment" --report "$work/report.txt"
   expect "the report is written" 'grep -q "size:" "$work/report.txt"'

@@ -149,6 +149,22 @@ TEST_CASE("schedules and parameters that do not fit are refused") {
       "permutation");
 }
 
+TEST_CASE("a tensor's layout that is no permutation is refused") {
+  test::AlignedBytes copy(test::read_bytes(test::model_path("dcgan")));
+  auto* model = flatbuffers::GetMutableRoot<schema::Model>(copy.data() + 4);
+  size_t changed = 0;
+  for (const schema::Tensor* tensor : *model->programs()->Get(0)->tensors()) {
+    if (tensor->permutation() == nullptr || tensor->permutation()->size() < 2) continue;
+    auto* vector = const_cast<flatbuffers::Vector<uint8_t>*>(tensor->permutation());
+    vector->Mutate(0, vector->Get(1));
+    ++changed;
+  }
+  REQUIRE(changed > 0);
+  fig_model* opened = nullptr;
+  CHECK(fig_model_open_memory(copy.data(), copy.size(), &opened) == FIG_BAD_FILE);
+  CHECK(std::string(fig_error_message()).find("permutation") != std::string::npos);
+}
+
 TEST_CASE("another schema version is named in the message") {
   std::vector<uint8_t> bytes = model_bytes();
   auto* model = flatbuffers::GetMutableRoot<schema::Model>(bytes.data() + 4);

@@ -68,6 +68,39 @@ TEST_CASE("samples do not depend on the batch, the number of threads, or the ker
   }
 }
 
+TEST_CASE("an observer sees what each op computes, in order, and the last of it is the output") {
+  const Opened opened("dcgan", options_of(3));
+  struct Seen {
+    fig_model* model;
+    std::vector<uint32_t> ops;
+    std::vector<float> last;
+  } seen{opened.model, {}, {}};
+  const auto observer = [](void* context, uint32_t program, uint32_t op, const void* values) {
+    auto* found = static_cast<Seen*>(context);
+    fig_op_info info{};
+    fig_tensor_info tensor{};
+    REQUIRE(fig_model_op(found->model, program, op, &info) == FIG_OK);
+    REQUIRE(fig_model_tensor(found->model, program, info.output, &tensor) == FIG_OK);
+    size_t elements = 3;
+    for (uint32_t i = 0; i < tensor.shape.rank; ++i) elements *= tensor.shape.extents[i];
+    found->ops.push_back(op);
+    found->last.assign(static_cast<const float*>(values), static_cast<const float*>(values) + elements);
+  };
+  REQUIRE(fig_session_observe(opened.session, observer, &seen) == FIG_OK);
+  std::vector<float> pixels(3 * kPixels);
+  REQUIRE(fig_generate(opened.session, 3, nullptr, pixels.data(), pixels.size()) == FIG_OK);
+  fig_program_info program{};
+  REQUIRE(fig_model_program(opened.model, 0, &program) == FIG_OK);
+  REQUIRE(seen.ops.size() == program.ops);
+  for (uint32_t i = 0; i < program.ops; ++i) CHECK(seen.ops[i] == i);
+  CHECK(seen.last == pixels);  // of one channel: the layout is the exporter's
+  seen.ops.clear();
+  REQUIRE(fig_session_observe(opened.session, nullptr, nullptr) == FIG_OK);
+  REQUIRE(fig_generate(opened.session, 3, nullptr, pixels.data(), pixels.size()) == FIG_OK);
+  CHECK(seen.ops.empty());
+  CHECK(fig_session_observe(nullptr, observer, &seen) == FIG_INVALID_ARGUMENT);
+}
+
 TEST_CASE("sequences, which lie by time steps on the device, come in any number") {
   constexpr size_t kSequence = 14;
   const std::vector<float> one = generate("tiny_crgan", 5, options_of(1), kSequence);

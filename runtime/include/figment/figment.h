@@ -167,6 +167,9 @@ typedef struct fig_program_info {
 
 FIG_API fig_status fig_model_program(const fig_model* model, uint32_t index, fig_program_info* info);
 
+/* N(0, 1); uniform on [-1, 1); one value is 1, the others 0. */
+typedef enum fig_prior { FIG_PRIOR_NORMAL = 0, FIG_PRIOR_UNIFORM = 1, FIG_PRIOR_CATEGORICAL = 2 } fig_prior;
+
 /* An input or output of a program. */
 typedef struct fig_port_info {
   const char* name;
@@ -175,7 +178,8 @@ typedef struct fig_port_info {
   bool integers; /* labels, indices, booleans: takes and gives FIG_I32 and FIG_I64 too; an input's values are checked */
   int32_t least; /* of an input's integers */
   int32_t greatest;
-  bool drawn; /* an input that the session draws where it is not given, a new value for each sample of each call */
+  bool drawn;      /* an input that the session draws where it is not given, a new value for each sample of each call */
+  fig_prior prior; /* from which it draws */
 } fig_port_info;
 
 FIG_API fig_status fig_model_input(const fig_model* model, uint32_t program, uint32_t index, fig_port_info* info);
@@ -188,6 +192,8 @@ typedef struct fig_tensor_info {
   fig_shape shape; /* ours: images are NHWC */
   float scale;     /* i8 with one scale: real = scale * (q - zero_point); else 0 */
   int32_t zero_point;
+  bool exporters; /* a tensor of the exporter's file, under its name: our dimension i is its dimension permutation[i] */
+  uint32_t permutation[FIG_MAX_RANK];
 } fig_tensor_info;
 
 FIG_API fig_status fig_model_tensor(const fig_model* model, uint32_t program, uint32_t index, fig_tensor_info* info);
@@ -201,8 +207,6 @@ typedef struct fig_op_info {
 } fig_op_info;
 
 FIG_API fig_status fig_model_op(const fig_model* model, uint32_t program, uint32_t index, fig_op_info* info);
-
-typedef enum fig_prior { FIG_PRIOR_NORMAL = 0, FIG_PRIOR_UNIFORM = 1, FIG_PRIOR_CATEGORICAL = 2 } fig_prior;
 
 /* What generation draws. */
 typedef struct fig_latent_info {
@@ -341,6 +345,15 @@ FIG_API bool fig_session_has_program(const fig_session* session, uint32_t progra
 
 /* The kernel that runs an op. */
 FIG_API fig_status fig_session_kernel(const fig_session* session, uint32_t program, uint32_t op, const char** name);
+
+/* What an observer is shown: the values of the tensor that an op has just computed (fig_op_info.output), in our layout
+ * and type, for the session's batch; valid during the call; updates of variables are not shown. The observer calls
+ * nothing on the session. */
+typedef void (*fig_observer)(void* context, uint32_t program, uint32_t op, const void* values);
+
+/* From now on all runs of the session show `observer` what each op computes, in order; NULL: no more. To find where a
+ * model leaves its exporter's, layer by layer. */
+FIG_API fig_status fig_session_observe(fig_session* session, fig_observer observer, void* context);
 
 /* ---- Running ------------------------------------------------------------------------------------------------- */
 

@@ -1,0 +1,325 @@
+#include "compare_layers.h"
+
+#include <fmt/format.h>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <random>
+#include <set>
+
+#include "controls.h"
+#include "io/terminal.h"
+#include "reference.h"
+
+namespace figment::cli {
+
+namespace {
+
+constexpr size_t kWorst = 10;          // that are shown
+constexpr double kMostDecibels = 200;  // of layers that are equal
+
+// How a layer's values differ from the reference's.
+struct Difference {
+  double error = 0;    // the largest
+  double largest = 0;  // of the reference's magnitudes
+  double least = 0;    // the reference's range
+  double greatest = 0;
+  double snr_db = kMostDecibels;
+  double loss_db = 0;  // below what the layer reads
+  double relative() const { return error == 0 ? 0 : error / std::max(largest, 1e-30); }
+};
+
+struct Compared {
+  const Layer* layer = nullptr;
+  Difference difference;
+  bool wrong = false;
+};
+
+Difference difference_of(const std::vector<float>& values, const std::vector<float>& reference) {
+  Difference result;
+  double signal = 0;
+  double noise = 0;
+  result.least = std::numeric_limits<double>::infinity();
+  result.greatest = -result.least;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const double wanted = reference[i];
+    const double error = std::fabs(static_cast<double>(values[i]) - wanted);
+    // The same infinity, or NaN where it should be.
+    if (values[i] == reference[i] || (std::isnan(values[i]) && std::isnan(reference[i]))) {
+      if (!std::isfinite(wanted)) continue;
+    } else if (!std::isfinite(error)) {
+      result.error = noise = std::numeric_limits<double>::infinity();
+      continue;
+    }
+    signal += wanted * wanted;
+    noise += error * error;
+    result.error = std::max(result.error, error);
+    result.largest = std::max(result.largest, std::fabs(wanted));
+    result.least = std::min(result.least, wanted);
+    result.greatest = std::max(result.greatest, wanted);
+  }
+  if (result.least > result.greatest) result.least = result.greatest = 0;
+  if (noise > 0) result.snr_db = signal > 0 ? std::min(10 * std::log10(signal / noise), kMostDecibels) : -kMostDecibels;
+  return result;
+}
+
+// Values of an input where none are given: the latents of the seed and classes in turn, whole numbers in the input's
+// range, what a session would draw, else N(0, 1).
+io::Array drawn_input(const OpenModel& open, const fig_program_info& program, const fig_port_info& port, size_t count,
+                      uint64_t seed, uint32_t index) {
+  io::Array array;
+  array.shape = resolved(port.shape, count);
+  size_t elements = 1;
+  for (size_t extent : array.shape) elements *= extent;
+  array.values.resize(elements);
+  fig_latent_info latent{};
+  if (fig_model_latent(open.model(), &latent) == FIG_OK && latent.program == std::string(program.name)) {
+    Steered steered = steer(open, {}, seed, 0, count, Draw::kAlways, Steered::Missing::kClassesInTurn);
+    if (latent.input == std::string(port.name)) array.values = std::move(steered.latents);
+    for (Steered::Condition& condition : steered.conditions) {
+      if (condition.name == port.name) array.values = std::move(condition.values);
+    }
+    if (array.values.size() == elements && !port.drawn) return array;
+    array.values.resize(elements);
+  }
+  std::mt19937_64 random(seed + index + 1);
+  if (port.integers) {
+    constexpr int32_t kUnknown = 1 << 20;  // a range this wide says nothing of what the integers are
+    const bool known = port.greatest < kUnknown;
+    std::uniform_int_distribution<int32_t> whole(known ? port.least : std::max(0, port.least),
+                                                 known ? port.greatest : 9);
+    for (float& value : array.values) value = static_cast<float>(whole(random));
+  } else if (port.drawn && port.prior == FIG_PRIOR_UNIFORM) {
+    std::uniform_real_distribution<float> uniform(-1, 1);
+    for (float& value : array.values) value = uniform(random);
+  } else {
+    std::normal_distribution<float> normal;
+    for (float& value : array.values) value = normal(random);
+  }
+  return array;
+}
+
+// What the program is run on: what is given or recorded, else drawn. `recorded` may be empty.
+Inputs inputs_for(const OpenModel& open, uint32_t program, const LayerArguments& arguments,
+                  const std::map<std::string, io::Array>& recorded) {
+  fig_program_info info{};
+  check(fig_model_program(open.model(), program, &info));
+  std::vector<fig_port_info> ports(info.inputs);
+  for (uint32_t i = 0; i < info.inputs; ++i) check(fig_model_input(open.model(), program, i, &ports[i]));
+  std::map<std::string, io::Array> given = recorded;
+  for (const std::string& text : arguments.inputs) {
+    auto [name, path] = io::split_assignment(text);
+    if (name.empty() && ports.size() == 1) name = ports[0].name;
+    if (std::ranges::none_of(ports, [&](const fig_port_info& port) { return name == port.name; }))
+      throw Error("program " + std::string(info.name) + " has no input \"" + name + "\"");
+    given[name] = io::read_array(path);
+  }
+  Inputs result;
+  for (const fig_port_info& port : ports) {
+    const auto found = given.find(port.name);
+    if (found == given.end()) {
+      if (!recorded.empty()) {
+        std::string names;
+        for (const auto& [name, array] : recorded) names += (names.empty() ? "" : ", ") + name;
+        throw Error(arguments.against + " has no array for the input " + port.name + "; it has " + names);
+      }
+      continue;
+    }
+    const size_t batch = batch_of(port.name, port.shape, found->second);
+    if (batch != 0 && result.count != 0 && batch != result.count)
+      throw Error(fmt::format("the inputs differ in batch: {} and {}", result.count, batch));
+    if (batch != 0) result.count = batch;
+    result.arrays[port.name] = found->second;
+  }
+  bool open_batch = false;
+  for (const fig_port_info& port : ports) {
+    for (uint32_t d = 0; d < port.shape.rank; ++d) open_batch = open_batch || port.shape.per_batch[d];
+  }
+  if (result.count == 0) result.count = open_batch ? arguments.count : 1;
+  for (uint32_t i = 0; i < info.inputs; ++i) {
+    if (!result.arrays.contains(ports[i].name))
+      result.arrays[ports[i].name] = drawn_input(open, info, ports[i], result.count, arguments.seed, i);
+  }
+  return result;
+}
+
+Reference reference_of_model(const LayerArguments& arguments, const std::string& program, const Inputs& inputs) {
+  OpenModel other(arguments.against);
+  Reference reference{arguments.against, inputs.count, {}};
+  for (Layer& layer : run_layers(&other, other.find_program(program), inputs, true))
+    reference.tensors.emplace(layer.name, std::move(layer.values));
+  return reference;
+}
+
+// What is compared of the layers, with what each loses against the worst that it reads.
+std::vector<Compared> compare(const OpenModel& open, uint32_t program, const std::vector<Layer>& layers,
+                              const Reference& reference) {
+  fig_program_info info{};
+  check(fig_model_program(open.model(), program, &info));
+  std::map<uint32_t, Difference> by_tensor;
+  std::vector<Compared> result;
+  std::set<std::string> seen;
+  for (const Layer& layer : layers) {
+    const auto found = reference.tensors.find(layer.name);
+    if (layer.kind == "input" || found == reference.tensors.end() || !seen.insert(layer.name).second) continue;
+    if (found->second.values.size() != layer.values.values.size()) {
+      throw Error("tensor " + layer.name + " has " + io::to_string(layer.values.shape) + " here, " +
+                  io::to_string(found->second.shape) + " in " + reference.source + ": it is of another model");
+    }
+    result.push_back({&layer, difference_of(layer.values.values, found->second.values), false});
+    by_tensor[layer.tensor] = result.back().difference;
+  }
+  // The signal to noise of what an op reads, through ops that were not compared.
+  std::map<uint32_t, double> snr;
+  std::map<uint32_t, double> read;
+  for (uint32_t i = 0; i < info.ops; ++i) {
+    fig_op_info op{};
+    check(fig_model_op(open.model(), program, i, &op));
+    double least = kMostDecibels;
+    for (uint32_t j = 0; j < op.input_count; ++j) {
+      if (const auto known = snr.find(op.inputs[j]); known != snr.end()) least = std::min(least, known->second);
+    }
+    read[op.output] = least;
+    const auto compared = by_tensor.find(op.output);
+    snr[op.output] = compared == by_tensor.end() ? least : compared->second.snr_db;
+  }
+  for (Compared& entry : result) {
+    const auto found = read.find(entry.layer->tensor);
+    if (found != read.end()) entry.difference.loss_db = std::max(0.0, found->second - entry.difference.snr_db);
+  }
+  return result;
+}
+
+std::string shortened(const std::string& name) {
+  constexpr size_t kLongest = 40;
+  if (name.size() <= kLongest) return name;
+  return name.substr(0, kLongest / 2 - 2) + "..." + name.substr(name.size() - kLongest / 2 + 1);
+}
+
+std::string decibels(double value) { return value >= kMostDecibels ? "equal" : io::format_number(value, 1) + " dB"; }
+
+void print_table(const std::vector<Compared>& compared, const std::set<const Compared*>& shown) {
+  std::vector<std::vector<std::string>> rows = {{"tensor", "op", "error", "relative", "SNR", "lost", "range"}};
+  for (const Compared& entry : compared) {
+    if (!shown.contains(&entry)) continue;
+    const Difference& difference = entry.difference;
+    rows.push_back(
+        {shortened(entry.layer->name), entry.layer->kind + (entry.layer->int8 ? " int8" : ""),
+         fmt::format("{:.2g}", difference.error), fmt::format("{:.1e}", difference.relative()),
+         decibels(difference.snr_db),
+         difference.loss_db >= 0.1 ? io::format_number(std::min(difference.loss_db, kMostDecibels), 1) : "",
+         fmt::format("{:.3g} to {:.3g}", difference.least, difference.greatest) + (entry.wrong ? "  wrong" : "")});
+  }
+  io::print("%s", io::format_table(rows).c_str());
+}
+
+nlohmann::ordered_json to_json(const Compared& entry) {
+  const Difference& difference = entry.difference;
+  const auto finite = [](double value) {
+    return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
+  };
+  return {{"tensor", entry.layer->name},
+          {"op", entry.layer->kind},
+          {"int8", entry.layer->int8},
+          {"error", finite(difference.error)},
+          {"relative", finite(difference.relative())},
+          {"snr_db", finite(difference.snr_db)},
+          {"lost_db", finite(difference.loss_db)},
+          {"range", {difference.least, difference.greatest}},
+          {"wrong", entry.wrong}};
+}
+
+}  // namespace
+
+void compare_layers(const LayerArguments& arguments) {
+  OpenModel open(arguments.model);
+  const uint32_t program = open.find_program(arguments.program);
+  fig_program_info info{};
+  check(fig_model_program(open.model(), program, &info));
+  if (info.trains) throw Error("program " + std::string(info.name) + " trains: name another with --program");
+  const bool beside_ours = arguments.against.ends_with(".figment");
+  bool int8 = false;
+  for (uint32_t i = 0; i < info.tensors; ++i) {
+    fig_tensor_info tensor{};
+    check(fig_model_tensor(open.model(), program, i, &tensor));
+    int8 = int8 || tensor.type == FIG_I8;
+  }
+  Reference reference;
+  std::map<std::string, io::Array> recorded;
+  if (arguments.against.ends_with(".npz")) recorded = io::read_archive(arguments.against);
+  Inputs inputs = inputs_for(open, program, arguments, recorded);
+  std::vector<Layer> layers = run_layers(&open, program, inputs, beside_ours);
+  if (arguments.against.ends_with(".npz")) {
+    reference = {arguments.against, inputs.count, std::move(recorded)};
+  } else if (arguments.against.ends_with(".onnx")) {
+    reference = compute_onnx(arguments.against, open, program, inputs, layers);
+    if (reference.count != inputs.count) {
+      if (reference.count > inputs.count)
+        throw Error(fmt::format("{} computes {} samples at a time: give -n {}", arguments.against, reference.count,
+                                reference.count));
+      inputs = inputs.first(open, program, reference.count);
+      layers = run_layers(&open, program, inputs, beside_ours);
+    }
+  } else if (beside_ours) {
+    reference = reference_of_model(arguments, info.name, inputs);
+  } else {
+    throw Error("--against " + arguments.against + ": give an .onnx file, recorded values in .npz, or a .figment file");
+  }
+
+  std::vector<Compared> compared = compare(open, program, layers, reference);
+  if (compared.empty())
+    throw Error(arguments.against + " has none of the tensors of program " + info.name + ": is it of another model?");
+  const Compared* first = nullptr;
+  for (Compared& entry : compared) {
+    // Noise adds up on the way, and of an int8 model only the outputs must be good.
+    entry.wrong = int8 ? entry.layer->kind == "output" && entry.difference.snr_db < arguments.want_snr
+                       : !(entry.difference.relative() <= arguments.tolerance);
+    if (entry.wrong && first == nullptr) first = &entry;
+  }
+  std::vector<const Compared*> order;
+  for (const Compared& entry : compared) order.push_back(&entry);
+  std::ranges::stable_sort(order, [&](const Compared* a, const Compared* b) {
+    return int8 ? a->difference.loss_db > b->difference.loss_db
+                : !(a->difference.relative() <= b->difference.relative());
+  });
+  if (arguments.json) {
+    nlohmann::ordered_json list = nlohmann::ordered_json::array();
+    for (const Compared& entry : compared) list.push_back(to_json(entry));
+    const nlohmann::ordered_json result = {
+        {"model", arguments.model},
+        {"against", arguments.against},
+        {"samples", reference.count},
+        {"ops", info.ops},
+        {"tensors", list},
+        {"first_wrong",
+         first == nullptr ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(first->layer->name)}};
+    io::print("%s\n", result.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+  } else {
+    std::set<const Compared*> shown(
+        order.begin(),
+        arguments.all ? order.end() : order.begin() + static_cast<ptrdiff_t>(std::min(kWorst, order.size())));
+    if (first != nullptr) shown.insert(first);
+    for (const Compared& entry : compared) {
+      if (entry.layer->kind == "output") shown.insert(&entry);
+    }
+    print_table(compared, shown);
+    io::print("\n%zu of %zu tensors shown%s, %zu samples, %u ops\n", shown.size(), compared.size(),
+              arguments.all ? "" : ": the worst, and outputs (--all)", reference.count, info.ops);
+  }
+  if (first == nullptr) return;
+  if (int8) {
+    std::string advice;
+    for (const Compared* entry : order) {
+      if (advice.empty() && entry->layer->int8) advice = ", or --keep-f32 " + entry->layer->node + ", which loses most";
+    }
+    throw Error(fmt::format("output {} reaches {}, not {:.3g} dB: convert with --want-snr {:.3g}{}", first->layer->name,
+                            decibels(first->difference.snr_db), arguments.want_snr, arguments.want_snr, advice));
+  }
+  throw Error(fmt::format("{} ({}) is the first to go wrong: off by {:.2g} where {} has at most {:.3g}",
+                          first->layer->name, first->layer->kind, first->difference.error, arguments.against,
+                          first->difference.largest));
+}
+
+}  // namespace figment::cli

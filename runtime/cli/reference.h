@@ -1,0 +1,25 @@
+// What a model is compared with, layer by layer: values by the names of the exporter's tensors.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "io/arrays.h"
+#include "layers.h"
+
+namespace figment::cli {
+
+struct Reference {
+  std::string source;  // for people
+  size_t count = 0;    // samples that were computed
+  std::map<std::string, io::Array> tensors;
+};
+
+// Of an ONNX file, computed on the inputs by the Python that $PYTHON names, or python3, with the packages onnx and
+// onnxruntime or onnx alone. `layers` are what the model computes on the inputs: the names that are wanted, and what
+// stands in for values that the file draws. A file with a fixed batch computes that many of the samples. Throws Error.
+Reference compute_onnx(const std::string& path, const OpenModel& open, uint32_t program, const Inputs& inputs,
+                       const std::vector<Layer>& layers);
+
+}  // namespace figment::cli
