@@ -15,6 +15,7 @@
 #include "ir/batch.h"
 #include "ir/cost.h"
 #include "passes/fold.h"
+#include "passes/halve.h"
 #include "passes/layout.h"
 #include "passes/simplify.h"
 #include "write/plan_memory.h"
@@ -408,6 +409,7 @@ void write(const ConvertOptions& options, ModelDefinition* model, bool training,
 }
 
 Converted convert_training(ConvertOptions options) {
+  if (options.half_weights) throw Error("--f16 is for models that only run: train first, then convert the result");
   if (options.int8) throw Error("--int8 quantizes a model after training: convert without it, train, then quantize");
   Converted result;
   Recipe recipe;
@@ -477,6 +479,10 @@ Converted finish(const ConvertOptions& options, ModelDefinition model, Converted
       report.programs[i].int8 = quantize_program(options, model, &model.programs[i], part);
       remove_dead(&model.programs[i]);
     }
+  }
+  if (options.half_weights) {
+    for (size_t i = 0; i < model.programs.size(); ++i)
+      report.programs[i].notes.push_back(store_in_half(&model.programs[i]));
   }
   write(options, &model, false, &result);
   return result;

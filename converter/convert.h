@@ -37,6 +37,7 @@ struct ConvertOptions {
   Prior prior = Prior::kNormal;
   bool fixed_batch = false;  // a batch that an exporter has fixed stays so
   bool int8 = false;
+  bool half_weights = false;                  // weights that stay f32 are stored in f16
   std::optional<size_t> calibration_samples;  // of latents; default: as many as take a moderate time, up to 512
   // Samples by input name, in the input's shape or as io::Samples reads them; the latent is drawn.
   std::map<std::string, io::Array> calibration_data;

@@ -224,6 +224,8 @@ int convert(int argc, char** argv) {
       ->expected(2);
   app.add_flag("--fixed-batch", options.fixed_batch, "keep a batch that the exporter has fixed");
   app.add_flag("--int8", options.int8, "quantize to int8");
+  app.add_flag("--f16", options.half_weights,
+               "store weights in f16, half the bytes; they are f32 again in memory, and what is computed is");
   app.add_option("--calibrate", options.calibration_samples,
                  "latents to calibrate int8 on (default: 512, fewer where a sample takes long)")
       ->check(CLI::Range(16, 1000000));

@@ -97,9 +97,11 @@ ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::stri
   size_t space = memory.size();
   std::align(kTensorAlignment, file.size(), start, space);
   std::memcpy(start, file.data(), file.size());
-  const Result<format::ModelView> opened = format::ModelView::open(start, file.size());
+  Result<format::ModelView> opened = format::ModelView::open(start, file.size());
   if (!opened.ok()) throw Error(origin + ": " + opened.status().message());
-  const format::ModelView& view = *opened;
+  format::ModelView& view = *opened;
+  std::vector<std::max_align_t> widened(view.widened_bytes() / sizeof(std::max_align_t) + 1);
+  view.widen(widened.data());
   ModelDefinition model;
   model.name = view.name();
   for (size_t i = 0; i < view.metadata_count(); ++i)

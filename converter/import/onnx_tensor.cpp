@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/half.h"
 #include "core/shape.h"
 
 namespace figment::converter {
@@ -18,15 +19,7 @@ namespace {
 struct Half {
   uint16_t bits;
 
-  operator float() const {
-    const uint32_t sign = (bits & 0x8000U) << 16;
-    const uint32_t exponent = (bits >> 10) & 31;
-    const uint32_t mantissa = bits & 0x3FFU;
-    if (exponent == 31) return std::bit_cast<float>(sign | 0x7F800000U | mantissa << 13);
-    if (exponent != 0) return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
-    const float magnitude = static_cast<float>(mantissa) * 0x1p-24F;
-    return sign != 0 ? -magnitude : magnitude;
-  }
+  operator float() const { return from_half(bits); }
 };
 
 // The upper half of a float.

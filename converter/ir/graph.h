@@ -44,6 +44,7 @@ struct Constant {
   std::optional<Origin> origin;
   bool variable = false;   // training changes it; it is known by its name in all programs of the model
   bool transient = false;  // without a value between train steps
+  bool half = false;       // stored in f16
 };
 
 // A tensor. Constants hold their values; the others are computed.

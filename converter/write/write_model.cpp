@@ -2,8 +2,10 @@
 
 #include <cmath>
 #include <cstring>
+#include <deque>
 #include <map>
 
+#include "core/half.h"
 #include "core/memory.h"
 #include "figment/version.h"
 #include "format/model_view.h"
@@ -81,6 +83,7 @@ class Writer {
     root.add_programs(programs_vector);
     if (model.latent) root.add_latent(latent);
     if (!model.drawn.empty()) root.add_drawn(drawn_vector);
+    if (widened_bytes_ != 0) root.add_widened_size(widened_bytes_);
     if (model.output) root.add_output(output);
     root.add_blob_section_size(blob_bytes_);
     if (!schedule.empty()) {
@@ -177,6 +180,15 @@ class Writer {
     for (uint32_t i = 0; i < origin.parts.size(); ++i) add(origin.parts[i], part, part, order, i * elements);
   }
 
+  const std::vector<uint8_t>* halves(std::span<const float> values) {
+    std::vector<uint8_t>& bytes = halves_.emplace_back(values.size() * sizeof(uint16_t));
+    for (size_t i = 0; i < values.size(); ++i) {
+      const uint16_t half = to_half(values[i]);
+      std::memcpy(bytes.data() + i * sizeof half, &half, sizeof half);
+    }
+    return &bytes;
+  }
+
   // The index of a constant, writing it if an equal one has not been written.
   // `mask`: it may be infinite or NaN; whatever else is leaves a file that does not open, and says why.
   int32_t constant(const Value& value, bool mask) {
@@ -188,11 +200,14 @@ class Writer {
     }
     const uint64_t offset = blob_bytes_;
     const bool zeros = value.constant->variable && value.constant->bytes.empty();
+    const std::vector<uint8_t>* bytes = value.constant->half ? halves(value.f32()) : &value.constant->bytes;
+    const uint64_t widened = widened_bytes_;
+    if (value.constant->half) widened_bytes_ = aligned(widened + value.constant->bytes.size() + kReadablePadding);
     if (!zeros) {
-      blobs_.emplace_back(offset, &value.constant->bytes);
-      blob_bytes_ = aligned(blob_bytes_ + value.constant->bytes.size() + kReadablePadding);
+      blobs_.emplace_back(offset, bytes);
+      blob_bytes_ = aligned(blob_bytes_ + bytes->size() + kReadablePadding);
     }
-    const schema::Blob blob(offset, value.constant->bytes.size());
+    const schema::Blob blob(offset, bytes->size());
     const auto name = builder_.CreateString(value.name.empty() ? "constant" : value.name);
     const auto shape_vector = builder_.CreateVector(extents);
     const auto scales = quantization(value);
@@ -201,7 +216,8 @@ class Writer {
                             !std::ranges::all_of(value.f32(), [](float x) { return std::isfinite(x); });
     constants_.push_back(schema::CreateConstant(builder_, name, static_cast<schema::DataType>(value.type), shape_vector,
                                                 scales, zeros ? nullptr : &blob, value.constant->variable,
-                                                value.constant->transient, not_finite));
+                                                value.constant->transient, not_finite, value.constant->half,
+                                                value.constant->half ? widened : 0));
     if (value.constant->origin) parameters(*value.constant->origin, static_cast<uint32_t>(index));
     constant_indices_.emplace(key, std::pair(&value, index));
     if (value.is_variable()) variable_indices_[value.name] = static_cast<uint32_t>(index);
@@ -309,6 +325,8 @@ class Writer {
   // Of the model that is being written, and where they go in the blob section.
   std::vector<std::pair<uint64_t, const std::vector<uint8_t>*>> blobs_;
   uint64_t blob_bytes_ = 0;
+  std::deque<std::vector<uint8_t>> halves_;  // constants in f16
+  uint64_t widened_bytes_ = 0;               // that these take as f32
 };
 
 }  // namespace

@@ -1,5 +1,8 @@
 #include "format/model_view.h"
 
+#include <cstring>
+
+#include "core/half.h"
 #include "format/schema_access.h"
 
 namespace figment::format {
@@ -137,8 +140,25 @@ ConstantView ModelView::constant(size_t i) const {
 }
 
 const void* ModelView::constant_data(size_t i) const {
-  const schema::Blob* blob = model_->constants()->Get(static_cast<uint32_t>(i))->blob();
-  return blob == nullptr ? nullptr : blobs_ + blob->offset();
+  const schema::Constant* constant = model_->constants()->Get(static_cast<uint32_t>(i));
+  if (constant->half()) return widened_ == nullptr ? nullptr : widened_ + constant->widened();
+  return constant->blob() == nullptr ? nullptr : blobs_ + constant->blob()->offset();
+}
+
+size_t ModelView::widened_bytes() const { return static_cast<size_t>(model_->widened_size()); }
+
+void ModelView::widen(void* memory) {
+  auto* target = static_cast<unsigned char*>(memory);
+  std::memset(target, 0, widened_bytes());
+  for (size_t i = 0; i < constant_count(); ++i) {
+    const schema::Constant* constant = model_->constants()->Get(static_cast<uint32_t>(i));
+    if (!constant->half()) continue;
+    const auto* from = reinterpret_cast<const uint16_t*>(blobs_ + constant->blob()->offset());
+    auto* to = reinterpret_cast<float*>(target + constant->widened());
+    const size_t count = constant->blob()->size() / sizeof(uint16_t);
+    for (size_t j = 0; j < count; ++j) to[j] = from_half(from[j]);
+  }
+  widened_ = target;
 }
 
 size_t ModelView::parameter_count() const { return length(model_->parameters()); }

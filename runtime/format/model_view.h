@@ -235,6 +235,10 @@ class ModelView {
   size_t constant_count() const;
   ConstantView constant(size_t i) const;
   const void* constant_data(size_t i) const;  // nullptr for a variable that starts as zeros
+  // Bytes that the constants stored in f16 take as f32, and making them that in memory which outlives the view, aligned
+  // to 64. Before, they have no data.
+  size_t widened_bytes() const;
+  void widen(void* memory);
   size_t parameter_count() const;
   ParameterView parameter(size_t i) const;
   size_t program_count() const;
@@ -262,6 +266,7 @@ class ModelView {
  private:
   friend class Verifier;
   const schema::Model* model_ = nullptr;
+  const unsigned char* widened_ = nullptr;
   const uint8_t* blobs_ = nullptr;
 };
 

@@ -149,6 +149,8 @@ class Verifier {
       return bad("truncated or with trailing bytes: the weights need %llu bytes, the file has %zu in all",
                  static_cast<unsigned long long>(root().blob_section_size()), size);
     }
+    if (root().widened_size() > 2 * root().blob_section_size())
+      return bad("its f16 constants would take more than they can");
     view_.blobs_ = data + start.value();
     left_ = 2 * uint64_t{size};
     return {};
@@ -247,7 +249,9 @@ class Verifier {
     if (entry->variable() && entry->not_finite()) return bad("a variable must be finite");
     const schema::Blob* blob = entry->blob();
     if (blob == nullptr) return entry->variable() ? Status() : bad("has no values");
-    const CheckedSize bytes = elements * element_size(type);
+    if (entry->half() && (type != DataType::kF32 || entry->variable() || entry->not_finite()))
+      return bad("only finite f32 that nothing changes is stored in f16");
+    const CheckedSize bytes = elements * (entry->half() ? sizeof(uint16_t) : element_size(type));
     if (bytes.value() != blob->size()) return bad("its values do not have the length of its shape");
     if (blob->offset() % kTensorAlignment != 0) return bad("its values are misaligned");
     const CheckedSize padded = bytes + kReadablePadding;
@@ -255,8 +259,16 @@ class Verifier {
       return bad("its values lie outside the file");
     }
     FIGMENT_RETURN_IF_ERROR(spend(bytes.value()));
-    if (type == DataType::kF32 && !entry->not_finite() &&
-        !all_finite(view_.blobs_ + blob->offset(), elements.value())) {
+    const uint8_t* values = view_.blobs_ + blob->offset();
+    if (entry->half()) {
+      const CheckedSize widened = elements * sizeof(float) + kReadablePadding;
+      if (entry->widened() % kTensorAlignment != 0 || !widened.valid() ||
+          !range_inside(entry->widened(), widened.value(), root().widened_size()))
+        return bad("its values have no place as f32");
+      for (uint64_t i = 0; i < elements.value(); ++i) {
+        if ((reinterpret_cast<const uint16_t*>(values)[i] & 0x7C00) == 0x7C00) return bad("has NaN or infinite values");
+      }
+    } else if (type == DataType::kF32 && !entry->not_finite() && !all_finite(values, elements.value())) {
       return bad("has NaN or infinite values");
     }
     return {};

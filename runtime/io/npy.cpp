@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/half.h"
 #include "io/arrays.h"
 
 namespace figment::io {
@@ -72,16 +73,6 @@ Type parse_type(const std::string& text, const std::string& origin) {
   throw Error(origin + ": holds values of type " + quoted + ", not numbers: save with x.astype('float32')");
 }
 
-// IEEE 754's half precision.
-float half_to_float(uint16_t bits) {
-  const int exponent = bits >> 10 & 31;
-  const int mantissa = bits & 1023;
-  const float magnitude = exponent == 0    ? std::ldexp(static_cast<float>(mantissa), -24)
-                          : exponent == 31 ? (mantissa == 0 ? INFINITY : NAN)
-                                           : std::ldexp(static_cast<float>(mantissa + 1024), exponent - 25);
-  return bits >> 15 != 0 ? -magnitude : magnitude;
-}
-
 template <typename T>
 double value_as(const uint8_t* little_endian) {
   T value{};
@@ -96,7 +87,7 @@ double decode(const Type& type, const uint8_t* data) {
   if (type.kind == 'f') {
     uint16_t half = 0;
     std::memcpy(&half, bytes, sizeof half);
-    if (type.size == 2) return static_cast<double>(half_to_float(half));
+    if (type.size == 2) return static_cast<double>(from_half(half));
     return type.size == 4 ? value_as<float>(bytes) : value_as<double>(bytes);
   }
   switch (type.size) {

@@ -86,7 +86,7 @@ Result<MemoryReport> Builder::measure() {
 
 Result<Session*> Builder::place(void* memory, size_t bytes) {
   FIGMENT_RETURN_IF_ERROR(first_strategy());
-  const CheckedSize others = CheckedSize(model_->file_bytes()) + Model::object_bytes() + model_->packed_bytes();
+  const CheckedSize others = model_->held_bytes() + model_->packed_bytes();
   const uint64_t limit = options_.memory_limit;
   const uint64_t left = others.within(limit) ? limit - others.value() : 0;
   Result<Session*> session = wrong("");
@@ -148,7 +148,7 @@ Builder::Parts Builder::lay_out_objects(Block* block, MemoryReport* report) {
 Result<MemoryReport> Builder::measure_selection(bool* whole) {
   const format::ModelView& view = model_->view();
   MemoryReport report;
-  report.model = model_->file_bytes() + Model::object_bytes();
+  report.model = model_->held_bytes().value();
   const uint64_t limit = options_.memory_limit;
   const uint64_t packed_before = model_->packed_bytes() - packer_->taken_by_model();
   const uint64_t before = report.model + packed_before;

@@ -24,9 +24,11 @@ Result<Model*> Model::open_file(const char* path) {
       model->view_ = *view;
       model->data_ = model->file_.data();
       model->bytes_ = model->file_.size();
-      return model;
+      status = model->widen();
+      if (status.ok()) return model;
+    } else {
+      status = view.status().with_prefix(path);
     }
-    status = view.status().with_prefix(path);
   }
   model->release();
   return status;
@@ -37,13 +39,30 @@ size_t Model::object_bytes() { return (sizeof(Model) + kTensorAlignment - 1) & ~
 Result<Model*> Model::open_memory(const void* data, size_t size) {
   void* memory = allocate_memory(object_bytes());
   if (memory == nullptr) return no_memory();
-  Result<Model*> model = open_in(data, size, memory, object_bytes());
-  if (model.ok()) {
-    (*model)->owns_memory_ = true;
-  } else {
+  Result<Model*> model = make(data, size, memory);
+  if (!model.ok()) {
     release_memory(memory);
+    return model;
+  }
+  (*model)->owns_memory_ = true;
+  if (Status status = (*model)->widen(); !status.ok()) {
+    (*model)->release();
+    return status;
   }
   return model;
+}
+
+Model::~Model() { release_memory(widened_); }
+
+Status Model::widen() {
+  if (view_.widened_bytes() == 0) return {};
+  widened_ = allocate_memory(view_.widened_bytes());
+  if (widened_ == nullptr) {
+    return Status::error(StatusCode::kOutOfMemory, "no memory for %zu bytes of weights that are stored in f16",
+                         view_.widened_bytes());
+  }
+  view_.widen(widened_);
+  return {};
 }
 
 Result<Model*> Model::open_in(const void* data, size_t size, void* memory, size_t bytes) {
@@ -51,6 +70,14 @@ Result<Model*> Model::open_in(const void* data, size_t size, void* memory, size_
     return Status::error(StatusCode::kInvalidArgument, "a model needs %zu bytes aligned to %zu, not %zu",
                          object_bytes(), kTensorAlignment, bytes);
   }
+  Result<Model*> model = make(data, size, memory);
+  if (!model.ok() || (*model)->view_.widened_bytes() == 0) return model;
+  (*model)->release();
+  return Status::error(StatusCode::kUnsupported,
+                       "its weights are stored in f16 and take memory of the system's: convert without --f16");
+}
+
+Result<Model*> Model::make(const void* data, size_t size, void* memory) {
   Result<format::ModelView> view = format::ModelView::open(data, size);
   if (!view.ok()) return view.status();
   auto* model = new (memory) Model;

@@ -26,6 +26,8 @@ class Model {
 
   const format::ModelView& view() const { return view_; }
   size_t file_bytes() const { return bytes_; }
+  // The file, this object, and the constants that are stored in f16, as f32.
+  CheckedSize held_bytes() const { return CheckedSize(bytes_) + object_bytes() + view_.widened_bytes(); }
   const void* data() const { return data_; }
   kernels::PackedWeights* packed_weights() { return &packed_; }
   size_t packed_bytes() { return packed_.bytes(); }
@@ -35,10 +37,16 @@ class Model {
 
  private:
   Model() = default;
+  ~Model();
 
   std::atomic<uint32_t> references_{1};
   bool owns_memory_ = true;  // of this object
+  // A model whose object the caller's memory holds, for the present.
+  static Result<Model*> make(const void* data, size_t size, void* memory);
+  Status widen();
+
   platform::MappedFile file_;
+  void* widened_ = nullptr;
   const void* data_ = nullptr;
   size_t bytes_ = 0;
   format::ModelView view_;

@@ -90,7 +90,7 @@ Result<Session*> Session::place(Model* model, const SessionOptions& options, voi
 
 MemoryReport Session::memory() const {
   MemoryReport report = report_;
-  report.model = model_->file_bytes() + Model::object_bytes();
+  report.model = model_->held_bytes().value();
   report.packed_weights = model_->packed_bytes();
   return report;
 }

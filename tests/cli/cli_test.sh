@@ -118,6 +118,9 @@ if [ -n "$convert" ]; then
   else
     echo "skipped: compare with an ONNX file, for which there is no Python with onnx"
   fi
+  check "weights in f16" 0 "weights are stored in f16, each at most" $convert "$onnx/dgan/generator.onnx" --f16 -o "$work/f16.figment" --report "$work/f16.txt"
+  check "against f32" 0 "tensors shown" $figment compare "$work/f16.figment" --against "$models/dgan.figment" --tolerance 2e-3
+  check "f16 trains not" 1 "train first" $convert "$onnx/gan/recipe.json" --f16 -o "$work/x.figment"
   check "int8 against f32" 0 "conv_transpose2d int8" $figment compare "$onnx/cdcgan/cdcgan_int8.figment" --against "$onnx/cdcgan/cdcgan.figment"
   check "int8 that must be better" 1 "not 90 dB: convert with --want-snr 90, or --keep-f32" \
     $figment compare "$onnx/cdcgan/cdcgan_int8.figment" --against "$onnx/cdcgan/cdcgan.figment" --want-snr 90

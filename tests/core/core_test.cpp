@@ -1,9 +1,11 @@
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <cstring>
 #include <string>
 
 #include "core/checked.h"
+#include "core/half.h"
 #include "core/memory.h"
 #include "core/shape.h"
 #include "core/status.h"
@@ -50,4 +52,32 @@ TEST_CASE("an allocation that fails leaves an empty array") {
   CHECK_FALSE(allocated);
   CHECK(array.empty());
   CHECK_FALSE(array.allocate(SIZE_MAX / 2));
+}
+
+TEST_CASE("every half is a float and comes back; between two, the nearest is taken, to even") {
+  // 0, the least subnormal and normal, 1, and the greatest, by the definition of binary16.
+  const std::pair<uint16_t, double> known[] = {
+      {0x0000, 0}, {0x0001, 0x1p-24}, {0x03FF, 1023 * 0x1p-24}, {0x0400, 0x1p-14},
+      {0x3C00, 1}, {0xC000, -2},      {0x3555, 1365.0 / 4096},  {0x7BFF, 65504}};
+  for (const auto& [bits, value] : known) CHECK(static_cast<double>(from_half(bits)) == value);
+  CHECK(std::signbit(from_half(0x8000)));
+  CHECK(std::isinf(from_half(0x7C00)));
+  CHECK(std::isnan(from_half(0x7C01)));
+  for (uint32_t bits = 0; bits < 0x7C00; ++bits) {
+    const auto half = static_cast<uint16_t>(bits);
+    const float value = from_half(half);
+    REQUIRE(to_half(value) == half);
+    REQUIRE(to_half(-value) == (half | 0x8000));
+    if (bits == 0x7BFF) continue;
+    const float next = from_half(static_cast<uint16_t>(bits + 1));
+    REQUIRE(value < next);
+    const float middle = value + (next - value) / 2;
+    REQUIRE(to_half(middle) == (bits % 2 == 0 ? bits : bits + 1));
+    REQUIRE(to_half(std::nextafter(middle, value)) == bits);
+    REQUIRE(to_half(std::nextafter(middle, next)) == bits + 1);
+  }
+  CHECK(to_half(65519.9F) == 0x7BFF);
+  CHECK(to_half(65520) == 0x7C00);
+  CHECK(to_half(-INFINITY) == 0xFC00);
+  CHECK(std::isnan(from_half(to_half(NAN))));
 }

@@ -165,6 +165,40 @@ TEST_CASE("a tensor's layout that is no permutation is refused") {
   CHECK(std::string(fig_error_message()).find("permutation") != std::string::npos);
 }
 
+TEST_CASE("constants in f16 that are infinite, or have no place as f32, are refused") {
+  const std::vector<uint8_t> bytes = test::read_bytes(test::model_path("dgan_f16"));
+  const auto refused = [&](auto change, const char* part) {
+    test::AlignedBytes copy(bytes);
+    auto* model = flatbuffers::GetMutableRoot<schema::Model>(copy.data() + 4);
+    for (const schema::Constant* constant : *model->constants()) {
+      if (!constant->half()) continue;
+      change(&copy, model, reinterpret_cast<flatbuffers::Table*>(const_cast<schema::Constant*>(constant)));
+    }
+    fig_model* opened = nullptr;
+    CHECK(fig_model_open_memory(copy.data(), copy.size(), &opened) == FIG_BAD_FILE);
+    CHECK_MESSAGE(std::string(fig_error_message()).find(part) != std::string::npos, fig_error_message());
+  };
+  refused(
+      [&](test::AlignedBytes* copy, const schema::Model* model, const flatbuffers::Table*) {
+        const uint16_t infinity = 0x7C00;
+        std::memcpy(copy->data() + (bytes.size() - model->blob_section_size()), &infinity, sizeof infinity);
+      },
+      "infinite");
+  refused(
+      [](const test::AlignedBytes*, const schema::Model* model, flatbuffers::Table* constant) {
+        constant->SetField<uint64_t>(schema::Constant::VT_WIDENED, model->widened_size(), 0);
+      },
+      "place");
+  refused(
+      [](const test::AlignedBytes*, schema::Model* model, const flatbuffers::Table*) {
+        reinterpret_cast<flatbuffers::Table*>(model)->SetField<uint64_t>(schema::Model::VT_WIDENED_SIZE, 1ULL << 40, 0);
+      },
+      "more than they can");
+  refused([](const test::AlignedBytes*, const schema::Model*,
+             flatbuffers::Table* constant) { constant->SetField<uint8_t>(schema::Constant::VT_HALF, 0, 0); },
+          "length of its shape");
+}
+
 TEST_CASE("another schema version is named in the message") {
   std::vector<uint8_t> bytes = model_bytes();
   auto* model = flatbuffers::GetMutableRoot<schema::Model>(bytes.data() + 4);

@@ -75,7 +75,7 @@ FIG_API fig_status fig_model_open(const char* path, fig_model** model);
 FIG_API fig_status fig_model_open_memory(const void* data, size_t size, fig_model** model);
 
 /* The same in memory of the caller's: fig_model_size() bytes aligned to 64, which must outlive the model and all its
- * sessions. Takes no memory from the system. */
+ * sessions. Takes no memory from the system; FIG_UNSUPPORTED for a file with weights in f16, which are widened. */
 FIG_API size_t fig_model_size(void);
 FIG_API fig_status fig_model_init(const void* data, size_t size, void* memory, size_t bytes, fig_model** model);
 
@@ -302,7 +302,7 @@ FIG_API fig_status fig_session_init(fig_model* model, const fig_session_options*
  * packed weights: all that is taken, but for the threads of a session that has its own (their stacks, and what
  * pthreadpool keeps of them); while it is created, `peak`. */
 typedef struct fig_memory_report {
-  uint64_t model;          /* the file, mapped or in the caller's memory, and fig_model_size() */
+  uint64_t model; /* the file, mapped or in the caller's memory, fig_model_size(), and its f16 weights as f32 */
   uint64_t packed_weights; /* of the model, shared by its sessions */
   uint64_t programs;       /* what the session holds of ops, tensors, and itself */
   uint64_t operators;      /* XNNPACK's operators and indirection buffers */
