@@ -14,6 +14,7 @@
 #include "io/terminal.h"
 #include "ir/batch.h"
 #include "ir/cost.h"
+#include "lengths.h"
 #include "passes/fold.h"
 #include "passes/halve.h"
 #include "passes/layout.h"
@@ -52,6 +53,13 @@ const PortDefinition* find_latent(const Graph& graph, const std::string& wanted)
   const bool vector = !given[0]->integers && shape.rank() >= 2 && shape[0].per_batch &&
                       element_count(shape, 1).value() == shape[1].extent;
   return vector ? given[0] : nullptr;
+}
+
+// By how many values a sample of an input grows with each unit of the length.
+uint32_t growth_of_sample(const PortDefinition& port) {
+  Shape longer = port.shape;
+  for (size_t d = 0; d < port.growth.rank(); ++d) longer[d].extent += port.growth[d];
+  return static_cast<uint32_t>(element_count(longer, 1).value() - element_count(port.shape, 1).value());
 }
 
 // What is drawn for an input beside the latent, or nullptr.
@@ -284,7 +292,7 @@ namespace {
 Graph load_network(const ConvertOptions& options, const std::string& role) {
   const auto found = options.networks.find(role);
   if (found == options.networks.end()) throw Error("the objective needs --" + role + " FILE.onnx");
-  return import_onnx_file(found->second, role, {Purpose::kTraining, !options.fixed_batch});
+  return import_onnx_file(found->second, role, {Purpose::kTraining, !options.fixed_batch, options.dimensions});
 }
 
 // Parameters take the values that a trained model has under their names, the averaged ones where there are.
@@ -537,7 +545,8 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
   ConvertReport& report = result.report;
   bool latent_found = false;
   for (const Source& source : options.sources) {
-    Graph graph = import_onnx_file(source.path, source.program, {Purpose::kInference, !options.fixed_batch});
+    ProgramReport program;
+    Graph graph = import_with_length(source, options, &program.notes);
     report.source_bytes += graph.source_bytes;
     for (const std::string& note : graph.notes) report.notes.push_back(source.path + ": " + note);
     for (const PortDefinition& port : graph.inputs) {
@@ -558,22 +567,38 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
     }
     const bool generates = latent != nullptr && !model.latent &&
                            (source.program.empty() || graph.name == "generate" || graph.name == "decode");
-    ProgramReport program;
     program.name = graph.name;
-    program.notes = optimize(&graph);
     if (generates) {
-      // The ports have moved with the passes.
-      const PortDefinition& port = *find_port(graph.inputs, find_latent(graph, options.latent)->name);
-      model.latent = LatentDefinition{
-          graph.name, port.name, static_cast<uint32_t>(sample_elements(port)), options.prior, 0, 0, {}};
+      model.latent = LatentDefinition{graph.name,
+                                      latent->name,
+                                      static_cast<uint32_t>(sample_elements(*latent)),
+                                      options.prior,
+                                      0,
+                                      0,
+                                      {},
+                                      growth_of_sample(*latent)};
       describe_output(options, graph, std::nullopt, &model, &report.notes);
     }
     for (const PortDefinition& port : graph.inputs) {
       if (!port.drawn || (model.latent && model.latent->program == graph.name && model.latent->input == port.name))
         continue;
       const auto stream = static_cast<uint32_t>(model.drawn.size() + 1);
-      model.drawn.push_back(
-          {graph.name, port.name, static_cast<uint32_t>(sample_elements(port)), *port.drawn, 0, stream, {}});
+      model.drawn.push_back({graph.name,
+                             port.name,
+                             static_cast<uint32_t>(sample_elements(port)),
+                             *port.drawn,
+                             0,
+                             stream,
+                             {},
+                             growth_of_sample(port)});
+    }
+    if (graph.length) {
+      if (model.length && !(*model.length == *graph.length))
+        throw Error(
+            fmt::format("{} has a length of its own ({}): make it a file of its own, or give lengths a size with "
+                        "--dim {}=N",
+                        source.path, graph.length->name, graph.length->name));
+      model.length = graph.length;
     }
     model.programs.push_back(std::move(graph));
     report.programs.push_back(std::move(program));

@@ -35,6 +35,8 @@ struct ConvertOptions {
   std::string fallback_name;  // this
   std::string latent;         // the latent input's name; "" to find it
   Prior prior = Prior::kNormal;
+  std::map<std::string, uint32_t> dimensions;  // sizes of dimensions that the exporter left open
+  uint32_t length = 0;       // of the one that stays open beside the batch, where a session does not choose; 0: any
   bool fixed_batch = false;  // a batch that an exporter has fixed stays so
   bool int8 = false;
   bool half_weights = false;                  // weights that stay f32 are stored in f16

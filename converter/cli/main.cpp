@@ -1,6 +1,7 @@
 // figment-convert: the command line of the converter.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -222,6 +223,11 @@ int convert(int argc, char** argv) {
   app.add_option("--latent", options.latent, "the input that generation draws (default: found by its name or shape)");
   app.add_option("--range", range, "values of black and white in the output (default: by its last activation)")
       ->expected(2);
+  std::vector<std::string> dimensions;
+  app.add_option("--dim", dimensions, "NAME=N: the size of a dimension that the exporter left open beside the batch");
+  app.add_option("--length", options.length,
+                 "size of the one that stays open, which sessions may choose, where they do not choose")
+      ->check(CLI::Range(1, 1 << 24));
   app.add_flag("--fixed-batch", options.fixed_batch, "keep a batch that the exporter has fixed");
   app.add_flag("--int8", options.int8, "quantize to int8");
   app.add_flag("--f16", options.half_weights,
@@ -343,6 +349,15 @@ int convert(int argc, char** argv) {
     options.range_max = range[1];
   }
   options.keep_f32.insert(keep.begin(), keep.end());
+  for (const std::string& text : dimensions) {
+    const size_t equals = text.rfind('=');
+    uint32_t size = 0;
+    const char* end = text.data() + text.size();
+    const char* begin = equals == std::string::npos ? end : text.data() + equals + 1;
+    const auto [rest, error] = std::from_chars(begin, end, size);
+    if (error != std::errc() || rest != end || size == 0) throw Error("--dim " + text + ": give NAME=N");
+    options.dimensions[text.substr(0, equals)] = size;
+  }
   for (const char* name :
        {"--keep-f32", "--calibration-data", "--calibrate", "--psnr-goal", "--want-snr", "--keep-f32-threshold"}) {
     if (!options.int8 && app.get_option(name)->count() > 0) throw Error(std::string(name) + " needs --int8");

@@ -16,6 +16,13 @@ namespace {
 
 std::vector<uint32_t> list(const Dimensions<uint32_t>& from) { return {from.begin(), from.end()}; }
 
+// By how much the dimensions grow from one length to the next.
+Dimensions<uint32_t> growth_between(const Shape& shape, const Shape& longer) {
+  Dimensions<uint32_t> result;
+  for (size_t d = 0; d < shape.rank(); ++d) result.push_back(longer[d].extent - shape[d].extent);
+  return result;
+}
+
 Value import_value(const format::ModelView& model, const format::ProgramView& program, size_t index) {
   const format::TensorView tensor = program.tensor(index);
   Value value;
@@ -43,8 +50,9 @@ Value import_value(const format::ModelView& model, const format::ProgramView& pr
   return value;
 }
 
-PortDefinition import_port(const format::PortView& port) {
+PortDefinition import_port(const format::PortView& port, const format::PortView& longer) {
   PortDefinition result{port.name, port.tensor, port.shape, port.permutation};
+  result.growth = growth_between(port.shape, longer.shape);
   result.integers = port.integers;
   if (port.integers) {
     result.least = port.least;
@@ -53,21 +61,30 @@ PortDefinition import_port(const format::PortView& port) {
   return result;
 }
 
-Graph import_program(const format::ModelView& model, const format::ProgramView& program) {
+// `longer`: the program for a unit of the length more, or the same.
+Graph import_program(const format::ModelView& model, const format::ProgramView& program,
+                     const format::ProgramView& longer) {
   Graph graph;
   graph.name = program.name();
   for (size_t i = 0; i < program.tensor_count(); ++i) {
     if (program.tensor(i).type.type == DataType::kI8) {
       throw Error("program " + graph.name + " is int8 already: convert the f32 model");
     }
-    graph.add_value(import_value(model, program, i));
+    Value value = import_value(model, program, i);
+    value.growth = growth_between(value.shape, longer.tensor(i).type.shape);
+    graph.add_value(std::move(value));
   }
   for (size_t i = 0; i < program.op_count(); ++i) {
     const format::OpView op = program.op(i);
-    graph.nodes.push_back({op.kind, op.name, op.attributes, {op.inputs.begin(), op.inputs.end()}, op.outputs[0]});
+    graph.nodes.push_back({op.kind, op.name, op.attributes, {op.inputs.begin(), op.inputs.end()}, op.outputs[0], {}});
+    const Dimensions<uint32_t> starts = longer.op(i).attributes.starts;
+    for (size_t d = 0; d < starts.rank(); ++d)
+      graph.nodes.back().start_growth.push_back(starts[d] - op.attributes.starts[d]);
   }
-  for (size_t i = 0; i < program.input_count(); ++i) graph.inputs.push_back(import_port(program.input(i)));
-  for (size_t i = 0; i < program.output_count(); ++i) graph.outputs.push_back(import_port(program.output(i)));
+  for (size_t i = 0; i < program.input_count(); ++i)
+    graph.inputs.push_back(import_port(program.input(i), longer.input(i)));
+  for (size_t i = 0; i < program.output_count(); ++i)
+    graph.outputs.push_back(import_port(program.output(i), longer.output(i)));
   return graph;
 }
 
@@ -104,17 +121,30 @@ ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::stri
   view.widen(widened.data());
   ModelDefinition model;
   model.name = view.name();
+  format::ModelView longer = view;
+  if (view.has_open_length()) {
+    const format::LengthView length = view.open_length();
+    const Result<format::ModelView> next = view.at_length(size_t{length.length} + length.unit);
+    if (!next.ok()) throw Error(origin + ": " + next.status().message());
+    longer = *next;
+    model.length = LengthDefinition{length.name, length.length, length.unit, length.least};
+  }
+  // By how much what is drawn grows.
+  const auto growth_of = [](const format::LatentView& latent, const format::LatentView& next) {
+    return static_cast<uint32_t>(next.size - latent.size);
+  };
   for (size_t i = 0; i < view.metadata_count(); ++i)
     model.metadata.emplace_back(view.metadata(i).key, view.metadata(i).value);
   for (size_t i = 0; i < view.program_count(); ++i) {
     if (view.program(i).updates()) continue;
-    model.programs.push_back(import_program(view, view.program(i)));
+    model.programs.push_back(import_program(view, view.program(i), longer.program(i)));
     model.programs.back().source_bytes = file.size();
   }
   if (view.has_latent()) {
     const format::LatentView latent = view.latent();
-    model.latent = LatentDefinition{
-        latent.program, latent.input, static_cast<uint32_t>(latent.size), latent.prior, latent.rate, latent.stream, {}};
+    model.latent =
+        LatentDefinition{latent.program, latent.input, static_cast<uint32_t>(latent.size), latent.prior, latent.rate,
+                         latent.stream,  {},           growth_of(latent, longer.latent())};
     for (size_t i = 0; i < latent.code_count; ++i) {
       model.latent->codes.push_back(
           {latent.code(i).name, static_cast<uint32_t>(latent.code(i).size), latent.code(i).prior});
@@ -122,8 +152,14 @@ ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::stri
   }
   for (size_t i = 0; i < view.drawn_count(); ++i) {
     const format::LatentView drawn = view.drawn(i);
-    model.drawn.push_back(
-        {drawn.program, drawn.input, static_cast<uint32_t>(drawn.size), drawn.prior, drawn.rate, drawn.stream, {}});
+    model.drawn.push_back({drawn.program,
+                           drawn.input,
+                           static_cast<uint32_t>(drawn.size),
+                           drawn.prior,
+                           drawn.rate,
+                           drawn.stream,
+                           {},
+                           growth_of(drawn, longer.drawn(i))});
   }
   if (view.has_output()) {
     const format::OutputView output = view.output();

@@ -266,10 +266,11 @@ ValueId OnnxNode::reshaped(ValueId x, const Shape& shape) const {
   return graph.add_value(std::move(copy));
 }
 
-OnnxImporter::OnnxImporter(const onnx::ModelProto& model, const std::string& path, size_t file_bytes, Purpose purpose,
-                           uint32_t reopened_batch, Graph* graph)
+OnnxImporter::OnnxImporter(const onnx::ModelProto& model, const std::string& path, size_t file_bytes,
+                           const ImportOptions& options, uint32_t reopened_batch, Graph* graph)
     : model_(model),
-      purpose_(purpose),
+      options_(options),
+      purpose_(options.purpose),
       reopened_batch_(reopened_batch),
       graph_(*graph),
       reader_(path),
@@ -328,6 +329,35 @@ bool OnnxImporter::gives_lengths(const std::string& input) const {
   });
 }
 
+namespace {
+
+// What an open dimension of an input is called.
+std::string name_of_dimension(const onnx::ValueInfoProto& input, int axis) {
+  const std::string& name = input.type().tensor_type().shape().dim(axis).dim_param();
+  return name.empty() ? fmt::format("{}:{}", input.name(), axis) : name;
+}
+
+// The size of an input's dimension, by the file or as given; 0: it is open.
+int64_t size_of_dimension(const onnx::ValueInfoProto& input, int axis, const std::map<std::string, uint32_t>& sizes) {
+  const onnx::TensorShapeProto_Dimension& dimension = input.type().tensor_type().shape().dim(axis);
+  if (dimension.has_dim_value() && dimension.dim_value() > 0) return dimension.dim_value();
+  const auto given = sizes.find(name_of_dimension(input, axis));
+  return given == sizes.end() ? 0 : given->second;
+}
+
+// Those that are no initializers.
+std::vector<const onnx::ValueInfoProto*> true_inputs(const onnx::GraphProto& graph) {
+  std::set<std::string> initializers;
+  for (const onnx::TensorProto& tensor : graph.initializer()) initializers.insert(tensor.name());
+  std::vector<const onnx::ValueInfoProto*> result;
+  for (const onnx::ValueInfoProto& input : graph.input()) {
+    if (!initializers.contains(input.name())) result.push_back(&input);
+  }
+  return result;
+}
+
+}  // namespace
+
 void OnnxImporter::bind_inputs() {
   for (const onnx::ValueInfoProto& input : model_.graph().input()) {
     if (bindings_.contains(input.name())) continue;  // an initializer that is listed as an input too
@@ -349,22 +379,20 @@ void OnnxImporter::bind_inputs() {
     }
     Value value;
     value.name = input.name();
-    for (const onnx::TensorShapeProto_Dimension& dimension : type.shape().dim()) {
-      const bool known = dimension.has_dim_value() && dimension.dim_value() > 0;
-      if (known && static_cast<uint64_t>(dimension.dim_value()) > kMaxExtent) {
-        throw Error(fmt::format("input {} has a dimension of {}", input.name(), dimension.dim_value()));
-      }
-      if (known && value.shape.rank() == 0 && reopened_batch_ != 0) {
-        value.shape.push_back({static_cast<uint32_t>(dimension.dim_value()) / reopened_batch_, true});
-      } else if (known) {
-        value.shape.push_back({static_cast<uint32_t>(dimension.dim_value()), false});
+    for (int axis = 0; axis < type.shape().dim_size(); ++axis) {
+      const int64_t size = size_of_dimension(input, axis, options_.dimensions);
+      if (static_cast<uint64_t>(size) > kMaxExtent)
+        throw Error(fmt::format("input {} has a dimension of {}", input.name(), size));
+      if (size != 0 && axis == 0 && reopened_batch_ != 0) {
+        value.shape.push_back({static_cast<uint32_t>(size) / reopened_batch_, true});
+      } else if (size != 0) {
+        value.shape.push_back({static_cast<uint32_t>(size), false});
       } else if (std::none_of(value.shape.begin(), value.shape.end(), [](const Dimension& d) { return d.per_batch; })) {
         value.shape.push_back({1, true});
       } else {
-        throw Error(
-            fmt::format("input {}: dimension {} is open beside the batch; only one may be. Export with fixed sizes for "
-                        "the others",
-                        input.name(), value.shape.rank()));
+        throw Error(fmt::format(
+            "input {}: dimension {} is open beside the batch: give it a size, --dim {}=N, or export it with one",
+            input.name(), axis, name_of_dimension(input, axis)));
       }
     }
     if (!element_count(value.shape, 1).within(kMaxElements)) throw Error("input " + input.name() + " is too large");
@@ -835,17 +863,15 @@ void OnnxImporter::run() {
 namespace {
 
 // The extent that dimension 0 of all inputs has, if no dimension of them is open; 0 otherwise.
-uint32_t fixed_batch(const onnx::GraphProto& graph) {
+uint32_t fixed_batch(const onnx::GraphProto& graph, const std::map<std::string, uint32_t>& sizes) {
   int64_t batch = 0;
-  for (const onnx::ValueInfoProto& input : graph.input()) {
-    const auto named = [&](const onnx::TensorProto& tensor) { return tensor.name() == input.name(); };
-    if (std::any_of(graph.initializer().begin(), graph.initializer().end(), named)) continue;
-    const onnx::TensorShapeProto& shape = input.type().tensor_type().shape();
-    for (const onnx::TensorShapeProto_Dimension& dimension : shape.dim()) {
-      if (!dimension.has_dim_value() || dimension.dim_value() < 1) return 0;
+  for (const onnx::ValueInfoProto* input : true_inputs(graph)) {
+    const onnx::TensorShapeProto& shape = input->type().tensor_type().shape();
+    for (int axis = 0; axis < shape.dim_size(); ++axis) {
+      if (size_of_dimension(*input, axis, sizes) == 0) return 0;
     }
     if (shape.dim_size() == 0) return 0;
-    const int64_t extent = shape.dim(0).dim_value();
+    const int64_t extent = size_of_dimension(*input, 0, sizes);
     if (extent > UINT16_MAX || (batch != 0 && extent != batch)) return 0;
     batch = extent;
   }
@@ -858,11 +884,12 @@ struct Source {
   std::string path;  // "" if it is no file
 };
 
-Graph import_model(const Source& source, const std::string& program, Purpose purpose, uint32_t reopened_batch) {
+Graph import_model(const Source& source, const std::string& program, const ImportOptions& options,
+                   uint32_t reopened_batch) {
   Graph graph;
   graph.name = program;
   graph.source_bytes = source.bytes;
-  OnnxImporter(source.model, source.path, source.bytes, purpose, reopened_batch, &graph).run();
+  OnnxImporter(source.model, source.path, source.bytes, options, reopened_batch, &graph).run();
   return graph;
 }
 
@@ -876,8 +903,8 @@ std::vector<bool> depends_on_inputs(const Graph& graph) {
 }
 
 // With the batch open, or why it stays fixed.
-Graph import_reopened(const Source& source, const std::string& program, Purpose purpose, uint32_t batch) {
-  Graph graph = import_model(source, program, purpose, batch);
+Graph import_reopened(const Source& source, const std::string& program, const ImportOptions& options, uint32_t batch) {
+  Graph graph = import_model(source, program, options, batch);
   const std::vector<bool> moves = depends_on_inputs(graph);
   for (const PortDefinition& output : graph.outputs) {
     if (!moves[output.value]) continue;  // a parameter that the network returns
@@ -899,15 +926,15 @@ Graph import_bytes(std::string bytes, const std::string& origin, const std::stri
     }
     const Source source{model, bytes.size(), path};
     bytes = std::string();  // the model holds them
-    const uint32_t batch = options.reopen_batch ? fixed_batch(model.graph()) : 0;
-    if (batch == 0) return import_model(source, program, options.purpose, 0);
+    const uint32_t batch = options.reopen_batch ? fixed_batch(model.graph(), options.dimensions) : 0;
+    if (batch == 0) return import_model(source, program, options, 0);
     std::string reason;
     try {
-      return import_reopened(source, program, options.purpose, batch);
+      return import_reopened(source, program, options, batch);
     } catch (const Error& error) {
       reason = error.what();
     }
-    Graph graph = import_model(source, program, options.purpose, 0);
+    Graph graph = import_model(source, program, options, 0);
     graph.notes.push_back(fmt::format("the batch stays fixed at {}, as exported: {}", batch, reason));
     return graph;
   } catch (const Error& error) {
@@ -927,6 +954,33 @@ Graph import_onnx_file(const std::string& path, const std::string& program, cons
   if (bytes.empty()) throw Error(path + " is empty");
   if (bytes.size() >= kLargestFile) throw Error(path + " is larger than 2 GB");
   return import_bytes(std::move(bytes), path, path, program, options);
+}
+
+OpenDimensions open_dimensions(const std::string& path, const std::map<std::string, uint32_t>& sizes) {
+  onnx::ModelProto model;
+  if (!model.ParseFromString(io::read_text(path))) return {};  // importing it says so
+  std::vector<std::string> first;                              // of each input
+  std::set<std::string> others;
+  OpenDimensions result;
+  for (const onnx::ValueInfoProto* input : true_inputs(model.graph())) {
+    bool seen = false;
+    for (int axis = 0; axis < input->type().tensor_type().shape().dim_size(); ++axis) {
+      if (size_of_dimension(*input, axis, sizes) != 0) continue;
+      const std::string name = name_of_dimension(*input, axis);
+      if (seen) {
+        others.insert(name);
+      } else {
+        first.push_back(name);
+        result.batch_in_front = result.batch_in_front || axis == 0;
+      }
+      seen = true;
+    }
+  }
+  for (const std::string& name : first) {
+    if (!others.contains(name)) result.batch = name;
+  }
+  result.others.assign(others.begin(), others.end());
+  return result;
 }
 
 std::vector<OnnxOp> imported_ops() {

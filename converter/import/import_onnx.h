@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,20 @@ struct ImportOptions {
   Purpose purpose = Purpose::kInference;
   // Opens a batch that the exporter has fixed, if the network computes each sample from that sample alone.
   bool reopen_batch = false;
+  // Sizes of dimensions that the exporter left open, by their names; INPUT:AXIS where they have none.
+  // NOLINTNEXTLINE(readability-redundant-member-init): so that lists of fields may leave it out
+  std::map<std::string, uint32_t> dimensions = {};
+  // One of them stays open, in the end.
+  bool open_length = false;
 };
+
+// The open dimensions of a file's inputs, but those that have a size.
+struct OpenDimensions {
+  std::string batch;            // "": there is none
+  bool batch_in_front = false;  // it is the first dimension of an input
+  std::vector<std::string> others;
+};
+OpenDimensions open_dimensions(const std::string& path, const std::map<std::string, uint32_t>& sizes);
 
 // Reads the file, and those beside it that it names. Throws Error naming the file, the node, the op, the opset, and
 // what to do.

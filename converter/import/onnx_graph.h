@@ -57,12 +57,14 @@ class OnnxImporter {
  public:
   // `file_bytes`: the size of the file `path`, which bounds what may be made of it. `path` is "" where there is none.
   // `reopened_batch`: the extent of dimension 0 of the inputs, which becomes the batch; 0: none.
-  OnnxImporter(const onnx::ModelProto& model, const std::string& path, size_t file_bytes, Purpose purpose,
+  OnnxImporter(const onnx::ModelProto& model, const std::string& path, size_t file_bytes, const ImportOptions& options,
                uint32_t reopened_batch, Graph* graph);
 
   // Imports the whole graph. Throws Error.
   void run();
   Purpose purpose() const { return purpose_; }
+  // Whether the network is to have other lengths, too: what holds tables of a size does not.
+  bool has_length() const { return options_.open_length; }
   bool from_pytorch() const { return model_.producer_name() == "pytorch"; }
   // The batch that the exporter had fixed, and that is open now: constants of the file still hold it. 0: none.
   uint32_t reopened_batch() const { return reopened_batch_; }
@@ -115,6 +117,7 @@ class OnnxImporter {
   void note_left_out() const;
 
   const onnx::ModelProto& model_;
+  const ImportOptions& options_;
   Purpose purpose_;
   uint32_t reopened_batch_;
   Graph& graph_;

@@ -132,9 +132,7 @@ void import_layer_normalization(const OnnxNode& node) {
   rows.push_back(channels);
   const auto flat = [&](size_t i, float fallback) {
     if (!node.has_input(i)) {
-      node.expect_room(channels.extent * sizeof(float));
-      const std::vector<float> values(channels.extent, fallback);
-      return node.graph.add_constant(node.name + (i == 1 ? ".scale" : ".shift"), {channels.extent}, values);
+      return node.graph.add_constant(node.name + (i == 1 ? ".scale" : ".shift"), {1}, {&fallback, 1});
     }
     if (element_count(node.value(i).shape, 1).value() != channels.extent)
       node.fail(fmt::format("input {} does not have one value for each normalized element", i));
@@ -149,16 +147,13 @@ void import_layer_normalization(const OnnxNode& node) {
 
 // Rows [.., elements] with mean 0 and variance 1.
 ValueId normalized_rows(const OnnxNode& node, ValueId rows, float epsilon) {
-  const Shape shape = node.graph[rows].shape;
-  const uint32_t elements = shape[shape.rank() - 1].extent;
-  node.expect_room(2 * uint64_t{elements} * sizeof(float));
-  const std::vector<float> ones(elements, 1);
-  const std::vector<float> zeros(elements, 0);
+  const float one = 1;
+  const float zero = 0;
   Attributes attributes;
   attributes.alpha = epsilon;
   return node.add(OpKind::kLayerNorm, attributes,
-                  {rows, node.graph.add_constant(node.name + ".ones", {elements}, ones),
-                   node.graph.add_constant(node.name + ".zeros", {elements}, zeros)});
+                  {rows, node.graph.add_constant(node.name + ".one", {1}, {&one, 1}),
+                   node.graph.add_constant(node.name + ".zero", {1}, {&zero, 1})});
 }
 
 // x [N, C, ...] normalized over groups of channels, then scaled and shifted: by channel, or by group where scale and

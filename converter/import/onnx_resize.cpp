@@ -161,6 +161,29 @@ class Resize {
     return static_cast<int32_t>(std::clamp(nearest, 0.0F, static_cast<float>(axis.in - 1)));
   }
 
+  // Whether each element of an axis comes as often as the others, in their order.
+  bool repeats(const Axis& axis) const {
+    if (axis.in == 0 || axis.out % axis.in != 0) return false;
+    for (uint32_t i = 0; i < axis.out; ++i) {
+      if (nearest_index(axis, i) != static_cast<int32_t>(i / (axis.out / axis.in))) return false;
+    }
+    return true;
+  }
+
+  // Each element of an axis of x [N, H, W, C] `times` times, by ops that hold no table of a size.
+  ValueId repeated(ValueId x, size_t axis, uint32_t times) {
+    if (times == 1) return x;
+    const Shape shape = node_.graph[x].shape;
+    Dimension inner;
+    for (size_t d = axis + 1; d < shape.rank(); ++d) inner.extent *= shape[d].extent;
+    Shape rows(shape);
+    if (axis == 1) rows = {shape[0], shape[1], inner};
+    const std::vector<ValueId> copies(times, node_.reshape(x, rows));
+    Shape result = shape;
+    result[axis].extent *= times;
+    return node_.reshape(node_.concatenate(copies, static_cast<uint32_t>(rows.rank() - 1)), result);
+  }
+
   // [N, C, W] as [N, C, 1, W]; the last two dimensions may be resized.
   ValueId nearest(ValueId x) {
     const Shape shape = node_.graph[x].shape;
@@ -184,8 +207,11 @@ class Resize {
       for (uint32_t i = 0; i < axis.out; ++i) indices[i] = nearest_index(axis, i);
       return node_.graph.add_constant_i32(node_.name + name, indices);
     };
-    const ValueId y = node_.add(OpKind::kResizeNearest, {},
-                                {node_.transpose(x, nchw_to_nhwc()), table(height, ".rows"), table(width, ".columns")});
+    const ValueId image = node_.transpose(x, nchw_to_nhwc());
+    const ValueId y =
+        node_.importer.has_length() && repeats(height) && repeats(width)
+            ? repeated(repeated(image, 1, height.out / height.in), 2, width.out / width.in)
+            : node_.add(OpKind::kResizeNearest, {}, {image, table(height, ".rows"), table(width, ".columns")});
     const ValueId back = node_.transpose(y, nhwc_to_nchw());
     return shape.rank() == 4 ? back : node_.reshape(back, {shape[0], shape[1], {width.out, false}});
   }

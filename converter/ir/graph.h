@@ -57,6 +57,7 @@ struct Value {
   std::optional<Constant> constant;
   // There: a tensor of the exporter's file, under its name; dimension i is its dimension exporters[i].
   std::optional<Permutation> exporters;
+  Dimensions<uint32_t> growth;  // of the dimensions, of programs that have a length to choose
 
   // Holds its values all through the program: a constant, or a variable.
   bool is_constant() const { return constant.has_value(); }
@@ -73,6 +74,8 @@ struct Node {
   Attributes attributes;
   std::vector<ValueId> inputs;
   ValueId output = 0;
+  // NOLINTNEXTLINE(readability-redundant-member-init): so that lists of fields may leave it out
+  Dimensions<uint32_t> start_growth = {};  // of a slice, likewise
 };
 
 // The last integer that no other one is rounded to in f32.
@@ -88,6 +91,8 @@ struct PortDefinition {
   bool integers = false;
   int32_t least = -kExactInteger;
   int32_t greatest = kExactInteger;
+  // NOLINTNEXTLINE(readability-redundant-member-init): so that lists of fields may leave it out
+  Dimensions<uint32_t> growth = {};           // of the dimensions, of programs that have a length to choose
   std::optional<Prior> drawn = std::nullopt;  // for inference: the session draws it where it is not given
 };
 
@@ -99,6 +104,16 @@ struct MemoryPlan {
   std::vector<uint64_t> scratch;
 };
 
+// The length that a session may choose; see Length in model.fbs.
+struct LengthDefinition {
+  std::string name;
+  uint32_t length = 0;
+  uint32_t unit = 1;
+  uint32_t least = 1;
+
+  friend bool operator==(const LengthDefinition&, const LengthDefinition&) = default;
+};
+
 // A program. Nodes stand in the order of execution and each value is written once.
 struct Graph {
   std::string name;
@@ -107,7 +122,8 @@ struct Graph {
   std::vector<PortDefinition> inputs;
   std::vector<PortDefinition> outputs;
   bool fully_int8 = false;
-  std::vector<MemoryPlan> plans;   // that the file is to carry
+  std::vector<MemoryPlan> plans;  // that the file is to carry
+  std::optional<LengthDefinition> length;
   uint64_t source_bytes = 0;       // of the file that it comes from, which bounds what may be made of it
   std::vector<std::string> notes;  // what its exporter left out, as far as the importer can tell
 
@@ -157,6 +173,7 @@ struct LatentDefinition {
   float rate = 0;
   uint32_t stream = 0;
   std::vector<CodeDefinition> codes;
+  uint32_t growth = 0;  // of the size
 
   // Writes sample `index`: `size` values.
   void draw(uint64_t seed, uint64_t index, float* out) const;
@@ -213,6 +230,7 @@ struct ModelDefinition {
   std::string name;
   std::vector<std::pair<std::string, std::string>> metadata;
   std::vector<Graph> programs;
+  std::optional<LengthDefinition> length;  // of all programs
   std::optional<LatentDefinition> latent;
   std::vector<LatentDefinition> drawn;
   std::optional<OutputDefinition> output;

@@ -46,6 +46,7 @@ class Rewriter {
     Int8Program result;
     fresh_.name = old_.name;
     fresh_.source_bytes = old_.source_bytes;
+    fresh_.length = old_.length;
     for (const PortDefinition& port : old_.inputs) {
       PortDefinition out = port;
       out.value = fresh_.add_value(old_[port.value]);
@@ -55,6 +56,8 @@ class Rewriter {
     fresh_.fully_int8 = true;
     for (size_t i = 0; i < old_.nodes.size(); ++i) {
       result.reasons.push_back(rewrite(old_.nodes[i], kept_.contains(i)));
+      // The last of the nodes that were added is the op itself.
+      fresh_.nodes.back().start_growth = old_.nodes[i].start_growth;
       fresh_.fully_int8 = fresh_.fully_int8 && result.reasons[i].empty();
     }
     for (const PortDefinition& port : old_.outputs) {
@@ -65,6 +68,9 @@ class Rewriter {
     for (ValueId id = 0; id < forms_.size(); ++id) {
       const Forms& forms = forms_[id];
       result.values.push_back(forms.i8);
+      for (const std::optional<ValueId>& form : {forms.f32, forms.i8}) {
+        if (form) fresh_[*form].growth = old_[id].growth;
+      }
       // Of the two forms that which is computed first.
       if (!forms.f32 && !forms.i8) continue;
       Value& value = fresh_[std::min(forms.f32.value_or(UINT32_MAX), forms.i8.value_or(UINT32_MAX))];

@@ -73,6 +73,11 @@ class Writer {
     const auto constants = builder_.CreateVector(constants_);
     const auto parameters = builder_.CreateVector(parameters_);
     const auto programs_vector = builder_.CreateVector(programs);
+    Offset<schema::Length> open_length;
+    if (model.length) {
+      open_length = schema::CreateLength(builder_, builder_.CreateString(model.length->name), model.length->length,
+                                         model.length->unit, model.length->least);
+    }
     schema::ModelBuilder root(builder_);
     root.add_schema_version(format::kSchemaVersion);
     root.add_name(name);
@@ -83,6 +88,7 @@ class Writer {
     root.add_programs(programs_vector);
     if (model.latent) root.add_latent(latent);
     if (!model.drawn.empty()) root.add_drawn(drawn_vector);
+    if (model.length) root.add_length(open_length);
     if (widened_bytes_ != 0) root.add_widened_size(widened_bytes_);
     if (model.output) root.add_output(output);
     root.add_blob_section_size(blob_bytes_);
@@ -115,9 +121,12 @@ class Writer {
                                    builder_.CreateString(objective.divergence_weight), builder_.CreateVector(metrics));
   }
 
-  Offset<flatbuffers::Vector<const schema::Dimension*>> shape(const Shape& shape) {
+  Offset<flatbuffers::Vector<const schema::Dimension*>> shape(const Shape& shape, const Dimensions<uint32_t>& growth) {
     std::vector<schema::Dimension> dimensions;
-    for (const Dimension& dimension : shape) dimensions.emplace_back(dimension.extent, dimension.per_batch);
+    for (size_t d = 0; d < shape.rank(); ++d) {
+      const uint32_t grows = d < growth.rank() ? growth[d] : 0;
+      dimensions.emplace_back(shape[d].extent, shape[d].per_batch, static_cast<uint16_t>(grows));
+    }
     return builder_.CreateVectorOfStructs(dimensions);
   }
 
@@ -150,7 +159,7 @@ class Writer {
     }
     return schema::CreateLatent(builder_, builder_.CreateString(latent.program), builder_.CreateString(latent.input),
                                 latent.size, static_cast<schema::Prior>(latent.prior), latent.rate, latent.stream,
-                                builder_.CreateVector(codes));
+                                builder_.CreateVector(codes), latent.growth);
   }
 
   // The index of a variable that a program has.
@@ -224,6 +233,11 @@ class Writer {
     return index;
   }
 
+  Offset<flatbuffers::Vector<uint16_t>> growth(const Dimensions<uint32_t>& list) {
+    if (std::ranges::all_of(list, [](uint32_t grows) { return grows == 0; })) return 0;
+    return builder_.CreateVector(std::vector<uint16_t>(list.begin(), list.end()));
+  }
+
   Offset<void> attributes(const Node& node, schema::Attributes* type) {
     const Attributes& from = node.attributes;
     switch (format::attribute_group(node.kind)) {
@@ -244,7 +258,8 @@ class Writer {
         return schema::CreateTransposeAttributes(builder_, bytes(from.permutation)).Union();
       case format::AttributeGroup::kSlice:
         *type = schema::Attributes::SliceAttributes;
-        return schema::CreateSliceAttributes(builder_, words(from.starts), words(from.steps)).Union();
+        return schema::CreateSliceAttributes(builder_, words(from.starts), words(from.steps), growth(node.start_growth))
+            .Union();
       case format::AttributeGroup::kPad:
         *type = schema::Attributes::PadAttributes;
         return schema::CreatePadAttributes(builder_, words(from.before), words(from.after),
@@ -271,7 +286,7 @@ class Writer {
   }
 
   Offset<schema::Port> port(const PortDefinition& port) {
-    return schema::CreatePort(builder_, builder_.CreateString(port.name), port.value, shape(port.shape),
+    return schema::CreatePort(builder_, builder_.CreateString(port.name), port.value, shape(port.shape, port.growth),
                               bytes(port.permutation), port.integers, port.least, port.greatest);
   }
 
@@ -282,7 +297,7 @@ class Writer {
       const Value& value = graph[id];
       const int32_t index = value.is_constant() ? constant(value, masks[id]) : -1;
       const auto name = builder_.CreateString(value.name);
-      const auto dimensions = index >= 0 ? 0 : shape(value.shape);
+      const auto dimensions = index >= 0 ? 0 : shape(value.shape, value.growth);
       const auto scales = index >= 0 ? 0 : quantization(value);
       const auto permutation = index >= 0 || !value.exporters ? 0 : shared_bytes(*value.exporters);
       tensors.push_back(schema::CreateTensor(builder_, name, index, static_cast<schema::DataType>(value.type),

@@ -55,7 +55,7 @@ struct Fields<fig_session_options> {
   static constexpr const char* kName = "fig_session_options";
   static constexpr Field kAll[] = {FIELD(T, struct_size), FIELD(T, program),      FIELD(T, batch), FIELD(T, threads),
                                    FIELD(T, thread_pool), FIELD(T, memory_limit), FIELD(T, seed),  FIELD(T, kernels),
-                                   FIELD(T, training),    FIELD(T, micro_batch)};
+                                   FIELD(T, training),    FIELD(T, micro_batch),  FIELD(T, length)};
 };
 template <>
 struct Fields<fig_generate_options> {
@@ -112,6 +112,9 @@ inline fig_shape shape_of(const Shape& shape) {
   }
   return result;
 }
+
+// A port of the model at the view's length.
+Status read_port(const format::ModelView& view, uint32_t program, uint32_t index, bool input, fig_port_info* info);
 
 // NamedTensor and fig_tensor are one struct under two names.
 static_assert(sizeof(NamedTensor) == sizeof(fig_tensor));

@@ -16,23 +16,24 @@ Result<format::ProgramView> program_at(const fig_model* model, uint32_t index) {
   return Status::error(StatusCode::kNotFound, "no program %u: the model has %zu", index, view.program_count());
 }
 
-fig_status port_info(const fig_model* model, uint32_t program, uint32_t index, bool input, fig_port_info* info) {
-  if (model == nullptr || info == nullptr) return null_argument("fig_model_input/output");
-  Result<format::ProgramView> view = program_at(model, program);
-  if (!view.ok()) return fail(view.status());
-  if (index >= (input ? view->input_count() : view->output_count())) {
-    return fail(Status::error(StatusCode::kNotFound, "program %s has no port %u", view->name(), index));
-  }
-  const format::PortView port = input ? view->input(index) : view->output(index);
-  const std::optional<format::LatentView> drawn =
-      input ? unwrap(model)->view().find_drawn(view->name(), port.name) : std::nullopt;
+}  // namespace
+
+Status figment::api::read_port(const format::ModelView& model, uint32_t program, uint32_t index, bool input,
+                               fig_port_info* info) {
+  if (program >= model.program_count())
+    return Status::error(StatusCode::kNotFound, "no program %u: the model has %zu", program, model.program_count());
+  const format::ProgramView view = model.program(program);
+  if (index >= (input ? view.input_count() : view.output_count()))
+    return Status::error(StatusCode::kNotFound, "program %s has no port %u", view.name(), index);
+  const format::PortView port = input ? view.input(index) : view.output(index);
+  const std::optional<format::LatentView> drawn = input ? model.find_drawn(view.name(), port.name) : std::nullopt;
   *info = {
       port.name,  port.tensor,   shape_of(port.shape), port.integers,
-      port.least, port.greatest, drawn.has_value(),    drawn ? static_cast<fig_prior>(drawn->prior) : FIG_PRIOR_NORMAL};
-  return FIG_OK;
+      port.least, port.greatest, drawn.has_value(),    drawn ? static_cast<fig_prior>(drawn->prior) : FIG_PRIOR_NORMAL,
+      {}};
+  std::copy(port.growth.begin(), port.growth.end(), info->growth);
+  return {};
 }
-
-}  // namespace
 
 fig_status figment::api::fail(const Status& status) {
   t_error = status;
@@ -170,11 +171,22 @@ fig_status fig_model_program(const fig_model* model, uint32_t index, fig_program
 }
 
 fig_status fig_model_input(const fig_model* model, uint32_t program, uint32_t index, fig_port_info* info) {
-  return port_info(model, program, index, true, info);
+  if (model == nullptr || info == nullptr) return null_argument("fig_model_input");
+  return done(read_port(unwrap(model)->view(), program, index, true, info));
 }
 
 fig_status fig_model_output(const fig_model* model, uint32_t program, uint32_t index, fig_port_info* info) {
-  return port_info(model, program, index, false, info);
+  if (model == nullptr || info == nullptr) return null_argument("fig_model_output");
+  return done(read_port(unwrap(model)->view(), program, index, false, info));
+}
+
+fig_status fig_model_length(const fig_model* model, fig_length_info* info) {
+  if (model == nullptr || info == nullptr) return null_argument("fig_model_length");
+  const format::ModelView& view = unwrap(model)->view();
+  if (!view.has_open_length()) return fail(Status::error(StatusCode::kNotFound, "the model has no length to choose"));
+  const format::LengthView length = view.open_length();
+  *info = {length.name, length.length, length.least, length.unit};
+  return FIG_OK;
 }
 
 fig_status fig_model_tensor(const fig_model* model, uint32_t program, uint32_t index, fig_tensor_info* info) {
@@ -193,10 +205,13 @@ fig_status fig_model_tensor(const fig_model* model, uint32_t program, uint32_t i
            quantization.scales.size() == 1 ? quantization.scale() : 0,
            quantization.zero_point,
            false,
+           {},
            {}};
   Permutation permutation;
   info->exporters = view->is_exporters(index, &permutation);
   std::copy(permutation.begin(), permutation.end(), info->permutation);
+  const Dimensions<uint32_t> growth = view->tensor_growth(index);
+  std::copy(growth.begin(), growth.end(), info->growth);
   return FIG_OK;
 }
 
@@ -238,7 +253,8 @@ fig_status fig_model_draw_latent(const fig_model* model, uint64_t seed, uint64_t
   if (model == nullptr || latent == nullptr) return null_argument("fig_model_draw_latent");
   const format::ModelView& view = unwrap(model)->view();
   if (!view.has_latent()) return fail(Status::error(StatusCode::kNotFound, "the model names no latent"));
-  const format::LatentView drawn = view.latent();
+  format::LatentView drawn = view.latent();
+  if (drawn.growth != 0 && elements != 0) drawn.size = elements;
   if (elements != drawn.size) {
     return fail(Status::error(StatusCode::kInvalidArgument, "a latent has %zu values, not %zu",
                               static_cast<size_t>(drawn.size), elements));

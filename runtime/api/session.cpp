@@ -18,6 +18,7 @@ Result<SessionOptions> session_options(const fig_session_options* given) {
   result.seed = options.seed;
   result.training = options.training;
   result.micro_batch = options.micro_batch;
+  result.length = options.length;
   if (options.kernels == FIG_KERNELS_PORTABLE) {
     result.kernels = kernels::KernelSet::kPortable;
   } else if (options.kernels != FIG_KERNELS_BEST) {
@@ -57,6 +58,16 @@ Status find_op(const fig_session* session, uint32_t program, uint32_t op, const 
 }  // namespace
 
 extern "C" {
+
+fig_status fig_session_input(const fig_session* session, uint32_t program, uint32_t index, fig_port_info* info) {
+  if (session == nullptr || info == nullptr) return null_argument("fig_session_input");
+  return done(read_port(unwrap(session)->view(), program, index, true, info));
+}
+
+fig_status fig_session_output(const fig_session* session, uint32_t program, uint32_t index, fig_port_info* info) {
+  if (session == nullptr || info == nullptr) return null_argument("fig_session_output");
+  return done(read_port(unwrap(session)->view(), program, index, false, info));
+}
 
 fig_status fig_session_observe(fig_session* session, fig_observer observer, void* context) {
   if (session == nullptr) return null_argument("fig_session_observe");

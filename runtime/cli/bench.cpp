@@ -41,11 +41,11 @@ bool is_batched(const OpenModel& open, uint32_t index) {
     return std::any_of(port.shape.per_batch, port.shape.per_batch + port.shape.rank, [](bool b) { return b; });
   };
   for (uint32_t i = 0; i < program.inputs; ++i) {
-    check(fig_model_input(open.model(), index, i, &port));
+    port = open.input(index, i);
     if (open_batch()) return true;
   }
   for (uint32_t i = 0; i < program.outputs; ++i) {
-    check(fig_model_output(open.model(), index, i, &port));
+    port = open.output(index, i);
     if (open_batch()) return true;
   }
   return false;
@@ -72,11 +72,11 @@ Timing time_program(OpenModel* open, uint32_t index, uint32_t batch, uint32_t th
   std::vector<fig_tensor> outputs;
   fig_port_info port{};
   for (uint32_t i = 0; i < program.inputs; ++i) {
-    check(fig_model_input(open->model(), index, i, &port));
+    port = open->input(index, i);
     inputs.push_back(tensor_of(port));
   }
   for (uint32_t i = 0; i < program.outputs; ++i) {
-    check(fig_model_output(open->model(), index, i, &port));
+    port = open->output(index, i);
     outputs.push_back(tensor_of(port));
   }
   const auto call = [&] {
@@ -97,6 +97,7 @@ Timing time_program(OpenModel* open, uint32_t index, uint32_t batch, uint32_t th
 
 void bench(const Arguments& arguments) {
   OpenModel open(arguments.model);
+  open.set_length(arguments.session.length);
   fig_model_info model{};
   check(fig_model_get_info(open.model(), &model));
   std::vector<uint32_t> programs;

@@ -17,8 +17,7 @@ fig_port_info port_of(const OpenModel& open, uint32_t program, const std::string
   fig_program_info info{};
   check(fig_model_program(open.model(), program, &info));
   for (uint32_t i = 0; i < info.outputs; ++i) {
-    fig_port_info port{};
-    check(fig_model_output(open.model(), program, i, &port));
+    const fig_port_info port = open.output(program, i);
     if (output == port.name) return port;
   }
   throw Error("the program " + std::string(info.name) + " has no output \"" + output + "\"");
@@ -35,8 +34,7 @@ Classifier::Classifier(const std::string& path, uint32_t threads) : open_(path),
   check(fig_model_program(open_.model(), program, &info));
   program_ = info.name;
   if (info.inputs != 1) throw Error(fmt::format("{}: has {} inputs; {}", path, info.inputs, kHowTo));
-  fig_port_info input{};
-  check(fig_model_input(open_.model(), program, 0, &input));
+  const fig_port_info input = open_.input(program, 0);
   input_ = input.name;
   elements_ = sample_elements(input.shape);
   features_ = sample_elements(port_of(open_, program, "features").shape);

@@ -26,7 +26,7 @@ class OpenModel {
   OpenModel& operator=(const OpenModel&) = delete;
 
   // Replaces the session.
-  void open_session(const fig_session_options& options);
+  void open_session(fig_session_options options);
   // The same, in no more memory than a file of the model's size may take, unless the options set a limit.
   void open_within_budget(fig_session_options options);
   // The same with a session that can run the program: of it alone, or a training session if it trains.
@@ -39,6 +39,16 @@ class OpenModel {
   // Whether any program trains.
   bool trains() const;
 
+  // Of models that have a length to choose: that of ports, latents and sessions from now on. 0: the file's. Throws
+  // Error.
+  void set_length(uint32_t length);
+  // At that length.
+  fig_port_info input(uint32_t program, uint32_t index) const;
+  fig_port_info output(uint32_t program, uint32_t index) const;
+  fig_tensor_info tensor(uint32_t program, uint32_t index) const;
+  // Throws the library's message if the model does not generate.
+  fig_latent_info latent() const;
+
   fig_model* model() const { return model_; }
   fig_session* session() const { return session_; }
   // The program of that name, or the only one if it is empty.
@@ -50,6 +60,8 @@ class OpenModel {
  private:
   fig_model* model_ = nullptr;
   fig_session* session_ = nullptr;
+  uint32_t length_ = 0;
+  int64_t units_ = 0;  // that it is more than the file's
 };
 
 // What the model was trained to do; of one that was not, an objective without a name, score and metrics.
@@ -63,6 +75,7 @@ struct SessionArguments {
   std::string memory_limit;  // "64M"
   uint64_t seed = 0;
   bool portable = false;
+  uint32_t length = 0;  // of models that have one to choose
 
   void add_to(CLI::App* command, bool with_batch);
   fig_session_options options() const;

@@ -46,7 +46,7 @@ Candidate generate(const std::string& path, const Arguments& arguments) {
   OpenModel open(path);
   fig_latent_info latent{};
   Candidate result;
-  check(fig_model_latent(open.model(), &latent));
+  latent = open.latent();
   check(fig_model_generated(open.model(), &result.output));
   fig_session_options options{};
   options.struct_size = sizeof options;
@@ -55,8 +55,7 @@ Candidate generate(const std::string& path, const Arguments& arguments) {
   fig_program_info info{};
   check(fig_model_program(open.model(), program, &info));
   open.open_fitting(options, info, info.couples_batch ? arguments.count : std::min<size_t>(arguments.count, kBatch));
-  fig_port_info port{};
-  check(fig_model_output(open.model(), program, 0, &port));
+  const fig_port_info port = open.output(program, 0);
   result.shape = port.shape;
   result.samples.resize(arguments.count * sample_elements(port.shape));
   // A class condition takes the classes in turn.
@@ -176,6 +175,8 @@ void add_compare(CLI::App* app, Commands* commands) {
       ->capture_default_str();
   command->add_option("--want-snr", layers.want_snr, "--against: dB that outputs of an int8 model must reach")
       ->capture_default_str();
+  command->add_option("--length", layers.length,
+                      "--against: the length of what is drawn, of models that leave it open");
   command->add_flag("--all", layers.all, "--against: show all tensors");
   (*commands)[command] = [arguments, count] {
     if (count->count() > 0) arguments->layers.count = arguments->count;

@@ -102,12 +102,12 @@ io::Array drawn_input(const OpenModel& open, const fig_program_info& program, co
 }
 
 // What the program is run on: what is given or recorded, else drawn. `recorded` may be empty.
-Inputs inputs_for(const OpenModel& open, uint32_t program, const LayerArguments& arguments,
+Inputs inputs_for(OpenModel& open, uint32_t program, const LayerArguments& arguments,
                   const std::map<std::string, io::Array>& recorded) {
   fig_program_info info{};
   check(fig_model_program(open.model(), program, &info));
   std::vector<fig_port_info> ports(info.inputs);
-  for (uint32_t i = 0; i < info.inputs; ++i) check(fig_model_input(open.model(), program, i, &ports[i]));
+  for (uint32_t i = 0; i < info.inputs; ++i) ports[i] = open.input(program, i);
   std::map<std::string, io::Array> given = recorded;
   for (const std::string& text : arguments.inputs) {
     auto [name, path] = io::split_assignment(text);
@@ -116,6 +116,8 @@ Inputs inputs_for(const OpenModel& open, uint32_t program, const LayerArguments&
       throw Error("program " + std::string(info.name) + " has no input \"" + name + "\"");
     given[name] = io::read_array(path);
   }
+  open.set_length(arguments.length != 0 ? arguments.length : fitting_length(open, program, given));
+  for (uint32_t i = 0; i < info.inputs; ++i) ports[i] = open.input(program, i);
   Inputs result;
   for (const fig_port_info& port : ports) {
     const auto found = given.find(port.name);
@@ -147,6 +149,7 @@ Inputs inputs_for(const OpenModel& open, uint32_t program, const LayerArguments&
 
 Reference reference_of_model(const LayerArguments& arguments, const std::string& program, const Inputs& inputs) {
   OpenModel other(arguments.against);
+  other.set_length(fitting_length(other, other.find_program(program), inputs.arrays));
   Reference reference{arguments.against, inputs.count, {}};
   for (Layer& layer : run_layers(&other, other.find_program(program), inputs, true))
     reference.tensors.emplace(layer.name, std::move(layer.values));

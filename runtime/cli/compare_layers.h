@@ -13,6 +13,7 @@ struct LayerArguments {
   std::string against;  // .onnx, .npz or .figment
   std::string program;
   std::vector<std::string> inputs;  // "[NAME=]FILE"; others are drawn
+  uint32_t length = 0;              // of models that have one to choose; 0: that of the data, or the file's
   uint32_t count = 4;               // samples to draw
   uint64_t seed = 42;
   double tolerance = 1e-3;  // relative to a layer's largest value

@@ -268,7 +268,7 @@ Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t
               Draw draw, Steered::Missing missing, const std::vector<Steered::Condition>& given) {
   fig_latent_info latent{};
   fig_output_info output{};
-  check(fig_model_latent(open.model(), &latent));
+  latent = open.latent();
   check(fig_model_generated(open.model(), &output));
   if (!arguments.sweep.empty() && !arguments.interpolate.empty())
     throw Error("--sweep and --interpolate do not go together");

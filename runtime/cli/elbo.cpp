@@ -14,8 +14,7 @@ bool has_elbo(const OpenModel& open) {
 
 EvidenceLowerBound evidence_lower_bound(const OpenModel& open, const Generated& generated, const Features& samples,
                                         uint64_t seed) {
-  fig_latent_info latent{};
-  check(fig_model_latent(open.model(), &latent));
+  const fig_latent_info latent = open.latent();
   const fig_likelihood likelihood = objective_of(open).likelihood;
   const auto count = static_cast<size_t>(samples.rows());
   Features mean = evaluation::rows(count, latent.size);

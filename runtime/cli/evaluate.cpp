@@ -215,8 +215,7 @@ class Evaluation {
   // How well the codes of generated samples are recognized: the category by the classifier, continuous ones by the
   // model's own Q.
   void codes(const GeneratedSamples& generated, const Seen& seen) {
-    fig_latent_info latent{};
-    check(fig_model_latent(open_.model(), &latent));
+    const fig_latent_info latent = open_.latent();
     fig_code_info code{};
     for (uint32_t i = 0; fig_model_code(open_.model(), i, &code) == FIG_OK; ++i) {
       if (code.prior == FIG_PRIOR_CATEGORICAL) {
@@ -253,12 +252,10 @@ class Evaluation {
     const uint32_t program = open_.find_program("discriminate");
     fig_program_info info{};
     check(fig_model_program(open_.model(), program, &info));
-    fig_port_info input{};
-    check(fig_model_input(open_.model(), program, 0, &input));
+    const fig_port_info input = open_.input(program, 0);
     if (info.inputs != 1) return {};
     for (uint32_t i = 0; i < info.outputs; ++i) {
-      fig_port_info port{};
-      check(fig_model_output(open_.model(), program, i, &port));
+      const fig_port_info port = open_.output(program, i);
       if (output != port.name) continue;
       const auto count = static_cast<size_t>(samples.rows());
       Features result(samples.rows(), static_cast<Eigen::Index>(sample_elements(port.shape)));

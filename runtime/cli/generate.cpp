@@ -25,6 +25,7 @@ uint32_t default_count(const ControlArguments& controls) {
 
 void generate(const Arguments& arguments) {
   OpenModel open(arguments.model);
+  open.set_length(arguments.session.length);
   const Generated generated = generated_of(open);
   for (const std::string& path : arguments.outputs) check_kind(path, generated);
   const uint32_t count = arguments.count != 0 ? arguments.count : default_count(arguments.controls);

@@ -51,13 +51,11 @@ Json program_json(const OpenModel& open, uint32_t p) {
   for (const char* list : {"inputs", "outputs", "ops", "tensors"}) result[list] = Json::array();
   const bool prepared = fig_session_has_program(open.session(), p);
   for (uint32_t i = 0; i < program.inputs; ++i) {
-    fig_port_info port{};
-    check(fig_model_input(open.model(), p, i, &port));
+    const fig_port_info port = open.input(p, i);
     result["inputs"].push_back(port_json(port));
   }
   for (uint32_t i = 0; i < program.outputs; ++i) {
-    fig_port_info port{};
-    check(fig_model_output(open.model(), p, i, &port));
+    const fig_port_info port = open.output(p, i);
     result["outputs"].push_back(port_json(port));
   }
   for (uint32_t i = 0; i < program.ops; ++i) {
@@ -72,8 +70,7 @@ Json program_json(const OpenModel& open, uint32_t p) {
                              {"kernel", kernel}});
   }
   for (uint32_t i = 0; i < program.tensors; ++i) {
-    fig_tensor_info tensor{};
-    check(fig_model_tensor(open.model(), p, i, &tensor));
+    const fig_tensor_info tensor = open.tensor(p, i);
     Json entry = {{"name", tensor.name},
                   {"type", type_name(tensor.type)},
                   {"shape", shape_json(tensor.shape)},
@@ -127,7 +124,12 @@ Json model_json(const OpenModel& open, uint32_t batch) {
     for (const fig_metric_info& metric : metrics_of(open)) result["objective"]["metrics"].push_back(metric.name);
   }
   fig_latent_info latent{};
+  if (fig_length_info length{}; fig_model_length(open.model(), &length) == FIG_OK) {
+    result["length"] = {
+        {"name", length.name}, {"default", length.length}, {"least", length.least}, {"unit", length.unit}};
+  }
   if (fig_model_latent(open.model(), &latent) == FIG_OK) {
+    latent = open.latent();
     result["latent"] = {{"program", latent.program},
                         {"input", latent.input},
                         {"size", latent.size},
@@ -168,6 +170,12 @@ void print(const Json& model) {
     io::print("latent: %s of program %s, %d values, %s\n", latent["input"].get<std::string>().c_str(),
               latent["program"].get<std::string>().c_str(), latent["size"].get<int>(),
               latent["prior"].get<std::string>().c_str());
+  }
+  if (model.contains("length")) {
+    const Json& length = model["length"];
+    io::print("length: %s from %d on, %d apart; %d if none is chosen (--length)\n",
+              length["name"].get<std::string>().c_str(), length["least"].get<int>(), length["unit"].get<int>(),
+              length["default"].get<int>());
   }
   const Json& memory = model["memory"];
   const bool trains = memory["variables"].get<uint64_t>() > 0;
@@ -214,6 +222,7 @@ void print(const Json& model) {
 
 void inspect(const Arguments& arguments) {
   OpenModel open(arguments.model);
+  open.set_length(arguments.session.length);
   fig_session_options options = arguments.session.options();
   if (options.batch == 0) options.batch = 1;
   options.training = open.trains();

@@ -63,11 +63,9 @@ void record(void* context, uint32_t program, uint32_t op, const void* values) {
   auto* recording = static_cast<Recording*>(context);
   fig_op_info info{};
   fig_tensor_info tensor{};
-  if (fig_model_op(recording->open->model(), program, op, &info) != FIG_OK ||
-      fig_model_tensor(recording->open->model(), program, info.output, &tensor) != FIG_OK ||
-      (tensor.type != FIG_F32 && tensor.type != FIG_I8)) {
-    return;
-  }
+  check(fig_model_op(recording->open->model(), program, op, &info));
+  tensor = recording->open->tensor(program, info.output);
+  if (tensor.type != FIG_F32 && tensor.type != FIG_I8) return;
   ++(*recording->names)[tensor.name];
   if (!tensor.exporters) {
     if (!recording->ours) return;
@@ -106,13 +104,33 @@ size_t batch_of(const std::string& name, const fig_shape& shape, const io::Array
   return batch;
 }
 
+uint32_t fitting_length(const OpenModel& open, uint32_t program, const std::map<std::string, io::Array>& arrays) {
+  fig_length_info length{};
+  fig_program_info info{};
+  if (fig_model_length(open.model(), &length) != FIG_OK) return 0;
+  check(fig_model_program(open.model(), program, &info));
+  for (uint32_t i = 0; i < info.inputs; ++i) {
+    fig_port_info port{};
+    check(fig_model_input(open.model(), program, i, &port));
+    const auto found = arrays.find(port.name);
+    if (found == arrays.end() || found->second.shape.size() != port.shape.rank) continue;
+    for (uint32_t d = 0; d < port.shape.rank; ++d) {
+      if (port.growth[d] == 0 || port.shape.per_batch[d]) continue;
+      const auto difference = static_cast<int64_t>(found->second.shape[d]) - int64_t{port.shape.extents[d]};
+      if (difference % int64_t{port.growth[d]} != 0) return 0;  // the shape is refused then
+      const int64_t wanted = int64_t{length.length} + difference / int64_t{port.growth[d]} * int64_t{length.unit};
+      return wanted < 1 || wanted > UINT32_MAX ? 0 : static_cast<uint32_t>(wanted);
+    }
+  }
+  return 0;
+}
+
 Inputs Inputs::first(const OpenModel& open, uint32_t program, size_t samples) const {
   Inputs result{samples, arrays};
   fig_program_info info{};
   check(fig_model_program(open.model(), program, &info));
   for (uint32_t i = 0; i < info.inputs; ++i) {
-    fig_port_info port{};
-    check(fig_model_input(open.model(), program, i, &port));
+    const fig_port_info port = open.input(program, i);
     io::Array& array = result.arrays.at(port.name);
     for (uint32_t d = 0; d < port.shape.rank; ++d) {
       if (!port.shape.per_batch[d]) continue;
@@ -143,10 +161,8 @@ std::vector<Layer> run_layers(OpenModel* open, uint32_t program, const Inputs& i
   std::vector<Layer> layers;
   std::vector<fig_tensor> given;
   for (uint32_t i = 0; i < info.inputs; ++i) {
-    fig_port_info port{};
-    fig_tensor_info tensor{};
-    check(fig_model_input(open->model(), program, i, &port));
-    check(fig_model_tensor(open->model(), program, port.tensor, &tensor));
+    const fig_port_info port = open->input(program, i);
+    const fig_tensor_info tensor = open->tensor(program, port.tensor);
     const io::Array& array = inputs.arrays.at(port.name);
     given.push_back({port.name, const_cast<float*>(array.values.data()), array.values.size(), FIG_F32});
     // What a node of the file draws.
@@ -156,8 +172,7 @@ std::vector<Layer> run_layers(OpenModel* open, uint32_t program, const Inputs& i
   std::vector<Layer> outputs;
   std::vector<fig_tensor> taken;
   for (uint32_t i = 0; i < info.outputs; ++i) {
-    fig_port_info port{};
-    check(fig_model_output(open->model(), program, i, &port));
+    const fig_port_info port = open->output(program, i);
     outputs.push_back({port.name, "output", "", port.tensor, false, batch_axis(port.shape, nullptr), {}});
     io::Array& array = outputs.back().values;
     array.shape = resolved(port.shape, inputs.count);

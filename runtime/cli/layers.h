@@ -32,6 +32,9 @@ struct Inputs {
 // The batch that makes `shape` the array's shape, 0 if no dimension depends on it. Throws naming the input.
 size_t batch_of(const std::string& name, const fig_shape& shape, const io::Array& array);
 
+// The length that a program's inputs are of; 0: the file's, or none that fits.
+uint32_t fitting_length(const OpenModel& open, uint32_t program, const std::map<std::string, io::Array>& arrays);
+
 // Runs the program on all samples at once: the layers in the order in which they are computed, then its outputs.
 // Tensors of our own are layers too, in our layout, if `ours`, as far as no other has their name: what another model of
 // ours can be compared with.

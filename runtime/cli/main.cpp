@@ -1,4 +1,5 @@
 // figment: generate, run, inspect and time models from the command line, on top of the public API.
+#include <fmt/format.h>
 #include <cctype>
 #include <charconv>
 #include <cstdio>
@@ -26,10 +27,66 @@ OpenModel::~OpenModel() {
   fig_model_close(model_);
 }
 
-void OpenModel::open_session(const fig_session_options& options) {
+void OpenModel::open_session(fig_session_options options) {
+  options.length = length_;
   fig_session_destroy(session_);
   session_ = nullptr;
   check(fig_session_create(model_, &options, &session_));
+}
+
+void OpenModel::set_length(uint32_t length) {
+  length_ = length;
+  units_ = 0;
+  if (length == 0) return;
+  fig_length_info info{};
+  check(fig_model_length(model_, &info));
+  if (length < info.least || (length - info.least) % info.unit != 0) {
+    throw Error(fmt::format("{} cannot be {}: it is {}, {}, {}, ...", info.name, length, info.least,
+                            info.least + info.unit, info.least + 2 * info.unit));
+  }
+  units_ = (int64_t{length} - int64_t{info.length}) / int64_t{info.unit};
+}
+
+namespace {
+
+template <typename Info>
+Info grown(Info info, int64_t units) {
+  for (uint32_t d = 0; d < info.shape.rank; ++d)
+    info.shape.extents[d] = static_cast<uint32_t>(int64_t{info.shape.extents[d]} + int64_t{info.growth[d]} * units);
+  return info;
+}
+
+}  // namespace
+
+fig_port_info OpenModel::input(uint32_t program, uint32_t index) const {
+  fig_port_info port{};
+  check(fig_model_input(model_, program, index, &port));
+  return grown(port, units_);
+}
+
+fig_port_info OpenModel::output(uint32_t program, uint32_t index) const {
+  fig_port_info port{};
+  check(fig_model_output(model_, program, index, &port));
+  return grown(port, units_);
+}
+
+fig_tensor_info OpenModel::tensor(uint32_t program, uint32_t index) const {
+  fig_tensor_info info{};
+  check(fig_model_tensor(model_, program, index, &info));
+  return grown(info, units_);
+}
+
+fig_latent_info OpenModel::latent() const {
+  fig_latent_info info{};
+  check(fig_model_latent(model_, &info));
+  const uint32_t program = find_program(info.program);
+  fig_program_info of{};
+  check(fig_model_program(model_, program, &of));
+  for (uint32_t i = 0; i < of.inputs && units_ != 0; ++i) {
+    const fig_port_info port = input(program, i);
+    if (std::string(port.name) == info.input) info.size = sample_elements(port.shape);
+  }
+  return info;
 }
 
 namespace {
@@ -44,6 +101,7 @@ fig_session_options options_for(fig_session_options options, const fig_program_i
 }  // namespace
 
 void OpenModel::open_within_budget(fig_session_options options) {
+  options.length = length_;
   fig_model_info info{};
   check(fig_model_get_info(model_, &info));
   const bool asked = options.memory_limit != 0;
@@ -71,6 +129,7 @@ uint32_t OpenModel::open_fitting(fig_session_options options, const fig_program_
   const uint64_t asked = options.memory_limit;
   options.batch = static_cast<uint32_t>(std::min<size_t>(most, UINT32_MAX));
   options = options_for(options, program);
+  options.length = length_;
   for (;; options.batch = (options.batch + 1) / 2) {
     const bool last = whole || options.batch == 1;
     options.memory_limit = asked == 0 && !last ? io::Budget(info.file_bytes).bytes() : asked;
@@ -152,6 +211,8 @@ void SessionArguments::add_to(CLI::App* command, bool with_batch) {
         ->check(CLI::Range(1, 1 << 20));
   command->add_option("--threads", threads, "number of threads")->check(CLI::Range(1, 256))->capture_default_str();
   command->add_option("--memory-limit", memory_limit, "memory limit, such as 64M: train in less memory, or refuse");
+  command->add_option("--length", length, "length of the samples, of models that leave it open")
+      ->check(CLI::Range(1, 1 << 24));
   command->add_flag("--portable", portable, "plain C++ kernels only: slow, for comparison");
 }
 

@@ -40,7 +40,7 @@ Generated generated_of(const OpenModel& open) {
   fig_program_info info{};
   check(fig_model_program(open.model(), program, &info));
   for (uint32_t i = info.outputs; i > 0; --i) {
-    check(fig_model_output(open.model(), program, i - 1, &result.port));
+    result.port = open.output(program, i - 1);
     if (std::string(result.output.port) == result.port.name) break;
   }
   result.sample = sample_elements(result.port.shape);
@@ -48,15 +48,13 @@ Generated generated_of(const OpenModel& open) {
 }
 
 std::vector<fig_port_info> conditions_of(const OpenModel& open) {
-  fig_latent_info latent{};
-  check(fig_model_latent(open.model(), &latent));
+  const fig_latent_info latent = open.latent();
   const uint32_t program = open.find_program(latent.program);
   fig_program_info info{};
   check(fig_model_program(open.model(), program, &info));
   std::vector<fig_port_info> result;
   for (uint32_t i = 0; i < info.inputs; ++i) {
-    fig_port_info port{};
-    check(fig_model_input(open.model(), program, i, &port));
+    const fig_port_info port = open.input(program, i);
     if (std::string(port.name) != latent.input && !port.drawn) result.push_back(port);
   }
   return result;

@@ -191,8 +191,7 @@ class Search {
 void project(const Arguments& arguments) {
   OpenModel open(arguments.model);
   const Generated generated = generated_of(open);
-  fig_latent_info latent{};
-  check(fig_model_latent(open.model(), &latent));
+  const fig_latent_info latent = open.latent();
   for (const std::string& path : arguments.outputs) check_kind(path, generated);
   const bool encodes = open.has_program("encode");
   if (!encodes && !open.has_program("project"))

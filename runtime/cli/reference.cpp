@@ -85,8 +85,7 @@ Reference compute_onnx(const std::string& path, const OpenModel& open, uint32_t 
   check(fig_model_program(open.model(), program, &info));
   bool draws = false;
   for (uint32_t i = 0; i < info.inputs; ++i) {
-    fig_port_info port{};
-    check(fig_model_input(open.model(), program, i, &port));
+    const fig_port_info port = open.input(program, i);
     draws = draws || port.drawn;
     int32_t axis = -1;
     for (uint32_t d = 0; d < port.shape.rank; ++d) {

@@ -24,27 +24,31 @@ void run(const Arguments& arguments) {
   const uint32_t index = open.find_program(arguments.program);
   fig_program_info program{};
   check(fig_model_program(open.model(), index, &program));
-  std::vector<io::Array> arrays;
-  std::vector<std::string> names;
+  std::map<std::string, io::Array> arrays;
   size_t batch = 0;
   for (const std::string& text : arguments.inputs) {
     auto [name, path] = io::split_assignment(text);
     fig_port_info port{};
     if (name.empty() && program.inputs == 1) {
-      check(fig_model_input(open.model(), index, 0, &port));
+      port = open.input(index, 0);
       name = port.name;
     }
     bool found = false;
     std::string known;
     for (uint32_t i = 0; i < program.inputs && !found; ++i) {
-      check(fig_model_input(open.model(), index, i, &port));
+      port = open.input(index, i);
       found = name == port.name;
       known += std::string(known.empty() ? "" : ", ") + port.name;
     }
     if (!found) throw Error("program " + std::string(program.name) + " has no input \"" + name + "\"; it has " + known);
-    arrays.push_back(io::read_array(path));
-    names.push_back(name);
-    const size_t size = batch_of(name, port.shape, arrays.back());
+    arrays[name] = io::read_array(path);
+  }
+  open.set_length(arguments.session.length != 0 ? arguments.session.length : fitting_length(open, index, arrays));
+  for (uint32_t i = 0; i < program.inputs; ++i) {
+    const fig_port_info port = open.input(index, i);
+    const auto given = arrays.find(port.name);
+    if (given == arrays.end()) continue;
+    const size_t size = batch_of(port.name, port.shape, given->second);
     if (size != 0 && batch != 0 && size != batch)
       throw Error(fmt::format("the inputs differ in batch: {} and {}", batch, size));
     if (size != 0) batch = size;
@@ -57,13 +61,12 @@ void run(const Arguments& arguments) {
     open.open_fitting(options, program, batch);
   }
   std::vector<fig_tensor> inputs;
-  for (size_t i = 0; i < arrays.size(); ++i)
-    inputs.push_back({names[i].c_str(), arrays[i].values.data(), arrays[i].values.size(), FIG_F32});
+  for (auto& [name, array] : arrays)
+    inputs.push_back({name.c_str(), array.values.data(), array.values.size(), FIG_F32});
   std::vector<io::Array> results(program.outputs);
   std::vector<fig_tensor> outputs;
   for (uint32_t i = 0; i < program.outputs; ++i) {
-    fig_port_info port{};
-    check(fig_model_output(open.model(), index, i, &port));
+    const fig_port_info port = open.output(index, i);
     size_t elements = 1;
     results[i].shape = resolved(port.shape, batch);
     for (size_t extent : results[i].shape) elements *= extent;

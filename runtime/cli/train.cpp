@@ -95,8 +95,7 @@ std::vector<fig_port_info> data_inputs(const OpenModel& open) {
     fig_program_info program{};
     check(fig_model_program(open.model(), p, &program));
     for (uint32_t i = 0; program.trains && i < program.inputs; ++i) {
-      fig_port_info port{};
-      check(fig_model_input(open.model(), p, i, &port));
+      const fig_port_info port = open.input(p, i);
       const bool known = std::any_of(result.begin(), result.end(), [&](const fig_port_info& other) {
         return std::strcmp(other.name, port.name) == 0;
       });

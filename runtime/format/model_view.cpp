@@ -9,18 +9,25 @@ namespace figment::format {
 
 namespace {
 
-Shape shape_of(const flatbuffers::Vector<const schema::Dimension*>* vector) {
+Shape shape_of(const flatbuffers::Vector<const schema::Dimension*>* vector, int64_t units) {
   Shape shape;
   for (size_t i = 0; i < length(vector); ++i) {
     const schema::Dimension* dimension = vector->Get(static_cast<uint32_t>(i));
-    shape.push_back({dimension->extent(), dimension->per_batch()});
+    shape.push_back({extent_at(*dimension, units), dimension->per_batch()});
   }
   return shape;
 }
 
-PortView port_of(const schema::Port* port) {
-  return {text(port->name()), port->tensor(), shape_of(port->shape()), list(port->permutation()),
-          port->integers(),   port->least(),  port->greatest()};
+Dimensions<uint32_t> growth_of(const flatbuffers::Vector<const schema::Dimension*>* vector) {
+  Dimensions<uint32_t> growth;
+  for (size_t i = 0; i < length(vector); ++i) growth.push_back(vector->Get(static_cast<uint32_t>(i))->growth());
+  return growth;
+}
+
+PortView port_of(const schema::Port* port, int64_t units) {
+  return {text(port->name()),        port->tensor(),          shape_of(port->shape(), units),
+          list(port->permutation()), port->integers(),        port->least(),
+          port->greatest(),          growth_of(port->shape())};
 }
 
 std::span<const uint64_t> offsets_of(const flatbuffers::Vector<uint64_t>* vector) {
@@ -36,13 +43,14 @@ Shape constant_shape(const schema::Constant* constant) {
 
 }  // namespace
 
-LatentView::LatentView(const schema::Latent* latent)
+LatentView::LatentView(const schema::Latent* latent, int64_t units)
     : program(text(latent->program())),
       input(text(latent->input())),
-      size(latent->size()),
+      size(static_cast<size_t>(int64_t{latent->size()} + int64_t{latent->growth()} * units)),
       prior(static_cast<Prior>(latent->prior())),
       rate(latent->rate()),
       stream(latent->stream()),
+      growth(latent->growth()),
       code_count(length(latent->codes())),
       latent_(latent) {}
 
@@ -64,9 +72,13 @@ void LatentView::draw(uint64_t seed, uint64_t index, float* out) const {
 
 const char* ProgramView::name() const { return text(program_->name()); }
 size_t ProgramView::input_count() const { return length(program_->inputs()); }
-PortView ProgramView::input(size_t i) const { return port_of(program_->inputs()->Get(static_cast<uint32_t>(i))); }
+PortView ProgramView::input(size_t i) const {
+  return port_of(program_->inputs()->Get(static_cast<uint32_t>(i)), units_);
+}
 size_t ProgramView::output_count() const { return length(program_->outputs()); }
-PortView ProgramView::output(size_t i) const { return port_of(program_->outputs()->Get(static_cast<uint32_t>(i))); }
+PortView ProgramView::output(size_t i) const {
+  return port_of(program_->outputs()->Get(static_cast<uint32_t>(i)), units_);
+}
 size_t ProgramView::tensor_count() const { return length(program_->tensors()); }
 size_t ProgramView::op_count() const { return length(program_->ops()); }
 bool ProgramView::fully_int8() const { return program_->fully_int8(); }
@@ -87,7 +99,7 @@ TensorView ProgramView::tensor(size_t i) const {
     view.type = {static_cast<DataType>(constant->type()), constant_shape(constant),
                  quantization_of(constant->quantization()), true, constant->variable()};
   } else {
-    view.type = {static_cast<DataType>(tensor->type()), shape_of(tensor->shape()),
+    view.type = {static_cast<DataType>(tensor->type()), shape_of(tensor->shape(), units_),
                  quantization_of(tensor->quantization()), false, false};
   }
   return view;
@@ -109,7 +121,12 @@ bool ProgramView::is_exporters(size_t i, Permutation* permutation) const {
   return stored != nullptr;
 }
 
-size_t ProgramView::plan_count() const { return length(program_->plans()); }
+Dimensions<uint32_t> ProgramView::tensor_growth(size_t i) const {
+  return growth_of(program_->tensors()->Get(static_cast<uint32_t>(i))->shape());
+}
+
+// Plans are for the file's length.
+size_t ProgramView::plan_count() const { return units_ == 0 ? length(program_->plans()) : 0; }
 
 PlanView ProgramView::plan(size_t i) const {
   const schema::Plan* plan = program_->plans()->Get(static_cast<uint32_t>(i));
@@ -169,13 +186,24 @@ ParameterView ModelView::parameter(size_t i) const {
 }
 
 size_t ModelView::program_count() const { return length(model_->programs()); }
-ProgramView ModelView::program(size_t i) const { return {model_, model_->programs()->Get(static_cast<uint32_t>(i))}; }
+ProgramView ModelView::program(size_t i) const {
+  return {model_, model_->programs()->Get(static_cast<uint32_t>(i)), units_};
+}
+
+bool ModelView::has_open_length() const { return model_->length() != nullptr; }
+
+LengthView ModelView::open_length() const {
+  const schema::Length* found = model_->length();
+  return {text(found->name()), found->length(), found->unit(), found->least()};
+}
 
 bool ModelView::has_latent() const { return model_->latent() != nullptr; }
-LatentView ModelView::latent() const { return LatentView(model_->latent()); }
+LatentView ModelView::latent() const { return LatentView(model_->latent(), units_); }
 
 size_t ModelView::drawn_count() const { return length(model_->drawn()); }
-LatentView ModelView::drawn(size_t i) const { return LatentView(model_->drawn()->Get(static_cast<uint32_t>(i))); }
+LatentView ModelView::drawn(size_t i) const {
+  return LatentView(model_->drawn()->Get(static_cast<uint32_t>(i)), units_);
+}
 std::optional<LatentView> ModelView::find_drawn(const char* program, const char* input) const {
   for (size_t i = 0; i < drawn_count(); ++i) {
     const LatentView found = drawn(i);
@@ -198,7 +226,8 @@ ScheduleView ModelView::schedule(size_t i) const {
           length(entry->latents()), entry->level(),  entry->per_micro_batch()};
 }
 LatentView ModelView::schedule_latent(size_t i, size_t latent) const {
-  return LatentView(model_->schedule()->Get(static_cast<uint32_t>(i))->latents()->Get(static_cast<uint32_t>(latent)));
+  return LatentView(model_->schedule()->Get(static_cast<uint32_t>(i))->latents()->Get(static_cast<uint32_t>(latent)),
+                    units_);
 }
 
 size_t ModelView::scalar_count() const { return length(model_->scalars()); }

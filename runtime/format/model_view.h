@@ -59,6 +59,8 @@ struct PortView {
   bool integers = false;    // the exporter's tensor holds integers
   int32_t least = 0;        // of an input's integers
   int32_t greatest = 0;
+  // NOLINTNEXTLINE(readability-redundant-member-init): so that lists of fields may leave it out
+  Dimensions<uint32_t> growth = {};  // of the shape, for each unit of the length more
 };
 
 struct TensorView {
@@ -105,6 +107,7 @@ class LatentView {
   Prior prior = Prior::kNormal;
   float rate = 0;
   uint32_t stream = 0;
+  uint32_t growth = 0;  // of the size, for each unit of the length more
   size_t code_count = 0;
   CodeView code(size_t i) const;
 
@@ -113,7 +116,7 @@ class LatentView {
 
  private:
   friend class ModelView;
-  explicit LatentView(const schema::Latent* latent);
+  LatentView(const schema::Latent* latent, int64_t units);
 
   const schema::Latent* latent_ = nullptr;
 };
@@ -194,6 +197,8 @@ class ProgramView {
   bool is_constant(size_t i) const { return constant_of(i) >= 0; }
   // Whether a tensor is one of the exporter's, of its name; ours is that transposed by `permutation`.
   bool is_exporters(size_t i, Permutation* permutation) const;
+  // Of a computed tensor's shape, for each unit of the length more.
+  Dimensions<uint32_t> tensor_growth(size_t i) const;
   // A tensor for one batch, and without its name. Returns the constant's index, or -1.
   int32_t resolve(size_t i, size_t batch, DataType* type, bool* variable, Extents* shape,
                   Quantization* quantization) const;
@@ -216,10 +221,20 @@ class ProgramView {
  private:
   friend class ModelView;
   friend class Verifier;
-  ProgramView(const schema::Model* model, const schema::Program* program) : model_(model), program_(program) {}
+  ProgramView(const schema::Model* model, const schema::Program* program, int64_t units)
+      : model_(model), program_(program), units_(units) {}
 
   const schema::Model* model_ = nullptr;
   const schema::Program* program_ = nullptr;
+  int64_t units_ = 0;
+};
+
+// The length that a session may choose; see Length in model.fbs.
+struct LengthView {
+  const char* name;
+  uint32_t length;
+  uint32_t unit;
+  uint32_t least;
 };
 
 class ModelView {
@@ -243,6 +258,11 @@ class ModelView {
   ParameterView parameter(size_t i) const;
   size_t program_count() const;
   ProgramView program(size_t i) const;
+  bool has_open_length() const;
+  LengthView open_length() const;
+  // The same model at another length, whose shapes are checked like a file's; 0: the file's. kInvalidArgument: there is
+  // none to choose, it is no whole number of units, or too small or large for the network.
+  Result<ModelView> at_length(size_t length) const;
   bool has_latent() const;
   LatentView latent() const;
   size_t drawn_count() const;
@@ -268,6 +288,7 @@ class ModelView {
   const schema::Model* model_ = nullptr;
   const unsigned char* widened_ = nullptr;
   const uint8_t* blobs_ = nullptr;
+  int64_t units_ = 0;  // that the length is more than the file's, or less
 };
 
 }  // namespace figment::format

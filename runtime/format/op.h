@@ -79,6 +79,8 @@ struct Window {
   uint32_t groups = 1;
   bool count_padding = false;
 
+  friend bool operator==(const Window&, const Window&) = default;
+
   // Extent of the dilated kernel along `axis` (0: height, 1: width).
   uint64_t span(size_t axis) const { return (uint64_t{kernel[axis]} - 1) * dilation[axis] + 1; }
 };
@@ -115,6 +117,8 @@ struct Attributes {
   // Real-valued bounds of the result.
   float clamp_min = -std::numeric_limits<float>::infinity();
   float clamp_max = std::numeric_limits<float>::infinity();
+
+  friend bool operator==(const Attributes&, const Attributes&) = default;
 
   bool clamps() const {
     return clamp_min != -std::numeric_limits<float>::infinity() || clamp_max != std::numeric_limits<float>::infinity();
@@ -174,7 +178,7 @@ enum HyperParameter : uint32_t {
 //   pooling           x [N, H, W, C]                                        -> [N, H', W', C]
 //   broadcast         x of the output's rank, each dimension equal or 1
 //   mean_backward     g, as broadcast, divided by the number of elements that each value goes to
-//   layer_norm        x [..., C], gamma [C], beta [C]: over the last dimension (Ba et al. 2016)
+//   layer_norm        x [..., C], gamma, beta, each [C] or [1]: over the last dimension (Ba et al. 2016)
 //   reverse           x, maybe lengths                                      -> x in reverse order along an axis
 //   mask_sequence     x [T, N, ...], lengths                                -> x, zeros from step lengths[n] on
 // Sequences are [T, N, ...]; lengths [N] are f32, and steps from lengths[n] on do not count: states stay as they are,

@@ -28,7 +28,7 @@ int32_t ProgramView::resolve(size_t i, size_t batch, DataType* type, bool* varia
   *variable = false;
   for (uint32_t d = 0; d < length(tensor->shape()); ++d) {
     const schema::Dimension* dimension = tensor->shape()->Get(d);
-    shape->push_back(dimension->extent() * (dimension->per_batch() ? batch : 1));
+    shape->push_back(extent_at(*dimension, units_) * (dimension->per_batch() ? batch : 1));
   }
   *quantization = quantization_of(tensor->quantization());
   return -1;
@@ -54,6 +54,8 @@ void ProgramView::read_attributes(size_t i, Attributes* attributes) const {
     result.permutation = list(transpose->permutation());
   } else if (const auto* slice = op->attributes_as_SliceAttributes()) {
     result.starts = list(slice->starts());
+    for (uint32_t d = 0; d < length(slice->growth()); ++d)
+      result.starts[d] = static_cast<uint32_t>(int64_t{result.starts[d]} + int64_t{slice->growth()->Get(d)} * units_);
     result.steps = list(slice->steps());
   } else if (const auto* pad = op->attributes_as_PadAttributes()) {
     result.before = list(pad->before());

@@ -23,6 +23,11 @@ Dimensions<uint32_t> list(const flatbuffers::Vector<T>* vector) {
   return result;
 }
 
+// At a length of so many units more than the file's, or less.
+inline uint32_t extent_at(const schema::Dimension& dimension, int64_t units) {
+  return static_cast<uint32_t>(int64_t{dimension.extent()} + int64_t{dimension.growth()} * units);
+}
+
 template <size_t kCount>
 void copy_list(const flatbuffers::Vector<uint32_t>* vector, std::array<uint32_t, kCount>* out) {
   for (size_t i = 0; i < length(vector) && i < kCount; ++i) (*out)[i] = vector->Get(static_cast<uint32_t>(i));

@@ -101,10 +101,10 @@ Result<TensorType> layer_norm(OpKind kind, const Attributes& attributes, Inputs 
   if (x.rank() < 1 || x.from_end(0).per_batch) return bad("needs constant channels in the last dimension");
   if (!(attributes.alpha > 0) || !std::isfinite(attributes.alpha)) return bad("epsilon must be positive");
   const auto per_channel = [&](const TensorType& tensor) {
-    return tensor.shape.rank() == 1 && tensor.shape[0] == x.from_end(0);
+    return tensor.shape.rank() == 1 && (tensor.shape[0] == x.from_end(0) || tensor.shape[0] == Dimension{});
   };
   if (kind != OpKind::kLayerNormBackwardSums && !per_channel(inputs[1]))
-    return bad("gamma needs one value per channel");
+    return bad("gamma needs one value, or one per channel");
   if (kind == OpKind::kLayerNorm ? !per_channel(inputs[2]) : inputs[count - 1].shape != x) {
     return bad("beta or the gradient does not have its shape");
   }

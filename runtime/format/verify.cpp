@@ -55,14 +55,15 @@ Status check_dimensions(const Vector* shape) {
   return {};
 }
 
-Status check_shape(const flatbuffers::Vector<const schema::Dimension*>* dimensions) {
+Status check_shape(const flatbuffers::Vector<const schema::Dimension*>* dimensions, int64_t units) {
   FIGMENT_RETURN_IF_ERROR(check_dimensions(dimensions));
   CheckedSize elements = 1;
   size_t per_batch = 0;
   for (uint32_t i = 0; i < length(dimensions); ++i) {
     const schema::Dimension* dimension = dimensions->Get(i);
-    if (dimension->extent() < 1 || dimension->extent() > kMaxExtent) return bad("a dimension is 0 or too large");
-    elements *= dimension->extent();
+    const int64_t extent = int64_t{dimension->extent()} + int64_t{dimension->growth()} * units;
+    if (extent < 1 || extent > static_cast<int64_t>(kMaxExtent)) return bad("a dimension is 0 or too large");
+    elements *= static_cast<uint64_t>(extent);
     per_batch += dimension->per_batch() ? 1 : 0;
   }
   if (!elements.within(kMaxElements))
@@ -77,6 +78,16 @@ bool same_dimensions(const Shape& a, const Shape& b) { return a == b; }
 
 class Verifier {
  public:
+  // The programs of an open model at another length.
+  static Result<ModelView> at_length(const ModelView& open, int64_t units) {
+    Verifier verifier;
+    verifier.view_ = open;
+    verifier.view_.units_ = units;
+    verifier.left_ = UINT64_MAX;  // of the work, which was bounded when the model was opened
+    FIGMENT_RETURN_IF_ERROR(verifier.programs());
+    return verifier.view_;
+  }
+
   static Result<ModelView> open(const void* data, size_t size) {
     Verifier verifier;
     FIGMENT_RETURN_IF_ERROR(verifier.envelope(static_cast<const uint8_t*>(data), size));
@@ -182,6 +193,25 @@ class Verifier {
       FIGMENT_RETURN_IF_ERROR(check_name(root().metadata()->Get(i)->key()));
       FIGMENT_RETURN_IF_ERROR(check_text(root().metadata()->Get(i)->value(), "a value of the metadata"));
     }
+    FIGMENT_RETURN_IF_ERROR(length_to_choose());
+    FIGMENT_RETURN_IF_ERROR(programs());
+    FIGMENT_RETURN_IF_ERROR(output());
+    FIGMENT_RETURN_IF_ERROR(objective());
+    return training();
+  }
+
+  Status length_to_choose() {
+    const schema::Length* found = root().length();
+    if (found == nullptr) return {};
+    FIGMENT_RETURN_IF_ERROR(check_name(found->name()));
+    if (found->unit() < 1 || found->least() < 1 || found->length() < found->least() || found->length() > kMaxExtent)
+      return bad("the length has no range");
+    if (length(root().schedule()) > 0) return bad("a model that trains has a length to choose");
+    return {};
+  }
+
+  // The programs, and what is drawn for them: all whose sizes depend on the length.
+  Status programs() {
     const size_t programs = length(root().programs());
     if (programs < 1 || programs > kMaxPrograms) return bad("needs 1 to %zu programs, has %zu", kMaxPrograms, programs);
     for (uint32_t i = 0; i < programs; ++i) {
@@ -201,9 +231,7 @@ class Verifier {
       FIGMENT_RETURN_IF_ERROR(latent(drawn));
       if (drawn->prior() == schema::Prior::dropout) return bad("a dropout mask is drawn by train steps only");
     }
-    FIGMENT_RETURN_IF_ERROR(output());
-    FIGMENT_RETURN_IF_ERROR(objective());
-    return training();
+    return {};
   }
 
   Status objective() {
@@ -303,7 +331,7 @@ class Verifier {
         return bad("tensor %u: %s", i, status.message());
       }
     }
-    const ProgramView view(view_.model_, entry);
+    const ProgramView view(view_.model_, entry, view_.units_);
     FIGMENT_RETURN_IF_ERROR(ports(entry->inputs(), view, "input"));
     for (uint32_t i = 0; i < length(entry->ops()); ++i) {
       const schema::Op* op = entry->ops()->Get(i);
@@ -375,7 +403,7 @@ class Verifier {
     }
     if (entry->constant() != -1) return bad("names no constant");
     if (entry->type() > schema::DataType::MAX) return bad("unknown type");
-    FIGMENT_RETURN_IF_ERROR(check_shape(entry->shape()));
+    FIGMENT_RETURN_IF_ERROR(check_shape(entry->shape(), view_.units_));
     if (entry->permutation() != nullptr) {
       FIGMENT_RETURN_IF_ERROR(check_dimensions(entry->permutation()));
       FIGMENT_RETURN_IF_ERROR(spend(entry->permutation()->size()));
@@ -392,13 +420,14 @@ class Verifier {
       if (Status status = check_name(entry->name()); !status.ok()) return bad("%s %u: %s", what, i, status.message());
       const char* name = entry->name()->c_str();
       if (entry->tensor() >= view.tensor_count()) return bad("%s %s: names no tensor", what, name);
-      if (Status status = check_shape(entry->shape()); !status.ok())
+      if (Status status = check_shape(entry->shape(), view_.units_); !status.ok())
         return bad("%s %s: %s", what, name, status.message());
       FIGMENT_RETURN_IF_ERROR(check_dimensions(entry->permutation()));
       Shape exporter;
       const Permutation permutation = list(entry->permutation());
       for (uint32_t d = 0; d < length(entry->shape()); ++d) {
-        exporter.push_back({entry->shape()->Get(d)->extent(), entry->shape()->Get(d)->per_batch()});
+        const schema::Dimension* dimension = entry->shape()->Get(d);
+        exporter.push_back({extent_at(*dimension, view_.units_), dimension->per_batch()});
       }
       if (!is_permutation(permutation, exporter.rank())) return bad("%s %s: its permutation is not one", what, name);
       Shape ours;
@@ -486,6 +515,8 @@ class Verifier {
     } else if (const auto* slice = entry->attributes_as_SliceAttributes()) {
       measure(slice->starts());
       measure(slice->steps());
+      measure(slice->growth());
+      if (length(slice->growth()) > length(slice->starts())) return bad("more starts grow than there are");
     } else if (const auto* pad = entry->attributes_as_PadAttributes()) {
       measure(pad->before());
       measure(pad->after());
@@ -538,7 +569,10 @@ class Verifier {
     if (latent->prior() > schema::Prior::MAX) return bad("the latent has an unknown prior");
     if (latent == root().latent() && latent->prior() == schema::Prior::dropout)
       return bad("the latent is a dropout mask, which only train steps draw");
-    if (element_count(port.shape, 1).value() != latent->size()) return bad("the latent does not have its input's size");
+    const int64_t size = int64_t{latent->size()} + int64_t{latent->growth()} * view_.units_;
+    if (size < 0 || element_count(port.shape, 1).value() != static_cast<uint64_t>(size))
+      return bad("the latent does not have its input's size");
+    if (latent->growth() != 0 && length(latent->codes()) > 0) return bad("a latent with codes has one size");
     if (latent->prior() == schema::Prior::dropout && !(latent->rate() >= 0 && latent->rate() < 1)) {
       return bad("a dropout rate must be in [0, 1)");
     }
@@ -551,7 +585,7 @@ class Verifier {
       if (code->size() < 1 || code->prior() >= schema::Prior::dropout) return bad("a code is empty or has no prior");
       codes += code->size();
     }
-    if (!codes.within(latent->size())) return bad("the codes are larger than their latent");
+    if (!codes.within(static_cast<uint64_t>(size))) return bad("the codes are larger than their latent");
     return {};
   }
 
@@ -650,5 +684,22 @@ class Verifier {
 };
 
 Result<ModelView> ModelView::open(const void* data, size_t size) { return Verifier::open(data, size); }
+
+Result<ModelView> ModelView::at_length(size_t wanted) const {
+  const auto invalid = [](const char* format, auto... arguments) {
+    return Status::error(StatusCode::kInvalidArgument, format, arguments...);
+  };
+  if (wanted == 0) return *this;
+  if (!has_open_length()) return invalid("the model has no length to choose, %zu or any other", wanted);
+  const LengthView ours = open_length();
+  const auto difference = static_cast<int64_t>(std::min<size_t>(wanted, SIZE_MAX / 4)) - int64_t{ours.length};
+  if (wanted < ours.least || wanted > kMaxExtent || difference % ours.unit != 0) {
+    return invalid("%s cannot be %zu: it is %u at least, and %u apart: %u, %u, ...", ours.name, wanted, ours.least,
+                   ours.unit, ours.least, ours.least + ours.unit);
+  }
+  Result<ModelView> view = Verifier::at_length(*this, difference / ours.unit);
+  if (view.ok()) return view;
+  return invalid("%s cannot be %zu: %s", ours.name, wanted, view.status().message());
+}
 
 }  // namespace figment::format

@@ -23,7 +23,7 @@ CheckedSize tail_bytes(uint64_t arena, size_t planning) {
 }  // namespace
 
 Status Builder::check_options() const {
-  const format::ModelView& view = model_->view();
+  const format::ModelView& view = view_;
   if (options_.batch < 1) return wrong("the batch must be at least 1");
   if (options_.batch > kMaxExtent) {
     return Status::error(StatusCode::kInvalidArgument, "the batch %zu is too large", options_.batch);
@@ -46,6 +46,9 @@ Status Builder::check_options() const {
 
 Status Builder::start() {
   FIGMENT_RETURN_IF_ERROR(check_options());
+  Result<format::ModelView> view = view_.at_length(options_.length);
+  if (!view.ok()) return view.status();
+  view_ = *view;
   if (options_.kernels != kernels::KernelSet::kBest) return {};
   FIGMENT_RETURN_IF_ERROR(kernels::start_backend());
   return threads_.start(options_.threads, options_.thread_pool);
@@ -57,7 +60,7 @@ Status Builder::first_strategy() {
     return wrong("micro-batches are for training sessions");
   }
   if (options_.training) {
-    Result<Strategy> first = Strategies(model_->view(), options_.batch).first(options_.micro_batch);
+    Result<Strategy> first = Strategies(view_, options_.batch).first(options_.micro_batch);
     if (!first.ok()) return first.status();
     selection_.strategy = *first;
   }
@@ -66,7 +69,7 @@ Status Builder::first_strategy() {
 }
 
 bool Builder::next_strategy() {
-  return options_.training && Strategies(model_->view(), options_.batch).next(&selection_.strategy);
+  return options_.training && Strategies(view_, options_.batch).next(&selection_.strategy);
 }
 
 Result<MemoryReport> Builder::measure() {
@@ -99,14 +102,14 @@ Result<Session*> Builder::place(void* memory, size_t bytes) {
 
 size_t Builder::program_count() const {
   size_t count = 0;
-  for (size_t i = 0; i < model_->view().program_count(); ++i) {
-    count += selection_.batch_of(model_->view(), i) == 0 ? 0 : 1;
+  for (size_t i = 0; i < view_.program_count(); ++i) {
+    count += selection_.batch_of(view_, i) == 0 ? 0 : 1;
   }
   return count;
 }
 
 size_t Builder::most_operands() const {
-  const format::ModelView& view = model_->view();
+  const format::ModelView& view = view_;
   size_t most = 0;
   for (size_t i = 0; i < view.program_count(); ++i) {
     if (selection_.batch_of(view, i) == 0) continue;
@@ -117,7 +120,7 @@ size_t Builder::most_operands() const {
 }
 
 Builder::Parts Builder::lay_out_objects(Block* block, MemoryReport* report) {
-  const format::ModelView& view = model_->view();
+  const format::ModelView& view = view_;
   Parts parts;
   parts.session = block->array<Session>(1);
   const size_t count = program_count();
@@ -134,6 +137,8 @@ Builder::Parts Builder::lay_out_objects(Block* block, MemoryReport* report) {
   if (parts.session != nullptr && !block->overflowed()) {
     Session& session = *parts.session;
     session.model_ = model_;
+    session.view_ = view_;
+    parts.setup.model = &session.view_;
     model_->retain();
     session.selection_ = selection_;
     session.seed_ = options_.seed;
@@ -146,7 +151,7 @@ Builder::Parts Builder::lay_out_objects(Block* block, MemoryReport* report) {
 }
 
 Result<MemoryReport> Builder::measure_selection(bool* whole) {
-  const format::ModelView& view = model_->view();
+  const format::ModelView& view = view_;
   MemoryReport report;
   report.model = model_->held_bytes().value();
   const uint64_t limit = options_.memory_limit;
@@ -200,7 +205,7 @@ Result<MemoryReport> Builder::measure_selection(bool* whole) {
 }
 
 Result<Session*> Builder::place_selection(void* memory, size_t bytes) {
-  const format::ModelView& view = model_->view();
+  const format::ModelView& view = view_;
   const auto too_small = [&] {
     return Status::error(StatusCode::kMemoryLimit,
                          "the session does not fit into %zu bytes: fig_session_size says what it needs", bytes);
@@ -260,7 +265,7 @@ Result<Session*> Builder::place_selection(void* memory, size_t bytes) {
 }
 
 Status Builder::too_large(const char* relation, uint64_t bytes, const char* advice) const {
-  const format::ModelView& view = model_->view();
+  const format::ModelView& view = view_;
   char largest[200] = "";
   uint64_t most = 0;
   for (size_t i = 0; i < view.program_count(); ++i) {

@@ -8,7 +8,7 @@ namespace figment {
 class Builder {
  public:
   Builder(Model* model, const SessionOptions& options, kernels::Packer* packer)
-      : model_(model), options_(options), packer_(packer) {}
+      : model_(model), view_(model->view()), options_(options), packer_(packer) {}
 
   // Checks the options, prepares the backend, and starts the threads that the session will compute on. First.
   Status start();
@@ -42,6 +42,7 @@ class Builder {
   Status too_large(const char* relation, uint64_t bytes, const char* advice) const;
 
   Model* model_;
+  format::ModelView view_;  // at the length
   const SessionOptions& options_;
   kernels::Packer* packer_;
   kernels::Threads threads_;

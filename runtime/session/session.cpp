@@ -185,7 +185,7 @@ Status Session::run(const char* name, size_t count, std::span<const NamedTensor>
     }
     FIGMENT_RETURN_IF_ERROR(check_tensor(tensor, *port, count));
   }
-  const format::ModelView& view = model_->view();
+  const format::ModelView& view = view_;
   for (const Port& port : program.inputs()) {
     if (find_tensor(inputs, port.name) == nullptr && !view.find_drawn(program.name(), port.name))
       return wrong("input \"%s\" is missing", port.name);
@@ -222,7 +222,7 @@ Status Session::apply(const char* name, size_t count, std::span<const float> inp
   const Port* taken = nullptr;
   size_t wanted_inputs = 0;
   for (const Port& port : program.inputs()) {
-    if (model_->view().find_drawn(program.name(), port.name)) continue;
+    if (view_.find_drawn(program.name(), port.name)) continue;
     taken = &port;
     ++wanted_inputs;
   }
@@ -243,8 +243,8 @@ Status Session::apply(const char* name, size_t count, std::span<const float> inp
 }
 
 Status Session::reconstruct(size_t count, std::span<const float> samples, std::span<float> out) {
-  if (!model_->view().has_latent()) return wrong("the model does not generate: it names no latent");
-  const size_t latent = model_->view().latent().size;
+  if (!view_.has_latent()) return wrong("the model does not generate: it names no latent");
+  const size_t latent = view_.latent().size;
   if (count < 1 || samples.size() % count != 0 || out.size() % count != 0) {
     return wrong("%zu and %zu values are not those of %zu samples", samples.size(), out.size(), count);
   }
@@ -263,7 +263,7 @@ Status Session::reconstruct(size_t count, std::span<const float> samples, std::s
 
 Status Session::generate(size_t count, const GenerateOptions& options, std::span<float> out) {
   FIGMENT_RETURN_IF_ERROR(threads_.check());
-  const format::ModelView& view = model_->view();
+  const format::ModelView& view = view_;
   if (!view.has_latent()) return wrong("the model does not generate: it names no latent; use fig_run");
   const format::LatentView latent = view.latent();
   Result<Program*> found = find_program(latent.program);

@@ -18,6 +18,7 @@ namespace figment {
 struct SessionOptions {
   const char* program = nullptr;  // nullptr: all
   size_t batch = 1;
+  size_t length = 0;  // of models that have one to choose; 0: the file's
   size_t threads = 1;
   pthreadpool* thread_pool = nullptr;
   uint64_t memory_limit = UINT64_MAX;
@@ -102,6 +103,8 @@ class Session {
   void observe(const Observer& observer);
 
   Model* model() const { return model_; }
+  // The model at the session's length.
+  const format::ModelView& view() const { return view_; }
   size_t batch() const { return selection_.batch; }
   const Selection& selection() const { return selection_; }
   // The program number `i` of the model; nullptr if the session was created for others.
@@ -134,6 +137,7 @@ class Session {
   Elements draw(const format::LatentView& drawn, uint64_t first, size_t count);
 
   Model* model_ = nullptr;
+  format::ModelView view_;
   Selection selection_;
   uint64_t seed_ = 0;
   uint64_t steps_ = 0;

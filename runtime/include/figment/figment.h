@@ -180,10 +180,22 @@ typedef struct fig_port_info {
   int32_t greatest;
   bool drawn;      /* an input that the session draws where it is not given, a new value for each sample of each call */
   fig_prior prior; /* from which it draws */
+  uint32_t growth[FIG_MAX_RANK]; /* of the shape, for each unit of the length more (fig_model_length) */
 } fig_port_info;
 
 FIG_API fig_status fig_model_input(const fig_model* model, uint32_t program, uint32_t index, fig_port_info* info);
 FIG_API fig_status fig_model_output(const fig_model* model, uint32_t program, uint32_t index, fig_port_info* info);
+
+/* The length that a session may choose, of sequences or sound. */
+typedef struct fig_length_info {
+  const char* name; /* the exporter's */
+  uint32_t length;  /* of the shapes above: that of a session which does not choose */
+  uint32_t least;   /* then least + unit, least + 2 unit, ... */
+  uint32_t unit;
+} fig_length_info;
+
+/* FIG_NOT_FOUND if the model has no length to choose. */
+FIG_API fig_status fig_model_length(const fig_model* model, fig_length_info* info);
 
 typedef struct fig_tensor_info {
   const char* name;
@@ -194,6 +206,7 @@ typedef struct fig_tensor_info {
   int32_t zero_point;
   bool exporters; /* a tensor of the exporter's file, under its name: our dimension i is its dimension permutation[i] */
   uint32_t permutation[FIG_MAX_RANK];
+  uint32_t growth[FIG_MAX_RANK]; /* as of a port */
 } fig_tensor_info;
 
 FIG_API fig_status fig_model_tensor(const fig_model* model, uint32_t program, uint32_t index, fig_tensor_info* info);
@@ -231,8 +244,9 @@ typedef struct fig_code_info {
 /* FIG_NOT_FOUND past the last. */
 FIG_API fig_status fig_model_code(const fig_model* model, uint32_t index, fig_code_info* info);
 
-/* Latent `index` of those that sessions of `seed` draw, the same on every target: `elements` is its size. To look at
- * it or to change it before it goes to fig_decode or fig_generate. */
+/* Latent `index` of those that sessions of `seed` draw, the same on every target: `elements` is its size, of models
+ * with a length to choose that at any length. To look at it or to change it before it goes to fig_decode or
+ * fig_generate. */
 FIG_API fig_status fig_model_draw_latent(const fig_model* model, uint64_t seed, uint64_t index, float* latent,
                                          size_t elements);
 
@@ -270,6 +284,7 @@ typedef struct fig_session_options {
   bool training; /* prepare the train programs too, on the session's own copy of the variables; `program` is NULL */
   uint32_t micro_batch; /* train on so many samples of a batch at a time and accumulate their gradients; not for models
                            whose batch normalization couples the batch; 0: as the memory limit demands */
+  uint32_t length;      /* of models that have one to choose (fig_model_length); 0: the file's */
 } fig_session_options;
 
 /* Plans the memory and prepares the kernels; later calls allocate nothing. The first session of a model packs its
@@ -342,6 +357,11 @@ FIG_API fig_status fig_session_arena(const fig_session* session, uint32_t progra
 /* Whether the session can run a program. A session that was created for one program runs that one. Others run all
  * programs that do not train and, if they train, the train programs of the level that their memory limit allows. */
 FIG_API bool fig_session_has_program(const fig_session* session, uint32_t program);
+
+/* As fig_model_input and fig_model_output, with shapes of the session's length. */
+FIG_API fig_status fig_session_input(const fig_session* session, uint32_t program, uint32_t index, fig_port_info* info);
+FIG_API fig_status fig_session_output(const fig_session* session, uint32_t program, uint32_t index,
+                                      fig_port_info* info);
 
 /* The kernel that runs an op. */
 FIG_API fig_status fig_session_kernel(const fig_session* session, uint32_t program, uint32_t op, const char** name);

@@ -196,10 +196,21 @@ struct RowStatistics {
 
 }  // namespace
 
+// A factor or a shift of each channel, or one for all.
+class PerChannel {
+ public:
+  explicit PerChannel(const Operand& operand) : values_(operand.f32()), step_(operand.elements() == 1 ? 0 : 1) {}
+  float operator[](size_t channel) const { return values_[channel * step_]; }
+
+ private:
+  const float* values_;
+  size_t step_;
+};
+
 void layer_norm(const Step& step) {
   const Channels channels(step.inputs[0]);
-  const float* gamma = step.inputs[1].f32();
-  const float* beta = step.inputs[2].f32();
+  const PerChannel gamma(step.inputs[1]);
+  const PerChannel beta(step.inputs[2]);
   for (size_t r = 0; r < channels.rows; ++r) {
     const float* x = step.inputs[0].f32() + r * channels.count;
     auto* out = static_cast<float*>(step.output.data) + r * channels.count;
@@ -227,7 +238,7 @@ void layer_norm_backward_sums(const Step& step) {
 // With h = g gamma: dx = 1 / sigma * (h - mean(h) - xhat * mean(h * xhat)), the means over the row.
 void layer_norm_backward(const Step& step) {
   const Channels channels(step.inputs[0]);
-  const float* gamma = step.inputs[1].f32();
+  const PerChannel gamma(step.inputs[1]);
   const auto count = static_cast<double>(channels.count);
   for (size_t r = 0; r < channels.rows; ++r) {
     const float* x = step.inputs[0].f32() + r * channels.count;
