@@ -280,10 +280,15 @@ std::vector<std::string> simplify(Graph* graph) {
 std::vector<std::string> optimize(Graph* graph) {
   // What an importer has rearranged is held twice until here.
   remove_dead(graph);
-  std::vector<std::string> notes = assign_layouts(graph);
+  // Constants have no layout of their own, so they are computed first.
+  std::vector<std::string> notes = fold_constants(graph);
+  const auto add = [&notes](const std::vector<std::string>& more) {
+    notes.insert(notes.end(), more.begin(), more.end());
+  };
+  add(assign_layouts(graph));
   remove_dead(graph);
-  const std::vector<std::string> more = simplify(graph);
-  notes.insert(notes.end(), more.begin(), more.end());
+  sink_reshapes(graph);
+  add(simplify(graph));
   return notes;
 }
 

@@ -115,6 +115,23 @@ void LatentDefinition::draw(uint64_t seed, uint64_t index, float* out) const {
   }
 }
 
+std::optional<std::vector<std::optional<uint32_t>>> added_ones(const Shape& from, const Shape& to) {
+  std::vector<std::optional<uint32_t>> result(to.rank());
+  uint32_t next = 0;
+  for (uint32_t d = 0; d < to.rank(); ++d) {
+    if (to[d] == Dimension{}) {
+      if (next < from.rank() && from[next] == Dimension{}) result[d] = next++;
+      continue;
+    }
+    while (next < from.rank() && from[next] == Dimension{}) ++next;
+    if (next == from.rank() || !(from[next] == to[d])) return std::nullopt;
+    result[d] = next++;
+  }
+  while (next < from.rank() && from[next] == Dimension{}) ++next;
+  if (next != from.rank()) return std::nullopt;
+  return result;
+}
+
 std::string to_string(const Shape& shape) {
   std::ostringstream out;
   out << '[';

@@ -241,6 +241,10 @@ struct ModelDefinition {
   std::optional<ObjectiveDefinition> objective;
 };
 
+// Of a reshape that only adds and removes dimensions of 1: which dimension of `from` each of `to` is, or nothing where
+// it is added. Nothing where the reshape does more.
+std::optional<std::vector<std::optional<uint32_t>>> added_ones(const Shape& from, const Shape& to);
+
 // "[4·N, 28, 28, 1]" and a listing of the whole program, for people.
 std::string to_string(const Shape& shape);
 std::string dump(const Graph& graph);

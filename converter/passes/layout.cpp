@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <set>
 
 namespace figment::converter {
@@ -67,6 +68,7 @@ class LayoutPass {
     for (ValueId id = 0; id < old_.values.size(); ++id) {
       if (old_[id].is_constant()) lazy_[id] = {fresh_.add_value(old_[id]), identity(old_[id].shape.rank()), {}, {}};
     }
+    find_wanted();
     for (const PortDefinition& port : old_.inputs) import_input(port);
     for (const Node& node : old_.nodes) rewrite(node);
     for (const PortDefinition& port : old_.outputs) {
@@ -84,6 +86,26 @@ class LayoutPass {
   }
 
  private:
+  // From the last node to the first: which values are transposed later, and how.
+  void find_wanted() {
+    transposed_later_.resize(old_.values.size());
+    wanted_.resize(old_.values.size());
+    for (size_t i = old_.nodes.size(); i > 0; --i) {
+      const Node& node = old_.nodes[i - 1];
+      const bool elementwise = format::is_unary_function(node.kind) || format::is_binary(node.kind);
+      const bool ones =
+          node.kind == OpKind::kReshape && added_ones(old_[node.inputs[0]].shape, old_[node.output].shape).has_value();
+      const bool image = old_[node.output].shape.rank() == 4;
+      for (ValueId id : node.inputs) {
+        if (node.kind == OpKind::kTranspose || ((elementwise || ones) && transposed_later_[node.output]))
+          transposed_later_[id] = true;
+        if (node.kind == OpKind::kTranspose && image && node.attributes.permutation[0] == 0)
+          wanted_[id] = node.attributes.permutation;
+        if (elementwise && image && wanted_[node.output]) wanted_[id] = wanted_[node.output];
+      }
+    }
+  }
+
   // Values that stand for the exporter's tensors say how they lie now.
   void keep_names() {
     for (ValueId id = 0; id < old_.values.size(); ++id) {
@@ -107,7 +129,9 @@ class LayoutPass {
     const auto readers = readers_.find(port.value);
     if (readers != readers_.end()) {
       for (size_t reader : readers->second) {
-        if (old_.nodes[reader].kind == OpKind::kTranspose) permutation = old_.nodes[reader].attributes.permutation;
+        const Node& node = old_.nodes[reader];
+        if (node.kind == OpKind::kTranspose) permutation = node.attributes.permutation;
+        if (node.kind == OpKind::kReshape) permutation = wanted_with_ones(node).value_or(permutation);
       }
     }
     value.shape = permuted(value.shape, permutation);
@@ -115,6 +139,23 @@ class LayoutPass {
     out.permutation = permutation;
     lazy_[port.value] = {out.value, inverse(permutation), {}, {}};
     fresh_.inputs.push_back(std::move(out));
+  }
+
+  // The layout of a reshape's input, if all that it does is to add dimensions of 1 before a transpose.
+  std::optional<Permutation> wanted_with_ones(const Node& reshape) const {
+    const auto kept = added_ones(old_[reshape.inputs[0]].shape, old_[reshape.output].shape);
+    const auto readers = readers_.find(reshape.output);
+    if (!kept || readers == readers_.end()) return std::nullopt;
+    for (size_t reader : readers->second) {
+      const Node& node = old_.nodes[reader];
+      if (node.kind != OpKind::kTranspose) continue;
+      Permutation result;
+      for (uint32_t axis : node.attributes.permutation) {
+        if ((*kept)[axis]) result.push_back(*(*kept)[axis]);
+      }
+      if (result.rank() == old_[reshape.inputs[0]].shape.rank()) return result;
+    }
+    return std::nullopt;
   }
 
   ValueId emit_transpose(ValueId x, const Permutation& permutation, const std::string& name) {
@@ -223,26 +264,40 @@ class LayoutPass {
     lazy_[node.output] = lazy;
   }
 
-  // Binary ops and concat: all computed operands in one layout, constants brought to it.
-  void rewrite_same_layout(const Node& node) {
-    const Lazy* common = nullptr;
-    bool agree = true;
+  // Old value `id` in a layout: old dimension i is dimension permutation[i].
+  ValueId value_as(ValueId id, const Permutation& permutation, const std::string& name) {
+    if (old_[id].is_constant()) return constant_as(id, permutation);
+    if (!lazy_[id].features.empty()) plain_value(id, name);
+    const Lazy& lazy = lazy_[id];
+    Permutation order = permutation;
+    for (uint32_t d = 0; d < permutation.rank(); ++d) order[permutation[d]] = lazy.permutation[d];
+    return emit_transpose(lazy.value, order, name);
+  }
+
+  // The layout that an op of several operands is computed in: theirs, if they have one; else their own order, or where
+  // the result is transposed again that of most elements.
+  Permutation common_layout(const Node& node) const {
+    std::map<std::vector<uint32_t>, uint64_t> elements;
+    std::vector<uint32_t> best;
     for (ValueId id : node.inputs) {
-      if (old_[id].is_constant()) continue;
       const Lazy& lazy = lazy_[id];
-      if (common == nullptr) common = &lazy;
-      agree = agree && lazy.features.empty() && lazy.permutation == common->permutation;
+      if (old_[id].is_constant() || !lazy.features.empty()) continue;
+      const std::vector<uint32_t> layout(lazy.permutation.begin(), lazy.permutation.end());
+      elements[layout] += element_count(old_[id].shape, 1).value();
+      if (best.empty() || elements[layout] > elements[best]) best = layout;
     }
-    Permutation permutation = identity(old_[node.output].shape.rank());
-    if (common != nullptr && agree) permutation = common->permutation;
+    if (best.empty() || (elements.size() > 1 && !transposed_later_[node.output]))
+      return identity(old_[node.output].shape.rank());
+    Permutation result;
+    for (uint32_t axis : best) result.push_back(axis);
+    return result;
+  }
+
+  // Binary ops and concat: all operands in one layout.
+  void rewrite_same_layout(const Node& node) {
+    const Permutation permutation = common_layout(node);
     std::vector<ValueId> inputs;
-    for (ValueId id : node.inputs) {
-      if (old_[id].is_constant()) {
-        inputs.push_back(constant_as(id, permutation));
-      } else {
-        inputs.push_back(agree ? lazy_[id].value : plain_value(id, node.name));
-      }
-    }
+    for (ValueId id : node.inputs) inputs.push_back(value_as(id, permutation, node.name));
     Attributes attributes = node.attributes;
     if (node.kind == OpKind::kConcat) attributes.axes[0] = permutation[attributes.axes[0]];
     const ValueId value = emit(node, attributes, inputs, permuted(old_[node.output].shape, inverse(permutation)));
@@ -271,6 +326,7 @@ class LayoutPass {
     const Shape shape = old_[node.output].shape;
     const Lazy in = lazy_[node.inputs[0]];
     if (in.plain() && unflatten(node, in)) return;
+    if (in.features.empty() && rewrite_ones(node, in)) return;
     // Flattening everything but the batch: the features stay in their order, and a fully connected layer behind takes
     // its weights' columns in that order.
     const bool flattens = in.features.empty() && in.permutation.rank() > 1 && in.permutation[0] == 0 &&
@@ -290,6 +346,35 @@ class LayoutPass {
     bind_plain(node, emit_reshape(plain_value(node.inputs[0], node.name), shape, node.name));
   }
 
+  // Dimensions of 1 come and go in whatever layout the others have: those that are added stand before the dimension
+  // that follows them. So one-dimensional convolutions, which are two-dimensional ones of one row, keep theirs.
+  bool rewrite_ones(const Node& node, const Lazy& in) {
+    if (in.plain()) return false;
+    const Shape& to = old_[node.output].shape;
+    const auto kept = added_ones(old_[node.inputs[0]].shape, to);
+    if (!kept) return false;
+    // The old dimensions in the order of the new value's, with those that are added.
+    std::vector<uint32_t> order;
+    for (uint32_t d = 0; d < to.rank(); ++d) {
+      if ((*kept)[d]) order.push_back(d);
+    }
+    std::ranges::sort(order, {}, [&](uint32_t d) { return in.permutation[*(*kept)[d]]; });
+    for (uint32_t d = static_cast<uint32_t>(to.rank()); d > 0; --d) {
+      if ((*kept)[d - 1]) continue;
+      order.insert(std::ranges::find(order, d), d - 1);
+    }
+    Lazy out;
+    Shape shape;
+    for (uint32_t d = 0; d < to.rank(); ++d) out.permutation.push_back(0);
+    for (uint32_t i = 0; i < order.size(); ++i) {
+      shape.push_back(to[order[i]]);
+      out.permutation[order[i]] = i;
+    }
+    out.value = emit_reshape(in.value, shape, node.name);
+    lazy_[node.output] = out;
+    return true;
+  }
+
   bool feeds_fully_connected(ValueId id) const {
     const auto readers = readers_.find(id);
     if (readers == readers_.end() || readers->second.size() != uses_[id]) return false;
@@ -300,31 +385,14 @@ class LayoutPass {
     });
   }
 
-  // Whether all that reads `id` wants it transposed.
-  bool wanted_transposed(ValueId id, Permutation* permutation) const {
-    const auto readers = readers_.find(id);
-    if (readers == readers_.end()) return false;
-    for (size_t reader : readers->second) {
-      const Node& node = old_.nodes[reader];
-      if (node.kind == OpKind::kTranspose && node.attributes.permutation.rank() == 4 &&
-          node.attributes.permutation[0] == 0) {
-        *permutation = node.attributes.permutation;
-        return true;
-      }
-      const bool passes = format::is_unary_function(node.kind) || format::is_binary(node.kind);
-      if (passes && old_[node.output].shape.rank() == 4 && wanted_transposed(node.output, permutation)) return true;
-    }
-    return false;
-  }
-
   // [N, F] -> [N, C, H, W] that is then wanted as [N, H, W, C]: the fully connected layer that made the features
   // gets its outputs in that order instead.
   bool unflatten(const Node& node, const Lazy& in) {
     const Shape shape = old_[node.output].shape;
     const Shape from = old_[node.inputs[0]].shape;
     Permutation permutation;
-    if (shape.rank() != 4 || from.rank() != 2 || shape[0] != from[0] || !wanted_transposed(node.output, &permutation))
-      return false;
+    if (shape.rank() != 4 || from.rank() != 2 || shape[0] != from[0] || !wanted_[node.output]) return false;
+    permutation = *wanted_[node.output];
     if (moves_only_ones(shape, permutation)) return false;
     // The chain of elementwise functions back to the fully connected layer, each read once.
     ValueId old_id = node.inputs[0];
@@ -432,7 +500,9 @@ class LayoutPass {
   std::vector<Lazy> lazy_;
   std::map<ValueId, std::vector<size_t>> readers_;
   Graph fresh_;
-  std::set<ValueId> reordered_;  // old values whose features stand in another order now
+  std::vector<bool> transposed_later_;              // old values, behind elementwise ops and dimensions of 1
+  std::vector<std::optional<Permutation>> wanted_;  // how images among them are, behind elementwise ops
+  std::set<ValueId> reordered_;                     // old values whose features stand in another order now
   std::vector<std::string> notes_;
   size_t canceled_ = 0;
   size_t kept_ = 0;

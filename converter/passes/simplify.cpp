@@ -139,6 +139,99 @@ std::vector<std::string> fold_affine(Graph* graph) {
   return notes;
 }
 
+namespace {
+
+// The shape of `to`'s dimensions in the place of those of `from`, for a value that broadcasts to `from`.
+std::vector<uint32_t> with_ones(const std::vector<uint32_t>& extents,
+                                const std::vector<std::optional<uint32_t>>& kept) {
+  std::vector<uint32_t> result;
+  for (const std::optional<uint32_t>& dimension : kept) result.push_back(dimension ? extents[*dimension] : 1);
+  return result;
+}
+
+// What `layout` of a value is for the value with dimensions of 1 added: the exporter's tensor gets them, too.
+Permutation with_ones(const Permutation& layout, const std::vector<std::optional<uint32_t>>& kept) {
+  Permutation result;
+  for (const std::optional<uint32_t>& dimension : kept) {
+    if (dimension) result.push_back(layout[*dimension]);
+  }
+  for (size_t i = kept.size(); i > 0; --i) {
+    if (kept[i - 1]) continue;
+    // Before the exporter's dimension that follows ours; behind all where none does.
+    const size_t place = static_cast<size_t>(std::count_if(kept.begin(), kept.begin() + static_cast<ptrdiff_t>(i - 1),
+                                                           [](const auto& d) { return d.has_value(); }));
+    const uint32_t axis = place < result.rank() ? result[place] : static_cast<uint32_t>(result.rank());
+    Permutation longer;
+    for (uint32_t d = 0; d <= result.rank(); ++d) {
+      if (d == place) longer.push_back(axis);
+      if (d < result.rank()) longer.push_back(result[d] + (result[d] >= axis ? 1 : 0));
+    }
+    result = longer;
+  }
+  return result;
+}
+
+bool is_input(const Graph& graph, ValueId id) {
+  return std::ranges::any_of(graph.inputs, [id](const PortDefinition& port) { return port.value == id; });
+}
+
+}  // namespace
+
+void sink_reshapes(Graph* graph) {
+  for (size_t i = 0; i < graph->nodes.size(); ++i) {
+    const Node node = graph->nodes[i];
+    const bool unary = format::is_unary_function(node.kind);
+    if (!unary && !format::is_binary(node.kind)) continue;
+    const std::vector<int32_t> producers = graph->producers();
+    // Every computed operand is a value of one shape without some dimensions of 1.
+    const Shape* shape = nullptr;
+    bool same = true;
+    for (ValueId id : node.inputs) {
+      if ((*graph)[id].is_constant()) continue;
+      const Node* reshape = producers[id] < 0 ? nullptr : &graph->nodes[static_cast<size_t>(producers[id])];
+      same = same && reshape != nullptr && reshape->kind == OpKind::kReshape &&
+             (*graph)[id].shape == (*graph)[node.output].shape &&
+             (shape == nullptr || (*graph)[reshape->inputs[0]].shape == *shape);
+      if (same) shape = &(*graph)[reshape->inputs[0]].shape;
+    }
+    if (!same || shape == nullptr) continue;
+    const Shape before = *shape;
+    const Shape after = (*graph)[node.output].shape;
+    const auto kept = before.rank() > after.rank() ? added_ones(after, before) : std::nullopt;
+    if (!kept) continue;
+    std::vector<ValueId> inputs;
+    for (ValueId id : node.inputs) {
+      if (!(*graph)[id].is_constant()) {
+        const ValueId source = graph->nodes[static_cast<size_t>(producers[id])].inputs[0];
+        inputs.push_back(source);
+        // Of the two, the one that stays has the exporter's name.
+        Value& narrow = (*graph)[id];
+        if (narrow.exporters && !(*graph)[source].exporters && !is_input(*graph, source)) {
+          (*graph)[source].name = narrow.name;
+          (*graph)[source].exporters = with_ones(*narrow.exporters, *kept);
+          narrow.exporters.reset();
+        }
+        continue;
+      }
+      Value constant = (*graph)[id];
+      if (constant.is_variable() || constant.shape.rank() != after.rank()) break;
+      const std::vector<uint32_t> extents = extents_of(constant.shape);
+      constant.shape = constant_shape(with_ones(extents, *kept));
+      inputs.push_back(graph->add_value(std::move(constant)));
+    }
+    if (inputs.size() != node.inputs.size()) continue;
+    Value wide = (*graph)[node.output];
+    wide.shape = before;
+    if (wide.exporters) wide.exporters = with_ones(*wide.exporters, *kept);
+    const ValueId result = graph->add_value(std::move(wide));
+    (*graph)[node.output].exporters.reset();
+    graph->nodes[i] = {node.kind, node.name, node.attributes, inputs, result, {}};
+    graph->nodes.insert(graph->nodes.begin() + static_cast<ptrdiff_t>(i) + 1,
+                        Node{OpKind::kReshape, node.name, {}, {result}, node.output, {}});
+  }
+  remove_dead(graph);
+}
+
 std::vector<std::string> fuse_clamps(Graph* graph) {
   std::vector<std::string> notes;
   for (size_t i = 0; i < graph->nodes.size();) {

@@ -12,6 +12,10 @@ namespace figment::converter {
 // into the linear op before them. Returns what was done, one line each.
 std::vector<std::string> fold_affine(Graph* graph);
 
+// Functions and arithmetic on values without some dimensions of 1 are computed with them, and lose them behind: so they
+// stand next to the convolution that they may be fused into, and reshapes between two meet and go.
+void sink_reshapes(Graph* graph);
+
 // Fuses bounds (ReLU, Clip) into the linear op before them.
 std::vector<std::string> fuse_clamps(Graph* graph);
 

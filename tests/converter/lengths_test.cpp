@@ -95,6 +95,19 @@ TEST_CASE("one file computes all lengths, f32 and portable, in any order") {
   CHECK(compared >= 30);
 }
 
+TEST_CASE("one-dimensional networks are computed without a transpose, in one layout from end to end") {
+  for (const char* file : {"vocoder.ts.onnx", "vocoder.dyn.onnx", "encoder.dyn.onnx", "causal.ts.onnx"}) {
+    INFO(std::string(file));
+    const ConvertReport report = convert_file(kZoo + "/" + file).report;
+    size_t reshapes = 0;
+    for (const ProgramReport::Op& op : report.programs[0].ops) {
+      CHECK(op.kind != "transpose");
+      reshapes += op.kind == "reshape" ? 1 : 0;
+    }
+    CHECK(reshapes <= 4);  // at the ends, and around what is cut off
+  }
+}
+
 TEST_CASE("lengths that cannot be are refused, and say which can") {
   const Opened opened(convert_file(kZoo + "/encoder.dyn.onnx").file);
   fig_length_info length{};

@@ -201,6 +201,7 @@ class PerChannel {
  public:
   explicit PerChannel(const Operand& operand) : values_(operand.f32()), step_(operand.elements() == 1 ? 0 : 1) {}
   float operator[](size_t channel) const { return values_[channel * step_]; }
+  bool one_for_all() const { return step_ == 0; }
 
  private:
   const float* values_;
@@ -215,6 +216,12 @@ void layer_norm(const Step& step) {
     const float* x = step.inputs[0].f32() + r * channels.count;
     auto* out = static_cast<float*>(step.output.data) + r * channels.count;
     const RowStatistics row(x, channels.count, step.attributes.alpha);
+    if (gamma.one_for_all() && beta.one_for_all()) {
+      const float factor = gamma[0];
+      const float shift = beta[0];
+      for (size_t c = 0; c < channels.count; ++c) out[c] = row.normalized(x[c]) * factor + shift;
+      continue;
+    }
     for (size_t c = 0; c < channels.count; ++c) out[c] = row.normalized(x[c]) * gamma[c] + beta[c];
   }
 }
