@@ -42,6 +42,18 @@ bool moves_only_ones(const Shape& shape, const Permutation& permutation) {
   return true;
 }
 
+// Ops whose attributes name dimensions of their one operand.
+bool names_axes(OpKind kind) {
+  return kind == OpKind::kSlice || kind == OpKind::kPad || kind == OpKind::kMean || kind == OpKind::kArgMax ||
+         kind == OpKind::kSoftmax;
+}
+
+// Ops that can be computed in any order of dimensions.
+bool keeps_dimensions(OpKind kind) {
+  return format::is_unary_function(kind) || format::is_binary(kind) || kind == OpKind::kConcat ||
+         kind == OpKind::kSelect || names_axes(kind);
+}
+
 // What an old value is in the new graph: dimension i of the old is dimension permutation[i] of `value`. If
 // `features` is not empty, the old value is [N, F] and F is a flattened [features...]; `value` is [N, F] with those
 // features transposed by feature_permutation (new feature dimension i is the old feature_permutation[i]).
@@ -86,24 +98,32 @@ class LayoutPass {
   }
 
  private:
-  // From the last node to the first: which values are transposed later, and how.
+  // From the last node to the first: in which order of its dimensions a value is wanted by the transposes behind it,
+  // with nothing between that could not be computed in that order. The first of several readers decides.
   void find_wanted() {
-    transposed_later_.resize(old_.values.size());
     wanted_.resize(old_.values.size());
     for (size_t i = old_.nodes.size(); i > 0; --i) {
       const Node& node = old_.nodes[i - 1];
-      const bool elementwise = format::is_unary_function(node.kind) || format::is_binary(node.kind);
-      const bool ones =
-          node.kind == OpKind::kReshape && added_ones(old_[node.inputs[0]].shape, old_[node.output].shape).has_value();
-      const bool image = old_[node.output].shape.rank() == 4;
       for (ValueId id : node.inputs) {
-        if (node.kind == OpKind::kTranspose || ((elementwise || ones) && transposed_later_[node.output]))
-          transposed_later_[id] = true;
-        if (node.kind == OpKind::kTranspose && image && node.attributes.permutation[0] == 0)
-          wanted_[id] = node.attributes.permutation;
-        if (elementwise && image && wanted_[node.output]) wanted_[id] = wanted_[node.output];
+        if (std::optional<Permutation> wanted = wanted_by(node, id)) wanted_[id] = std::move(wanted);
       }
     }
+  }
+
+  std::optional<Permutation> wanted_by(const Node& node, ValueId input) const {
+    if (node.kind == OpKind::kTranspose) return node.attributes.permutation;
+    const std::optional<Permutation>& behind = wanted_[node.output];
+    if (!behind) return std::nullopt;
+    const size_t rank = old_[input].shape.rank();
+    if (node.kind == OpKind::kReshape) {
+      const auto kept = added_ones(old_[input].shape, old_[node.output].shape);
+      Permutation result;
+      for (uint32_t axis : *behind) {
+        if (kept && (*kept)[axis]) result.push_back(*(*kept)[axis]);
+      }
+      return result.rank() == rank ? std::optional(result) : std::nullopt;
+    }
+    return keeps_dimensions(node.kind) && rank == behind->rank() ? behind : std::nullopt;
   }
 
   // Values that stand for the exporter's tensors say how they lie now.
@@ -125,37 +145,12 @@ class LayoutPass {
     PortDefinition out = port;
     Value value = old_[port.value];
     value.exporters.reset();
-    Permutation permutation = identity(value.shape.rank());
-    const auto readers = readers_.find(port.value);
-    if (readers != readers_.end()) {
-      for (size_t reader : readers->second) {
-        const Node& node = old_.nodes[reader];
-        if (node.kind == OpKind::kTranspose) permutation = node.attributes.permutation;
-        if (node.kind == OpKind::kReshape) permutation = wanted_with_ones(node).value_or(permutation);
-      }
-    }
+    const Permutation permutation = wanted_[port.value].value_or(identity(value.shape.rank()));
     value.shape = permuted(value.shape, permutation);
     out.value = fresh_.add_value(std::move(value));
     out.permutation = permutation;
     lazy_[port.value] = {out.value, inverse(permutation), {}, {}};
     fresh_.inputs.push_back(std::move(out));
-  }
-
-  // The layout of a reshape's input, if all that it does is to add dimensions of 1 before a transpose.
-  std::optional<Permutation> wanted_with_ones(const Node& reshape) const {
-    const auto kept = added_ones(old_[reshape.inputs[0]].shape, old_[reshape.output].shape);
-    const auto readers = readers_.find(reshape.output);
-    if (!kept || readers == readers_.end()) return std::nullopt;
-    for (size_t reader : readers->second) {
-      const Node& node = old_.nodes[reader];
-      if (node.kind != OpKind::kTranspose) continue;
-      Permutation result;
-      for (uint32_t axis : node.attributes.permutation) {
-        if ((*kept)[axis]) result.push_back(*(*kept)[axis]);
-      }
-      if (result.rank() == old_[reshape.inputs[0]].shape.rank()) return result;
-    }
-    return std::nullopt;
   }
 
   ValueId emit_transpose(ValueId x, const Permutation& permutation, const std::string& name) {
@@ -233,13 +228,9 @@ class LayoutPass {
       case OpKind::kFullyConnected: return rewrite_fully_connected(node);
       case OpKind::kConcat:
       case OpKind::kSelect: return rewrite_same_layout(node);
-      case OpKind::kSlice:
-      case OpKind::kPad:
-      case OpKind::kMean:
-      case OpKind::kArgMax:
-      case OpKind::kSoftmax: return rewrite_axes(node);
       default: break;
     }
+    if (names_axes(node.kind)) return rewrite_axes(node);
     std::vector<ValueId> inputs;
     for (ValueId id : node.inputs) inputs.push_back(plain_value(id, node.name));
     bind_plain(node, emit(node, node.attributes, inputs, old_[node.output].shape));
@@ -286,8 +277,7 @@ class LayoutPass {
       elements[layout] += element_count(old_[id].shape, 1).value();
       if (best.empty() || elements[layout] > elements[best]) best = layout;
     }
-    if (best.empty() || (elements.size() > 1 && !transposed_later_[node.output]))
-      return identity(old_[node.output].shape.rank());
+    if (best.empty() || (elements.size() > 1 && !wanted_[node.output])) return identity(old_[node.output].shape.rank());
     Permutation result;
     for (uint32_t axis : best) result.push_back(axis);
     return result;
@@ -390,9 +380,9 @@ class LayoutPass {
   bool unflatten(const Node& node, const Lazy& in) {
     const Shape shape = old_[node.output].shape;
     const Shape from = old_[node.inputs[0]].shape;
-    Permutation permutation;
     if (shape.rank() != 4 || from.rank() != 2 || shape[0] != from[0] || !wanted_[node.output]) return false;
-    permutation = *wanted_[node.output];
+    const Permutation permutation = *wanted_[node.output];
+    if (permutation[0] != 0) return false;
     if (moves_only_ones(shape, permutation)) return false;
     // The chain of elementwise functions back to the fully connected layer, each read once.
     ValueId old_id = node.inputs[0];
@@ -500,8 +490,7 @@ class LayoutPass {
   std::vector<Lazy> lazy_;
   std::map<ValueId, std::vector<size_t>> readers_;
   Graph fresh_;
-  std::vector<bool> transposed_later_;              // old values, behind elementwise ops and dimensions of 1
-  std::vector<std::optional<Permutation>> wanted_;  // how images among them are, behind elementwise ops
+  std::vector<std::optional<Permutation>> wanted_;  // of the old values; see find_wanted
   std::set<ValueId> reordered_;                     // old values whose features stand in another order now
   std::vector<std::string> notes_;
   size_t canceled_ = 0;
