@@ -4,14 +4,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
-#include <functional>
 #include <utility>
 
 #include "import/evaluate.h"
 #include "import/onnx_graph.h"
+#include "import/onnx_inputs.h"
+#include "import/onnx_order.h"
 #include "io/files.h"
-#include "io/terminal.h"
 #include "ir/batch.h"
 
 namespace figment::converter {
@@ -25,246 +24,6 @@ constexpr int64_t kNewestOpset = 28;
 constexpr size_t kLargestFile = size_t{2} << 30;
 
 }  // namespace
-
-Permutation nchw_to_nhwc() { return {0, 2, 3, 1}; }
-Permutation nhwc_to_nchw() { return {0, 3, 1, 2}; }
-
-void OnnxNode::fail(const std::string& what) const {
-  throw NodeError(name, fmt::format("{}, opset {}", proto.op_type(), opset), what);
-}
-
-void OnnxNode::expect_room(uint64_t bytes) const {
-  // The passes behind hold copies: of other layouts, of the folded graph, of the file that is written.
-  constexpr uint64_t kCopies = 4;
-  uint64_t total = 0;
-  if (__builtin_add_overflow(importer.made_, bytes, &total) || __builtin_mul_overflow(total, kCopies, &total))
-    total = UINT64_MAX;
-  if (total <= importer.budget_.bytes()) return;
-  throw TooLarge(name, fmt::format("{}, opset {}", proto.op_type(), opset),
-                 "what it and the nodes before it make of constants would take " +
-                     io::format_bytes(static_cast<double>(total)) +
-                     ", too much for a file of this size; --allow-large lifts this limit");
-}
-
-void OnnxNode::spend(uint64_t bytes) const {
-  if (bytes == 0) return;
-  expect_room(bytes);
-  importer.made_ += bytes;
-}
-
-Binding& OnnxNode::binding(size_t i) const {
-  if (!has_input(i)) fail(fmt::format("input {} is missing", i));
-  const std::string& input = proto.input(static_cast<int>(i));
-  const auto found = importer.bindings_.find(input);
-  if (found == importer.bindings_.end()) {
-    if (importer.node_outputs_.contains(input))
-      fail("input " + input + " is computed from what it computes: the graph has a cycle");
-    fail("input " + input + " does not exist in the graph");
-  }
-  return found->second;
-}
-
-ValueId OnnxNode::tensor(size_t i) const {
-  Binding& found = binding(i);
-  const std::string& input = proto.input(static_cast<int>(i));
-  if (const auto* known = std::get_if<KnownTensor>(&found)) {
-    bool beside_integers = false;
-    for (size_t j = 0; j < input_count(); ++j) beside_integers = beside_integers || holds_integers(j);
-    if (!known->is_float() && !beside_integers) {
-      fail("input " + input +
-           " holds integers; only shapes may be computed with integers: export the model with .float()");
-    }
-    // Integers stay known beside the constant: others may read them as a shape.
-    const ValueId constant = importer.constant_of(*known, input);
-    if (!known->is_float()) return constant;
-    found = constant;
-  }
-  return std::get<ValueId>(found);
-}
-
-ValueId OnnxNode::number(size_t i) const {
-  Binding& found = binding(i);
-  if (const auto* known = std::get_if<KnownTensor>(&found)) {
-    const KnownTensor copy = *known;
-    return importer.constant_of(copy, proto.input(static_cast<int>(i)));
-  }
-  return std::get<ValueId>(found);
-}
-
-bool OnnxNode::is_fixed(ValueId id) const { return importer.is_fixed(id); }
-
-bool OnnxImporter::is_fixed(ValueId id) {
-  fixed_.resize(graph_.values.size());
-  const auto known = [this](ValueId value) { return graph_[value].is_constant() || fixed_[value]; };
-  for (; fixed_nodes_ < graph_.nodes.size(); ++fixed_nodes_) {
-    const Node& node = graph_.nodes[fixed_nodes_];
-    fixed_[node.output] = std::all_of(node.inputs.begin(), node.inputs.end(), known);
-  }
-  return known(id);
-}
-
-ValueId OnnxNode::constant(size_t i, const char* role) const {
-  const ValueId id = tensor(i);
-  if (!graph[id].is_constant()) fail(std::string("its ") + role + " must be a constant (an initializer)");
-  return id;
-}
-
-bool OnnxNode::is_known(size_t i) const {
-  if (!has_input(i)) return false;
-  const auto found = importer.bindings_.find(proto.input(static_cast<int>(i)));
-  return found != importer.bindings_.end() && std::holds_alternative<KnownTensor>(found->second);
-}
-
-bool OnnxNode::is_integers(size_t i) const {
-  return is_known(i) && !std::get<KnownTensor>(importer.bindings_.at(proto.input(static_cast<int>(i)))).is_float();
-}
-
-const KnownTensor& OnnxNode::integers(size_t i) const {
-  if (!is_integers(i)) {
-    if (!has_input(i)) fail(fmt::format("input {} is missing", i));
-    fail("input " + proto.input(static_cast<int>(i)) + " must be integers known while converting: " + kSimplify);
-  }
-  return std::get<KnownTensor>(importer.bindings_.at(proto.input(static_cast<int>(i))));
-}
-
-std::vector<int64_t> OnnxNode::numbers(size_t i) const {
-  std::vector<int64_t> result;
-  for (const Number& number : integers(i).values) {
-    if (number.per_batch) fail("input " + proto.input(static_cast<int>(i)) + " depends on the batch");
-    result.push_back(number.value);
-  }
-  return result;
-}
-
-KnownTensor OnnxNode::known(const onnx::TensorProto& tensor) const {
-  KnownTensor result;
-  result.type = tensor.data_type();
-  for (uint32_t extent : extents_of(tensor)) result.shape.push_back(extent);
-  if (result.is_float()) {
-    for (float value : importer.reader_.floats(tensor)) result.values.push_back({0, false, value});
-  } else {
-    for (int64_t value : importer.reader_.integers(tensor)) result.values.push_back({value});
-  }
-  return result;
-}
-
-float OnnxNode::scalar(size_t i) const {
-  const Value& found = graph[constant(i, "scalar input")];
-  if (found.f32().size() != 1) fail(fmt::format("input {} must be one number", i));
-  return found.f32()[0];
-}
-
-const onnx::AttributeProto* OnnxNode::attribute(const char* attribute_name) const {
-  for (const onnx::AttributeProto& entry : proto.attribute()) {
-    if (entry.name() == attribute_name) return &entry;
-  }
-  return nullptr;
-}
-
-int64_t OnnxNode::integer(const char* attribute_name, int64_t fallback) const {
-  const onnx::AttributeProto* found = attribute(attribute_name);
-  return found == nullptr ? fallback : found->i();
-}
-
-float OnnxNode::real(const char* attribute_name, float fallback) const {
-  const onnx::AttributeProto* found = attribute(attribute_name);
-  return found == nullptr ? fallback : found->f();
-}
-
-std::string OnnxNode::text(const char* attribute_name, const std::string& fallback) const {
-  const onnx::AttributeProto* found = attribute(attribute_name);
-  return found == nullptr ? fallback : found->s();
-}
-
-std::vector<int64_t> OnnxNode::integer_list(const char* attribute_name, std::vector<int64_t> fallback) const {
-  const onnx::AttributeProto* found = attribute(attribute_name);
-  if (found == nullptr) return fallback;
-  return {found->ints().begin(), found->ints().end()};
-}
-
-size_t OnnxNode::axis(int64_t axis, size_t rank) const {
-  const auto signed_rank = static_cast<int64_t>(rank);
-  if (axis < -signed_rank || axis >= signed_rank) fail(fmt::format("axis {} is out of range", axis));
-  return static_cast<size_t>(axis < 0 ? axis + signed_rank : axis);
-}
-
-bool OnnxNode::is_read(size_t i) const {
-  return i < static_cast<size_t>(proto.output_size()) && importer.read_.contains(proto.output(static_cast<int>(i)));
-}
-
-namespace {
-
-// The least and greatest value of an integer type; of uint64, as far as int64 goes.
-std::pair<int64_t, int64_t> range_of(int32_t type) {
-  switch (type) {
-    case onnx::TensorProto::BOOL: return {0, 1};
-    case onnx::TensorProto::INT8: return {INT8_MIN, INT8_MAX};
-    case onnx::TensorProto::INT16: return {INT16_MIN, INT16_MAX};
-    case onnx::TensorProto::INT32: return {INT32_MIN, INT32_MAX};
-    case onnx::TensorProto::UINT8: return {0, UINT8_MAX};
-    case onnx::TensorProto::UINT16: return {0, UINT16_MAX};
-    case onnx::TensorProto::UINT32: return {0, UINT32_MAX};
-    case onnx::TensorProto::UINT64: return {0, INT64_MAX};
-    default: return {INT64_MIN, INT64_MAX};
-  }
-}
-
-}  // namespace
-
-void OnnxNode::bind(const Binding& binding, size_t output) const {
-  if (output >= static_cast<size_t>(proto.output_size()) || proto.output(static_cast<int>(output)).empty()) return;
-  const std::string& key = proto.output(static_cast<int>(output));
-  if (const auto* tensor = std::get_if<KnownTensor>(&binding)) {
-    spend(tensor->values.size() * sizeof(Number));
-    const auto [least, greatest] = range_of(tensor->type);
-    for (const Number& number : tensor->values) {
-      if (number.value < least || number.value > greatest)
-        fail(fmt::format("its integers overflow: {} is no {}", number.value, type_name(tensor->type)));
-    }
-  }
-  if (!importer.bindings_.emplace(key, binding).second) fail("output " + key + " is defined twice");
-}
-
-ValueId OnnxNode::add(OpKind kind, Attributes attributes, std::vector<ValueId> inputs, const Value* declared) const {
-  return graph.add_node(kind, name, attributes, std::move(inputs), declared);
-}
-
-ValueId OnnxNode::transpose(ValueId x, const Permutation& permutation) const {
-  Attributes attributes;
-  attributes.permutation = permutation;
-  return add(OpKind::kTranspose, attributes, {x});
-}
-
-ValueId OnnxNode::concatenate(std::vector<ValueId> parts, uint32_t axis) const {
-  Attributes along;
-  along.axes = {axis};
-  // An op has so many operands at most.
-  while (parts.size() > 1) {
-    std::vector<ValueId> joined;
-    for (size_t i = 0; i < parts.size(); i += format::kMaxOperands) {
-      const auto begin = parts.begin() + static_cast<ptrdiff_t>(i);
-      const size_t count = std::min(parts.size() - i, format::kMaxOperands);
-      const std::vector<ValueId> some(begin, begin + static_cast<ptrdiff_t>(count));
-      joined.push_back(count == 1 ? some[0] : add(OpKind::kConcat, along, some));
-    }
-    parts = std::move(joined);
-  }
-  return parts[0];
-}
-
-ValueId OnnxNode::reshape(ValueId x, const Shape& shape) const {
-  Value declared;
-  declared.shape = shape;
-  return add(OpKind::kReshape, {}, {x}, &declared);
-}
-
-ValueId OnnxNode::reshaped(ValueId x, const Shape& shape) const {
-  if (graph[x].shape == shape) return x;
-  if (!graph[x].is_constant()) return reshape(x, shape);
-  Value copy = graph[x];
-  copy.shape = shape;
-  return graph.add_value(std::move(copy));
-}
 
 OnnxImporter::OnnxImporter(const onnx::ModelProto& model, const std::string& path, size_t file_bytes,
                            const ImportOptions& options, uint32_t reopened_batch, Graph* graph)
@@ -328,35 +87,6 @@ bool OnnxImporter::gives_lengths(const std::string& input) const {
            node.input(place) == input;
   });
 }
-
-namespace {
-
-// What an open dimension of an input is called.
-std::string name_of_dimension(const onnx::ValueInfoProto& input, int axis) {
-  const std::string& name = input.type().tensor_type().shape().dim(axis).dim_param();
-  return name.empty() ? fmt::format("{}:{}", input.name(), axis) : name;
-}
-
-// The size of an input's dimension, by the file or as given; 0: it is open.
-int64_t size_of_dimension(const onnx::ValueInfoProto& input, int axis, const std::map<std::string, uint32_t>& sizes) {
-  const onnx::TensorShapeProto_Dimension& dimension = input.type().tensor_type().shape().dim(axis);
-  if (dimension.has_dim_value() && dimension.dim_value() > 0) return dimension.dim_value();
-  const auto given = sizes.find(name_of_dimension(input, axis));
-  return given == sizes.end() ? 0 : given->second;
-}
-
-// Those that are no initializers.
-std::vector<const onnx::ValueInfoProto*> true_inputs(const onnx::GraphProto& graph) {
-  std::set<std::string> initializers;
-  for (const onnx::TensorProto& tensor : graph.initializer()) initializers.insert(tensor.name());
-  std::vector<const onnx::ValueInfoProto*> result;
-  for (const onnx::ValueInfoProto& input : graph.input()) {
-    if (!initializers.contains(input.name())) result.push_back(&input);
-  }
-  return result;
-}
-
-}  // namespace
 
 void OnnxImporter::bind_inputs() {
   for (const onnx::ValueInfoProto& input : model_.graph().input()) {
@@ -543,10 +273,6 @@ bool OnnxImporter::evaluate_node(const OnnxNode& node) {
   return true;
 }
 
-bool OnnxNode::holds_integers(size_t i) const {
-  return has_input(i) && importer.integers_.contains(proto.input(static_cast<int>(i)));
-}
-
 bool OnnxImporter::makes_integers(const OnnxNode& node, size_t output) const {
   static const std::set<std::string> always = {
       "And",   "ArgMax", "ArgMin", "Multinomial", "Equal", "Greater", "GreaterOrEqual",
@@ -635,89 +361,6 @@ void OnnxImporter::import_node(const OnnxNode& node) {
   }
   node.spend(bytes);
 }
-
-namespace {
-
-using Producers = std::map<std::string, const onnx::NodeProto*>;
-
-// The nodes of a graph and of the graphs inside its nodes, by what they compute.
-void find_producers(const onnx::GraphProto& graph, Producers* producers) {
-  for (const onnx::NodeProto& node : graph.node()) {
-    for (const std::string& output : node.output()) producers->emplace(output, &node);
-    for (const onnx::AttributeProto& attribute : node.attribute()) {
-      if (attribute.has_g()) find_producers(attribute.g(), producers);
-    }
-  }
-}
-
-}  // namespace
-
-void OnnxImporter::find_read() {
-  Producers producers;
-  find_producers(model_.graph(), &producers);
-  std::vector<std::string> open;
-  const auto read = [&](const std::string& name) {
-    if (!name.empty() && read_.insert(name).second) open.push_back(name);
-  };
-  for (const onnx::ValueInfoProto& output : model_.graph().output()) read(output.name());
-  while (!open.empty()) {
-    const auto found = producers.find(open.back());
-    open.pop_back();
-    if (found == producers.end()) continue;
-    for (const std::string& input : found->second->input()) read(input);
-    for (const onnx::AttributeProto& attribute : found->second->attribute()) {
-      if (!attribute.has_g()) continue;
-      for (const onnx::ValueInfoProto& output : attribute.g().output()) read(output.name());
-    }
-  }
-}
-
-namespace {
-
-// The nodes in an order in which each follows those that it reads: that of the file as far as it can be, since some
-// tools append casts at the end. Nodes of a cycle stand last.
-std::vector<const onnx::NodeProto*> sorted_nodes(const onnx::GraphProto& graph) {
-  std::map<std::string, int> producers;
-  for (int i = 0; i < graph.node_size(); ++i) {
-    for (const std::string& output : graph.node(i).output()) {
-      if (!output.empty()) producers.emplace(output, i);
-    }
-  }
-  std::vector<std::set<int>> readers(static_cast<size_t>(graph.node_size()));
-  std::vector<size_t> waits(static_cast<size_t>(graph.node_size()));
-  const std::function<void(const onnx::NodeProto&, int)> read = [&](const onnx::NodeProto& node, int reader) {
-    for (const std::string& input : node.input()) {
-      const auto found = producers.find(input);
-      if (found != producers.end() && readers[static_cast<size_t>(found->second)].insert(reader).second)
-        ++waits[static_cast<size_t>(reader)];
-    }
-    for (const onnx::AttributeProto& attribute : node.attribute()) {
-      for (const onnx::NodeProto& inner : attribute.g().node()) read(inner, reader);
-    }
-  };
-  for (int i = 0; i < graph.node_size(); ++i) read(graph.node(i), i);
-  std::set<int> ready;
-  for (int i = 0; i < graph.node_size(); ++i) {
-    if (waits[static_cast<size_t>(i)] == 0) ready.insert(i);
-  }
-  std::vector<const onnx::NodeProto*> order;
-  std::vector<bool> done(waits.size());
-  while (!ready.empty()) {
-    const int next = *ready.begin();
-    ready.erase(ready.begin());
-    done[static_cast<size_t>(next)] = true;
-    order.push_back(&graph.node(next));
-    for (int reader : readers[static_cast<size_t>(next)]) {
-      if (--waits[static_cast<size_t>(reader)] == 0) ready.insert(reader);
-    }
-  }
-  for (int i = 0; i < graph.node_size(); ++i) {
-    if (!done[static_cast<size_t>(i)]) order.push_back(&graph.node(i));
-  }
-  return order;
-}
-
-}  // namespace
 
 void OnnxImporter::import_nodes(const onnx::GraphProto& graph) {
   for (const onnx::NodeProto& node : graph.node()) {
@@ -848,7 +491,7 @@ void OnnxImporter::run() {
     if (opset.domain().empty() || opset.domain() == "ai.onnx") opset_ = opset.version();
   }
   check_model();
-  find_read();
+  read_ = read_tensors(model_.graph());
   bind_initializers(model_.graph());
   graph_.source_bytes += reader_.external_bytes();
   budget_ = io::Budget(graph_.source_bytes);
@@ -861,22 +504,6 @@ void OnnxImporter::run() {
 }
 
 namespace {
-
-// The extent that dimension 0 of all inputs has, if no dimension of them is open; 0 otherwise.
-uint32_t fixed_batch(const onnx::GraphProto& graph, const std::map<std::string, uint32_t>& sizes) {
-  int64_t batch = 0;
-  for (const onnx::ValueInfoProto* input : true_inputs(graph)) {
-    const onnx::TensorShapeProto& shape = input->type().tensor_type().shape();
-    for (int axis = 0; axis < shape.dim_size(); ++axis) {
-      if (size_of_dimension(*input, axis, sizes) == 0) return 0;
-    }
-    if (shape.dim_size() == 0) return 0;
-    const int64_t extent = size_of_dimension(*input, 0, sizes);
-    if (extent > UINT16_MAX || (batch != 0 && extent != batch)) return 0;
-    batch = extent;
-  }
-  return static_cast<uint32_t>(batch);
-}
 
 struct Source {
   const onnx::ModelProto& model;
@@ -959,28 +586,7 @@ Graph import_onnx_file(const std::string& path, const std::string& program, cons
 OpenDimensions open_dimensions(const std::string& path, const std::map<std::string, uint32_t>& sizes) {
   onnx::ModelProto model;
   if (!model.ParseFromString(io::read_text(path))) return {};  // importing it says so
-  std::vector<std::string> first;                              // of each input
-  std::set<std::string> others;
-  OpenDimensions result;
-  for (const onnx::ValueInfoProto* input : true_inputs(model.graph())) {
-    bool seen = false;
-    for (int axis = 0; axis < input->type().tensor_type().shape().dim_size(); ++axis) {
-      if (size_of_dimension(*input, axis, sizes) != 0) continue;
-      const std::string name = name_of_dimension(*input, axis);
-      if (seen) {
-        others.insert(name);
-      } else {
-        first.push_back(name);
-        result.batch_in_front = result.batch_in_front || axis == 0;
-      }
-      seen = true;
-    }
-  }
-  for (const std::string& name : first) {
-    if (!others.contains(name)) result.batch = name;
-  }
-  result.others.assign(others.begin(), others.end());
-  return result;
+  return open_dimensions(model.graph(), sizes);
 }
 
 std::vector<OnnxOp> imported_ops() {

@@ -90,8 +90,6 @@ class OnnxImporter {
   void import_node(const OnnxNode& node);
   // The value that an output of a node stands for is the exporter's tensor of that name.
   void name_value(const std::string& output);
-  // Fills read_ with what the model's outputs depend on: other nodes are left out.
-  void find_read();
   bool reads_missing(const onnx::NodeProto& node) const;
   // Throws one Error for all that was collected.
   void report_problems() const;
