@@ -223,6 +223,8 @@ struct DrawnInput {
   bool per_batch;  // else it is the same for all samples
 };
 DrawnInput drawn_input(const OnnxNode& node, const std::string& suffix, const Shape& shape);
+// Elements start, start + step, ... along an axis, `extent` of them.
+ValueId slice_axis(const OnnxNode& node, ValueId x, size_t axis, uint32_t start, uint32_t extent, uint32_t step);
 // The shape that integers name.
 Shape shape_of(const OnnxNode& node, const KnownTensor& integers);
 // Of volumes [N, C, D, H, W].
@@ -244,6 +246,7 @@ const Importers& attention_importers();
 const Importers& spectrum_importers();    // Fourier transforms
 const Importers& arithmetic_importers();  // two operands and more, matrix products, softmax
 const Importers& function_importers();    // of one value
+const Importers& index_importers();       // gathers and scatters, one-hot vectors
 const Importers& logic_importers();       // comparisons, choices and the greatest elements
 const Importers& normalization_importers();
 const Importers& quantized_importers();
