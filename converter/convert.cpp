@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 #include <limits>
+#include <random>
 #include <sstream>
 
 #include "import/import_figment.h"
@@ -18,6 +19,7 @@
 #include "passes/fold.h"
 #include "passes/halve.h"
 #include "passes/layout.h"
+#include "passes/quantize_ranges.h"
 #include "passes/simplify.h"
 #include "write/plan_memory.h"
 #include "write/runner.h"
@@ -197,6 +199,7 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
   for (const auto& [name, array] : options.calibration_data)
     quantize_options.source_bytes += array.values.size() * sizeof(float);
   check_memory(*graph, quantize_options, samples);
+  const std::vector<std::optional<FileQuantization>> of_files = quantized_by_file(*graph);
   TensorMap calibration;
   for (const PortDefinition& port : graph->inputs) {
     const size_t size = sample_elements(port);
@@ -223,6 +226,12 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
       values.resize(samples * size);
       const auto labels = static_cast<size_t>(port.greatest) + 1;
       for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % labels);
+    } else if (const auto of_file = of_files[port.value]) {
+      // All that is left to find out is whether the file's scales do.
+      values.resize(samples * size);
+      std::mt19937 random(kCalibrationSeed);
+      std::uniform_int_distribution<int> integers(INT8_MIN, INT8_MAX);
+      for (float& value : values) value = of_file->scale * static_cast<float>(integers(random) - of_file->zero_point);
     } else {
       throw Error("int8 needs examples of input " + port.name + ", which is no latent: give --calibration-data " +
                   port.name + "=x.npy" + (takes_classes(port) ? " (or =classes)" : ""));

@@ -68,7 +68,9 @@ std::pair<int64_t, int64_t> bounds_of(const OnnxNode& node, int32_t type) {
 
 void note_quantized(const OnnxNode& node) {
   node.importer.note(
-      "the file is quantized: weights are dequantized, and activations are floats again; --int8 calibrates anew");
+      "the file is quantized: weights and activations are floats again; --int8 keeps its scales where they are "
+      "symmetric, "
+      "or of a whole tensor, and calibrates the rest");
 }
 
 // x, clamped to what integers of a type stand for.
@@ -87,7 +89,13 @@ ValueId clamped(const OnnxNode& node, ValueId x, const Scales& scales) {
   Attributes bounds;
   bounds.clamp_min = static_cast<float>(scales.real(least, 0));
   bounds.clamp_max = static_cast<float>(scales.real(most, 0));
-  return node.add(OpKind::kClamp, bounds, {x});
+  const ValueId y = node.add(OpKind::kClamp, bounds, {x});
+  if (most - least == UINT8_MAX) {
+    // Ours are signed.
+    node.graph[y].quantized = FileQuantization{static_cast<float>(scales.scales[0]),
+                                               static_cast<int32_t>(scales.zero_points[0] + INT8_MIN - least)};
+  }
+  return y;
 }
 
 void import_quantize(const OnnxNode& node) {
@@ -105,6 +113,7 @@ ValueId dequantized(const OnnxNode& node, size_t input, const Scales& scales) {
     node.fail("it does not have a scale for each channel");
   if (integers.shape.size() > kMaxRank) node.fail(fmt::format("its input has more than {} dimensions", kMaxRank));
   node.expect_room(integers.values.size() * sizeof(float));
+  node.graph.quantized = true;
   std::vector<float> values(integers.values.size());
   for (size_t i = 0; i < values.size(); ++i)
     values[i] = static_cast<float>(scales.real(integers.values[i].value, i / inner % channels));

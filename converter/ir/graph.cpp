@@ -22,6 +22,16 @@ const PortDefinition* find_named_latent(const std::vector<PortDefinition>& input
   return nullptr;
 }
 
+Graph Graph::empty_like() const {
+  Graph result;
+  result.name = name;
+  result.source_bytes = source_bytes;
+  result.length = length;
+  result.quantized = quantized;
+  result.notes = notes;
+  return result;
+}
+
 ValueId Graph::add_value(Value value) {
   values.push_back(std::move(value));
   return static_cast<ValueId>(values.size() - 1);

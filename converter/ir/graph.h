@@ -47,6 +47,12 @@ struct Constant {
   bool half = false;       // stored in f16
 };
 
+// How another tool has quantized a tensor: real = scale * (q - zero_point), q in [-128, 127].
+struct FileQuantization {
+  float scale = 0;
+  int32_t zero_point = 0;
+};
+
 // A tensor. Constants hold their values; the others are computed.
 struct Value {
   std::string name;
@@ -57,7 +63,8 @@ struct Value {
   std::optional<Constant> constant;
   // There: a tensor of the exporter's file, under its name; dimension i is its dimension exporters[i].
   std::optional<Permutation> exporters;
-  Dimensions<uint32_t> growth;  // of the dimensions, of programs that have a length to choose
+  std::optional<FileQuantization> quantized;  // by the tool that wrote the file
+  Dimensions<uint32_t> growth;                // of the dimensions, of programs that have a length to choose
 
   // Holds its values all through the program: a constant, or a variable.
   bool is_constant() const { return constant.has_value(); }
@@ -126,6 +133,12 @@ struct Graph {
   std::optional<LengthDefinition> length;
   uint64_t source_bytes = 0;       // of the file that it comes from, which bounds what may be made of it
   std::vector<std::string> notes;  // what its exporter left out, as far as the importer can tell
+
+  // Whether the tool that wrote the file has quantized weights: they are multiples of a scale.
+  bool quantized = false;
+
+  // A program without values and nodes, of the same file.
+  Graph empty_like() const;
 
   Value& operator[](ValueId id) { return values[id]; }
   const Value& operator[](ValueId id) const { return values[id]; }

@@ -69,8 +69,7 @@ struct Lazy {
 class LayoutPass {
  public:
   explicit LayoutPass(Graph* graph) : old_(*graph), uses_(graph->use_counts()), lazy_(graph->values.size()) {
-    fresh_.name = old_.name;
-    fresh_.source_bytes = old_.source_bytes;
+    fresh_ = old_.empty_like();
     for (size_t i = 0; i < old_.nodes.size(); ++i) {
       for (ValueId id : old_.nodes[i].inputs) readers_[id].push_back(i);
     }
@@ -105,7 +104,7 @@ class LayoutPass {
     for (size_t i = old_.nodes.size(); i > 0; --i) {
       const Node& node = old_.nodes[i - 1];
       for (ValueId id : node.inputs) {
-        if (std::optional<Permutation> wanted = wanted_by(node, id)) wanted_[id] = std::move(wanted);
+        if (std::optional<Permutation> wanted = wanted_by(node, id)) wanted_[id] = wanted;
       }
     }
   }
@@ -131,6 +130,7 @@ class LayoutPass {
     for (ValueId id = 0; id < old_.values.size(); ++id) {
       const Value& old = old_[id];
       const Lazy& lazy = lazy_[id];
+      if (old.quantized) fresh_[lazy.value].quantized = old.quantized;
       if (!old.exporters || old.is_constant() || !lazy.features.empty() || reordered_.contains(id)) continue;
       Value& value = fresh_[lazy.value];
       if (value.exporters) continue;

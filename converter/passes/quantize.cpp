@@ -149,6 +149,7 @@ class Quantizer {
         tried_(affordable(operations(*graph), samples - calibrated_)),
         trials_left_(kTrialOperations / tried_ / std::max<uint64_t>(operations(*graph), 1)),
         choices_(graph->values.size(), RangeRule::kMinMax),
+        of_file_(quantized_by_file(*graph)),
         saturation_(graph->values.size()),
         infinite_(graph->values.size()),
         distributions_(graph->values.size()),
@@ -266,7 +267,12 @@ class Quantizer {
     for (const Node& node : graph_.nodes) {
       if (known_range(node.kind)) choices_[node.output] = RangeRule::kFixed;
     }
+    for (ValueId id = 0; id < graph_.values.size(); ++id) {
+      if (of_file_[id]) choices_[id] = RangeRule::kFile;
+    }
   }
+
+  static bool is_given(RangeRule rule) { return rule == RangeRule::kFixed || rule == RangeRule::kFile; }
 
   QuantAssignment assignment() const {
     QuantAssignment result(graph_.values.size());
@@ -287,6 +293,9 @@ class Quantizer {
     }
     for (const Node& node : graph_.nodes) {
       if (const auto known = known_range(node.kind)) result[node.output] = *known;
+    }
+    for (ValueId id = 0; id < graph_.values.size(); ++id) {
+      if (of_file_[id]) result[id] = {of_file_[id]->scale, of_file_[id]->zero_point};
     }
     return result;
   }
@@ -356,7 +365,7 @@ class Quantizer {
     const std::vector<RangeRule> fixed = choices_;
     const auto set_all = [&](RangeRule rule) {
       for (ValueId id = 0; id < choices_.size(); ++id) {
-        if (fixed[id] != RangeRule::kFixed) choices_[id] = applies(rule, id) ? rule : RangeRule::kMinMax;
+        if (!is_given(fixed[id])) choices_[id] = applies(rule, id) ? rule : RangeRule::kMinMax;
       }
     };
     best_ = -std::numeric_limits<double>::infinity();
@@ -398,7 +407,7 @@ class Quantizer {
     std::vector<std::pair<double, size_t>> by_spread;
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       const ValueId id = graph_.nodes[i].output;
-      if (choices_[id] == RangeRule::kFixed || passes_through(graph_.nodes[i].kind)) continue;
+      if (is_given(choices_[id]) || passes_through(graph_.nodes[i].kind)) continue;
       const auto width = [&](RangeRule rule) {
         const auto [low, high] = ranges_[id][static_cast<size_t>(rule)];
         return std::max(high - low, 1e-30);
@@ -551,6 +560,7 @@ class Quantizer {
   double peak_ = 0;
   double best_ = 0;
   std::vector<RangeRule> choices_;
+  std::vector<std::optional<FileQuantization>> of_file_;
   std::vector<double> saturation_;  // of the function that alone reads a value; 0 if there is none
   std::vector<bool> infinite_;      // values that are infinite somewhere, on the calibration data
   std::vector<Distribution> distributions_;

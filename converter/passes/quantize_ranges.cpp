@@ -26,12 +26,31 @@ std::optional<QuantParameters> known_range(OpKind kind) {
   }
 }
 
+std::vector<std::optional<FileQuantization>> quantized_by_file(const Graph& graph) {
+  const std::vector<uint32_t> uses = graph.use_counts();
+  std::vector<std::optional<FileQuantization>> result(graph.values.size());
+  for (ValueId id = 0; id < graph.values.size(); ++id) {
+    if (!graph[id].is_constant()) result[id] = graph[id].quantized;
+  }
+  for (const Node& node : graph.nodes) {
+    const ValueId x = node.inputs[0];
+    if (node.kind == OpKind::kClamp && uses[x] == 1 && !graph[x].is_constant() && !result[x])
+      result[x] = graph[node.output].quantized;
+  }
+  // A softmax has one quantization.
+  for (const Node& node : graph.nodes) {
+    if (node.kind == OpKind::kSoftmax) result[node.output].reset();
+  }
+  return result;
+}
+
 const char* name_of(RangeRule rule) {
   switch (rule) {
     case RangeRule::kMinMax: return "min-max";
     case RangeRule::kPercentile: return "99.99 %";
     case RangeRule::kMse: return "least error";
     case RangeRule::kSaturation: return "saturation";
+    case RangeRule::kFile: return "the file's";
     case RangeRule::kFixed: return "known";
   }
   return "";

@@ -24,11 +24,15 @@ QuantParameters parameters_for(double low, double high);
 // The quantization of the outputs of functions with a known range.
 std::optional<QuantParameters> known_range(OpKind kind);
 
+// How the file says that each value is quantized: the value itself, or what bounds it as its one reader.
+std::vector<std::optional<FileQuantization>> quantized_by_file(const Graph& graph);
+
 enum class RangeRule : uint8_t {
   kMinMax,      // the extremes, and as far beyond as those of other samples are to be expected
   kPercentile,  // all but one value in 20000 on either side
   kMse,         // the least error of rounding and clipping together
   kSaturation,  // as min-max, but no further than where the only reader, a squashing function, is flat
+  kFile,        // as the tool that wrote the file has quantized it
   kFixed,       // known_range; of a program's input its extremes, or its prior's
 };
 const char* name_of(RangeRule rule);

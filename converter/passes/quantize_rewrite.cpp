@@ -44,9 +44,7 @@ class Rewriter {
 
   Int8Program run() {
     Int8Program result;
-    fresh_.name = old_.name;
-    fresh_.source_bytes = old_.source_bytes;
-    fresh_.length = old_.length;
+    fresh_ = old_.empty_like();
     for (const PortDefinition& port : old_.inputs) {
       PortDefinition out = port;
       out.value = fresh_.add_value(old_[port.value]);
@@ -177,6 +175,7 @@ class Rewriter {
 
   ValueId rewrite_int8(const Node& node) {
     const Value output = declared(node.output, assignment_[node.output]);
+    if (bounds_by_its_scale(node)) return i8(node.inputs[0]);
     if (format::is_linear(node.kind)) return rewrite_linear(node, output);
     if (format::is_unary_function(node.kind)) return rewrite_unary(node, output);
     if (node.kind == OpKind::kSoftmax) return rewrite_softmax(node, output);
@@ -202,6 +201,32 @@ class Rewriter {
     std::vector<ValueId> inputs;
     for (ValueId id : node.inputs) inputs.push_back(i8(id));
     return add(node.kind, node.name, node.attributes, inputs, output);
+  }
+
+  // A clamp that does no more than its input's integers do.
+  bool bounds_by_its_scale(const Node& node) {
+    if (node.kind != OpKind::kClamp) return false;
+    const QuantParameters& q = assignment_[node.output];
+    const ValueId x = i8(node.inputs[0]);
+    const auto real = [&q](double integer) { return static_cast<double>(q.scale) * (integer - q.zero_point); };
+    return fresh_[x].scales[0] == q.scale && fresh_[x].zero_point == q.zero_point &&
+           static_cast<double>(node.attributes.clamp_min) < real(-127.5) &&
+           static_cast<double>(node.attributes.clamp_max) > real(126.5);
+  }
+
+  // The largest scale of which all values are multiples, up to 127; 0: there is none. Weights of a file that another
+  // tool has quantized are such.
+  static double scale_of_multiples(std::span<const float> values, double largest) {
+    constexpr double kRounding = 1e-4;  // of products in f32, up to 127
+    for (int levels = 1; levels <= 127 && largest > 0; ++levels) {
+      const double scale = largest / levels;
+      const bool all = std::ranges::all_of(values, [scale](float value) {
+        const double q = static_cast<double>(value) / scale;
+        return std::fabs(q - std::nearbyint(q)) < kRounding;
+      });
+      if (all) return scale;
+    }
+    return 0;
   }
 
   // Appends an int8 node. Throws OutOfRange if its arithmetic does not take its scales.
@@ -292,7 +317,8 @@ class Rewriter {
       const std::span<const float> channel = weights.f32().subspan(o * row, row);
       double largest = 0;
       for (float w : channel) largest = std::max<double>(largest, std::fabs(w));
-      double scale = std::max(largest / 127, std::max(smallest, 1e-30));
+      const double multiples = old_.quantized ? scale_of_multiples(channel, largest) : 0;
+      double scale = std::max(multiples > 0 ? multiples : largest / 127, std::max(smallest, 1e-30));
       // The bias must fit the 32-bit sum beside the products.
       if (!bias.empty()) scale = std::max(scale, std::fabs(static_cast<double>(bias[o])) / (input_scale * (1 << 30)));
       quantized.scales[o] = static_cast<float>(scale);

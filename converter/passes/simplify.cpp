@@ -23,6 +23,7 @@ void replace(Graph* graph, size_t node, ValueId to) {
   const ValueId from = graph->nodes[node].output;
   (*graph)[to].name = (*graph)[from].name;
   (*graph)[to].exporters = (*graph)[from].exporters;
+  (*graph)[to].quantized = (*graph)[from].quantized;
   for (Node& reader : graph->nodes) std::replace(reader.inputs.begin(), reader.inputs.end(), from, to);
   for (PortDefinition& port : graph->outputs) {
     if (port.value == from) port.value = to;
@@ -131,6 +132,7 @@ std::vector<std::string> fold_affine(Graph* graph) {
     }
     const std::string into = linear->name;
     (*graph)[linear->output].exporters.reset();
+    (*graph)[linear->output].quantized.reset();
     apply_affine(graph, linear, scale, shift);
     if (notes.empty() || notes.back() != node.name + ": folded into " + into)
       notes.push_back(node.name + ": folded into " + into);
@@ -267,6 +269,7 @@ void remove_dead(Graph* graph) {
         if (same.exporters || same.is_constant()) {
           (*graph)[node.output].name = same.name;
           (*graph)[node.output].exporters = same.exporters;
+          (*graph)[node.output].quantized = same.quantized;
         }
         replace(graph, i, node.inputs[0]);
         continue;

@@ -172,7 +172,7 @@ void ModelView::widen(void* memory) {
     if (!constant->half()) continue;
     const auto* from = reinterpret_cast<const uint16_t*>(blobs_ + constant->blob()->offset());
     auto* to = reinterpret_cast<float*>(target + constant->widened());
-    const size_t count = constant->blob()->size() / sizeof(uint16_t);
+    const auto count = static_cast<size_t>(constant->blob()->size() / sizeof(uint16_t));
     for (size_t j = 0; j < count; ++j) to[j] = from_half(from[j]);
   }
   widened_ = target;

@@ -160,7 +160,7 @@ class Verifier {
       return bad("truncated or with trailing bytes: the weights need %llu bytes, the file has %zu in all",
                  static_cast<unsigned long long>(root().blob_section_size()), size);
     }
-    if (root().widened_size() > 2 * root().blob_section_size())
+    if (root().widened_size() > 2 * root().blob_section_size() || root().widened_size() > SIZE_MAX / 2)
       return bad("its f16 constants would take more than they can");
     view_.blobs_ = data + start.value();
     left_ = 2 * uint64_t{size};

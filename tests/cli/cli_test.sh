@@ -118,6 +118,7 @@ if [ -n "$convert" ]; then
   else
     echo "skipped: compare with an ONNX file, for which there is no Python with onnx"
   fi
+  check "the report of a batch that was fixed" 0 "note: .*fixed_g.onnx: the batch, which the exporter has fixed at" $convert "$exported/fixed_g.onnx" -o "$work/reopened.figment"
   check "weights in f16" 0 "weights are stored in f16, each at most" $convert "$onnx/dgan/generator.onnx" --f16 -o "$work/f16.figment" --report "$work/f16.txt"
   check "against f32" 0 "tensors shown" $figment compare "$work/f16.figment" --against "$models/dgan.figment" --tolerance 2e-3
   check "f16 trains not" 1 "train first" $convert "$onnx/gan/recipe.json" --f16 -o "$work/x.figment"

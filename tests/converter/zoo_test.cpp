@@ -131,4 +131,28 @@ TEST_CASE("networks of public packages convert, and compute what they were recor
   std::cout << "zoo: " << names.size() << " files, f32 differs by " << worst << " at most; " << reopened
             << " batches reopened\n";
   CHECK(names.size() > 180);
+  CHECK(reopened >= 30);
+}
+
+TEST_CASE(
+    "int8 keeps the scales of a quantized file: its integers are those of ONNX Runtime, without calibration data") {
+  for (const std::string name : {"monai-fcn_var.ts.qdq", "torch-clamp_min_max.ts.qdq"}) {
+    const std::string path = std::string(FIGMENT_ZOO) + "/" + name;
+    const Recording recording = read_recording(path + ".npz");
+    ConvertOptions options;
+    options.sources = {{"run", path + ".onnx"}};
+    options.int8 = true;
+    const Converted converted = convert(options, {});
+    const std::vector<LayerReport>& layers = converted.report.programs[0].int8->layers;
+    CHECK(std::ranges::any_of(layers, [](const LayerReport& layer) { return layer.range_choice == "the file's"; }));
+    TensorMap inputs;
+    size_t batch = 1;
+    for (const auto& [input, array] : recording.inputs) {
+      inputs[input] = array.values;
+      batch = array.shape[0];
+    }
+    Runner runner(converted.file, static_cast<uint32_t>(batch));
+    for (const auto& [output, values] : runner.run("run", inputs, batch))
+      CHECK_MESSAGE(error_of(values, recording.by_runtime.at(output).values) < 1e-6, name, " ", output);
+  }
 }
