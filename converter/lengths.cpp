@@ -15,22 +15,28 @@ namespace {
 constexpr uint32_t kMaxGrowth = UINT16_MAX;
 constexpr int64_t kCheckedUnits = 64;  // lengths that are tried, one after the other
 
-// By how much a number grows for each unit.
-uint32_t growth_of(const std::string& name, uint32_t at_first, uint32_t at_second, uint32_t at_third) {
-  const int64_t growth = int64_t{at_second} - int64_t{at_first};
-  if (int64_t{at_third} - int64_t{at_second} != growth || growth < 0 || growth > int64_t{kMaxGrowth})
-    throw Error(
-        fmt::format("a size of {} is {}, {}, {}, which is not linear in it", name, at_first, at_second, at_third));
-  return static_cast<uint32_t>(growth);
+// By how much a number grows for each of `units`.
+uint32_t growth_of(const std::string& name, uint32_t at_length, uint32_t at_other, uint32_t units) {
+  const int64_t difference = int64_t{at_other} - int64_t{at_length};
+  if (difference < 0 || difference % units != 0 || difference / units > int64_t{kMaxGrowth}) {
+    throw Error(fmt::format("a size of {} is {}, and {} where the length is {} units more, which is not linear", name,
+                            at_length, at_other, units));
+  }
+  return static_cast<uint32_t>(difference / units);
 }
 
-Dimensions<uint32_t> growth_of(const std::string& name, const Shape& a, const Shape& b, const Shape& c) {
+// The growth of all dimensions, which must be the one that is known already, if any is.
+void fit(Dimensions<uint32_t>* growth, const std::string& name, const Dimensions<uint32_t>& found) {
+  if (growth->rank() == 0) *growth = found;
+  if (!(*growth == found)) throw Error("a size of " + name + " does not follow the length linearly");
+}
+
+Dimensions<uint32_t> growth_of(const std::string& name, const Shape& shape, const Shape& other, uint32_t units) {
+  if (shape.rank() != other.rank()) throw Error(name + " has another number of dimensions");
   Dimensions<uint32_t> result;
-  for (size_t d = 0; d < a.rank(); ++d) {
-    if (a.rank() != b.rank() || a.rank() != c.rank() || a[d].per_batch != b[d].per_batch ||
-        a[d].per_batch != c[d].per_batch)
-      throw Error(name + " has other dimensions");
-    result.push_back(growth_of(name, a[d].extent, b[d].extent, c[d].extent));
+  for (size_t d = 0; d < shape.rank(); ++d) {
+    if (shape[d].per_batch != other[d].per_batch) throw Error(name + " has its batch elsewhere");
+    result.push_back(growth_of(name, shape[d].extent, other[d].extent, units));
   }
   return result;
 }
@@ -88,6 +94,20 @@ struct Opened {
   uint32_t length = 0;
 };
 
+// Far away, too: a network may cut at some length. As far as it can be imported.
+void fit_far(Graph* graph, const std::function<Graph(uint32_t)>& make) {
+  for (const uint32_t units : {4096U, 512U, 2U}) {
+    std::optional<Graph> far;
+    try {
+      far = make(units);
+    } catch (const Error&) {
+      continue;
+    }
+    return fit_growth(graph, *far, units);
+  }
+  throw Error("it cannot be longer");
+}
+
 // `make` imports and optimizes at a length.
 Opened with_length(const std::string& name, uint32_t wanted, const std::function<Opened(uint32_t)>& make) {
   std::string reason;
@@ -109,9 +129,8 @@ Opened with_length(const std::string& name, uint32_t wanted, const std::function
       const uint32_t length = (base + unit - 1) / unit * unit;
       try {
         Opened result = length == base ? *fixed : make(length);
-        const Opened longer = make(length + unit);
-        const Opened longest = make(length + 2 * unit);
-        fit_growth(&result.graph, longer.graph, longest.graph);
+        fit_growth(&result.graph, make(length + unit).graph, 1);
+        fit_far(&result.graph, [&](uint32_t units) { return make(length + units * unit).graph; });
         // The least length that fits, and whether all above do.
         int64_t least = 0;
         while (int64_t{length} + (least - 1) * unit >= 1) {
@@ -144,49 +163,42 @@ Opened with_length(const std::string& name, uint32_t wanted, const std::function
 
 }  // namespace
 
-void fit_growth(Graph* graph, const Graph& longer, const Graph& longest) {
-  const auto same_size = [&](const auto& part) {
-    return part(*graph).size() == part(longer).size() && part(*graph).size() == part(longest).size();
-  };
-  if (!same_size([](const Graph& g) -> const auto& { return g.nodes; }) ||
-      !same_size([](const Graph& g) -> const auto& { return g.values; }) ||
-      !same_size([](const Graph& g) -> const auto& { return g.inputs; }) ||
-      !same_size([](const Graph& g) -> const auto& { return g.outputs; }))
+void fit_growth(Graph* graph, const Graph& longer, uint32_t units) {
+  if (graph->nodes.size() != longer.nodes.size() || graph->values.size() != longer.values.size() ||
+      graph->inputs.size() != longer.inputs.size() || graph->outputs.size() != longer.outputs.size())
     throw Error("the number of its ops changes with it");
   for (size_t i = 0; i < graph->nodes.size(); ++i) {
     Node& node = graph->nodes[i];
-    Attributes attributes[2] = {longer.nodes[i].attributes, longest.nodes[i].attributes};
-    if (node.attributes.starts.rank() > 0) {
-      for (size_t d = 0; d < node.attributes.starts.rank(); ++d) {
-        node.start_growth.push_back(
-            growth_of(node.name, node.attributes.starts[d], attributes[0].starts[d], attributes[1].starts[d]));
-      }
-      attributes[0].starts = attributes[1].starts = node.attributes.starts;
+    const Node& other = longer.nodes[i];
+    Attributes attributes = other.attributes;
+    const Dimensions<uint32_t>& starts = node.attributes.starts;
+    if (starts.rank() > 0 && starts.rank() == attributes.starts.rank()) {
+      Dimensions<uint32_t> found;
+      for (size_t d = 0; d < starts.rank(); ++d)
+        found.push_back(growth_of(node.name, starts[d], attributes.starts[d], units));
+      fit(&node.start_growth, node.name, found);
+      attributes.starts = starts;
     }
-    const bool same = node.kind == longer.nodes[i].kind && node.kind == longest.nodes[i].kind &&
-                      node.inputs == longer.nodes[i].inputs && node.inputs == longest.nodes[i].inputs &&
-                      node.attributes == attributes[0] && node.attributes == attributes[1];
-    if (!same) throw Error("what node " + node.name + " does changes with it");
+    if (node.kind != other.kind || node.inputs != other.inputs || !(node.attributes == attributes))
+      throw Error("what node " + node.name + " does changes with it");
   }
   for (ValueId id = 0; id < graph->values.size(); ++id) {
     Value& value = (*graph)[id];
-    if (value.is_constant() != longer[id].is_constant() || value.is_constant() != longest[id].is_constant())
-      throw Error(value.name + " is a constant at some lengths");
+    if (value.is_constant() != longer[id].is_constant()) throw Error(value.name + " is a constant at some lengths");
     if (!value.is_constant()) {
-      value.growth = growth_of(value.name, value.shape, longer[id].shape, longest[id].shape);
-    } else if (value.constant->bytes != longer[id].constant->bytes ||
-               value.constant->bytes != longest[id].constant->bytes) {
+      fit(&value.growth, value.name, growth_of(value.name, value.shape, longer[id].shape, units));
+    } else if (value.constant->bytes != longer[id].constant->bytes) {
       throw Error("the constant " + value.name + " depends on it");
     }
   }
-  const auto fit_ports = [](std::vector<PortDefinition>* ports, const auto& longer_ports, const auto& longest_ports) {
+  const auto fit_ports = [units](std::vector<PortDefinition>* ports, const std::vector<PortDefinition>& others) {
     for (size_t i = 0; i < ports->size(); ++i) {
       PortDefinition& port = (*ports)[i];
-      port.growth = growth_of(port.name, port.shape, longer_ports[i].shape, longest_ports[i].shape);
+      fit(&port.growth, port.name, growth_of(port.name, port.shape, others[i].shape, units));
     }
   };
-  fit_ports(&graph->inputs, longer.inputs, longest.inputs);
-  fit_ports(&graph->outputs, longer.outputs, longest.outputs);
+  fit_ports(&graph->inputs, longer.inputs);
+  fit_ports(&graph->outputs, longer.outputs);
 }
 
 Graph import_with_length(const Source& source, const ConvertOptions& options, std::vector<std::string>* notes) {

@@ -14,8 +14,8 @@ namespace figment::converter {
 // passes go to `notes`. Throws Error.
 Graph import_with_length(const Source& source, const ConvertOptions& options, std::vector<std::string>* notes);
 
-// Gives `graph`, of a length, the growth of its sizes by each unit more: `longer` is the same program for a unit more,
-// and `longest` for two. Throws Error saying what does not follow linearly.
-void fit_growth(Graph* graph, const Graph& longer, const Graph& longest);
+// Gives `graph`, of a length, the growth of its sizes by each unit more, by the same program for so many units more; or
+// checks what it has. Throws Error saying what does not follow linearly.
+void fit_growth(Graph* graph, const Graph& longer, uint32_t units);
 
 }  // namespace figment::converter

@@ -71,8 +71,8 @@ TEST_CASE("one file computes all lengths, f32 and portable, in any order") {
   size_t compared = 0;
   for (const auto& entry : fs::directory_iterator(kZoo)) {
     const std::string file = entry.path().filename().string();
-    // Traced at one length: see below.
-    if (!file.ends_with(".onnx") || file == "attention.one.onnx") continue;
+    // Of one length: see below.
+    if (!file.ends_with(".onnx") || file == "attention.one.onnx" || file == "cut.ts.onnx") continue;
     INFO(file);
     const Opened opened(convert_file(entry.path().string()).file);
     fig_length_info length{};
@@ -183,6 +183,16 @@ TEST_CASE("a length is given or stays fixed where it must") {
   const Opened traced(convert_file(kZoo + "/attention.one.onnx", options).file);
   arrays = io::read_archive(kZoo + "/attention.20.npz");
   CHECK(test::relative_error(run_at(traced.model, arrays.at("x"), 2, 0, &refused), arrays.at("y").values) < 1e-5);
+}
+
+TEST_CASE("a network that cuts what is long has no length to choose") {
+  const Converted converted = convert_file(kZoo + "/cut.ts.onnx");
+  const std::vector<std::string>& notes = converted.report.programs[0].notes;
+  CHECK(
+      std::ranges::any_of(notes, [](const std::string& note) { return note.starts_with("time stays fixed at 64: "); }));
+  const Opened opened(converted.file);
+  fig_length_info length{};
+  CHECK(fig_model_length(opened.model, &length) == FIG_NOT_FOUND);
 }
 
 TEST_CASE("what a session draws follows the length") {

@@ -109,6 +109,11 @@ class Upsampled(nn.Module):
         return self.conv(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 
+class Cut(nn.Module):  # of more than 500 steps it forgets the rest: no other length follows from two
+    def forward(self, x):
+        return torch.tanh(x[..., :500])
+
+
 NETWORKS = {  # the shape, the axis that is open, lengths
     "vocoder": (Vocoder(), (2, 8, 48), 2, [48, 49, 100, 17]),
     "encoder": (Encoder(), (2, 1, 64), 2, [64, 128, 256]),
@@ -120,6 +125,7 @@ NETWORKS = {  # the shape, the axis that is open, lengths
     "pooled": (Pooled(), (2, 3, 64), 2, [64, 80]),
     "reflected": (Reflected(), (2, 3, 40), 2, [40, 9]),
     "upsampled": (Upsampled(), (2, 3, 16, 8), 2, [16, 24]),
+    "cut": (Cut(), (2, 3, 64), 2, [64]),
 }
 
 
