@@ -431,6 +431,11 @@ void write(const ConvertOptions& options, ModelDefinition* model, bool training,
 }
 
 Converted convert_training(ConvertOptions options) {
+  if (options.length != 0)
+    throw Error("--length: train steps have one length; --dim NAME=N gives an open dimension a size");
+  std::vector<std::string> paths;
+  for (const auto& [role, path] : options.networks) paths.push_back(path);
+  check_dimensions(paths, options);
   if (options.half_weights) throw Error("--f16 is for models that only run: train first, then convert the result");
   if (options.int8) throw Error("--int8 quantizes a model after training: convert without it, train, then quantize");
   Converted result;
@@ -512,6 +517,8 @@ Converted finish(const ConvertOptions& options, ModelDefinition model, Converted
 
 // A model of ours for inference: what generates, and with calibration data the others.
 Converted convert_model(const ConvertOptions& options, const Progress& progress) {
+  if (options.length != 0 || !options.dimensions.empty())
+    throw Error("--length and --dim are set in the model already: convert it from its source");
   std::vector<uint8_t> file = io::read_file(options.model);
   Converted result;
   result.report.source_bytes = file.size();
@@ -553,6 +560,9 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
   if (!options.objective.empty() || !options.recipe.empty()) return convert_training(options);
   if (!options.model.empty()) return convert_model(options, progress);
   if (options.sources.empty()) throw Error("no model given");
+  std::vector<std::string> paths;
+  for (const Source& source : options.sources) paths.push_back(source.path);
+  check_dimensions(paths, options);
   ModelDefinition model;
   model.name = options.name.empty() ? options.fallback_name : options.name;
   Converted result;

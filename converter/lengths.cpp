@@ -201,6 +201,25 @@ void fit_growth(Graph* graph, const Graph& longer, uint32_t units) {
   fit_ports(&graph->outputs, longer.outputs);
 }
 
+void check_dimensions(const std::vector<std::string>& paths, const ConvertOptions& options) {
+  if (options.dimensions.empty() && options.length == 0) return;
+  std::set<std::string> names;
+  bool length = false;
+  for (const std::string& path : paths) {
+    const OpenDimensions open = open_dimensions(path, {});
+    names.insert(open.all.begin(), open.all.end());
+    length = length || open_dimensions(path, options.dimensions).may_have_length();
+  }
+  for (const auto& [name, size] : options.dimensions) {
+    if (names.contains(name)) continue;
+    std::string known;
+    for (const std::string& other : names) known += (known.empty() ? "" : ", ") + other;
+    throw Error(fmt::format("--dim {}={}: no input has an open dimension of that name; {}", name, size,
+                            known.empty() ? "none is open" : "there are " + known));
+  }
+  if (options.length != 0 && !length) throw Error("--length: no dimension of the inputs stays open beside the batch");
+}
+
 Graph import_with_length(const Source& source, const ConvertOptions& options, std::vector<std::string>* notes) {
   const auto make = [&](const std::string& name, uint32_t length) {
     ImportOptions import{Purpose::kInference, !options.fixed_batch, options.dimensions, length != 0};

@@ -9,6 +9,9 @@
 
 namespace figment::converter {
 
+// Throws Error where a size or a length is given that no dimension of the files' inputs takes.
+void check_dimensions(const std::vector<std::string>& paths, const ConvertOptions& options);
+
 // Imports and optimizes a file's program. Where it leaves a dimension open beside the batch, that is Graph::length if
 // all sizes follow from it linearly and nothing else does; else it is fixed, and the report says why. Notes of the
 // passes go to `notes`. Throws Error.

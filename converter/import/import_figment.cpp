@@ -1,8 +1,6 @@
 #include "import/import_figment.h"
 
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 
 #include "core/memory.h"
@@ -179,16 +177,8 @@ ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::stri
 
 std::vector<uint8_t> with_checkpoint(const std::vector<uint8_t>& file, const std::string& checkpoint) {
   Runner runner(file, 1, FIG_KERNELS_BEST, true);
-  std::string folder = (std::filesystem::temp_directory_path() / "figment-convert.XXXXXX").string();
-  if (mkdtemp(folder.data()) == nullptr) throw Error("cannot make a folder " + folder);
-  struct Remove {
-    std::string path;
-    ~Remove() {
-      std::error_code ignored_error;
-      std::filesystem::remove_all(path, ignored_error);
-    }
-  } const remove{folder};
-  const std::string path = folder + "/model";
+  const io::TemporaryFolder folder;
+  const std::string path = folder.file("model");
   std::vector<uint8_t> ignored;  // the application's own bytes
   size_t size = 0;
   fig_status loaded = fig_checkpoint_load(runner.session(), checkpoint.c_str(), nullptr, 0, &size);

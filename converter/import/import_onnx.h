@@ -31,6 +31,9 @@ struct OpenDimensions {
   std::string batch;            // "": there is none
   bool batch_in_front = false;  // it is the first dimension of an input
   std::vector<std::string> others;
+  // Whether a length may be among them: beside the batch, or in its place where it is not in front.
+  bool may_have_length() const { return !others.empty() || (!batch.empty() && !batch_in_front); }
+  std::vector<std::string> all;  // in the order of the inputs; of several inputs' the name comes as often
 };
 OpenDimensions open_dimensions(const std::string& path, const std::map<std::string, uint32_t>& sizes);
 

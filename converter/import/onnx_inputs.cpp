@@ -56,6 +56,7 @@ OpenDimensions open_dimensions(const onnx::GraphProto& graph, const std::map<std
     for (int axis = 0; axis < input->type().tensor_type().shape().dim_size(); ++axis) {
       if (size_of_dimension(*input, axis, sizes) != 0) continue;
       const std::string name = name_of_dimension(*input, axis);
+      result.all.push_back(name);
       if (seen) {
         others.insert(name);
       } else {

@@ -54,8 +54,8 @@ class Rewriter {
     fresh_.fully_int8 = true;
     for (size_t i = 0; i < old_.nodes.size(); ++i) {
       result.reasons.push_back(rewrite(old_.nodes[i], kept_.contains(i)));
-      // The last of the nodes that were added is the op itself.
-      fresh_.nodes.back().start_growth = old_.nodes[i].start_growth;
+      // Of a slice; the last of the nodes that were added is the op itself.
+      if (old_.nodes[i].start_growth.rank() > 0) fresh_.nodes.back().start_growth = old_.nodes[i].start_growth;
       fresh_.fully_int8 = fresh_.fully_int8 && result.reasons[i].empty();
     }
     for (const PortDefinition& port : old_.outputs) {

@@ -180,11 +180,11 @@ bool is_input(const Graph& graph, ValueId id) {
 }  // namespace
 
 void sink_reshapes(Graph* graph) {
+  std::vector<int32_t> producers = graph->producers();
   for (size_t i = 0; i < graph->nodes.size(); ++i) {
     const Node node = graph->nodes[i];
     const bool unary = format::is_unary_function(node.kind);
     if (!unary && !format::is_binary(node.kind)) continue;
-    const std::vector<int32_t> producers = graph->producers();
     // Every computed operand is a value of one shape without some dimensions of 1.
     const Shape* shape = nullptr;
     bool same = true;
@@ -230,6 +230,7 @@ void sink_reshapes(Graph* graph) {
     graph->nodes[i] = {node.kind, node.name, node.attributes, inputs, result, {}};
     graph->nodes.insert(graph->nodes.begin() + static_cast<ptrdiff_t>(i) + 1,
                         Node{OpKind::kReshape, node.name, {}, {result}, node.output, {}});
+    producers = graph->producers();
   }
   remove_dead(graph);
 }

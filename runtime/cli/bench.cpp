@@ -168,6 +168,7 @@ void add_bench(CLI::App* app, Commands* commands) {
       ->capture_default_str();
   command->add_option("--memory-limit", arguments->session.memory_limit,
                       "memory limit, such as 64M: train in less memory, or refuse");
+  arguments->session.add_length_to(command);
   command->add_flag("--portable", arguments->session.portable, "plain C++ kernels only");
   command->add_flag("--json", arguments->json, "machine-readable");
   (*commands)[command] = [arguments] { bench(*arguments); };

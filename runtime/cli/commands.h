@@ -78,6 +78,8 @@ struct SessionArguments {
   uint32_t length = 0;  // of models that have one to choose
 
   void add_to(CLI::App* command, bool with_batch);
+  // Of commands that call OpenModel::set_length.
+  void add_length_to(CLI::App* command);
   fig_session_options options() const;
 };
 

@@ -237,12 +237,15 @@ nlohmann::ordered_json to_json(const Compared& entry) {
 }  // namespace
 
 void compare_layers(const LayerArguments& arguments) {
+  const bool recorded_values = arguments.against.ends_with(".npz");
+  const bool beside_ours = arguments.against.ends_with(".figment");
+  if (!recorded_values && !beside_ours && !arguments.against.ends_with(".onnx"))
+    throw Error("--against " + arguments.against + ": give an .onnx file, recorded values in .npz, or a .figment file");
   OpenModel open(arguments.model);
   const uint32_t program = open.find_program(arguments.program);
   fig_program_info info{};
   check(fig_model_program(open.model(), program, &info));
   if (info.trains) throw Error("program " + std::string(info.name) + " trains: name another with --program");
-  const bool beside_ours = arguments.against.ends_with(".figment");
   bool int8 = false;
   for (uint32_t i = 0; i < info.tensors; ++i) {
     fig_tensor_info tensor{};
@@ -251,24 +254,22 @@ void compare_layers(const LayerArguments& arguments) {
   }
   Reference reference;
   std::map<std::string, io::Array> recorded;
-  if (arguments.against.ends_with(".npz")) recorded = io::read_archive(arguments.against);
+  if (recorded_values) recorded = io::read_archive(arguments.against);
   Inputs inputs = inputs_for(open, program, arguments, recorded);
   std::vector<Layer> layers = run_layers(&open, program, inputs, beside_ours);
-  if (arguments.against.ends_with(".npz")) {
+  if (recorded_values) {
     reference = {arguments.against, inputs.count, std::move(recorded)};
-  } else if (arguments.against.ends_with(".onnx")) {
-    reference = compute_onnx(arguments.against, open, program, inputs, layers);
-    if (reference.count != inputs.count) {
-      if (reference.count > inputs.count)
-        throw Error(fmt::format("{} computes {} samples at a time: give -n {}", arguments.against, reference.count,
-                                reference.count));
-      inputs = inputs.first(open, program, reference.count);
-      layers = run_layers(&open, program, inputs, beside_ours);
-    }
   } else if (beside_ours) {
     reference = reference_of_model(arguments, info.name, inputs);
   } else {
-    throw Error("--against " + arguments.against + ": give an .onnx file, recorded values in .npz, or a .figment file");
+    reference = compute_onnx(arguments.against, open, program, inputs, layers);
+    if (reference.count > inputs.count)
+      throw Error(fmt::format("{} computes {} samples at a time: give -n {}", arguments.against, reference.count,
+                              reference.count));
+    if (reference.count < inputs.count) {
+      inputs = inputs.first(open, program, reference.count);
+      layers = run_layers(&open, program, inputs, beside_ours);
+    }
   }
 
   std::vector<Compared> compared = compare(open, program, layers, reference);

@@ -91,6 +91,7 @@ void add_generate(CLI::App* app, Commands* commands) {
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   arguments->session.add_to(command, true);
+  arguments->session.add_length_to(command);
   (*commands)[command] = [arguments] { generate(*arguments); };
 }
 

@@ -243,6 +243,7 @@ void add_inspect(CLI::App* app, Commands* commands) {
   command->add_option("model", arguments->model, ".figment file")->required();
   command->add_flag("--json", arguments->json, "machine-readable");
   arguments->session.add_to(command, true);
+  arguments->session.add_length_to(command);
   (*commands)[command] = [arguments] { inspect(*arguments); };
 }
 

@@ -211,9 +211,12 @@ void SessionArguments::add_to(CLI::App* command, bool with_batch) {
         ->check(CLI::Range(1, 1 << 20));
   command->add_option("--threads", threads, "number of threads")->check(CLI::Range(1, 256))->capture_default_str();
   command->add_option("--memory-limit", memory_limit, "memory limit, such as 64M: train in less memory, or refuse");
+  command->add_flag("--portable", portable, "plain C++ kernels only: slow, for comparison");
+}
+
+void SessionArguments::add_length_to(CLI::App* command) {
   command->add_option("--length", length, "length of the samples, of models that leave it open")
       ->check(CLI::Range(1, 1 << 24));
-  command->add_flag("--portable", portable, "plain C++ kernels only: slow, for comparison");
 }
 
 fig_session_options SessionArguments::options() const {

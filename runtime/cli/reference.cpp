@@ -7,8 +7,6 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "io/files.h"
@@ -19,27 +17,6 @@ extern char** environ;  // NOLINT(readability-redundant-declaration): not every 
 namespace figment::cli {
 
 namespace {
-
-// A folder of its own for what two programs exchange, gone with it.
-class ExchangeFolder {
- public:
-  ExchangeFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "figment.XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) throw Error(pattern + ": cannot be made: " + std::strerror(errno));
-    path_ = pattern;
-  }
-  ~ExchangeFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  ExchangeFolder(const ExchangeFolder&) = delete;
-  ExchangeFolder& operator=(const ExchangeFolder&) = delete;
-
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 // Runs a Python script with one argument; what it says of an error goes to the file `errors`. Returns its status, or -1
 // where there is no such Python.
@@ -69,7 +46,7 @@ std::string last_line(const std::string& text) {
 
 Reference compute_onnx(const std::string& path, const OpenModel& open, uint32_t program, const Inputs& inputs,
                        const std::vector<Layer>& layers) {
-  const ExchangeFolder folder;
+  const io::TemporaryFolder folder;
   nlohmann::json request = {{"model", path},
                             {"result", folder.file("result.npz")},
                             {"inputs", nlohmann::json::object()},

@@ -99,6 +99,7 @@ void add_run(CLI::App* app, Commands* commands) {
   command->add_option("--output", arguments->outputs,
                       "NAME=FILE.npy; the name may be left out where there is one output");
   arguments->session.add_to(command, true);
+  arguments->session.add_length_to(command);
   (*commands)[command] = [arguments] { run(*arguments); };
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cctype>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 
@@ -138,6 +139,15 @@ bool is_below(const std::string& location) {
 }
 
 }  // namespace
+
+TemporaryFolder::TemporaryFolder() : path_((std::filesystem::temp_directory_path() / "figment.XXXXXX").string()) {
+  if (mkdtemp(path_.data()) == nullptr) throw Error(path_ + ": the folder cannot be made: " + std::strerror(errno));
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
 
 NamedFile::NamedFile(const std::string& path, const std::string& location) : location_(location) {
   if (!is_below(location))

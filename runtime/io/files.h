@@ -47,6 +47,21 @@ class NamedFile {
   uint64_t size_ = 0;
 };
 
+// A folder of the process's own, gone with all that it holds when this is.
+class TemporaryFolder {
+ public:
+  // Throws Error.
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
 // What may be made of a file, so that a small one cannot fill the memory: 1000 times its size, or 256 MB where that is
 // more.
 class Budget {

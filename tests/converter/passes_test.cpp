@@ -8,6 +8,7 @@
 #include "onnx_builder.h"
 #include "passes/fold.h"
 #include "passes/layout.h"
+#include "passes/quantize_rewrite.h"
 #include "passes/recompute.h"
 #include "passes/simplify.h"
 #include "program.h"
@@ -257,4 +258,26 @@ TEST_CASE("recomputation gives the same bits in a smaller arena, and nothing whe
   Program chain({kN, {64, false}});
   chain.output(chain.build.add(OpKind::kTanh, {chain.build.add(OpKind::kSigmoid, {chain.x()})}));
   CHECK(!with_recomputation(chain.graph, Recompute::kAny));
+}
+
+TEST_CASE("in int8, a clamp that its input's integers make leaves the slice before it as it grows") {
+  Program program({kN, {8, false}});
+  Attributes starts;
+  starts.starts = {0, 2};
+  starts.steps = {1, 1};
+  Value part;
+  part.shape = {kN, {4, false}};
+  const ValueId sliced = program.graph.add_node(OpKind::kSlice, "slice", starts, {program.x()}, &part);
+  program.graph.nodes.back().start_growth = {0, 1};
+  Attributes bounds;
+  bounds.clamp_min = -1.28F;
+  bounds.clamp_max = 1.27F;
+  const ValueId clamped = program.graph.add_node(OpKind::kClamp, "clamp", bounds, {sliced});
+  program.output(clamped);
+  const QuantAssignment assignment(program.graph.values.size(), QuantParameters{0.01F, 0});
+  const Graph int8 = rewrite_in_int8(program.graph, assignment, {}).graph;
+  CHECK(count_of(int8, OpKind::kLookup) == 0);  // the clamp is gone
+  const auto slice = std::ranges::find_if(int8.nodes, [](const Node& node) { return node.kind == OpKind::kSlice; });
+  REQUIRE(slice != int8.nodes.end());
+  CHECK(slice->start_growth == Dimensions<uint32_t>{0, 1});
 }

@@ -2,45 +2,23 @@
 // size of the file w.data, little-endian; its bytes follow, then those of the ONNX file. tests/fuzz/external_corpus is
 // replayed by the tests.
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
 #include <span>
 #include <string>
 
 #include "convert.h"
 #include "io/files.h"
 
-namespace {
-
-// A folder of this process's, gone with it.
-struct Folder {
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "figment_fuzz.XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) std::abort();
-    path = pattern;
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  std::string path;
-};
-
-}  // namespace
-
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace figment;
-  static const Folder folder;
+  static const io::TemporaryFolder folder;
   if (size < 2) return 0;
   const size_t beside = std::min<size_t>(data[0] | data[1] << 8, size - 2);
   const std::span<const uint8_t> bytes(data + 2, size - 2);
   try {
-    io::write_file(folder.path + "/w.data", bytes.first(beside));
-    io::write_file(folder.path + "/x.onnx", bytes.subspan(beside));
+    io::write_file(folder.file("w.data"), bytes.first(beside));
+    io::write_file(folder.file("x.onnx"), bytes.subspan(beside));
     converter::ConvertOptions options;
-    options.sources = {{"run", folder.path + "/x.onnx"}};
+    options.sources = {{"run", folder.file("x.onnx")}};
     options.name = "fuzz";
     converter::convert(options, {});
   } catch (const io::Error&) {
