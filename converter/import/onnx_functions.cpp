@@ -158,6 +158,15 @@ void import_celu(const OnnxNode& node) {
   node.bind(build.with_scalar(OpKind::kMultiply, node.add(OpKind::kElu, attributes, {scaled}), alpha));
 }
 
+// The slope of all elements, where there is but one and it is not trained.
+std::optional<float> only_slope(const OnnxNode& node, ValueId slope) {
+  const Value& value = node.graph[slope];
+  if (!value.is_constant() || node.importer.purpose() == Purpose::kTraining) return std::nullopt;
+  const std::span<const float> values = value.f32();
+  if (values.size() != 1 || !std::isfinite(values[0])) return std::nullopt;
+  return values[0];
+}
+
 // max(x, 0) + slope min(x, 0).
 void import_prelu(const OnnxNode& node) {
   ValueId given = node.tensor(1);
@@ -169,6 +178,12 @@ void import_prelu(const OnnxNode& node) {
     given = node.reshaped(given, channels);
   }
   const auto [x, slope] = equal_ranks(node, node.tensor(0), given);
+  // PyTorch's PReLU has one slope unless told otherwise.
+  if (const std::optional<float> one = only_slope(node, slope)) {
+    Attributes attributes;
+    attributes.alpha = *one;
+    return node.bind(node.add(OpKind::kLeakyRelu, attributes, {x}));
+  }
   Attributes positive;
   positive.clamp_min = 0;
   Attributes negative;
@@ -380,7 +395,7 @@ const Importers& function_importers() {
       {"LeakyRelu",
        {[](const OnnxNode& node) { import_alpha(node, OpKind::kLeakyRelu, 0.01F); }, 6, {OpKind::kLeakyRelu}, ""}},
       {"Mish", {import_mish, 18, {OpKind::kMultiply, OpKind::kTanh, OpKind::kSoftplus}, ""}},
-      {"PRelu", {import_prelu, 6, {OpKind::kAdd, OpKind::kMultiply, OpKind::kClamp}, ""}},
+      {"PRelu", {import_prelu, 6, {OpKind::kAdd, OpKind::kMultiply, OpKind::kClamp, OpKind::kLeakyRelu}, ""}},
       {"Pow",
        {import_pow,
         6,

@@ -145,60 +145,89 @@ void import_layer_normalization(const OnnxNode& node) {
   node.bind(node.reshaped(y, shape));
 }
 
-// Rows [.., elements] with mean 0 and variance 1.
-ValueId normalized_rows(const OnnxNode& node, ValueId rows, float epsilon) {
-  const float one = 1;
-  const float zero = 0;
-  Attributes attributes;
-  attributes.alpha = epsilon;
-  return node.add(OpKind::kLayerNorm, attributes,
-                  {rows, node.graph.add_constant(node.name + ".one", {1}, {&one, 1}),
-                   node.graph.add_constant(node.name + ".zero", {1}, {&zero, 1})});
+// Input i, a factor or a shift of each channel or of each group, as group_norm's parameter: one value for each channel,
+// or one where all are the same.
+ValueId channel_parameter(const OnnxNode& node, size_t i, uint32_t groups, uint32_t channels) {
+  Builder build(&node.graph, node.name);
+  const ValueId given = node.tensor(i);
+  const uint64_t size = element_count(node.graph[given].shape, 1).value();
+  if (size != groups && size != channels) node.fail("scale and bias do not have one value for each channel");
+  const Value& value = node.graph[given];
+  const bool trained = node.importer.purpose() == Purpose::kTraining && value.name.find('.') != std::string::npos;
+  if (value.is_constant() && !trained) {
+    const std::span<const float> values = value.f32();
+    const bool same = std::ranges::all_of(values, [&](float other) { return other == values[0]; });
+    if (same) {
+      const float one = values[0];
+      return node.graph.add_constant(value.name, {1}, {&one, 1});
+    }
+  }
+  if (size == channels) return node.reshaped(given, {{channels, false}});
+  const ValueId column = node.reshaped(given, {{groups, false}, {}});
+  const ValueId spread = build.add_shaped(OpKind::kBroadcast, {column}, {{groups, false}, {channels / groups, false}});
+  return build.reshape(spread, {{channels, false}});
 }
 
-// x [N, C, ...] normalized over groups of channels, then scaled and shifted: by channel, or by group where scale and
-// shift have one value for each.
-ValueId group_norm(const OnnxNode& node, uint32_t groups, float epsilon) {
+// x [N, C, ...] normalized over groups of channels. Channels are moved last and back.
+ValueId group_norm(const OnnxNode& node, ValueId x, uint32_t groups, ValueId gamma, ValueId beta) {
   Builder build(&node.graph, node.name);
-  const ValueId x = node.tensor(0);
   const Shape shape = node.graph[x].shape;
-  if (shape.rank() < 2 || shape[1].per_batch) node.fail("its input needs a channel dimension");
-  const uint32_t channels = shape[1].extent;
-  if (groups < 1 || channels % groups != 0) node.fail("its groups do not divide the channels");
-  CheckedSize elements = channels / groups;
-  for (size_t i = 2; i < shape.rank(); ++i) {
+  const auto rank = static_cast<uint32_t>(shape.rank());
+  for (size_t i = 1; i < rank; ++i) {
     if (shape[i].per_batch) node.fail("cannot normalize over the batch");
-    elements *= shape[i].extent;
   }
-  if (!elements.within(kMaxExtent)) node.fail("its groups are too large");
-  const Shape rows = {shape[0], {groups, false}, {static_cast<uint32_t>(elements.value()), false}};
-  ValueId y = normalized_rows(node, build.reshape(x, rows), epsilon);
-  const auto size = [&](size_t i) { return element_count(node.value(i).shape, 1).value(); };
-  const bool by_group = size(1) == groups && size(2) == groups && groups != channels;
-  if (!by_group && (size(1) != channels || size(2) != channels))
-    node.fail("scale and bias do not have one value for each channel");
-  Shape broadcast;
-  if (by_group) {
-    broadcast = {{}, {groups, false}, {}};
-  } else {
-    y = build.reshape(y, shape);
-    for (size_t i = 0; i < shape.rank(); ++i) broadcast.push_back(i == 1 ? Dimension{channels, false} : Dimension{});
+  Attributes attributes;
+  attributes.alpha = node.real("epsilon", 1e-5F);
+  attributes.groups = groups;
+  if (rank == 2) {
+    const ValueId rows = build.reshape(x, {shape[0], {}, shape[1]});
+    return build.reshape(build.add(OpKind::kGroupNorm, {rows, gamma, beta}, attributes), shape);
   }
-  y = build.add(OpKind::kMultiply, {y, node.reshaped(node.tensor(1), broadcast)});
-  y = build.add(OpKind::kAdd, {y, node.reshaped(node.tensor(2), broadcast)});
-  return by_group ? build.reshape(y, shape) : y;
+  Permutation last = {0};
+  Permutation back = {0, rank - 1};
+  for (uint32_t i = 2; i < rank; ++i) last.push_back(i);
+  last.push_back(1);
+  for (uint32_t i = 1; i + 1 < rank; ++i) back.push_back(i);
+  return node.transpose(build.add(OpKind::kGroupNorm, {node.transpose(x, last), gamma, beta}, attributes), back);
+}
+
+// What was reshaped to x [N, groups, -1], as exporters write group normalization; else x.
+ValueId grouped_source(const OnnxNode& node, ValueId x) {
+  const int32_t producer = node.graph.producers()[x];
+  if (producer < 0) return x;
+  const Node& reshape = node.graph.nodes[static_cast<size_t>(producer)];
+  if (reshape.kind != OpKind::kReshape) return x;
+  const Shape& shape = node.graph[x].shape;
+  const Shape& source = node.graph[reshape.inputs[0]].shape;
+  const bool grouped = shape.rank() == 3 && source.rank() >= 2 && source[0] == shape[0] && !source[1].per_batch &&
+                       source[1].extent % shape[1].extent == 0;
+  return grouped ? reshape.inputs[0] : x;
 }
 
 void import_instance_normalization(const OnnxNode& node) {
-  const Shape& shape = node.value(0).shape;
+  const ValueId x = node.tensor(0);
+  const Shape shape = node.graph[x].shape;
   if (shape.rank() < 3) node.fail("its input needs channels and spatial dimensions");
-  node.bind(group_norm(node, shape[1].extent, node.real("epsilon", 1e-5F)));
+  if (shape[1].per_batch) node.fail("cannot normalize over the batch");
+  const uint32_t groups = shape[1].extent;
+  const ValueId source = grouped_source(node, x);
+  const uint32_t channels = node.graph[source].shape[1].extent;
+  const ValueId y = group_norm(node, source, groups, channel_parameter(node, 1, groups, channels),
+                               channel_parameter(node, 2, groups, channels));
+  node.bind(node.reshaped(y, shape));
 }
 
 void import_group_normalization(const OnnxNode& node) {
+  const ValueId x = node.tensor(0);
+  const Shape shape = node.graph[x].shape;
+  if (shape.rank() < 2 || shape[1].per_batch) node.fail("its input needs a channel dimension");
   const int64_t groups = node.integer("num_groups", 0);
   if (groups < 1 || groups > UINT16_MAX) node.fail("its num_groups is out of range");
-  node.bind(group_norm(node, static_cast<uint32_t>(groups), node.real("epsilon", 1e-5F)));
+  const uint32_t channels = shape[1].extent;
+  const auto count = static_cast<uint32_t>(groups);
+  if (channels % count != 0) node.fail("its groups do not divide the channels");
+  node.bind(group_norm(node, x, count, channel_parameter(node, 1, count, channels),
+                       channel_parameter(node, 2, count, channels)));
 }
 
 // x / sqrt(mean of x^2 + epsilon) * scale, over the dimensions from `axis` on (Zhang and Sennrich 2019).
@@ -251,10 +280,8 @@ const Importers& normalization_importers() {
         6,
         {OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kSqrt, OpKind::kBatchNorm},
         "not in training mode"}},
-      {"GroupNormalization",
-       {import_group_normalization, 18, {OpKind::kAdd, OpKind::kMultiply, OpKind::kLayerNorm}, ""}},
-      {"InstanceNormalization",
-       {import_instance_normalization, 6, {OpKind::kAdd, OpKind::kMultiply, OpKind::kLayerNorm}, ""}},
+      {"GroupNormalization", {import_group_normalization, 18, {OpKind::kGroupNorm}, ""}},
+      {"InstanceNormalization", {import_instance_normalization, 6, {OpKind::kGroupNorm}, ""}},
       {"LayerNormalization",
        {import_layer_normalization,
         17,

@@ -69,6 +69,7 @@ bool keeps_samples_apart(OpKind kind) {
     case OpKind::kConvTranspose2dBackwardInput:
     case OpKind::kBatchNorm:
     case OpKind::kLayerNorm:
+    case OpKind::kGroupNorm:
     case OpKind::kLayerNormBackward:
     case OpKind::kLstm:
     case OpKind::kLstmBackward:

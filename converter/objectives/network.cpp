@@ -39,8 +39,10 @@ std::vector<Parameter> find_parameters(const Graph& graph) {
       const ValueId id = node.inputs[i];
       const Value& value = graph[id];
       if (!value.is_constant() || value.type != DataType::kF32 || seen.contains(id)) continue;
-      const bool normalizes = node.kind == OpKind::kBatchNorm || node.kind == OpKind::kLayerNorm;
-      const bool layer = i > 0 && (format::is_linear(node.kind) || normalizes);
+      const bool normalizes =
+          node.kind == OpKind::kBatchNorm || node.kind == OpKind::kLayerNorm || node.kind == OpKind::kGroupNorm;
+      // A normalization without a scale or shift has one number for all channels.
+      const bool layer = i > 0 && (format::is_linear(node.kind) || (normalizes && value.elements() > 1));
       const std::optional<Origin>& origin = value.constant->origin;
       const bool named = origin && (value.elements() > 1 || origin->name.find('.') != std::string::npos);
       if (!layer && !named) continue;

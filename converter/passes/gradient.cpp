@@ -215,6 +215,48 @@ void layer_norm(const Backward& b) {
   if (b.needs(0)) b.give(0, b.build.add(OpKind::kLayerNormBackward, {b.input(0), b.input(1), b.g}, epsilon));
 }
 
+// By that of layer normalization, of rows that are the groups: x [N, ..., C] as [N, groups, C / groups * positions].
+void group_norm(const Backward& b) {
+  Builder& build = b.build;
+  const ValueId x = b.input(0);
+  const Shape shape = b.shape(0);
+  const uint32_t channels = shape.from_end(0).extent;
+  const uint32_t groups = b.node.attributes.groups;
+  Attributes epsilon;
+  epsilon.alpha = b.node.attributes.alpha;
+  uint32_t positions = 1;
+  for (size_t i = 1; i + 1 < shape.rank(); ++i) positions *= shape[i].extent;
+  const ValueId one = build.scalar(1, 1);
+  const auto of_channels = [&](ValueId parameter) {
+    Shape broadcast;
+    for (size_t i = 0; i + 1 < shape.rank(); ++i) broadcast.push_back({});
+    broadcast.push_back(build.shape(parameter)[0]);
+    return broadcast;
+  };
+  const auto give = [&](size_t i, ValueId gradient) {
+    b.give(i, build.reshape(build.sum_to(gradient, of_channels(b.input(i))), b.shape(i)));
+  };
+  if (b.needs(2)) give(2, b.g);
+  if (b.needs(1)) {
+    Attributes attributes = epsilon;
+    attributes.groups = groups;
+    const ValueId normalized = build.add(OpKind::kGroupNorm, {x, one, build.scalar(0, 1)}, attributes);
+    give(1, build.add(OpKind::kMultiply, {b.g, normalized}));
+  }
+  if (!b.needs(0)) return;
+  Attributes channels_first;
+  channels_first.permutation = {0, 2, 1};
+  const auto rows = [&](ValueId value) {
+    const ValueId flat = build.reshape(value, {shape[0], {positions, false}, {channels, false}});
+    return build.reshape(build.add(OpKind::kTranspose, {flat}, channels_first),
+                         {shape[0], {groups, false}, {channels / groups * positions, false}});
+  };
+  const ValueId scaled = build.add(OpKind::kMultiply, {b.g, build.reshape(b.input(1), of_channels(b.input(1)))});
+  const ValueId gradient = build.add(OpKind::kLayerNormBackward, {rows(x), one, rows(scaled)}, epsilon);
+  const ValueId moved = build.reshape(gradient, {shape[0], {channels, false}, {positions, false}});
+  b.give(0, build.reshape(build.add(OpKind::kTranspose, {moved}, channels_first), shape));
+}
+
 // Both ops are their own inverses, or projections: the gradient moves as the values do.
 void same_on_gradient(const Backward& b) {
   std::vector<ValueId> inputs = b.node.inputs;
@@ -380,6 +422,7 @@ Entry entry_of(OpKind kind) {
       {OpKind::kBatchNorm, rule(batch_norm)},
       {OpKind::kLogSoftmax, rule(log_softmax)},
       {OpKind::kLayerNorm, rule(layer_norm)},
+      {OpKind::kGroupNorm, rule(group_norm)},
       {OpKind::kLstm, rule(lstm)},
       {OpKind::kGru, rule(gru)},
       {OpKind::kReverse, rule(same_on_gradient)},

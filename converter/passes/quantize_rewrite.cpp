@@ -24,6 +24,7 @@ std::string no_int8_reason(OpKind kind) {
     case OpKind::kArgMax:
     case OpKind::kBroadcast:
     case OpKind::kLayerNorm:
+    case OpKind::kGroupNorm:
     case OpKind::kLogSoftmax: return std::string(format::name_of(kind)) + " has no int8 form";
     default: return "";
   }

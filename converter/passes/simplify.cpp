@@ -41,8 +41,39 @@ ValueId replaced_constant(Graph* graph, ValueId id, const std::vector<float>& va
   return result;
 }
 
-// y = (linear(x)) * scale + shift, per output channel, folded into the weights and bias of `linear`.
+bool is_normalization(OpKind kind) { return kind == OpKind::kGroupNorm || kind == OpKind::kLayerNorm; }
+
+// y = normalization(x) * scale + shift, per channel, folded into its gamma and beta.
+void apply_affine_to_normalization(Graph* graph, Node* node, std::vector<float> scale, std::vector<float> shift) {
+  const std::vector<float> gamma = per_channel((*graph)[node->inputs[1]], static_cast<uint32_t>(scale.size()));
+  const std::vector<float> beta = per_channel((*graph)[node->inputs[2]], static_cast<uint32_t>(scale.size()));
+  for (size_t c = 0; c < scale.size(); ++c) {
+    shift[c] += beta[c] * scale[c];
+    scale[c] *= gamma[c];
+  }
+  const auto replace_parameter = [&](size_t i, const std::vector<float>& values) {
+    const ValueId old = node->inputs[i];
+    const auto channels = static_cast<uint32_t>(values.size());
+    node->inputs[i] = (*graph)[old].elements() == channels
+                          ? replaced_constant(graph, old, values)
+                          : graph->add_constant((*graph)[old].name, {channels}, values);
+  };
+  replace_parameter(1, scale);
+  replace_parameter(2, shift);
+}
+
+// Whether a scale and a shift of each channel of what a node computes can be folded into its constants.
+bool takes_affine(const Graph& graph, const Node& node, uint32_t channels) {
+  const bool constant = std::all_of(node.inputs.begin() + 1, node.inputs.end(),
+                                    [&](ValueId id) { return graph[id].is_constant() && !graph[id].is_variable(); });
+  if (!constant || node.attributes.clamps()) return false;
+  return is_normalization(node.kind) ||
+         (format::is_linear(node.kind) && graph[node.inputs[1]].shape[0].extent % channels == 0);
+}
+
+// y = f(x) * scale + shift per output channel, folded into the constants of f: for a linear op, weights and bias.
 void apply_affine(Graph* graph, Node* linear, std::vector<float> scale, std::vector<float> shift) {
+  if (is_normalization(linear->kind)) return apply_affine_to_normalization(graph, linear, scale, shift);
   const ValueId weights = linear->inputs[1];
   const uint32_t outputs = (*graph)[weights].shape[0].extent;
   // A reshape in between may have split the outputs into groups of channels.
@@ -100,10 +131,7 @@ std::vector<std::string> fold_affine(Graph* graph) {
       linear = &graph->nodes[static_cast<size_t>(producers[linear->inputs[0]])];
       if (linear->kind != OpKind::kFullyConnected) linear = nullptr;
     }
-    if (linear == nullptr || !format::is_linear(linear->kind) || linear->attributes.clamps() ||
-        !(*graph)[linear->inputs[1]].is_constant() ||
-        (linear->inputs.size() == 3 && !(*graph)[linear->inputs[2]].is_constant()) ||
-        (*graph)[linear->inputs[1]].shape[0].extent % channels != 0) {
+    if (linear == nullptr || !takes_affine(*graph, *linear, channels)) {
       skip();
       continue;
     }

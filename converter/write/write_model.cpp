@@ -280,6 +280,9 @@ class Writer {
         return schema::CreateRecurrentAttributes(builder_, from.linear_before_reset,
                                                  static_cast<schema::RecurrentGradient>(from.recurrent_gradient))
             .Union();
+      case format::AttributeGroup::kGroupNorm:
+        *type = schema::Attributes::GroupNormAttributes;
+        return schema::CreateGroupNormAttributes(builder_, from.groups, from.alpha).Union();
     }
     *type = schema::Attributes::NONE;
     return 0;

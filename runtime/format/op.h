@@ -96,7 +96,8 @@ enum class AttributeGroup : uint8_t {
   kAlpha,
   kMatmul,
   kFunction,
-  kRecurrent
+  kRecurrent,
+  kGroupNorm
 };
 AttributeGroup attribute_group(OpKind kind);
 
@@ -109,6 +110,7 @@ struct Attributes {
   PadMode pad_mode = PadMode::kConstant;
   float pad_value = 0;
   float alpha = 0;
+  uint32_t groups = 1;  // group_norm
   bool transpose_a = false;
   bool transpose_b = false;
   OpKind function{};  // unary_backward
@@ -179,6 +181,10 @@ enum HyperParameter : uint32_t {
 //   broadcast         x of the output's rank, each dimension equal or 1
 //   mean_backward     g, as broadcast, divided by the number of elements that each value goes to
 //   layer_norm        x [..., C], gamma, beta, each [C] or [1]: over the last dimension (Ba et al. 2016)
+//   group_norm        x [N, ..., C], gamma, beta, each [C] or [1]: of each sample, over all positions and the channels
+//   of
+//                     a group, which are next to each other (Wu and He 2018); a group for each channel is instance
+//                     normalization (Ulyanov et al. 2016)
 //   reverse           x, maybe lengths                                      -> x in reverse order along an axis
 //   mask_sequence     x [T, N, ...], lengths                                -> x, zeros from step lengths[n] on
 // Sequences are [T, N, ...]; lengths [N] are f32, and steps from lengths[n] on do not count: states stay as they are,

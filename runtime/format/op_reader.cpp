@@ -73,6 +73,9 @@ void ProgramView::read_attributes(size_t i, Attributes* attributes) const {
   } else if (const auto* recurrent = op->attributes_as_RecurrentAttributes()) {
     result.linear_before_reset = recurrent->linear_before_reset();
     result.recurrent_gradient = static_cast<RecurrentGradient>(recurrent->gradient());
+  } else if (const auto* group_norm = op->attributes_as_GroupNormAttributes()) {
+    result.groups = group_norm->groups();
+    result.alpha = group_norm->epsilon();
   }
 }
 

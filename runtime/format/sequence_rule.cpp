@@ -93,6 +93,35 @@ Result<TensorType> recurrent_backward(OpKind kind, const Attributes& attributes,
   }
 }
 
+namespace {
+
+// A factor or a shift of each channel of x, or one for all.
+bool is_per_channel(const TensorType& tensor, const Shape& x) {
+  return tensor.shape.rank() == 1 && (tensor.shape[0] == x.from_end(0) || tensor.shape[0] == Dimension{});
+}
+
+}  // namespace
+
+Result<TensorType> group_norm(OpKind /*kind*/, const Attributes& attributes, Inputs inputs,
+                              const TensorType& declared) {
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 3, 3));
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  const Shape& x = inputs[0].shape;
+  if (x.rank() < 3) return bad("needs samples, positions and channels");
+  for (size_t i = 1; i < x.rank(); ++i) {
+    if (x[i].per_batch) return bad("the batch must be dimension 0");
+  }
+  if (attributes.groups < 1 || x.from_end(0).extent % attributes.groups != 0)
+    return bad("the groups do not divide the channels");
+  if (!(attributes.alpha > 0)) return bad("epsilon must be positive");
+  if (!is_per_channel(inputs[1], x) || !is_per_channel(inputs[2], x))
+    return bad("gamma and beta need one value, or one per channel");
+  TensorType output = declared;
+  output.type = DataType::kF32;
+  output.shape = x;
+  return output;
+}
+
 Result<TensorType> layer_norm(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
   const size_t count = kind == OpKind::kLayerNormBackwardSums ? 2 : 3;
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, count, count));
@@ -100,12 +129,9 @@ Result<TensorType> layer_norm(OpKind kind, const Attributes& attributes, Inputs 
   const Shape& x = inputs[0].shape;
   if (x.rank() < 1 || x.from_end(0).per_batch) return bad("needs constant channels in the last dimension");
   if (!(attributes.alpha > 0) || !std::isfinite(attributes.alpha)) return bad("epsilon must be positive");
-  const auto per_channel = [&](const TensorType& tensor) {
-    return tensor.shape.rank() == 1 && (tensor.shape[0] == x.from_end(0) || tensor.shape[0] == Dimension{});
-  };
-  if (kind != OpKind::kLayerNormBackwardSums && !per_channel(inputs[1]))
+  if (kind != OpKind::kLayerNormBackwardSums && !is_per_channel(inputs[1], x))
     return bad("gamma needs one value, or one per channel");
-  if (kind == OpKind::kLayerNorm ? !per_channel(inputs[2]) : inputs[count - 1].shape != x) {
+  if (kind == OpKind::kLayerNorm ? !is_per_channel(inputs[2], x) : inputs[count - 1].shape != x) {
     return bad("beta or the gradient does not have its shape");
   }
   TensorType output = declared;

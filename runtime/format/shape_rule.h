@@ -70,6 +70,7 @@ Rule conversion;  // between f32 and i8
 Rule recurrent;
 Rule recurrent_backward;
 Rule layer_norm;
+Rule group_norm;
 Rule along_axis;  // log_softmax and reverse
 Rule mask_sequence;
 // training_rule.cpp

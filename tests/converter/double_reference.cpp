@@ -289,6 +289,31 @@ class Evaluator {
         }
         return out;
       }
+      case OpKind::kGroupNorm: {
+        const size_t channels = shape[shape.rank() - 1];
+        const size_t own = channels / a.groups;
+        const size_t sample = in[0].values->size() / shape[0];
+        const auto parameter = [&](size_t i, size_t c) { return (*in[i].values)[in[i].values->size() == 1 ? 0 : c]; };
+        Doubles out(in[0].values->size());
+        for (size_t n = 0; n < shape[0]; ++n) {
+          for (size_t g = 0; g < a.groups; ++g) {
+            std::vector<size_t> places;
+            for (size_t i = n * sample; i < (n + 1) * sample; ++i) {
+              if (i % channels / own == g) places.push_back(i);
+            }
+            const auto count = static_cast<double>(places.size());
+            double mean = 0;
+            double variance = 0;
+            for (size_t i : places) mean += (*in[0].values)[i] / count;
+            for (size_t i : places) variance += std::pow((*in[0].values)[i] - mean, 2) / count;
+            for (size_t i : places) {
+              out[i] = ((*in[0].values)[i] - mean) / std::sqrt(variance + a.alpha) * parameter(1, i % channels) +
+                       parameter(2, i % channels);
+            }
+          }
+        }
+        return out;
+      }
       case OpKind::kReverse:
         return map_positions(shape, [&](const auto& p) {
           auto q = p;

@@ -401,6 +401,21 @@ TEST_CASE("gradients: batch normalization, with its own statistics and with give
   }
 }
 
+TEST_CASE("gradients: group normalization") {
+  for (const uint32_t groups : {1U, 2U, 6U}) {
+    for (const bool flat : {false, true}) {
+      Case c(900 + groups);
+      const ValueId x = c.input(flat ? batched({5, 6}) : batched({3, 2, 6}));
+      const ValueId gamma = c.weights({groups == 6 ? 1U : 6U});
+      const ValueId beta = c.weights({6});
+      Attributes attributes;
+      attributes.alpha = 1e-2F;
+      attributes.groups = groups;
+      c.check({c.graph.add_node(OpKind::kGroupNorm, "node", attributes, {x, gamma, beta})}, "group_norm");
+    }
+  }
+}
+
 TEST_CASE("gradients: layer normalization and log softmax") {
   Case c(800);
   const ValueId x = c.input(batched({3, 5}));

@@ -112,6 +112,30 @@ TEST_CASE("a scale and a shift per channel fold into the linear op before them")
   check_same(before, p.graph);
 }
 
+TEST_CASE("a scale and a shift per channel fold into the normalization before them") {
+  for (const OpKind kind : {OpKind::kGroupNorm, OpKind::kLayerNorm}) {
+    for (const uint32_t parameters : {1U, 4U}) {
+      Program p({kN, {3, false}, {4, false}});
+      Attributes attributes;
+      attributes.alpha = 1e-3F;
+      attributes.groups = 2;
+      const ValueId gamma = p.graph.add_constant("gamma", {parameters}, drawn(parameters, 3));
+      const ValueId beta = p.graph.add_constant("beta", {parameters}, drawn(parameters, 4));
+      ValueId y = p.build.add(kind, {p.x(), gamma, beta}, attributes);
+      const auto channels = [&](const std::vector<float>& values) {
+        return p.graph.add_constant("channels", {1, 1, 4}, values);
+      };
+      y = p.build.add(OpKind::kMultiply, {y, channels({2, -3, 0.5F, 1})});
+      p.output(p.build.add(OpKind::kAdd, {y, channels({1, 0, -1, 3})}));
+      const Graph before = p.graph;
+      CHECK(!fold_affine(&p.graph).empty());
+      remove_dead(&p.graph);
+      CHECK(p.graph.nodes.size() == 1);
+      check_same(before, p.graph);
+    }
+  }
+}
+
 TEST_CASE("nothing folds into a linear op that is read elsewhere, or whose result is clamped first") {
   {
     Program p({kN, {4, false}});

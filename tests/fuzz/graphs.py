@@ -482,7 +482,19 @@ class Builder:
         shape = self.values[x]
         if np.prod(shape[1:], dtype=int) < 4:
             raise Reject
-        return self.node("InstanceNormalization", [x, self.weights([shape[0]], 1), self.weights([shape[0]], 1)], shape, epsilon=1e-2)
+        if self.chance(0.5):
+            return self.node("InstanceNormalization", [x, self.weights([shape[0]], 1), self.weights([shape[0]], 1)], shape, epsilon=1e-2)
+        # Of groups, as PyTorch writes it.
+        groups = self.pick([g for g in range(1, shape[0] + 1) if shape[0] % g == 0])
+        rows, normal, back, scaled = (f"g{len(self.nodes) + i}" for i in range(4))
+        scale, shift = (np.ones(groups), np.zeros(groups)) if self.chance(0.7) else self.random.standard_normal((2, groups))
+        self.nodes.append(helper.make_node("Reshape", [x, self.constant([0, groups, -1], np.int64)], [rows]))
+        self.nodes.append(helper.make_node("InstanceNormalization", [rows, self.constant(scale), self.constant(shift)], [normal], epsilon=1e-2))
+        self.nodes.append(helper.make_node("Shape", [x], [rows + "s"]))
+        self.nodes.append(helper.make_node("Reshape", [normal, rows + "s"], [back]))
+        columns = [shape[0]] + [1] * (len(shape) - 1)
+        self.nodes.append(helper.make_node("Mul", [back, self.weights(columns, 1)], [scaled]))
+        return self.node("Add", [scaled, self.weights(columns, 1)], shape)
 
     def blocks(self, x):
         channels, height, width = self.values[x]

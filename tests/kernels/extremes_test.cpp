@@ -181,6 +181,36 @@ TEST_CASE("normalizations of extreme values are those of double precision") {
   }
 }
 
+// A row of the others is a group here: of two channels that share a sample with another group, as columns.
+TEST_CASE("group normalization of extreme values is that of double precision") {
+  const std::vector<std::vector<float>> rows = extreme_rows();
+  const size_t positions = rows[0].size();
+  REQUIRE(positions % 2 == 0);
+  for (const std::vector<float>& row : rows) {
+    StepBuilder builder(OpKind::kGroupNorm);
+    builder.operands.reserve(3);
+    float* x = static_cast<float*>(builder.add(DataType::kF32, {1, positions / 2, 4}).data);
+    for (size_t i = 0; i < positions; ++i) {
+      x[i / 2 * 4 + i % 2] = row[i];
+      x[i / 2 * 4 + 2 + i % 2] = rows[0][i];
+    }
+    *static_cast<float*>(builder.add(DataType::kF32, {1}, true).data) = 2;
+    std::fill_n(static_cast<float*>(builder.add(DataType::kF32, {4}, true).data), 4, -1.0F);
+    builder.step.output = builder.operands[0];
+    builder.step.attributes.alpha = 1e-5F;
+    builder.step.attributes.groups = 2;
+    const std::vector<uint8_t> bytes = builder.run(KernelSet::kPortable, nullptr);
+    const std::vector<double> expected[2] = {layer_norm_of(row, static_cast<double>(1e-5F)),
+                                             layer_norm_of(rows[0], static_cast<double>(1e-5F))};
+    for (size_t i = 0; i < 2 * positions; ++i) {
+      const float actual = as_floats(bytes)[i];
+      const double right = expected[i % 4 / 2][i / 4 * 2 + i % 2];
+      CHECK_MESSAGE(is_right(actual, right, {1e-6, 1e-6}), "with ", row[0], " and ", row[1], ": element ", i, " is ",
+                    actual, ", not ", right);
+    }
+  }
+}
+
 // Its statistics are f32: where a square has none, the deviation is infinite, as everywhere in this field.
 TEST_CASE("batch normalization of extreme values by given statistics is that of double precision") {
   const std::vector<float> values = extremes();

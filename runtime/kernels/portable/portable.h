@@ -33,6 +33,7 @@ void sum(const Step& step);
 void arg_max(const Step& step);
 void log_softmax(const Step& step);
 void layer_norm(const Step& step);
+void group_norm(const Step& step);
 void reverse(const Step& step);
 void mask_sequence(const Step& step);
 void recurrent(const Step& step);  // lstm and gru
