@@ -340,7 +340,7 @@ void start_from(const std::string& path, const std::string& role, Runner& traine
     }
     const std::vector<float> ours =
         transposed(values, origin.split, {origin.permutation.begin(), origin.permutation.end()});
-    std::memcpy(value.constant->bytes.data(), ours.data(), value.constant->bytes.size());
+    std::memcpy(value.constant->bytes.edit(), ours.data(), value.constant->bytes.size());
   }
   if (!missing.empty()) throw Error("--start-from: the exporter has no name for parameter " + *missing.begin());
 }

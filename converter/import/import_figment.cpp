@@ -34,8 +34,8 @@ Value import_value(const format::ModelView& model, const format::ProgramView& pr
   const format::ConstantView constant = model.constant(static_cast<size_t>(tensor.constant));
   value.name = constant.name;
   value.constant = Constant{};
-  value.constant->bytes.resize(constant.bytes);
-  if (constant.data != nullptr) std::memcpy(value.constant->bytes.data(), constant.data, constant.bytes);
+  uint8_t* bytes = value.constant->bytes.allocate(constant.bytes);
+  if (constant.data != nullptr) std::memcpy(bytes, constant.data, constant.bytes);
   for (size_t i = 0; i < model.parameter_count(); ++i) {
     const format::ParameterView parameter = model.parameter(i);
     const bool whole = parameter.elements() * sizeof(float) == constant.bytes;

@@ -552,7 +552,7 @@ Graph import_bytes(std::string bytes, const std::string& origin, const std::stri
       throw Error("not an ONNX file, or a truncated one");
     }
     const Source source{model, bytes.size(), path};
-    bytes = std::string();  // the model holds them
+    std::string().swap(bytes);  // the model holds them; assigning an empty one would keep the memory
     const uint32_t batch = options.reopen_batch ? fixed_batch(model.graph(), options.dimensions) : 0;
     if (batch == 0) return import_model(source, program, options, 0);
     std::string reason;

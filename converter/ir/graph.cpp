@@ -43,8 +43,8 @@ ValueId Graph::add_constant(std::string constant_name, const std::vector<uint32_
   value.name = std::move(constant_name);
   value.shape = constant_shape(shape);
   value.constant.emplace();
-  value.constant->bytes.resize(values_f32.size_bytes());
-  if (!values_f32.empty()) std::memcpy(value.constant->bytes.data(), values_f32.data(), values_f32.size_bytes());
+  uint8_t* bytes = value.constant->bytes.allocate(values_f32.size_bytes());
+  if (!values_f32.empty()) std::memcpy(bytes, values_f32.data(), values_f32.size_bytes());
   return add_value(std::move(value));
 }
 
@@ -54,8 +54,8 @@ ValueId Graph::add_constant_i32(std::string constant_name, std::span<const int32
   value.type = DataType::kI32;
   value.shape = constant_shape({static_cast<uint32_t>(values_i32.size())});
   value.constant.emplace();
-  value.constant->bytes.resize(values_i32.size_bytes());
-  std::memcpy(value.constant->bytes.data(), values_i32.data(), values_i32.size_bytes());
+  uint8_t* bytes = value.constant->bytes.allocate(values_i32.size_bytes());
+  if (!values_i32.empty()) std::memcpy(bytes, values_i32.data(), values_i32.size_bytes());
   return add_value(std::move(value));
 }
 

@@ -11,6 +11,7 @@
 #include "format/model_view.h"
 #include "format/op.h"
 #include "io/files.h"
+#include "ir/shared_bytes.h"
 
 namespace figment::converter {
 
@@ -40,7 +41,7 @@ struct Origin {
 void follow(Origin* origin, const std::vector<uint32_t>& split, const std::vector<uint32_t>& permutation);
 
 struct Constant {
-  std::vector<uint8_t> bytes;  // may be empty for a variable that starts as zeros
+  SharedBytes bytes;  // may be empty for a variable that starts as zeros
   std::optional<Origin> origin;
   bool variable = false;   // training changes it; it is known by its name in all programs of the model
   bool transient = false;  // without a value between train steps

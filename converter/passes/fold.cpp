@@ -103,7 +103,7 @@ std::vector<std::string> fold_constants(Graph* graph) {
       Value& value = (*graph)[wanted.at(name)];
       const auto* bytes = reinterpret_cast<const uint8_t*>(values.data());
       value.constant = Constant{};
-      value.constant->bytes.assign(bytes, bytes + values.size() * sizeof(float));
+      value.constant->bytes.assign({bytes, bytes + values.size() * sizeof(float)});
     }
     notes.push_back(fmt::format("{} ops on constants computed while converting", fixed.size()));
   }

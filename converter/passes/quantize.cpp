@@ -18,20 +18,33 @@ namespace figment::converter {
 namespace {
 
 constexpr size_t kMaxAtOnce = 32;  // samples that are computed together
+// Bytes that they may take, or a quarter of the file's: a large file takes more than three times its size besides, for
+// the program, the model that runs, its packed weights, and the same of the int8 model.
+constexpr uint64_t kLeastForSamples = uint64_t{32} << 20;
+// The values of a sample are held in the arenas of both models, there in f32 as well, and as outputs of both.
+constexpr uint64_t kCopiesOfSample = 5;
 
 std::string observer(ValueId id) { return fmt::format("#{}", id); }
 
-// An output for a value whatever its layout, with the batch first, so that it can be computed in parts.
-PortDefinition observer_port(ValueId id, ValueId observed, const Shape& shape) {
-  PortDefinition port{observer(id), observed, {}, {}};
+// The same output with the batch first, so that it can be computed in parts.
+PortDefinition batch_first(const PortDefinition& port) {
+  PortDefinition result{port.name, port.value, {}, {}};
   uint32_t batch = 0;
-  for (uint32_t i = 0; i < shape.rank(); ++i) batch = shape[i].per_batch ? i : batch;
-  if (shape.rank() > 0) port.shape.push_back(shape[batch]);
-  for (uint32_t i = 0; i < shape.rank(); ++i) {
-    if (i != batch) port.shape.push_back(shape[i]);
-    port.permutation.push_back(i == batch ? 0 : i < batch ? i + 1 : i);
+  for (uint32_t i = 0; i < port.shape.rank(); ++i) batch = port.shape[i].per_batch ? i : batch;
+  if (port.shape.rank() > 0) result.shape.push_back(port.shape[batch]);
+  for (uint32_t i = 0; i < port.shape.rank(); ++i) {
+    if (i != batch) result.shape.push_back(port.shape[i]);
   }
-  return port;
+  for (uint32_t axis : port.permutation)
+    result.permutation.push_back(axis == batch ? 0 : axis < batch ? axis + 1 : axis);
+  return result;
+}
+
+// An output for a value, in the program's own layout.
+PortDefinition observer_port(ValueId id, ValueId observed, const Shape& shape) {
+  PortDefinition port{observer(id), observed, shape, {}};
+  for (uint32_t i = 0; i < shape.rank(); ++i) port.permutation.push_back(i);
+  return batch_first(port);
 }
 
 // Programs with every computed f32 value as an output of its own, as many as outputs are allowed in each.
@@ -76,21 +89,39 @@ uint64_t bytes_of_sample(const Graph& graph) {
   return bytes;
 }
 
-// A divisor of `samples` up to `most`: observed values may lie in any order, so that batches must be whole.
-size_t batch_for(size_t samples, size_t most) {
-  size_t batch = std::min(most, samples);
-  while (samples % batch != 0) --batch;
-  return batch;
-}
+// Runs a program on samples in batches of up to `most`. Outputs have the samples first.
+class BatchedRun {
+ public:
+  BatchedRun(Graph graph, const TensorMap& inputs, size_t samples, size_t most)
+      : name_(graph.name), inputs_(inputs), samples_(samples), batch_(std::min(most, samples)) {
+    for (PortDefinition& port : graph.outputs) port = batch_first(port);
+    runner_.emplace(write_model(single(std::move(graph))), static_cast<uint32_t>(batch_));
+  }
 
-// All outputs of the program, computed in batches of up to `most`.
+  size_t batch() const { return batch_; }
+  // Of the samples from `begin` on, at most batch() of them.
+  TensorMap run(size_t begin) {
+    const size_t count = std::min(batch_, samples_ - begin);
+    return runner_->run(name_, part_of(inputs_, samples_, begin, begin + count), count);
+  }
+
+ private:
+  std::string name_;
+  const TensorMap& inputs_;
+  size_t samples_;
+  size_t batch_;
+  std::optional<Runner> runner_;
+};
+
 TensorMap run_whole(const Graph& graph, const TensorMap& inputs, size_t samples, size_t most) {
-  const size_t batch = batch_for(samples, most);
-  Runner runner(write_model(single(graph)), static_cast<uint32_t>(batch));
+  BatchedRun program(graph, inputs, samples, most);
   TensorMap result;
-  for (size_t begin = 0; begin < samples; begin += batch) {
-    for (const auto& [name, values] : runner.run(graph.name, part_of(inputs, samples, begin, begin + batch), batch))
-      result[name].insert(result[name].end(), values.begin(), values.end());
+  for (size_t begin = 0; begin < samples; begin += program.batch()) {
+    for (const auto& [name, values] : program.run(begin)) {
+      std::vector<float>& all = result[name];
+      if (begin == 0) all.reserve(values.size() / std::min(program.batch(), samples) * samples);
+      all.insert(all.end(), values.begin(), values.end());
+    }
   }
   return result;
 }
@@ -106,26 +137,35 @@ double decibels(double signal, double noise) {
 
 // The power of `expected` around each element's mean over the samples, or around 0 if it hardly varies, over that of
 // the error: what is the same in all samples tells nothing.
-double signal_to_noise(std::span<const float> actual, std::span<const float> expected, size_t samples) {
-  const size_t size = expected.size() / samples;
-  double variance = 0;
-  double squares = 0;
-  double noise = 0;
-  for (size_t j = 0; j < size; ++j) {
-    double sum = 0;
-    double element_squares = 0;
-    for (size_t i = j; i < expected.size(); i += size) {
+class SignalToNoise {
+ public:
+  // `count` samples, one behind the other.
+  void add(std::span<const float> actual, std::span<const float> expected, size_t count) {
+    if (count == 0) return;
+    const size_t size = expected.size() / count;
+    sums_.resize(size);
+    samples_ += static_cast<double>(count);
+    for (size_t i = 0; i < expected.size(); ++i) {
       const auto value = static_cast<double>(expected[i]);
-      sum += value;
-      element_squares += value * value;
-      noise += std::pow(static_cast<double>(actual[i]) - value, 2);
+      sums_[i % size] += value;
+      squares_ += value * value;
+      noise_ += std::pow(static_cast<double>(actual[i]) - value, 2);
     }
-    squares += element_squares;
-    variance += element_squares - sum * sum / static_cast<double>(samples);
   }
-  constexpr double kRounding = 1e-9;  // of the power: what float32 may make of equal values
-  return decibels(variance > kRounding * squares ? variance : squares, noise);
-}
+
+  double decibels() const {
+    double variance = squares_;
+    for (double sum : sums_) variance -= sum * sum / samples_;
+    constexpr double kRounding = 1e-9;  // of the power: what float32 may make of equal values
+    return converter::decibels(variance > kRounding * squares_ ? variance : squares_, noise_);
+  }
+
+ private:
+  std::vector<double> sums_;
+  double squares_ = 0;
+  double noise_ = 0;
+  double samples_ = 0;
+};
 
 void check_finite(std::span<const float> values, const std::string& what) {
   if (!std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); }))
@@ -142,8 +182,9 @@ class Quantizer {
         samples_(samples),
         calibrated_(samples - samples / 4),
         all_(calibration),
-        most_at_once_(std::clamp<uint64_t>(io::Budget(options.source_bytes).bytes() / 2 / (bytes_of_sample(*graph) + 1),
-                                           1, kMaxAtOnce)),
+        most_at_once_(std::clamp<uint64_t>(
+            std::max(kLeastForSamples, options.source_bytes / 4) / (kCopiesOfSample * bytes_of_sample(*graph) + 1), 1,
+            kMaxAtOnce)),
         calibration_(part_of(calibration, samples, 0, calibrated_)),
         held_out_(part_of(calibration, samples, calibrated_, samples)),
         tried_(affordable(operations(*graph), samples - calibrated_)),
@@ -158,10 +199,10 @@ class Quantizer {
   QuantizeReport run() {
     if (graph_.nodes.empty()) return {{}, kExact, kExact, calibrated_, false};
     observe();
-    reference_ = run_whole(graph_, held_out_, held_out_samples(), most_at_once_);
+    all_reference_ = run_whole(graph_, all_, samples_, most_at_once_);
+    reference_ = part_of(all_reference_, samples_, calibrated_, samples_);
     trial_ = part_of(held_out_, held_out_samples(), 0, tried_);
     trial_reference_ = part_of(reference_, held_out_samples(), 0, tried_);
-    all_reference_ = run_whole(graph_, all_, samples_, most_at_once_);
     for (const auto& [name, values] : all_reference_)
       check_finite(values, "output " + name + " has, on the calibration data,");
     peak_ = options_.peak;
@@ -209,18 +250,17 @@ class Quantizer {
     for (const PortDefinition& port : graph_.inputs)
       check_finite(held_out_.at(port.name), "the calibration data of input " + port.name + " has");
     const std::vector<Graph> all = observed(graph_);
-    const size_t batch = batch_for(calibrated_, most_at_once_);
     const double steps = 2.0 * static_cast<double>(all.size()) * static_cast<double>(calibrated_);
     double done = 0;
     for (const Graph& part : all) {
-      Runner runner(write_model(single(part)), static_cast<uint32_t>(batch));
+      BatchedRun program(part, calibration_, calibrated_, most_at_once_);
       for (int pass = 0; pass < 2; ++pass) {
-        const auto see = [&](ValueId id, std::span<const float> values) {
-          pass == 0 ? distributions_[id].see_extremes(values, batch) : distributions_[id].see(values);
-        };
-        for (size_t begin = 0; begin < calibrated_; begin += batch) {
-          const TensorMap inputs = part_of(calibration_, calibrated_, begin, begin + batch);
-          const TensorMap outputs = runner.run(part.name, inputs, batch);
+        for (size_t begin = 0; begin < calibrated_; begin += program.batch()) {
+          const size_t count = std::min(program.batch(), calibrated_ - begin);
+          const auto see = [&](ValueId id, std::span<const float> values) {
+            pass == 0 ? distributions_[id].see_extremes(values, count) : distributions_[id].see(values);
+          };
+          const TensorMap outputs = program.run(begin);
           for (const PortDefinition& port : part.outputs) {
             const std::vector<float>& values = outputs.at(port.name);
             if (std::ranges::any_of(values, [](float x) { return std::isnan(x); }))
@@ -230,9 +270,11 @@ class Quantizer {
             if (!infinite_[port.value]) see(port.value, values);
           }
           for (const PortDefinition& port : graph_.inputs) {
-            if (&part == all.data()) see(port.value, inputs.at(port.name));
+            const std::span<const float> values = calibration_.at(port.name);
+            const size_t size = values.size() / calibrated_;
+            if (&part == all.data()) see(port.value, values.subspan(begin * size, count * size));
           }
-          done += static_cast<double>(batch);
+          done += static_cast<double>(count);
           tick(0.3 * done / steps);
         }
       }
@@ -329,23 +371,34 @@ class Quantizer {
   };
 
   Quality quality_of(const std::set<size_t>& kept) const {
-    Quality result;
-    for (const auto& [name, values] : outputs_of(kept, all_, samples_)) {
-      const std::span<const float> actual = values;
-      const std::span<const float> expected = all_reference_.at(name);
-      const size_t seen = calibrated_ * (expected.size() / samples_);
-      result.all = std::min(result.all, signal_to_noise(actual, expected, samples_));
-      result.held_out =
-          std::min(result.held_out, signal_to_noise(actual.subspan(seen), expected.subspan(seen), held_out_samples()));
+    BatchedRun program(rewrite_in_int8(graph_, assignment(), kept).graph, all_, samples_, most_at_once_);
+    std::map<std::string, SignalToNoise> all;
+    std::map<std::string, SignalToNoise> held_out;
+    for (size_t begin = 0; begin < samples_; begin += program.batch()) {
+      const size_t count = std::min(program.batch(), samples_ - begin);
+      const size_t seen = std::clamp(calibrated_, begin, begin + count) - begin;
+      for (const auto& [name, values] : program.run(begin)) {
+        const size_t size = values.size() / count;
+        const std::span<const float> actual = values;
+        const std::span<const float> expected = std::span(all_reference_.at(name)).subspan(begin * size, values.size());
+        all[name].add(actual, expected, count);
+        held_out[name].add(actual.subspan(seen * size), expected.subspan(seen * size), count - seen);
+      }
     }
+    Quality result;
+    for (const auto& [name, ratio] : all) result.all = std::min(result.all, ratio.decibels());
+    for (const auto& [name, ratio] : held_out) result.held_out = std::min(result.held_out, ratio.decibels());
     return result;
   }
 
   // The same of a trial, on its samples alone.
   double trial_quality(const std::set<size_t>& kept) const {
     double result = kExact;
-    for (const auto& [name, values] : outputs_of(kept, trial_, tried_))
-      result = std::min(result, signal_to_noise(values, trial_reference_.at(name), tried_));
+    for (const auto& [name, values] : outputs_of(kept, trial_, tried_)) {
+      SignalToNoise ratio;
+      ratio.add(values, trial_reference_.at(name), tried_);
+      result = std::min(result, ratio.decibels());
+    }
     return result;
   }
 
@@ -478,7 +531,15 @@ class Quantizer {
       }
     }
     kept_ = with(enough);
+    // Of those, the ones that the others make superfluous; the least costly first, as many as there is time for.
+    constexpr size_t kLeftOut = 32;
+    for (size_t i = enough; i > 0 && enough - i < kLeftOut; --i) {
+      std::set<size_t> fewer = kept_;
+      fewer.erase(costs[i - 1].second);
+      if (reaches_goal(quality_of(fewer))) kept_ = std::move(fewer);
+    }
     for (size_t i = 0; i < enough; ++i) {
+      if (!kept_.contains(costs[i].second)) continue;
       char text[128];
       std::snprintf(
           text, sizeof text,
@@ -531,12 +592,18 @@ class Quantizer {
         with_outputs.outputs.push_back(observer_port(port.value, id, value.shape));
       }
       if (with_outputs.outputs.empty()) continue;
-      const size_t count = held_out_samples();
-      const TensorMap actual = run_whole(with_outputs, held_out_, count, most_at_once_);
-      const TensorMap expected = run_whole(part, held_out_, count, most_at_once_);
+      const size_t samples = held_out_samples();
+      BatchedRun int8(std::move(with_outputs), held_out_, samples, most_at_once_);
+      BatchedRun f32(part, held_out_, samples, most_at_once_);
+      std::map<std::string, SignalToNoise> ratios;
+      for (size_t begin = 0; begin < samples; begin += int8.batch()) {
+        const TensorMap expected = f32.run(begin);
+        for (const auto& [name, values] : int8.run(begin))
+          ratios[name].add(values, expected.at(name), std::min(int8.batch(), samples - begin));
+      }
       for (const PortDefinition& port : part.outputs) {
-        if (const auto found = actual.find(port.name); found != actual.end())
-          result[port.value] = signal_to_noise(found->second, expected.at(port.name), count);
+        if (const auto found = ratios.find(port.name); found != ratios.end())
+          result[port.value] = found->second.decibels();
       }
     }
     return result;

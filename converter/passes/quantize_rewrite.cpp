@@ -132,9 +132,9 @@ class Rewriter {
     result.type = DataType::kI8;
     result.scales = {q.scale};
     result.zero_point = q.zero_point;
-    result.constant->bytes.clear();
-    for (float x : value.f32())
-      result.constant->bytes.push_back(static_cast<uint8_t>(format::quantize(x, q.scale, q.zero_point)));
+    std::vector<uint8_t> bytes;
+    for (float x : value.f32()) bytes.push_back(static_cast<uint8_t>(format::quantize(x, q.scale, q.zero_point)));
+    result.constant->bytes.assign(std::move(bytes));
     return fresh_.add_value(std::move(result));
   }
 
@@ -240,7 +240,7 @@ class Rewriter {
     }
     std::span<const int32_t> bias;
     if (format::is_linear(kind) && inputs.size() == 3) {
-      const std::vector<uint8_t>& bytes = fresh_[inputs[2]].constant->bytes;
+      const SharedBytes& bytes = fresh_[inputs[2]].constant->bytes;
       bias = {reinterpret_cast<const int32_t*>(bytes.data()), bytes.size() / sizeof(int32_t)};
     }
     for (float scale : output.scales) {
@@ -278,13 +278,14 @@ class Rewriter {
     table.shape = constant_shape({256});
     table.scales = output.scales;
     table.zero_point = output.zero_point;
-    table.constant.emplace();
+    std::vector<uint8_t> values;
     for (int q = -128; q <= 127; ++q) {
       const double real = static_cast<double>(input.scales[0]) * (q - input.zero_point);
       const double y = function_of(node.kind).evaluate(node.attributes, real);
-      table.constant->bytes.push_back(
+      values.push_back(
           static_cast<uint8_t>(format::quantize(static_cast<float>(y), output.scales[0], output.zero_point)));
     }
+    table.constant.emplace().bytes.assign(std::move(values));
     return fresh_.add_node(OpKind::kLookup, node.name, {}, {x, fresh_.add_value(std::move(table))}, &output);
   }
 
@@ -310,7 +311,7 @@ class Rewriter {
     Value quantized = weights;
     quantized.type = DataType::kI8;
     quantized.scales.resize(outputs);
-    quantized.constant->bytes.resize(weights.f32().size());
+    std::vector<uint8_t> bytes(weights.f32().size());
     std::vector<int32_t> integers(outputs);
     // Below this the ratio of scales could not be represented.
     const double smallest = 4.0 * format::kSmallestRatio * output.scales[0] / input_scale;
@@ -325,12 +326,12 @@ class Rewriter {
       quantized.scales[o] = static_cast<float>(scale);
       for (size_t i = 0; i < row; ++i) {
         const double q = std::nearbyint(channel[i] / static_cast<double>(quantized.scales[o]));
-        quantized.constant->bytes[o * row + i] =
-            static_cast<uint8_t>(static_cast<int8_t>(std::clamp(q, -127.0, 127.0)));
+        bytes[o * row + i] = static_cast<uint8_t>(static_cast<int8_t>(std::clamp(q, -127.0, 127.0)));
       }
       if (!bias.empty())
         integers[o] = static_cast<int32_t>(std::nearbyint(bias[o] / (input_scale * quantized.scales[o])));
     }
+    quantized.constant->bytes.assign(std::move(bytes));
     std::vector<ValueId> inputs = {x, fresh_.add_value(std::move(quantized))};
     if (!bias.empty()) {
       inputs.push_back(fresh_.add_constant_i32(old_[node.inputs[2]].name, integers));

@@ -7,24 +7,47 @@
 namespace figment::converter {
 
 namespace {
-constexpr size_t kAlignment = 64;
-}
 
-Runner::Runner(const std::vector<uint8_t>& file, uint32_t batch, fig_kernels kernels, bool training, uint64_t seed,
-               uint64_t source_bytes)
-    : memory_(file.size() + kAlignment) {
-  void* start = memory_.data();
-  size_t space = memory_.size();
-  std::align(kAlignment, file.size(), start, space);
-  std::memcpy(start, file.data(), file.size());
+constexpr size_t kAlignment = 64;
+
+fig_session_options options_for(size_t file_bytes, uint32_t batch, fig_kernels kernels, bool training, uint64_t seed,
+                                uint64_t source_bytes) {
   fig_session_options options{};
   options.struct_size = sizeof options;
   options.batch = batch;
   options.kernels = kernels;
   options.training = training;
   options.seed = seed;
-  options.memory_limit = io::Budget(source_bytes == 0 ? file.size() : source_bytes).bytes(batch);
-  fig_status status = fig_model_open_memory(start, file.size(), &model_);
+  options.memory_limit = io::Budget(source_bytes == 0 ? file_bytes : source_bytes).bytes(batch);
+  return options;
+}
+
+}  // namespace
+
+Runner::Runner(std::span<const uint8_t> file, uint32_t batch, fig_kernels kernels, bool training, uint64_t seed,
+               uint64_t source_bytes) {
+  open(copy(file), file.size(), options_for(file.size(), batch, kernels, training, seed, source_bytes));
+}
+
+Runner::Runner(std::vector<uint8_t>&& file, uint32_t batch, fig_kernels kernels, bool training, uint64_t seed,
+               uint64_t source_bytes) {
+  const size_t size = file.size();
+  void* start = copy(file);
+  std::vector<uint8_t>().swap(file);
+  open(start, size, options_for(size, batch, kernels, training, seed, source_bytes));
+}
+
+void* Runner::copy(std::span<const uint8_t> file) {
+  memory_.resize(file.size() + kAlignment);
+  void* start = memory_.data();
+  size_t space = memory_.size();
+  std::align(kAlignment, file.size(), start, space);
+  std::memcpy(start, file.data(), file.size());
+  return start;
+}
+
+void Runner::open(void* file, size_t size, const fig_session_options& options) {
+  fig_status status = fig_model_open_memory(file, size, &model_);
   if (status == FIG_OK) status = fig_session_create(model_, &options, &session_);
   if (status == FIG_OK) return;
   release();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,10 +18,13 @@ using TensorMap = std::map<std::string, std::vector<float>>;
 
 class Runner {
  public:
-  // Takes the bytes of a model file. `source_bytes` is the size of what it was made from, which bounds the memory that
-  // it may take; 0: its own. Throws Error.
-  Runner(const std::vector<uint8_t>& file, uint32_t batch, fig_kernels kernels = FIG_KERNELS_BEST,
-         bool training = false, uint64_t seed = 0, uint64_t source_bytes = 0);
+  // Of a model file, whose bytes are copied. `source_bytes` is the size of what it was made from, which bounds the
+  // memory that it may take; 0: its own. Throws Error.
+  Runner(std::span<const uint8_t> file, uint32_t batch, fig_kernels kernels = FIG_KERNELS_BEST, bool training = false,
+         uint64_t seed = 0, uint64_t source_bytes = 0);
+  // The same of one that is not needed any more: its memory is free before the session takes its own.
+  Runner(std::vector<uint8_t>&& file, uint32_t batch, fig_kernels kernels = FIG_KERNELS_BEST, bool training = false,
+         uint64_t seed = 0, uint64_t source_bytes = 0);
   ~Runner();
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
@@ -32,6 +36,9 @@ class Runner {
   fig_session* session() { return session_; }
 
  private:
+  // The address of a copy in memory_, aligned.
+  void* copy(std::span<const uint8_t> file);
+  void open(void* file, size_t size, const fig_session_options& options);
   void release();
 
   std::vector<uint8_t> memory_;

@@ -104,7 +104,7 @@ class Writer {
     const uint64_t header = aligned(builder_.GetSize());
     std::vector<uint8_t> file(header + blob_bytes_);
     std::memcpy(file.data(), builder_.GetBufferPointer(), builder_.GetSize());
-    for (const auto& [offset, bytes] : blobs_) std::ranges::copy(*bytes, file.data() + header + offset);
+    for (const auto& [offset, bytes] : blobs_) std::ranges::copy(bytes, file.data() + header + offset);
     return file;
   }
 
@@ -189,13 +189,13 @@ class Writer {
     for (uint32_t i = 0; i < origin.parts.size(); ++i) add(origin.parts[i], part, part, order, i * elements);
   }
 
-  const std::vector<uint8_t>* halves(std::span<const float> values) {
+  std::span<const uint8_t> halves(std::span<const float> values) {
     std::vector<uint8_t>& bytes = halves_.emplace_back(values.size() * sizeof(uint16_t));
     for (size_t i = 0; i < values.size(); ++i) {
       const uint16_t half = to_half(values[i]);
       std::memcpy(bytes.data() + i * sizeof half, &half, sizeof half);
     }
-    return &bytes;
+    return bytes;
   }
 
   // The index of a constant, writing it if an equal one has not been written.
@@ -209,14 +209,16 @@ class Writer {
     }
     const uint64_t offset = blob_bytes_;
     const bool zeros = value.constant->variable && value.constant->bytes.empty();
-    const std::vector<uint8_t>* bytes = value.constant->half ? halves(value.f32()) : &value.constant->bytes;
+    const std::span<const uint8_t> bytes =
+        value.constant->half ? halves(value.f32())
+                             : std::span<const uint8_t>(value.constant->bytes.data(), value.constant->bytes.size());
     const uint64_t widened = widened_bytes_;
     if (value.constant->half) widened_bytes_ = aligned(widened + value.constant->bytes.size() + kReadablePadding);
     if (!zeros) {
       blobs_.emplace_back(offset, bytes);
-      blob_bytes_ = aligned(blob_bytes_ + bytes->size() + kReadablePadding);
+      blob_bytes_ = aligned(blob_bytes_ + bytes.size() + kReadablePadding);
     }
-    const schema::Blob blob(offset, bytes->size());
+    const schema::Blob blob(offset, bytes.size());
     const auto name = builder_.CreateString(value.name.empty() ? "constant" : value.name);
     const auto shape_vector = builder_.CreateVector(extents);
     const auto scales = quantization(value);
@@ -341,7 +343,7 @@ class Writer {
   std::map<std::string, uint32_t> variable_indices_;
   std::map<std::vector<uint32_t>, Offset<flatbuffers::Vector<uint8_t>>> shared_;
   // Of the model that is being written, and where they go in the blob section.
-  std::vector<std::pair<uint64_t, const std::vector<uint8_t>*>> blobs_;
+  std::vector<std::pair<uint64_t, std::span<const uint8_t>>> blobs_;
   uint64_t blob_bytes_ = 0;
   std::deque<std::vector<uint8_t>> halves_;  // constants in f16
   uint64_t widened_bytes_ = 0;               // that these take as f32

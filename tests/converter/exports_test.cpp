@@ -504,6 +504,30 @@ TEST_CASE("a mask of infinite values leaves out what it covers, in f32 and besid
   for (size_t i = 0; i < 4; ++i) CHECK(quantized[i] == doctest::Approx(i % 2 == 0 ? 0.5 : 0).epsilon(0.05));
 }
 
+TEST_CASE("the signal to noise of int8 is the same wherever an output has its batch") {
+  std::vector<double> ratios;
+  for (const bool batch_first : {true, false}) {
+    OnnxBuilder model;
+    model.input("x", {4});
+    std::vector<float> weights;
+    for (int i = 0; i < 24; ++i) weights.push_back(static_cast<float>(i * i % 11 - 5) * static_cast<float>(1 + i % 6));
+    model.node("Gemm", {"x", model.floats("w", {4, 6}, weights)}, {"h"});
+    model.node("Reshape", {"h", model.integers("s", {3}, {0, 3, 2})}, {batch_first ? "y" : "r"});
+    if (!batch_first) OnnxBuilder::attribute(model.node("Transpose", {"r"}, {"y"}), "perm", {1, 0, 2});
+    model.graph()->add_output()->set_name("y");
+    const figment::test::OnnxFile file(model.model);
+    ConvertOptions options;
+    options.sources = {{"run", file.path()}};
+    options.int8 = true;
+    figment::io::Array examples{{60, 4}, {}};
+    for (int i = 0; i < 240; ++i) examples.values.push_back(static_cast<float>(i * 37 % 101) - 50);
+    options.calibration_data["x"] = examples;
+    ratios.push_back(convert(options, {}).report.programs.at(0).int8->snr_db);
+  }
+  CHECK(ratios[0] > 20);
+  CHECK(ratios[0] == ratios[1]);
+}
+
 TEST_CASE("integers of a quantized embedding become what they stand for, once") {
   OnnxBuilder model;
   model.input("label", {});
