@@ -51,6 +51,15 @@ bool is_batched(const OpenModel& open, uint32_t index) {
   return false;
 }
 
+// Values of both signs and no subnormals; integers that the port takes.
+float value_at(const fig_port_info& port, size_t i) {
+  constexpr int32_t kValues = 23;
+  const auto step = static_cast<int32_t>(i * 7 % kValues);
+  if (!port.integers) return static_cast<float>(step - kValues / 2) / static_cast<float>(kValues / 2);
+  const int32_t low = std::clamp(0, port.least, port.greatest);
+  return static_cast<float>(low + step % std::min(port.greatest - low + 1, kValues));
+}
+
 Timing time_program(OpenModel* open, uint32_t index, uint32_t batch, uint32_t threads, const Arguments& arguments) {
   fig_program_info program{};
   check(fig_model_program(open->model(), index, &program));
@@ -63,9 +72,8 @@ Timing time_program(OpenModel* open, uint32_t index, uint32_t batch, uint32_t th
     size_t elements = 1;
     for (uint32_t d = 0; d < port.shape.rank; ++d)
       elements *= port.shape.extents[d] * (port.shape.per_batch[d] ? batch : 1);
-    // Values of both signs and no subnormals.
     std::vector<float>& values = memory.emplace_back(elements);
-    for (size_t i = 0; i < elements; ++i) values[i] = static_cast<float>(static_cast<int>(i * 7 % 23) - 11) / 11.0F;
+    for (size_t i = 0; i < elements; ++i) values[i] = value_at(port, i);
     return fig_tensor{port.name, values.data(), elements, FIG_F32};
   };
   std::vector<fig_tensor> inputs;

@@ -141,6 +141,8 @@ if [ -n "$convert" ]; then
   check "no such model" 1 "cannot open" "$convert" /no/such.onnx -o "$work/x.figment"
   check "not ONNX" 1 "not an ONNX file" "$convert" "$work/broken" -o "$work/x.figment"
   check "an unwritable output" 1 "cannot write" "$convert" "$onnx/dcgan/generator.onnx" -o /no/such/x.figment -q
+  check "convert a network of labels" 0 "" "$convert" "$bin/../tests/zoo/keras-embedding.kx.onnx" -o "$work/labels.figment" -q
+  check "bench a network of labels" 0 '"median_us"' $figment bench "$work/labels.figment" --batch 1,3 --seconds 0.01 --json
   check "a full disk" 1 "No space left" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/f.figment" -q --report /dev/full
   head -c 100000 "$onnx/dcgan/generator.onnx" > "$work/short.onnx"
   check "a truncated ONNX file" 1 "figment-convert: " "$convert" "$work/short.onnx" -o "$work/x.figment"
