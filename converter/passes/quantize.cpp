@@ -576,13 +576,19 @@ class Quantizer {
     return report;
   }
 
-  // Signal to noise of every value that has an int8 form, in dB.
-  std::vector<double> layer_noise(const Int8Program& quantized) const {
+  // Signal to noise of every value that has an int8 form, in dB. The last to read the f32 program's constants, which
+  // are not there any more afterwards: the model that runs has its own copy.
+  std::vector<double> layer_noise(const Int8Program& quantized) {
     std::vector<double> result(graph_.values.size());
-    for (const Graph& part : observed(graph_)) {
+    std::vector<Graph> parts = observed(graph_);
+    for (Value& value : graph_.values) {
+      if (value.is_constant()) value.constant->bytes = {};
+    }
+    for (Graph& part : parts) {
+      const std::vector<PortDefinition> outputs = part.outputs;
       Graph with_outputs = quantized.graph;
       with_outputs.outputs.clear();
-      for (const PortDefinition& port : part.outputs) {
+      for (const PortDefinition& port : outputs) {
         const Value& value = graph_[port.value];
         if (!quantized.values[port.value]) continue;
         Value f32;
@@ -594,14 +600,14 @@ class Quantizer {
       if (with_outputs.outputs.empty()) continue;
       const size_t samples = held_out_samples();
       BatchedRun int8(std::move(with_outputs), held_out_, samples, most_at_once_);
-      BatchedRun f32(part, held_out_, samples, most_at_once_);
+      BatchedRun f32(std::move(part), held_out_, samples, most_at_once_);
       std::map<std::string, SignalToNoise> ratios;
       for (size_t begin = 0; begin < samples; begin += int8.batch()) {
         const TensorMap expected = f32.run(begin);
         for (const auto& [name, values] : int8.run(begin))
           ratios[name].add(values, expected.at(name), std::min(int8.batch(), samples - begin));
       }
-      for (const PortDefinition& port : part.outputs) {
+      for (const PortDefinition& port : outputs) {
         if (const auto found = ratios.find(port.name); found != ratios.end())
           result[port.value] = found->second.decibels();
       }

@@ -53,9 +53,10 @@ bool is_batched(const OpenModel& open, uint32_t index) {
 
 // Values of both signs and no subnormals; integers that the port takes.
 float value_at(const fig_port_info& port, size_t i) {
-  constexpr int32_t kValues = 23;
+  constexpr int32_t kMiddle = 11;
+  constexpr int32_t kValues = 2 * kMiddle + 1;
   const auto step = static_cast<int32_t>(i * 7 % kValues);
-  if (!port.integers) return static_cast<float>(step - kValues / 2) / static_cast<float>(kValues / 2);
+  if (!port.integers) return static_cast<float>(step - kMiddle) / static_cast<float>(kMiddle);
   const int32_t low = std::clamp(0, port.least, port.greatest);
   return static_cast<float>(low + step % std::min(port.greatest - low + 1, kValues));
 }
