@@ -167,6 +167,13 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
                                 const Progress& progress) {
   for (const PortDefinition& port : graph->inputs) {
     if (!(port.shape.rank() > 0 && port.shape[0].per_batch)) {
+      for (size_t i = 1; i < port.shape.rank(); ++i) {
+        if (port.shape[i].per_batch)
+          throw Error(
+              fmt::format("int8 needs the batch in dimension 0, but input {} has it in dimension {}: export the "
+                          "network with its samples first (recurrent layers: batch_first=True)",
+                          port.name, i));
+      }
       throw Error("int8 needs an open batch, but input " + port.name + " has shape " + to_string(port.shape) +
                   "; export with dynamic_axes={'" + port.name + "': {0: 'batch'}}");
     }

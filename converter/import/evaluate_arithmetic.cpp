@@ -79,12 +79,20 @@ Number power(const OnnxNode& node, const Number& x, const Number& y, int32_t typ
   plain(node, x);
   plain(node, y);
   if (is_float_type(type)) return rounded(std::pow(x.real, y.real + static_cast<double>(y.value)), type);
-  if (y.value < 0 && x.value != 1 && x.value != -1) node.fail("an integer to a negative power is no integer");
+  // The exponent may be a float: then its integer is 0.
+  if (y.real != 0) {
+    const double power = std::pow(static_cast<double>(x.value), y.real);
+    if (!(std::fabs(power) < 0x1p63)) node.fail(fmt::format("{} is no integer of 64 bits", power));
+    return {static_cast<int64_t>(power)};
+  }
+  if (y.value == 0 || x.value == 1) return {1};
+  if (x.value == -1) return {y.value % 2 == 0 ? 1 : -1};
+  if (y.value < 0) node.fail("an integer to a negative power is no integer");
+  if (x.value == 0) return {0};
   Number z{1};
-  for (int64_t i = 0; i < std::min<int64_t>(std::abs(y.value), 64); ++i) {
+  for (int64_t i = 0; i < y.value; ++i) {
     if (__builtin_mul_overflow(z.value, x.value, &z.value)) node.fail("its integers overflow");
   }
-  if (y.value > 64 && std::abs(x.value) <= 1) z.value = x.value == -1 && y.value % 2 != 0 ? -1 : x.value * x.value;
   return z;
 }
 

@@ -168,13 +168,14 @@ Known split(const OnnxNode& node, const Inputs& inputs) {
     const int64_t part = (extent + parts - 1) / parts;
     for (int64_t left = extent; left > 0; left -= part) sizes.push_back(std::min(part, left));
   }
-  if (static_cast<int64_t>(sizes.size()) != parts || std::accumulate(sizes.begin(), sizes.end(), int64_t{0}) != extent)
+  const bool inside = std::ranges::all_of(sizes, [&](int64_t part) { return part >= 0 && part <= extent; });
+  if (!inside || static_cast<int64_t>(sizes.size()) != parts ||
+      std::accumulate(sizes.begin(), sizes.end(), int64_t{0}) != extent)
     node.fail("its parts do not make up the dimension");
   std::vector<KnownTensor> results;
   const Extents strides = strides_of(x.shape);
   size_t start = 0;
   for (int64_t part : sizes) {
-    if (part < 0) node.fail("its parts do not make up the dimension");
     Extents shape = x.shape;
     shape[axis] = static_cast<size_t>(part);
     results.push_back(picked(node, x, shape, [&](const Extents& at) {
@@ -330,6 +331,9 @@ Known pad(const OnnxNode& node, const Inputs& inputs) {
   Extents shape = x.shape;
   for (size_t i = 0; i < axes.size(); ++i) {
     const size_t axis = node.axis(axes[i], rank);
+    for (int64_t pad : {pads[i], pads[axes.size() + i]}) {
+      if (pad < INT32_MIN || pad > INT32_MAX) node.fail(fmt::format("it pads by {}", pad));
+    }
     const int64_t extent = static_cast<int64_t>(x.shape[axis]) + pads[i] + pads[axes.size() + i];
     if (extent < 0) node.fail("its pads take more than there is");
     shape[axis] = static_cast<size_t>(extent);

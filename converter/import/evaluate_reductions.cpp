@@ -1,5 +1,6 @@
 // Ops that sum, fold or order elements along axes.
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <numeric>
 
@@ -87,8 +88,12 @@ std::vector<size_t> order_of(const OnnxNode& node, const KnownTensor& x, size_t 
                              bool greatest) {
   std::vector<size_t> order(extent);
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    const int relation = compare(node, x.values[place + a * stride], x.values[place + b * stride], x.type);
+  const auto value = [&](size_t i) -> const Number& { return x.values[place + i * stride]; };
+  // NaN compares with nothing: it comes last.
+  const auto numbers_end =
+      std::stable_partition(order.begin(), order.end(), [&](size_t i) { return !std::isnan(value(i).real); });
+  std::stable_sort(order.begin(), numbers_end, [&](size_t a, size_t b) {
+    const int relation = compare(node, value(a), value(b), x.type);
     return greatest ? relation > 0 : relation < 0;
   });
   return order;
@@ -130,15 +135,20 @@ Known top_k(const OnnxNode& node, const Inputs& inputs) {
   shape[axis] = static_cast<size_t>(k);
   KnownTensor values = make(node, shape, x.type);
   KnownTensor indices = make(node, shape, kInt64);
-  const Extents strides = strides_of(x.shape);
-  for_each(shape, [&](size_t i, const Extents& at) {
-    const size_t place =
-        std::inner_product(at.begin(), at.end(), strides.begin(), size_t{0}) - at[axis] * strides[axis];
-    const std::vector<size_t> order =
-        order_of(node, x, place, strides[axis], x.shape[axis], node.integer("largest", 1) != 0);
-    values.values[i] = x.values[place + order[at[axis]] * strides[axis]];
-    indices.values[i] = {static_cast<int64_t>(order[at[axis]])};
-  });
+  const size_t stride = strides_of(x.shape)[axis];
+  const size_t extent = x.shape[axis];
+  const size_t rows = extent == 0 ? 0 : x.values.size() / extent;
+  const bool largest = node.integer("largest", 1) != 0;
+  for (size_t row = 0; row < rows; ++row) {
+    const size_t outer = row / stride;
+    const size_t inner = row % stride;
+    const std::vector<size_t> order = order_of(node, x, outer * extent * stride + inner, stride, extent, largest);
+    for (size_t i = 0; i < static_cast<size_t>(k); ++i) {
+      const size_t place = (outer * static_cast<size_t>(k) + i) * stride + inner;
+      values.values[place] = x.values[(outer * extent + order[i]) * stride + inner];
+      indices.values[place] = {static_cast<int64_t>(order[i])};
+    }
+  }
   return {{std::move(values), std::move(indices)}};
 }
 

@@ -544,12 +544,24 @@ Graph import_reopened(const Source& source, const std::string& program, const Im
   return graph;
 }
 
+// What a file with another ending than .onnx is likely to be, and what to do.
+std::string likely_kind(const std::string& path) {
+  const auto ends_in = [&](std::initializer_list<const char*> endings) {
+    return std::ranges::any_of(endings, [&](const char* ending) { return path.ends_with(ending); });
+  };
+  if (ends_in({".pt", ".pth", ".ckpt", ".safetensors"}))
+    return "; weights of PyTorch have no network: export it with torch.onnx.export(model.eval(), args, \"x.onnx\")";
+  if (ends_in({".keras", ".h5"})) return "; export it with model.export(\"x.onnx\", format=\"onnx\")";
+  if (ends_in({".data"})) return "; it holds the weights of an .onnx file beside it: give that one";
+  return "";
+}
+
 Graph import_bytes(std::string bytes, const std::string& origin, const std::string& path, const std::string& program,
                    const ImportOptions& options) {
   try {
     onnx::ModelProto model;
     if (!model.ParseFromString(bytes) || !model.has_graph()) {
-      throw Error("not an ONNX file, or a truncated one");
+      throw Error("not an ONNX file, or a truncated one" + likely_kind(path));
     }
     const Source source{model, bytes.size(), path};
     std::string().swap(bytes);  // the model holds them; assigning an empty one would keep the memory

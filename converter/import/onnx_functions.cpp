@@ -64,11 +64,13 @@ void import_hard_swish(const OnnxNode& node) {
 std::optional<float> known_exponent(const OnnxNode& node) {
   if (node.is_integers(1)) {
     const std::vector<int64_t> numbers = node.numbers(1);
+    if (numbers.empty()) node.fail("its exponent is empty");
     if (!std::ranges::all_of(numbers, [&](int64_t number) { return number == numbers[0]; })) return std::nullopt;
-    return static_cast<float>(numbers.at(0));
+    return static_cast<float>(numbers[0]);
   }
   if (!node.is_known(1) && !node.value(1).is_constant()) return std::nullopt;
   const std::span<const float> values = node.value(1).f32();
+  if (values.empty()) node.fail("its exponent is empty");
   if (!std::ranges::all_of(values, [&](float value) { return value == values[0]; })) return std::nullopt;
   return values[0];
 }
@@ -221,13 +223,45 @@ void import_shrink(const OnnxNode& node) {
   node.bind(build.add(OpKind::kSelect, {above, build.with_scalar(OpKind::kSubtract, x, bias), lower}));
 }
 
-// (e^x - e^-x) / 2, or with a plus.
-void import_hyperbolic(const OnnxNode& node, OpKind kind) {
-  Builder build(&node.graph, node.name);
-  const ValueId x = node.tensor(0);
+// (e^x + e^-x) / 2.
+ValueId hyperbolic_cosine(Builder& build, ValueId x) {
   const ValueId up = build.add(OpKind::kExp, {x});
   const ValueId down = build.add(OpKind::kExp, {build.add(OpKind::kNegate, {x})});
-  node.bind(build.with_scalar(OpKind::kMultiply, build.add(kind, {up, down}), 0.5F));
+  return build.with_scalar(OpKind::kMultiply, build.add(OpKind::kAdd, {up, down}), 0.5F);
+}
+
+// 2 tanh(x / 2) cosh(x / 2)^2, which neither cancels nor overflows before its result does.
+void import_sinh(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId half = build.with_scalar(OpKind::kMultiply, node.tensor(0), 0.5F);
+  const ValueId cosine = hyperbolic_cosine(build, half);
+  const ValueId twice = build.with_scalar(OpKind::kMultiply, build.add(OpKind::kTanh, {half}), 2);
+  node.bind(build.add(OpKind::kMultiply, {build.add(OpKind::kMultiply, {twice, cosine}), cosine}));
+}
+
+// 2 cosh(x / 2)^2 - 1, likewise.
+void import_cosh(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId cosine = hyperbolic_cosine(build, build.with_scalar(OpKind::kMultiply, node.tensor(0), 0.5F));
+  const ValueId twice = build.with_scalar(OpKind::kMultiply, cosine, 2);
+  node.bind(build.with_scalar(OpKind::kSubtract, build.add(OpKind::kMultiply, {twice, cosine}), 1));
+}
+
+ValueId bounded(Builder& build, ValueId x, float low, float high) {
+  Attributes bounds;
+  bounds.clamp_min = low;
+  bounds.clamp_max = high;
+  return build.add(OpKind::kClamp, {x}, bounds);
+}
+
+// log(1 + y), with what the sum w = 1 + y has rounded off: log(w) + (y - (w - 1)) / w.
+ValueId log_of_one_and(Builder& build, ValueId y) {
+  constexpr float kLarge = 1e30F;
+  const ValueId w = build.with_scalar(OpKind::kAdd, y, 1);
+  const ValueId divisor = bounded(build, w, 1 / kLarge, kLarge);
+  const ValueId kept = build.with_scalar(OpKind::kSubtract, divisor, 1);
+  const ValueId lost = build.add(OpKind::kSubtract, {bounded(build, y, -1, kLarge), kept});
+  return build.add(OpKind::kAdd, {build.add(OpKind::kLog, {w}), build.add(OpKind::kDivide, {lost, divisor})});
 }
 
 // atan(x / sqrt(1 - x^2)), and a right angle less that.
@@ -247,27 +281,54 @@ void import_tan(const OnnxNode& node) {
   node.bind(node.add(OpKind::kDivide, {}, {node.add(OpKind::kSin, {}, {x}), node.add(OpKind::kCos, {}, {x})}));
 }
 
-// log(x + sqrt(x^2 + 1)) of the magnitude, with the sign of x; for acosh log(x + sqrt(x^2 - 1)).
-void import_inverse_hyperbolic(const OnnxNode& node, float one) {
-  Builder build(&node.graph, node.name);
-  const ValueId x = node.tensor(0);
-  const ValueId magnitude = one > 0 ? build.add(OpKind::kAbs, {x}) : x;
-  const ValueId root =
-      build.add(OpKind::kSqrt, {build.with_scalar(OpKind::kAdd, build.add(OpKind::kMultiply, {x, x}), one)});
-  const ValueId y = build.add(OpKind::kLog, {build.add(OpKind::kAdd, {magnitude, root})});
-  if (one < 0) return node.bind(y);
-  const ValueId below = build.add(OpKind::kGreater, {build.scalar(0, build.shape(x).rank()), x});
-  node.bind(build.add(OpKind::kSelect, {below, build.add(OpKind::kNegate, {y}), y}));
+// Beyond this, asinh x and acosh x are log(2 x), and squares of x overflow.
+constexpr float kLargeArgument = 1e9F;
+
+ValueId log_of_twice(Builder& build, ValueId x) {
+  return build.with_scalar(OpKind::kAdd, build.add(OpKind::kLog, {x}), std::numbers::ln2_v<float>);
 }
 
-// log((1 + x) / (1 - x)) / 2.
+// y with the sign of x.
+ValueId with_sign_of(Builder& build, ValueId x, ValueId y) {
+  const ValueId below = build.add(OpKind::kGreater, {build.scalar(0, build.shape(x).rank()), x});
+  return build.add(OpKind::kSelect, {below, build.add(OpKind::kNegate, {y}), y});
+}
+
+// log(1 + m + m^2 / (1 + sqrt(m^2 + 1))) of the magnitude m, with the sign of x.
+void import_asinh(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.tensor(0);
+  const ValueId magnitude = build.add(OpKind::kAbs, {x});
+  const ValueId m = bounded(build, magnitude, 0, kLargeArgument);
+  const ValueId square = build.add(OpKind::kMultiply, {m, m});
+  const ValueId root = build.add(OpKind::kSqrt, {build.with_scalar(OpKind::kAdd, square, 1)});
+  const ValueId rest = build.add(OpKind::kDivide, {square, build.with_scalar(OpKind::kAdd, root, 1)});
+  const ValueId small = log_of_one_and(build, build.add(OpKind::kAdd, {m, rest}));
+  const ValueId large = build.with_scalar(OpKind::kGreater, magnitude, kLargeArgument);
+  const ValueId y = build.add(OpKind::kSelect, {large, log_of_twice(build, magnitude), small});
+  node.bind(with_sign_of(build, x, y));
+}
+
+// log(1 + t + sqrt(2 t + t^2)) with t = x - 1.
+void import_acosh(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.tensor(0);
+  const ValueId t = build.with_scalar(OpKind::kSubtract,
+                                      bounded(build, x, -std::numeric_limits<float>::infinity(), kLargeArgument), 1);
+  const ValueId square = build.add(OpKind::kMultiply, {t, build.with_scalar(OpKind::kAdd, t, 2)});
+  const ValueId small = log_of_one_and(build, build.add(OpKind::kAdd, {t, build.add(OpKind::kSqrt, {square})}));
+  const ValueId large = build.with_scalar(OpKind::kGreater, x, kLargeArgument);
+  node.bind(build.add(OpKind::kSelect, {large, log_of_twice(build, x), small}));
+}
+
+// log(1 + 2 m / (1 - m)) / 2 of the magnitude m, with the sign of x.
 void import_atanh(const OnnxNode& node) {
   Builder build(&node.graph, node.name);
   const ValueId x = node.tensor(0);
-  const ValueId one = build.scalar(1, build.shape(x).rank());
-  const ValueId ratio =
-      build.add(OpKind::kDivide, {build.add(OpKind::kAdd, {one, x}), build.add(OpKind::kSubtract, {one, x})});
-  node.bind(build.with_scalar(OpKind::kMultiply, build.add(OpKind::kLog, {ratio}), 0.5F));
+  const ValueId m = build.add(OpKind::kAbs, {x});
+  const ValueId rest = build.add(OpKind::kSubtract, {build.scalar(1, build.shape(x).rank()), m});
+  const ValueId ratio = build.add(OpKind::kDivide, {build.with_scalar(OpKind::kMultiply, m, 2), rest});
+  node.bind(with_sign_of(build, x, build.with_scalar(OpKind::kMultiply, log_of_one_and(build, ratio), 0.5F)));
 }
 
 // x sigmoid(alpha x) (Ramachandran et al. 2017).
@@ -356,9 +417,10 @@ std::pair<ValueId, ValueId> equal_ranks(const OnnxNode& node, ValueId a, ValueId
 const Importers& function_importers() {
   static const Importers table = with_functions({
       {"Acosh",
-       {[](const OnnxNode& node) { import_inverse_hyperbolic(node, -1); },
+       {import_acosh,
         9,
-        {OpKind::kAdd, OpKind::kMultiply, OpKind::kLog, OpKind::kSqrt},
+        {OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kClamp, OpKind::kLog,
+         OpKind::kSqrt, OpKind::kGreater, OpKind::kSelect},
         ""}},
       {"Acos",
        {[](const OnnxNode& node) { import_inverse_sine(node, true); },
@@ -371,21 +433,22 @@ const Importers& function_importers() {
         {OpKind::kSqrt, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kAtan},
         ""}},
       {"Asinh",
-       {[](const OnnxNode& node) { import_inverse_hyperbolic(node, 1); },
+       {import_asinh,
         9,
-        {OpKind::kAdd, OpKind::kMultiply, OpKind::kLog, OpKind::kSqrt, OpKind::kAbs, OpKind::kNegate, OpKind::kGreater,
-         OpKind::kSelect},
+        {OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kClamp, OpKind::kLog,
+         OpKind::kSqrt, OpKind::kAbs, OpKind::kNegate, OpKind::kGreater, OpKind::kSelect},
         ""}},
       {"Atanh",
-       {import_atanh, 9, {OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kLog}, ""}},
+       {import_atanh,
+        9,
+        {OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kClamp, OpKind::kLog,
+         OpKind::kAbs, OpKind::kNegate, OpKind::kGreater, OpKind::kSelect},
+        ""}},
       {"Ceil", {import_ceil, 6, {OpKind::kNegate, OpKind::kFloor}, ""}},
       {"Celu", {import_celu, 12, {OpKind::kMultiply, OpKind::kElu}, ""}},
       {"Clip", {import_clip, 6, {OpKind::kClamp}, ""}},
       {"Cosh",
-       {[](const OnnxNode& node) { import_hyperbolic(node, OpKind::kAdd); },
-        9,
-        {OpKind::kAdd, OpKind::kMultiply, OpKind::kExp, OpKind::kNegate},
-        ""}},
+       {import_cosh, 9, {OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kExp, OpKind::kNegate}, ""}},
       {"Elu", {[](const OnnxNode& node) { import_alpha(node, OpKind::kElu, 1.0F); }, 6, {OpKind::kElu}, ""}},
       {"Erfc", {import_erfc, 6, {OpKind::kSubtract, OpKind::kErf}, ""}},
       {"Expm1", {import_expm1, 6, {OpKind::kTanh, OpKind::kMultiply, OpKind::kAdd, OpKind::kExp}, "TensorFlow's"}},
@@ -406,11 +469,7 @@ const Importers& function_importers() {
       {"Relu", {import_relu, 6, {OpKind::kClamp}, ""}},
       {"Selu", {import_selu, 6, {OpKind::kMultiply, OpKind::kElu}, ""}},
       {"Shrink", {import_shrink, 9, {OpKind::kAdd, OpKind::kSubtract, OpKind::kGreater, OpKind::kSelect}, ""}},
-      {"Sinh",
-       {[](const OnnxNode& node) { import_hyperbolic(node, OpKind::kSubtract); },
-        9,
-        {OpKind::kSubtract, OpKind::kMultiply, OpKind::kExp, OpKind::kNegate},
-        ""}},
+      {"Sinh", {import_sinh, 9, {OpKind::kAdd, OpKind::kMultiply, OpKind::kExp, OpKind::kNegate, OpKind::kTanh}, ""}},
       {"Swish", {import_swish, 24, {OpKind::kMultiply, OpKind::kSigmoid}, ""}},
       {"Tan", {import_tan, 7, {OpKind::kDivide, OpKind::kSin, OpKind::kCos}, ""}},
       {"ThresholdedRelu", {import_thresholded_relu, 10, {OpKind::kGreater, OpKind::kSelect}, ""}},

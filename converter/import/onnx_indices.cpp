@@ -74,7 +74,8 @@ void import_one_hot(const OnnxNode& node) {
   }
   const size_t rank = build.shape(indices).rank();
   if (values.size() != 2 || rank == kMaxRank) node.fail("it needs two values, and a dimension for them");
-  ValueId y = one_hot(build, indices, static_cast<uint32_t>(depth));
+  const auto rows = static_cast<uint32_t>(depth);
+  ValueId y = one_hot(build, from_the_end(build, indices, rows), rows);
   if (values[1] - values[0] != 1) y = build.with_scalar(OpKind::kMultiply, y, values[1] - values[0]);
   if (values[0] != 0) y = build.with_scalar(OpKind::kAdd, y, values[0]);
   const size_t axis = node.axis(node.integer("axis", -1), rank + 1);
@@ -327,7 +328,11 @@ const Importers& index_importers() {
          OpKind::kMultiply, OpKind::kAdd},
         "computed indices: rows of a constant table, 4096 at most"}},
       {"GatherND", {import_gather_nd, 11, {OpKind::kConcat, OpKind::kSlice}, "known indices, not of the batch"}},
-      {"OneHot", {import_one_hot, 9, {OpKind::kAdd, OpKind::kMultiply, OpKind::kEqual}, "65536 classes at most"}},
+      {"OneHot",
+       {import_one_hot,
+        9,
+        {OpKind::kAdd, OpKind::kMultiply, OpKind::kEqual, OpKind::kGreater},
+        "65536 classes at most"}},
       {"Scatter",
        {import_scatter_elements, 9, {OpKind::kConcat, OpKind::kSlice}, "known indices, not along the batch"}},
       {"ScatterElements",

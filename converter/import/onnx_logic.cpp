@@ -155,7 +155,7 @@ void import_arg_extreme(const OnnxNode& node, bool greatest) {
   node.bind(y);
 }
 
-// One greatest element after the other, which is then the least there is.
+// One greatest element after the other, which is then less than all that are left.
 void import_top_k(const OnnxNode& node) {
   constexpr int64_t kMost = 64;
   Builder build(&node.graph, node.name);
@@ -170,7 +170,9 @@ void import_top_k(const OnnxNode& node) {
   const ValueId places = counted_along(build, axis, rank, extent);
   const ValueId gone = build.scalar(-std::numeric_limits<float>::infinity(), rank);
   const ValueId zero = build.scalar(0, rank);
-  ValueId left = largest ? x : build.add(OpKind::kNegate, {x});
+  Attributes finite;
+  finite.clamp_min = std::numeric_limits<float>::lowest();
+  ValueId left = build.add(OpKind::kClamp, {largest ? x : build.add(OpKind::kNegate, {x})}, finite);
   std::vector<ValueId> values;
   std::vector<ValueId> indices;
   for (int64_t k = 0; k < given[0]; ++k) {
@@ -321,7 +323,8 @@ const Importers& logic_importers() {
       {"TopK",
        {import_top_k,
         6,
-        {OpKind::kNegate, OpKind::kConcat, OpKind::kSum, OpKind::kEqual, OpKind::kSelect, OpKind::kArgMax},
+        {OpKind::kNegate, OpKind::kConcat, OpKind::kSum, OpKind::kEqual, OpKind::kSelect, OpKind::kArgMax,
+         OpKind::kClamp},
         "k up to 64"}},
       {"Where", {import_where, 9, {OpKind::kSelect}, ""}},
       {"Xor", {import_xor, 6, {OpKind::kSubtract, OpKind::kEqual}, ""}},

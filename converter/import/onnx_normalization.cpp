@@ -1,7 +1,8 @@
-// ONNX's normalizations. All but batch normalization are layer normalizations of rows that a reshape makes.
+// ONNX's normalizations.
 #include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include "import/onnx_graph.h"
@@ -11,8 +12,17 @@ namespace figment::converter {
 
 namespace {
 
-// y = x ⊙ scale + shift per channel (dimension 1), which passes/simplify.h folds into a neighboring linear op.
-// As the op, with the running statistics in one constant [2, C]; channels are moved last and back.
+// The permutation that moves dimension 1 behind all others, and the one that moves it back.
+std::pair<Permutation, Permutation> channels_last(uint32_t rank) {
+  Permutation last = {0};
+  Permutation back = {0, rank - 1};
+  for (uint32_t i = 2; i < rank; ++i) last.push_back(i);
+  last.push_back(1);
+  for (uint32_t i = 1; i + 1 < rank; ++i) back.push_back(i);
+  return {last, back};
+}
+
+// As the op that trains, with the running statistics in one constant [2, C]; channels are moved last and back.
 void trainable_batch_norm(const OnnxNode& node, const std::vector<std::vector<float>>& parameters, float epsilon) {
   const ValueId x = node.tensor(0);
   const auto rank = static_cast<uint32_t>(node.graph[x].shape.rank());
@@ -32,11 +42,7 @@ void trainable_batch_norm(const OnnxNode& node, const std::vector<std::vector<fl
              false,
              false,
              {node.graph[node.constant(3, "mean")].name, node.graph[node.constant(4, "variance")].name}};
-  Permutation last = {0};
-  Permutation back = {0, rank - 1};
-  for (uint32_t i = 2; i < rank; ++i) last.push_back(i);
-  last.push_back(1);
-  for (uint32_t i = 1; i + 1 < rank; ++i) back.push_back(i);
+  const auto [last, back] = channels_last(rank);
   Attributes attributes;
   attributes.alpha = epsilon;
   const ValueId moved = rank > 2 ? node.transpose(x, last) : x;
@@ -62,12 +68,13 @@ void computed_batch_norm(const OnnxNode& node) {
   node.bind(build.add(OpKind::kAdd, {build.add(OpKind::kMultiply, {centered, factor}), parameter(2)}));
 }
 
+// y = x ⊙ scale + shift per channel (dimension 1), which passes/simplify.h folds into a neighboring linear op.
 void import_batch_normalization(const OnnxNode& node) {
   if (node.integer("training_mode", 0) != 0) {
     node.fail("it is in training mode; export the model with model.eval()");
   }
   const ValueId x = node.tensor(0);
-  const Shape& shape = node.graph[x].shape;
+  const Shape shape = node.graph[x].shape;
   if (shape.rank() < 2) node.fail("its input needs a channel dimension");
   const uint32_t channels = shape[1].extent;
   for (size_t i = 1; i <= 4; ++i) {
@@ -153,7 +160,9 @@ ValueId channel_parameter(const OnnxNode& node, size_t i, uint32_t groups, uint3
   const uint64_t size = element_count(node.graph[given].shape, 1).value();
   if (size != groups && size != channels) node.fail("scale and bias do not have one value for each channel");
   const Value& value = node.graph[given];
-  const bool trained = node.importer.purpose() == Purpose::kTraining && value.name.find('.') != std::string::npos;
+  // TorchScript's exporter names what it makes up for layers without parameters onnx::...
+  const bool trained = node.importer.purpose() == Purpose::kTraining && size == channels && value.is_constant() &&
+                       value.constant->origin && !value.constant->origin->name.starts_with("onnx::");
   if (value.is_constant() && !trained) {
     const std::span<const float> values = value.f32();
     const bool same = std::ranges::all_of(values, [&](float other) { return other == values[0]; });
@@ -183,11 +192,7 @@ ValueId group_norm(const OnnxNode& node, ValueId x, uint32_t groups, ValueId gam
     const ValueId rows = build.reshape(x, {shape[0], {}, shape[1]});
     return build.reshape(build.add(OpKind::kGroupNorm, {rows, gamma, beta}, attributes), shape);
   }
-  Permutation last = {0};
-  Permutation back = {0, rank - 1};
-  for (uint32_t i = 2; i < rank; ++i) last.push_back(i);
-  last.push_back(1);
-  for (uint32_t i = 1; i + 1 < rank; ++i) back.push_back(i);
+  const auto [last, back] = channels_last(rank);
   return node.transpose(build.add(OpKind::kGroupNorm, {node.transpose(x, last), gamma, beta}, attributes), back);
 }
 
@@ -222,10 +227,10 @@ void import_group_normalization(const OnnxNode& node) {
   const Shape shape = node.graph[x].shape;
   if (shape.rank() < 2 || shape[1].per_batch) node.fail("its input needs a channel dimension");
   const int64_t groups = node.integer("num_groups", 0);
-  if (groups < 1 || groups > UINT16_MAX) node.fail("its num_groups is out of range");
   const uint32_t channels = shape[1].extent;
+  if (groups < 1 || groups > channels || channels % groups != 0)
+    node.fail(fmt::format("its {} groups do not divide the {} channels", groups, channels));
   const auto count = static_cast<uint32_t>(groups);
-  if (channels % count != 0) node.fail("its groups do not divide the channels");
   node.bind(group_norm(node, x, count, channel_parameter(node, 1, count, channels),
                        channel_parameter(node, 2, count, channels)));
 }
@@ -268,7 +273,10 @@ void import_lp_normalization(const OnnxNode& node) {
   if (p != 1 && p != 2) node.fail(fmt::format("its p is {}, only 1 and 2 are norms of ONNX", p));
   const ValueId norm = p == 1 ? build.sum(build.add(OpKind::kAbs, {x}), axes)
                               : build.add(OpKind::kSqrt, {build.sum(build.add(OpKind::kMultiply, {x, x}), axes)});
-  node.bind(build.add(OpKind::kDivide, {x, norm}));
+  // Zeros stay zeros.
+  Attributes positive;
+  positive.clamp_min = std::numeric_limits<float>::min();
+  node.bind(build.add(OpKind::kDivide, {x, build.add(OpKind::kClamp, {norm}, positive)}));
 }
 
 }  // namespace
@@ -291,7 +299,7 @@ const Importers& normalization_importers() {
       {"LpNormalization",
        {import_lp_normalization,
         6,
-        {OpKind::kMultiply, OpKind::kDivide, OpKind::kSqrt, OpKind::kAbs, OpKind::kSum},
+        {OpKind::kMultiply, OpKind::kDivide, OpKind::kSqrt, OpKind::kAbs, OpKind::kSum, OpKind::kClamp},
         ""}},
       {"MeanVarianceNormalization",
        {import_mean_variance_normalization,

@@ -104,32 +104,39 @@ void import_log_sum(const OnnxNode& node) {
   reduction.bind(reduction.build().add(OpKind::kLog, {reduction.sum(reduction.x())}));
 }
 
-// x_0 - log softmax(x)_0, which overflows nowhere.
-void import_log_sum_exp(const OnnxNode& node) {
-  Reduction reduction(node);
-  Builder& build = reduction.build();
-  const ValueId rows = reduction.rows(reduction.x());
-  Attributes along;
-  along.axes = {1};
-  const ValueId logs = build.add(OpKind::kLogSoftmax, {rows}, along);
-  const ValueId first = build.slice(rows, 1, 0, 1);
-  reduction.bind(reduction.from_rows(build.add(OpKind::kSubtract, {first, build.slice(logs, 1, 0, 1)})));
-}
-
-// A max pooling over rows; the least is the negative of the greatest negative.
-template <bool kGreatest>
-void import_extreme(const OnnxNode& node) {
-  Reduction reduction(node);
-  Builder& build = reduction.build();
-  ValueId rows = reduction.rows(reduction.x());
-  if (!kGreatest) rows = build.add(OpKind::kNegate, {rows});
+// The greatest of each row, by max pooling: [rows, 1].
+ValueId greatest_of_rows(const OnnxNode& node, Builder& build, ValueId rows) {
   const Shape shape = build.shape(rows);
   if (shape[1].extent > UINT16_MAX)
     node.fail(fmt::format("it reduces {} elements, {} at most", shape[1].extent, UINT16_MAX));
   Attributes pool;
   pool.window.kernel = {shape[1].extent, 1};
   const ValueId most = build.add(OpKind::kMaxPool2d, {build.reshape(rows, {shape[0], shape[1], {}, {}})}, pool);
-  const ValueId values = build.reshape(most, {shape[0], {}});
+  return build.reshape(most, {shape[0], {}});
+}
+
+// m + log(sum(e^(x - m))) with the greatest m, which is finite here where all that is left is not.
+void import_log_sum_exp(const OnnxNode& node) {
+  Reduction reduction(node);
+  Builder& build = reduction.build();
+  const ValueId rows = reduction.rows(reduction.x());
+  Attributes finite;
+  finite.clamp_min = std::numeric_limits<float>::lowest();
+  finite.clamp_max = std::numeric_limits<float>::max();
+  const ValueId greatest = build.add(OpKind::kClamp, {greatest_of_rows(node, build, rows)}, finite);
+  const ValueId powers = build.add(OpKind::kExp, {build.add(OpKind::kSubtract, {rows, greatest})});
+  const ValueId log = build.add(OpKind::kLog, {build.sum(powers, {1})});
+  reduction.bind(reduction.from_rows(build.add(OpKind::kAdd, {greatest, log})));
+}
+
+// The least is the negative of the greatest negative.
+template <bool kGreatest>
+void import_extreme(const OnnxNode& node) {
+  Reduction reduction(node);
+  Builder& build = reduction.build();
+  ValueId rows = reduction.rows(reduction.x());
+  if (!kGreatest) rows = build.add(OpKind::kNegate, {rows});
+  const ValueId values = greatest_of_rows(node, build, rows);
   reduction.bind(reduction.from_rows(kGreatest ? values : build.add(OpKind::kNegate, {values})));
 }
 
@@ -159,7 +166,11 @@ const Importers& reduction_importers() {
       {"ReduceL1", {import_l1, 6, {OpKind::kAbs, OpKind::kSum}, ""}},
       {"ReduceL2", {import_squares<true>, 6, {OpKind::kMultiply, OpKind::kSqrt, OpKind::kSum}, ""}},
       {"ReduceLogSum", {import_log_sum, 6, {OpKind::kLog, OpKind::kSum}, ""}},
-      {"ReduceLogSumExp", {import_log_sum_exp, 6, {OpKind::kSubtract, OpKind::kSlice, OpKind::kLogSoftmax}, ""}},
+      {"ReduceLogSumExp",
+       {import_log_sum_exp,
+        6,
+        {OpKind::kMaxPool2d, OpKind::kClamp, OpKind::kSubtract, OpKind::kExp, OpKind::kSum, OpKind::kLog, OpKind::kAdd},
+        "65535 elements at most"}},
       {"ReduceMax", {import_extreme<true>, 6, {OpKind::kMaxPool2d}, "65535 elements at most"}},
       {"ReduceMean", {import_mean, 6, {OpKind::kMean}, ""}},
       {"ReduceMin", {import_extreme<false>, 6, {OpKind::kNegate, OpKind::kMaxPool2d}, "65535 elements at most"}},

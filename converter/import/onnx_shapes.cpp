@@ -338,7 +338,10 @@ void import_split(const OnnxNode& node) {
     for (int64_t left = shape[axis].extent; left > 0; left -= part) sizes.push_back(std::min(part, left));
   }
   int64_t total = 0;
-  for (int64_t size : sizes) total += size < 1 ? INT32_MIN : size;
+  for (int64_t size : sizes) {
+    if (size < 1 || size > shape[axis].extent) node.fail("its parts do not make up the dimension");
+    total += size;
+  }
   if (sizes.size() != parts || total != shape[axis].extent) node.fail("its parts do not make up the dimension");
   uint32_t start = 0;
   for (size_t i = 0; i < parts; ++i) {

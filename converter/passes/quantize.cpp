@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <limits>
 #include <map>
+#include <numeric>
 
 #include "io/files.h"
 #include "ir/cost.h"
@@ -89,21 +90,36 @@ uint64_t bytes_of_sample(const Graph& graph) {
   return bytes;
 }
 
+bool has_batch(const PortDefinition& port) {
+  return std::ranges::any_of(port.shape, [](const Dimension& dimension) { return dimension.per_batch; });
+}
+
+// A divisor of `samples` up to `most`: a program whose inner values are shown may take whole batches only.
+size_t batch_for(size_t samples, size_t most) {
+  size_t batch = std::min(most, samples);
+  while (samples % batch != 0) --batch;
+  return batch;
+}
+
+enum class Outputs : uint8_t {
+  kAll,
+  kOfSamples  // without those that are the same for all samples, as a parameter that the network returns
+};
+
 // Runs a program on samples in batches of up to `most`. Outputs have the samples first.
 class BatchedRun {
  public:
-  BatchedRun(Graph graph, const TensorMap& inputs, size_t samples, size_t most)
-      : name_(graph.name), inputs_(inputs), samples_(samples), batch_(std::min(most, samples)) {
+  BatchedRun(Graph graph, const TensorMap& inputs, size_t samples, size_t most, Outputs outputs = Outputs::kOfSamples)
+      : name_(graph.name), inputs_(inputs), samples_(samples), batch_(batch_for(samples, most)) {
+    if (outputs == Outputs::kOfSamples)
+      std::erase_if(graph.outputs, [](const PortDefinition& port) { return !has_batch(port); });
     for (PortDefinition& port : graph.outputs) port = batch_first(port);
     runner_.emplace(write_model(single(std::move(graph))), static_cast<uint32_t>(batch_));
   }
 
   size_t batch() const { return batch_; }
-  // Of the samples from `begin` on, at most batch() of them.
-  TensorMap run(size_t begin) {
-    const size_t count = std::min(batch_, samples_ - begin);
-    return runner_->run(name_, part_of(inputs_, samples_, begin, begin + count), count);
-  }
+  // Of the batch() samples from `begin` on.
+  TensorMap run(size_t begin) { return runner_->run(name_, part_of(inputs_, samples_, begin, begin + batch_), batch_); }
 
  private:
   std::string name_;
@@ -119,7 +135,7 @@ TensorMap run_whole(const Graph& graph, const TensorMap& inputs, size_t samples,
   for (size_t begin = 0; begin < samples; begin += program.batch()) {
     for (const auto& [name, values] : program.run(begin)) {
       std::vector<float>& all = result[name];
-      if (begin == 0) all.reserve(values.size() / std::min(program.batch(), samples) * samples);
+      if (begin == 0) all.reserve(values.size() / program.batch() * samples);
       all.insert(all.end(), values.begin(), values.end());
     }
   }
@@ -227,8 +243,9 @@ class Quantizer {
   }
 
  private:
-  // A trial of a choice runs the whole program on so many samples, so that it takes a second or two of one core; all
-  // trials together take some minutes at most.
+  // A trial of a choice runs the whole program on so many samples, so that it takes a second or two of one core; ranges
+  // are tried for some minutes at most. That a layer is kept in f32 is tried for each layer, which a network that int8
+  // suits does not need.
   static constexpr uint64_t kOperationsOfTrial = 20000000000;
   static constexpr uint64_t kTrialOperations = 4000000000000;
   static size_t affordable(uint64_t operations, size_t held_out) {
@@ -253,10 +270,10 @@ class Quantizer {
     const double steps = 2.0 * static_cast<double>(all.size()) * static_cast<double>(calibrated_);
     double done = 0;
     for (const Graph& part : all) {
-      BatchedRun program(part, calibration_, calibrated_, most_at_once_);
+      BatchedRun program(part, calibration_, calibrated_, most_at_once_, Outputs::kAll);
       for (int pass = 0; pass < 2; ++pass) {
         for (size_t begin = 0; begin < calibrated_; begin += program.batch()) {
-          const size_t count = std::min(program.batch(), calibrated_ - begin);
+          const size_t count = program.batch();
           const auto see = [&](ValueId id, std::span<const float> values) {
             pass == 0 ? distributions_[id].see_extremes(values, count) : distributions_[id].see(values);
           };
@@ -359,6 +376,7 @@ class Quantizer {
       for (size_t i = 0; i < values.size(); ++i) error += std::pow(static_cast<double>(values[i]) - expected[i], 2);
       count += values.size();
     }
+    if (count == 0) return kExact;
     return decibels(peak_ * peak_, error / static_cast<double>(count));
   }
 
@@ -375,7 +393,7 @@ class Quantizer {
     std::map<std::string, SignalToNoise> all;
     std::map<std::string, SignalToNoise> held_out;
     for (size_t begin = 0; begin < samples_; begin += program.batch()) {
-      const size_t count = std::min(program.batch(), samples_ - begin);
+      const size_t count = program.batch();
       const size_t seen = std::clamp(calibrated_, begin, begin + count) - begin;
       for (const auto& [name, values] : program.run(begin)) {
         const size_t size = values.size() / count;
@@ -558,6 +576,8 @@ class Quantizer {
     report.calibration_samples = calibrated_;
     report.fully_int8 = quantized.graph.fully_int8;
     const std::vector<double> noise = layer_noise(quantized);
+    std::vector<ValueId> source(graph_.values.size());
+    std::iota(source.begin(), source.end(), ValueId{0});
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       const Node& node = graph_.nodes[i];
       LayerReport layer;
@@ -567,8 +587,11 @@ class Quantizer {
       layer.reason = kept_reasons_.contains(i) ? kept_reasons_[i] : quantized.reasons[i];
       layer.sqnr_db = noise[node.output];
       layer.range_choice = passes_through(node.kind) ? "as its input" : name_of(choices_[node.output]);
-      layer.low = assigned[node.output].scale * (-128.0 - assigned[node.output].zero_point);
-      layer.high = assigned[node.output].scale * (127.0 - assigned[node.output].zero_point);
+      // What only moves values has its input's.
+      source[node.output] = passes_through(node.kind) ? source[node.inputs[0]] : node.output;
+      const QuantParameters& range = assigned[source[node.output]];
+      layer.low = range.scale * (-128.0 - range.zero_point);
+      layer.high = range.scale * (127.0 - range.zero_point);
       report.layers.push_back(std::move(layer));
     }
     tick(1);
@@ -599,13 +622,18 @@ class Quantizer {
       }
       if (with_outputs.outputs.empty()) continue;
       const size_t samples = held_out_samples();
-      BatchedRun int8(std::move(with_outputs), held_out_, samples, most_at_once_);
-      BatchedRun f32(std::move(part), held_out_, samples, most_at_once_);
+      BatchedRun int8(std::move(with_outputs), held_out_, samples, most_at_once_, Outputs::kAll);
+      BatchedRun f32(std::move(part), held_out_, samples, most_at_once_, Outputs::kAll);
       std::map<std::string, SignalToNoise> ratios;
       for (size_t begin = 0; begin < samples; begin += int8.batch()) {
         const TensorMap expected = f32.run(begin);
-        for (const auto& [name, values] : int8.run(begin))
-          ratios[name].add(values, expected.at(name), std::min(int8.batch(), samples - begin));
+        const TensorMap actual = int8.run(begin);
+        for (const PortDefinition& port : outputs) {
+          const auto found = actual.find(port.name);
+          if (found == actual.end()) continue;
+          const size_t count = has_batch(port) ? int8.batch() : 1;
+          ratios[port.name].add(found->second, expected.at(port.name), count);
+        }
       }
       for (const PortDefinition& port : outputs) {
         if (const auto found = ratios.find(port.name); found != ratios.end())

@@ -202,7 +202,7 @@ class Writer {
   // `mask`: it may be infinite or NaN; whatever else is leaves a file that does not open, and says why.
   int32_t constant(const Value& value, bool mask) {
     const std::vector<uint32_t> extents = extents_of(value.shape);
-    const auto key = std::make_tuple(value.name, extents, value.scales);
+    const auto key = std::make_tuple(value.name, value.type, extents, value.scales);
     const auto [first, last] = constant_indices_.equal_range(key);
     for (auto same = first; same != last; ++same) {
       if (same->second.first->constant->bytes == value.constant->bytes) return same->second.second;
@@ -338,7 +338,8 @@ class Writer {
   std::vector<Offset<schema::Constant>> constants_;
   std::vector<Offset<schema::Parameter>> parameters_;
   // With the value in the model that is being written.
-  std::multimap<std::tuple<std::string, std::vector<uint32_t>, std::vector<float>>, std::pair<const Value*, int32_t>>
+  std::multimap<std::tuple<std::string, DataType, std::vector<uint32_t>, std::vector<float>>,
+                std::pair<const Value*, int32_t>>
       constant_indices_;
   std::map<std::string, uint32_t> variable_indices_;
   std::map<std::vector<uint32_t>, Offset<flatbuffers::Vector<uint8_t>>> shared_;

@@ -37,7 +37,21 @@ struct Compared {
   bool wrong = false;
 };
 
-Difference difference_of(const std::vector<float>& values, const std::vector<float>& reference) {
+// Of the values of a layer. Its signal is what varies from sample to sample (of all, if hardly anything does), as for
+// figment-convert --want-snr: what is the same in all samples tells nothing.
+Difference difference_of(const Layer& layer, const std::vector<float>& reference) {
+  const std::vector<float>& values = layer.values.values;
+  // Elements behind one another along the batch, and their number.
+  size_t inner = values.size();
+  size_t samples = 1;
+  if (layer.batch_axis >= 0) {
+    const auto axis = static_cast<size_t>(layer.batch_axis);
+    samples = std::max<size_t>(layer.values.shape[axis], 1);
+    inner = 1;
+    for (size_t d = axis + 1; d < layer.values.shape.size(); ++d) inner *= layer.values.shape[d];
+  }
+  std::vector<double> sums(values.size() / samples);
+  const auto element = [&](size_t i) { return i / (inner * samples) * inner + i % inner; };
   Difference result;
   double signal = 0;
   double noise = 0;
@@ -54,6 +68,7 @@ Difference difference_of(const std::vector<float>& values, const std::vector<flo
       continue;
     }
     signal += wanted * wanted;
+    sums[element(i)] += wanted;
     noise += error * error;
     result.error = std::max(result.error, error);
     result.largest = std::max(result.largest, std::fabs(wanted));
@@ -61,6 +76,10 @@ Difference difference_of(const std::vector<float>& values, const std::vector<flo
     result.greatest = std::max(result.greatest, wanted);
   }
   if (result.least > result.greatest) result.least = result.greatest = 0;
+  double variance = signal;
+  for (double sum : sums) variance -= sum * sum / static_cast<double>(samples);
+  constexpr double kRounding = 1e-9;  // of the power: what float32 may make of equal values
+  if (variance > kRounding * signal) signal = variance;
   if (noise > 0) result.snr_db = signal > 0 ? std::min(10 * std::log10(signal / noise), kMostDecibels) : -kMostDecibels;
   return result;
 }
@@ -171,7 +190,7 @@ std::vector<Compared> compare(const OpenModel& open, uint32_t program, const std
       throw Error("tensor " + layer.name + " has " + io::to_string(layer.values.shape) + " here, " +
                   io::to_string(found->second.shape) + " in " + reference.source + ": it is of another model");
     }
-    result.push_back({&layer, difference_of(layer.values.values, found->second.values), false});
+    result.push_back({&layer, difference_of(layer, found->second.values), false});
     by_tensor[layer.tensor] = result.back().difference;
   }
   // The signal to noise of what an op reads, through ops that were not compared.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <exception>
 
 namespace figment::cli {
 
@@ -14,6 +15,7 @@ struct Recording {
   bool ours;
   std::vector<Layer>* layers;
   std::map<std::string, int>* names;
+  std::exception_ptr error;
 };
 
 float element(const fig_tensor_info& tensor, const void* values, size_t i) {
@@ -59,8 +61,7 @@ io::Array exported(const fig_tensor_info& tensor, const void* values, size_t bat
   return result;
 }
 
-void record(void* context, uint32_t program, uint32_t op, const void* values) {
-  auto* recording = static_cast<Recording*>(context);
+void add_layer(Recording* recording, uint32_t program, uint32_t op, const void* values) {
   fig_op_info info{};
   fig_tensor_info tensor{};
   check(fig_model_op(recording->open->model(), program, op, &info));
@@ -74,6 +75,17 @@ void record(void* context, uint32_t program, uint32_t op, const void* values) {
   recording->layers->push_back({tensor.name, info.kind, info.name, info.output, tensor.type == FIG_I8,
                                 batch_axis(tensor.shape, tensor.permutation),
                                 exported(tensor, values, recording->batch)});
+}
+
+// Nothing may be thrown through the library: it is kept, and nothing more recorded.
+void record(void* context, uint32_t program, uint32_t op, const void* values) {
+  auto* recording = static_cast<Recording*>(context);
+  if (recording->error) return;
+  try {
+    add_layer(recording, program, op, values);
+  } catch (...) {
+    recording->error = std::current_exception();
+  }
 }
 
 }  // namespace
@@ -182,9 +194,12 @@ std::vector<Layer> run_layers(OpenModel* open, uint32_t program, const Inputs& i
   }
   for (uint32_t i = 0; i < info.outputs; ++i) taken[i].data = outputs[i].values.values.data();
   std::map<std::string, int> names;
-  Recording recording{open, inputs.count, ours, &layers, &names};
+  Recording recording{open, inputs.count, ours, &layers, &names, nullptr};
   check(fig_session_observe(open->session(), record, &recording));
-  check(fig_run(open->session(), info.name, inputs.count, given.data(), given.size(), taken.data(), taken.size()));
+  const fig_status status =
+      fig_run(open->session(), info.name, inputs.count, given.data(), given.size(), taken.data(), taken.size());
+  if (recording.error) std::rethrow_exception(recording.error);
+  check(status);
   std::erase_if(layers, [&](const Layer& layer) { return names[layer.name] > 1; });
   std::ranges::move(outputs, std::back_inserter(layers));
   return layers;

@@ -181,10 +181,9 @@ enum HyperParameter : uint32_t {
 //   broadcast         x of the output's rank, each dimension equal or 1
 //   mean_backward     g, as broadcast, divided by the number of elements that each value goes to
 //   layer_norm        x [..., C], gamma, beta, each [C] or [1]: over the last dimension (Ba et al. 2016)
-//   group_norm        x [N, ..., C], gamma, beta, each [C] or [1]: of each sample, over all positions and the channels
-//   of
-//                     a group, which are next to each other (Wu and He 2018); a group for each channel is instance
-//                     normalization (Ulyanov et al. 2016)
+//   group_norm        x [N, ..., C] of three dimensions or more, the batch in none but the first; gamma, beta, each [C]
+//                     or [1]: of each sample, over all positions and the channels of a group, which lie side by side
+//                     (Wu and He 2018); a group for each channel is instance normalization (Ulyanov et al. 2016)
 //   reverse           x, maybe lengths                                      -> x in reverse order along an axis
 //   mask_sequence     x [T, N, ...], lengths                                -> x, zeros from step lengths[n] on
 // Sequences are [T, N, ...]; lengths [N] are f32, and steps from lengths[n] on do not count: states stay as they are,

@@ -95,6 +95,11 @@ Result<TensorType> recurrent_backward(OpKind kind, const Attributes& attributes,
 
 namespace {
 
+Status expect_epsilon(const Attributes& attributes) {
+  if (!(attributes.alpha > 0) || !std::isfinite(attributes.alpha)) return bad("epsilon must be positive");
+  return {};
+}
+
 // A factor or a shift of each channel of x, or one for all.
 bool is_per_channel(const TensorType& tensor, const Shape& x) {
   return tensor.shape.rank() == 1 && (tensor.shape[0] == x.from_end(0) || tensor.shape[0] == Dimension{});
@@ -113,7 +118,7 @@ Result<TensorType> group_norm(OpKind /*kind*/, const Attributes& attributes, Inp
   }
   if (attributes.groups < 1 || x.from_end(0).extent % attributes.groups != 0)
     return bad("the groups do not divide the channels");
-  if (!(attributes.alpha > 0)) return bad("epsilon must be positive");
+  FIGMENT_RETURN_IF_ERROR(expect_epsilon(attributes));
   if (!is_per_channel(inputs[1], x) || !is_per_channel(inputs[2], x))
     return bad("gamma and beta need one value, or one per channel");
   TensorType output = declared;
@@ -128,7 +133,7 @@ Result<TensorType> layer_norm(OpKind kind, const Attributes& attributes, Inputs 
   FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
   const Shape& x = inputs[0].shape;
   if (x.rank() < 1 || x.from_end(0).per_batch) return bad("needs constant channels in the last dimension");
-  if (!(attributes.alpha > 0) || !std::isfinite(attributes.alpha)) return bad("epsilon must be positive");
+  FIGMENT_RETURN_IF_ERROR(expect_epsilon(attributes));
   if (kind != OpKind::kLayerNormBackwardSums && !is_per_channel(inputs[1], x))
     return bad("gamma needs one value, or one per channel");
   if (kind == OpKind::kLayerNorm ? !is_per_channel(inputs[2], x) : inputs[count - 1].shape != x) {

@@ -1,6 +1,7 @@
 // What exporters write beside ops: data outside the file, a fixed batch, integers, loops, quantized files.
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -502,6 +503,164 @@ TEST_CASE("a mask of infinite values leaves out what it covers, in f32 and besid
   Runner runner(convert(options, {}).file, 1);
   const std::vector<float> quantized = runner.run("run", {{"x", {1, 2, 1, 2}}}, 1).at("y");
   for (size_t i = 0; i < 4; ++i) CHECK(quantized[i] == doctest::Approx(i % 2 == 0 ? 0.5 : 0).epsilon(0.05));
+}
+
+TEST_CASE("composed functions are right for small, large and infinite arguments") {
+  const float infinite = std::numeric_limits<float>::infinity();
+  const struct {
+    const char* op;
+    double (*function)(double);
+    std::vector<float> arguments;
+  } cases[] = {
+      {"Sinh", [](double x) { return std::sinh(x); }, {1e-8F, -1e-5F, 0.1F, -3, 89, -89}},
+      {"Cosh", [](double x) { return std::cosh(x); }, {1e-8F, 0.1F, -3, 89, -89, 0}},
+      {"Asinh", [](double x) { return std::asinh(x); }, {1e-8F, -1e-5F, 0.3F, -40, 1e20F, -1e30F}},
+      {"Acosh", [](double x) { return std::acosh(x); }, {1, 1.00001F, 1.5F, 40, 1e20F, infinite}},
+      {"Atanh", [](double x) { return std::atanh(x); }, {1e-8F, -1e-5F, 0.3F, -0.999F, 1, -1}},
+  };
+  for (const auto& [op, function, arguments] : cases) {
+    OnnxBuilder model;
+    model.input("x", {6});
+    model.output("y", {6});
+    model.node(op, {"x"}, {"y"});
+    const std::vector<float> y = run(import(model), {{"x", arguments}}, 1).at("y");
+    for (size_t i = 0; i < arguments.size(); ++i) {
+      const double right = function(static_cast<double>(arguments[i]));
+      const auto actual = static_cast<double>(y[i]);
+      CHECK_MESSAGE((actual == right || std::fabs(actual - right) <= 4e-6 * std::fabs(right)), op, " of ", arguments[i],
+                    " is ", actual, ", not ", right);
+    }
+  }
+}
+
+TEST_CASE("masked rows, negative classes and zero vectors are what ONNX says") {
+  const float none = -std::numeric_limits<float>::infinity();
+  {
+    OnnxBuilder model;
+    model.input("x", {3});
+    model.output("y", {1});
+    OnnxBuilder::attribute(model.node("ReduceLogSumExp", {"x"}, {"y"}), "axes", std::vector<int64_t>{1});
+    const std::vector<float> y =
+        run(import(model), {{"x", {-1e9F, 0.5F, 0.5F, -1e4F, 0.1234F, -50, none, 1, 2, none, none, none}}}, 4).at("y");
+    CHECK(y[0] == doctest::Approx(1.1931472));
+    CHECK(y[1] == doctest::Approx(0.1234));
+    CHECK(y[2] == doctest::Approx(2.3132617));
+    CHECK(y[3] == none);
+  }
+  {
+    OnnxBuilder model;
+    model.input("x", {3});
+    model.output("y", {3});
+    model.node("TopK", {"x", model.integers("k", {1}, {3})}, {"y", "places"});
+    const std::vector<float> y = run(import(model), {{"x", {5, none, none, 5, none, 1}}}, 2).at("y");
+    CHECK(y == std::vector<float>{5, none, none, 5, 1, none});
+  }
+  {
+    OnnxBuilder model;
+    model.input("x", {});
+    model.output("y", {3});
+    make_integer(&model, 0);
+    model.node("OneHot", {"x", model.integers("depth", {}, {3}), model.floats("values", {2}, {0, 1})}, {"y"});
+    const std::vector<float> y = run(import(model), {{"x", {-1, 0, 3}}}, 3).at("y");
+    CHECK(y == std::vector<float>{0, 0, 1, 1, 0, 0, 0, 0, 0});
+  }
+  {
+    OnnxBuilder model;
+    model.input("x", {2});
+    model.output("y", {2});
+    model.node("LpNormalization", {"x"}, {"y"});
+    const std::vector<float> y = run(import(model), {{"x", {0, 0, 3, 4}}}, 2).at("y");
+    CHECK(y[0] == 0);
+    CHECK(y[1] == 0);
+    CHECK(y[3] == doctest::Approx(0.8));
+  }
+  OnnxBuilder empty;
+  empty.input("x", {2});
+  empty.output("y", {2});
+  empty.node("Pow", {"x", empty.floats("exponent", {0}, {})}, {"y"});
+  CHECK(has(error_of(empty), "its exponent is empty"));
+}
+
+TEST_CASE("an integer to the power of a float is an integer, in shapes too") {
+  OnnxBuilder model;
+  model.input("x", {2, 8});
+  model.output("y", {16});
+  model.node("Pow", {model.integers("four", {1}, {4}), model.floats("two", {1}, {2})}, {"count"});
+  model.node("Concat", {model.integers("batch", {1}, {0}), "count"}, {"shape"})->add_attribute()->set_name("axis");
+  auto* axis = model.graph()->mutable_node(1)->mutable_attribute(0);
+  axis->set_type(onnx::AttributeProto::INT);
+  axis->set_i(0);
+  model.node("Reshape", {"x", "shape"}, {"y"});
+  CHECK(import(model).outputs.at(0).shape == figment::Shape{{1, true}, {16, false}});
+}
+
+// Two sums of one name and the same bytes, zeros of f32 and of i32; an output that has no batch.
+TEST_CASE("int8 of a shared bias of zeros, and of a network that returns a constant") {
+  OnnxBuilder model;
+  model.input("x", {4});
+  model.output("y", {4});
+  std::vector<float> weights;
+  for (int i = 0; i < 16; ++i) weights.push_back(static_cast<float>(i * i % 11 - 5));
+  const std::string zeros = model.floats("zeros", {4}, std::vector<float>(4, 0));
+  model.node("Gemm", {"x", model.floats("w", {4, 4}, weights), zeros}, {"h"});
+  model.node("LayerNormalization", {"h", model.floats("g", {4}, {1, 2, 1, 2}), zeros}, {"n"});
+  model.node("Gemm", {"n", model.floats("v", {4, 4}, weights), zeros}, {"y"});
+  model.node("Identity", {model.floats("c", {50}, std::vector<float>(50, 0.25F))}, {"returned"});
+  model.graph()->add_output()->set_name("returned");
+  const figment::test::OnnxFile file(model.model);
+  ConvertOptions options;
+  options.sources = {{"run", file.path()}};
+  options.int8 = true;
+  figment::io::Array examples{{60, 4}, {}};
+  for (int i = 0; i < 240; ++i) examples.values.push_back(static_cast<float>(i * 37 % 101) - 50);
+  options.calibration_data["x"] = examples;
+  const Converted converted = convert(options, {});
+  CHECK(converted.report.programs.at(0).int8->snr_db > 20);
+  CHECK(converted.report.programs.at(0).int8->snr_db < 100);
+  Runner runner(converted.file, 1);
+  CHECK(runner.run("run", {{"x", {1, 2, 3, 4}}}, 1).at("returned") == std::vector<float>(50, 0.25F));
+}
+
+// The batch and the heads are one dimension inside; what shows inner values takes whole batches then.
+TEST_CASE("int8 calibrates any number of samples of a network that folds the batch into another dimension") {
+  OnnxBuilder model;
+  model.input("x", {6});
+  model.output("y", {6});
+  std::vector<float> weights;
+  for (int i = 0; i < 36; ++i) weights.push_back(static_cast<float>(i * i % 11 - 5));
+  model.node("Gemm", {"x", model.floats("w", {6, 6}, weights)}, {"h"});
+  model.node("Reshape", {"h", model.integers("heads", {2}, {-1, 3})}, {"r"});
+  model.node("Tanh", {"r"}, {"t"});
+  model.node("Reshape", {"t", model.integers("back", {2}, {-1, 6})}, {"y"});
+  const figment::test::OnnxFile file(model.model);
+  for (const size_t count : {50U, 64U, 100U}) {
+    ConvertOptions options;
+    options.sources = {{"run", file.path()}};
+    options.int8 = true;
+    figment::io::Array examples{{count, 6}, {}};
+    for (size_t i = 0; i < 6 * count; ++i) examples.values.push_back(static_cast<float>(i * 37 % 101) / 50 - 1);
+    options.calibration_data["x"] = examples;
+    CHECK(convert(options, {}).report.programs.at(0).int8->snr_db > 20);
+  }
+}
+
+TEST_CASE("a normalization's parameters train under any names, fresh ones too") {
+  for (const char* prefix : {"norm.", "norm_"}) {
+    OnnxBuilder model;
+    model.input("x", {4, 3});
+    model.output("y", {4, 3});
+    const std::string gamma = model.floats(prefix + std::string("gamma"), {4}, {1, 1, 1, 1});
+    const std::string beta = model.floats(prefix + std::string("beta"), {4}, {0, 0, 0, 0});
+    model.node("InstanceNormalization", {"x", gamma, beta}, {"y"});
+    const Graph graph = import_onnx(model.model.SerializeAsString(), "model.onnx", "run", {Purpose::kTraining, false});
+    for (const Node& node : graph.nodes) {
+      if (node.kind != OpKind::kGroupNorm) continue;
+      for (size_t i : {1U, 2U}) {
+        CHECK(graph[node.inputs[i]].elements() == 4);
+        CHECK(graph[node.inputs[i]].constant->origin.has_value());
+      }
+    }
+  }
 }
 
 TEST_CASE("the signal to noise of int8 is the same wherever an output has its batch") {

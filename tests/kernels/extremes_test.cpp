@@ -181,6 +181,57 @@ TEST_CASE("normalizations of extreme values are those of double precision") {
   }
 }
 
+// All ways that groups lie in blocks of channels: within one, several in one, over several, and rows that fold or not.
+TEST_CASE("group normalization of any width is that of double precision") {
+  const size_t cases[][3] = {{130, 2, 9},  {130, 65, 70}, {96, 32, 67}, {64, 64, 5}, {300, 1, 3},
+                             {40, 1, 130}, {7, 7, 200},   {1, 1, 131},  {3, 1, 1},   {66, 33, 64}};
+  for (const auto& [channels, groups, rows] : cases) {
+    test::Random random(channels + groups);
+    StepBuilder builder(OpKind::kGroupNorm);
+    builder.operands.reserve(3);
+    constexpr size_t kSamples = 2;
+    float* x = static_cast<float*>(builder.add(DataType::kF32, {kSamples, rows, channels}).data);
+    for (size_t i = 0; i < kSamples * rows * channels; ++i)
+      x[i] = 0.25F * random.real() + static_cast<float>(i % channels % 5) + (i % 2 == 0 ? 100.0F : 100.5F);
+    const std::vector<float> before(x, x + kSamples * rows * channels);
+    for (int parameter = 0; parameter < 2; ++parameter) {
+      float* values = static_cast<float*>(builder.add(DataType::kF32, {channels}, true).data);
+      for (size_t c = 0; c < channels; ++c) values[c] = random.real();
+    }
+    const float* gamma = builder.operands[1].f32();
+    const float* beta = builder.operands[2].f32();
+    builder.step.output = builder.operands[0];
+    builder.step.attributes.alpha = 1e-5F;
+    builder.step.attributes.groups = static_cast<uint32_t>(groups);
+    const std::vector<uint8_t> bytes = builder.run(KernelSet::kPortable, nullptr);
+    const size_t own = channels / groups;
+    for (size_t n = 0; n < kSamples; ++n) {
+      for (size_t g = 0; g < groups; ++g) {
+        std::vector<size_t> places;
+        for (size_t r = 0; r < rows; ++r) {
+          for (size_t c = 0; c < own; ++c) places.push_back((n * rows + r) * channels + g * own + c);
+        }
+        long double mean = 0;
+        long double variance = 0;
+        for (size_t i : places) mean += static_cast<long double>(before[i]) / static_cast<long double>(places.size());
+        for (size_t i : places) {
+          const long double distance = static_cast<long double>(before[i]) - mean;
+          variance += distance * distance / static_cast<long double>(places.size());
+        }
+        const long double deviation = std::sqrt(variance + static_cast<long double>(1e-5F));
+        for (size_t i : places) {
+          const auto normalized = static_cast<double>((static_cast<long double>(before[i]) - mean) / deviation);
+          const double right =
+              normalized * static_cast<double>(gamma[i % channels]) + static_cast<double>(beta[i % channels]);
+          const float actual = as_floats(bytes)[i];
+          CHECK_MESSAGE(is_right(actual, right, {2e-5, 2e-5}), channels, " channels, ", groups, " groups, ", rows,
+                        " rows: element ", i, " is ", actual, ", not ", right);
+        }
+      }
+    }
+  }
+}
+
 // A row of the others is a group here: of two channels that share a sample with another group, as columns.
 TEST_CASE("group normalization of extreme values is that of double precision") {
   const std::vector<std::vector<float>> rows = extreme_rows();

@@ -368,7 +368,7 @@ FIG_API fig_status fig_session_kernel(const fig_session* session, uint32_t progr
 
 /* What an observer is shown: the values of the tensor that an op has just computed (fig_op_info.output), in our layout
  * and type, for the session's batch; valid during the call; updates of variables are not shown. The observer calls
- * nothing on the session. */
+ * nothing on the session, and neither throws nor jumps out. */
 typedef void (*fig_observer)(void* context, uint32_t program, uint32_t op, const void* values);
 
 /* From now on all runs of the session show `observer` what each op computes, in order; NULL: no more. To find where a

@@ -29,7 +29,6 @@ struct Channels {
 float inverse_deviation(float variance, float epsilon) { return 1.0F / std::sqrt(variance + epsilon); }
 
 // sums[c] += the squares of the distances of x[r][c] from center[c], over `rows` rows `stride` apart.
-
 FIGMENT_CLONES void add_squares(const float* x, const float* center, size_t stride, size_t rows, size_t channels,
                                 float* sums) {
   for (size_t r = 0; r < rows; ++r) {
@@ -39,6 +38,7 @@ FIGMENT_CLONES void add_squares(const float* x, const float* center, size_t stri
     }
   }
 }
+
 // sums[c] += a[r][c] * (b[r][c] - center[c])
 FIGMENT_CLONES void add_products(const float* a, const float* b, const float* center, size_t stride, size_t rows,
                                  size_t channels, float* sums) {
@@ -389,7 +389,9 @@ FIGMENT_CLONES void scale_row(const float* x, float* out, size_t count, float ce
   for (size_t i = 0; i < count; ++i) out[i] = (x[i] - center) * scale + shift;
 }
 
+// out may not be gamma's or beta's memory.
 FIGMENT_CLONES void apply_channels(float* out, size_t count, const float* gamma, const float* beta) {
+  FIGMENT_INDEPENDENT
   for (size_t i = 0; i < count; ++i) out[i] = out[i] * gamma[i] + beta[i];
 }
 
