@@ -187,10 +187,6 @@ void import_volume_convolution(const OnnxNode& node, bool transposed) {
 // Over height and width, then over depth: maxima and means of boxes are those of their rows'.
 void import_volume_pool(const OnnxNode& node, OpKind kind) {
   Builder build(&node.graph, node.name);
-  if (node.is_read(1))
-    node.fail(
-        "its indices, as MaxUnpool takes them, are not supported; pool without return_indices, and enlarge by "
-        "interpolate (Resize) or a transposed convolution");
   const std::vector<int64_t> kernel = node.integer_list("kernel_shape", {});
   const bool in_range = std::ranges::all_of(kernel, [](int64_t value) { return value >= 1 && value <= UINT16_MAX; });
   if (kernel.size() != 3 || !in_range) node.fail("its kernel_shape must have 3 values");

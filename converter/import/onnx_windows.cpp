@@ -287,11 +287,11 @@ void import_convolution(const OnnxNode& node, bool transposed) {
 }
 
 void import_pool(const OnnxNode& node, OpKind kind) {
-  if (node.value(0).shape.rank() == 5) return import_volume_pool(node, kind);
   if (node.is_read(1))
     node.fail(
         "its indices, as MaxUnpool takes them, are not supported; pool without return_indices, and enlarge by "
         "interpolate (Resize) or a transposed convolution");
+  if (node.value(0).shape.rank() == 5) return import_volume_pool(node, kind);
   if (node.integer("storage_order", 0) != 0) node.fail("storage_order 1 is not supported");
   ValueId x = node.tensor(0);
   const bool one_dimensional = to_two_dimensions(node, &x);

@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "io/files.h"
+#include "io/signal_to_noise.h"
 #include "ir/cost.h"
 #include "passes/quantize_rewrite.h"
 #include "write/write_model.h"
@@ -18,12 +19,16 @@ namespace figment::converter {
 
 namespace {
 
+using io::kExactDecibels;
+using io::SignalToNoise;
+
 constexpr size_t kMaxAtOnce = 32;  // samples that are computed together
 // Bytes that they may take, or a quarter of the file's: a large file takes more than three times its size besides, for
 // the program, the model that runs, its packed weights, and the same of the int8 model.
 constexpr uint64_t kLeastForSamples = uint64_t{32} << 20;
-// The values of a sample are held in the arenas of both models, there in f32 as well, and as outputs of both.
-constexpr uint64_t kCopiesOfSample = 5;
+// Where all values of a sample are shown, they are held in the arenas of both models, there in f32 as well, and as
+// outputs of both.
+constexpr uint64_t kCopiesOfShown = 5;
 
 std::string observer(ValueId id) { return fmt::format("#{}", id); }
 
@@ -142,46 +147,7 @@ TensorMap run_whole(const Graph& graph, const TensorMap& inputs, size_t samples,
   return result;
 }
 
-constexpr double kExact = 200;  // dB, of results without an error
 constexpr double kReserve = 3;  // dB of signal to noise, for other samples than were seen
-
-// NaN among the results leaves nothing of the signal.
-double decibels(double signal, double noise) {
-  if (noise == 0) return kExact;
-  return noise > 0 && std::isfinite(noise) ? 10 * std::log10(signal / noise) : -std::numeric_limits<double>::infinity();
-}
-
-// The power of `expected` around each element's mean over the samples, or around 0 if it hardly varies, over that of
-// the error: what is the same in all samples tells nothing.
-class SignalToNoise {
- public:
-  // `count` samples, one behind the other.
-  void add(std::span<const float> actual, std::span<const float> expected, size_t count) {
-    if (count == 0) return;
-    const size_t size = expected.size() / count;
-    sums_.resize(size);
-    samples_ += static_cast<double>(count);
-    for (size_t i = 0; i < expected.size(); ++i) {
-      const auto value = static_cast<double>(expected[i]);
-      sums_[i % size] += value;
-      squares_ += value * value;
-      noise_ += std::pow(static_cast<double>(actual[i]) - value, 2);
-    }
-  }
-
-  double decibels() const {
-    double variance = squares_;
-    for (double sum : sums_) variance -= sum * sum / samples_;
-    constexpr double kRounding = 1e-9;  // of the power: what float32 may make of equal values
-    return converter::decibels(variance > kRounding * squares_ ? variance : squares_, noise_);
-  }
-
- private:
-  std::vector<double> sums_;
-  double squares_ = 0;
-  double noise_ = 0;
-  double samples_ = 0;
-};
 
 void check_finite(std::span<const float> values, const std::string& what) {
   if (!std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); }))
@@ -198,9 +164,8 @@ class Quantizer {
         samples_(samples),
         calibrated_(samples - samples / 4),
         all_(calibration),
-        most_at_once_(std::clamp<uint64_t>(
-            std::max(kLeastForSamples, options.source_bytes / 4) / (kCopiesOfSample * bytes_of_sample(*graph) + 1), 1,
-            kMaxAtOnce)),
+        most_at_once_(most_within(options, bytes_of_sample(*graph))),
+        most_shown_(most_within(options, kCopiesOfShown * bytes_of_sample(*graph))),
         calibration_(part_of(calibration, samples, 0, calibrated_)),
         held_out_(part_of(calibration, samples, calibrated_, samples)),
         tried_(affordable(operations(*graph), samples - calibrated_)),
@@ -213,7 +178,7 @@ class Quantizer {
         ranges_(graph->values.size()) {}
 
   QuantizeReport run() {
-    if (graph_.nodes.empty()) return {{}, kExact, kExact, calibrated_, false};
+    if (graph_.nodes.empty()) return {{}, kExactDecibels, kExactDecibels, calibrated_, false};
     observe();
     all_reference_ = run_whole(graph_, all_, samples_, most_at_once_);
     reference_ = part_of(all_reference_, samples_, calibrated_, samples_);
@@ -254,6 +219,10 @@ class Quantizer {
     return std::min<uint64_t>(wanted, held_out);
   }
 
+  static size_t most_within(const QuantizeOptions& options, uint64_t bytes_of_each) {
+    const uint64_t bytes = std::max(kLeastForSamples, options.source_bytes / 4);
+    return std::clamp<uint64_t>(bytes / (bytes_of_each + 1), 1, kMaxAtOnce);
+  }
   size_t held_out_samples() const { return samples_ - calibrated_; }
 
   void tick(double fraction) const {
@@ -270,7 +239,7 @@ class Quantizer {
     const double steps = 2.0 * static_cast<double>(all.size()) * static_cast<double>(calibrated_);
     double done = 0;
     for (const Graph& part : all) {
-      BatchedRun program(part, calibration_, calibrated_, most_at_once_, Outputs::kAll);
+      BatchedRun program(part, calibration_, calibrated_, most_shown_, Outputs::kAll);
       for (int pass = 0; pass < 2; ++pass) {
         for (size_t begin = 0; begin < calibrated_; begin += program.batch()) {
           const size_t count = program.batch();
@@ -376,14 +345,14 @@ class Quantizer {
       for (size_t i = 0; i < values.size(); ++i) error += std::pow(static_cast<double>(values[i]) - expected[i], 2);
       count += values.size();
     }
-    if (count == 0) return kExact;
-    return decibels(peak_ * peak_, error / static_cast<double>(count));
+    if (count == 0) return kExactDecibels;
+    return io::decibels(peak_ * peak_, error / static_cast<double>(count));
   }
 
   // The signal to noise of the output that has least, on the samples held out and on all.
   struct Quality {
-    double held_out = kExact;
-    double all = kExact;
+    double held_out = kExactDecibels;
+    double all = kExactDecibels;
 
     double least() const { return std::min(held_out, all); }
   };
@@ -411,7 +380,7 @@ class Quantizer {
 
   // The same of a trial, on its samples alone.
   double trial_quality(const std::set<size_t>& kept) const {
-    double result = kExact;
+    double result = kExactDecibels;
     for (const auto& [name, values] : outputs_of(kept, trial_, tried_)) {
       SignalToNoise ratio;
       ratio.add(values, trial_reference_.at(name), tried_);
@@ -622,8 +591,8 @@ class Quantizer {
       }
       if (with_outputs.outputs.empty()) continue;
       const size_t samples = held_out_samples();
-      BatchedRun int8(std::move(with_outputs), held_out_, samples, most_at_once_, Outputs::kAll);
-      BatchedRun f32(std::move(part), held_out_, samples, most_at_once_, Outputs::kAll);
+      BatchedRun int8(std::move(with_outputs), held_out_, samples, most_shown_, Outputs::kAll);
+      BatchedRun f32(std::move(part), held_out_, samples, most_shown_, Outputs::kAll);
       std::map<std::string, SignalToNoise> ratios;
       for (size_t begin = 0; begin < samples; begin += int8.batch()) {
         const TensorMap expected = f32.run(begin);
@@ -650,6 +619,7 @@ class Quantizer {
   size_t calibrated_;
   const TensorMap& all_;
   size_t most_at_once_;
+  size_t most_shown_;  // where all values are
   TensorMap calibration_;
   TensorMap held_out_;
   size_t tried_;          // samples of trials, the first of those held out

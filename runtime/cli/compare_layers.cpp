@@ -10,6 +10,7 @@
 #include <set>
 
 #include "controls.h"
+#include "io/signal_to_noise.h"
 #include "io/terminal.h"
 #include "reference.h"
 
@@ -17,8 +18,7 @@ namespace figment::cli {
 
 namespace {
 
-constexpr size_t kWorst = 10;          // that are shown
-constexpr double kMostDecibels = 200;  // of layers that are equal
+constexpr size_t kWorst = 10;  // that are shown
 
 // How a layer's values differ from the reference's.
 struct Difference {
@@ -26,7 +26,7 @@ struct Difference {
   double largest = 0;  // of the reference's magnitudes
   double least = 0;    // the reference's range
   double greatest = 0;
-  double snr_db = kMostDecibels;
+  double snr_db = io::kExactDecibels;
   double loss_db = 0;  // below what the layer reads
   double relative() const { return error == 0 ? 0 : error / std::max(largest, 1e-30); }
 };
@@ -37,8 +37,7 @@ struct Compared {
   bool wrong = false;
 };
 
-// Of the values of a layer. Its signal is what varies from sample to sample (of all, if hardly anything does), as for
-// figment-convert --want-snr: what is the same in all samples tells nothing.
+// Of the values of a layer, as figment-convert --want-snr measures them.
 Difference difference_of(const Layer& layer, const std::vector<float>& reference) {
   const std::vector<float>& values = layer.values.values;
   // Elements behind one another along the batch, and their number.
@@ -50,11 +49,11 @@ Difference difference_of(const Layer& layer, const std::vector<float>& reference
     inner = 1;
     for (size_t d = axis + 1; d < layer.values.shape.size(); ++d) inner *= layer.values.shape[d];
   }
-  std::vector<double> sums(values.size() / samples);
+  io::SignalToNoise ratio(values.size() / samples);
+  ratio.count_samples(samples);
   const auto element = [&](size_t i) { return i / (inner * samples) * inner + i % inner; };
   Difference result;
-  double signal = 0;
-  double noise = 0;
+  bool lost = false;
   result.least = std::numeric_limits<double>::infinity();
   result.greatest = -result.least;
   for (size_t i = 0; i < values.size(); ++i) {
@@ -64,23 +63,18 @@ Difference difference_of(const Layer& layer, const std::vector<float>& reference
     if (values[i] == reference[i] || (std::isnan(values[i]) && std::isnan(reference[i]))) {
       if (!std::isfinite(wanted)) continue;
     } else if (!std::isfinite(error)) {
-      result.error = noise = std::numeric_limits<double>::infinity();
+      result.error = std::numeric_limits<double>::infinity();
+      lost = true;
       continue;
     }
-    signal += wanted * wanted;
-    sums[element(i)] += wanted;
-    noise += error * error;
+    ratio.add(element(i), static_cast<double>(values[i]), wanted);
     result.error = std::max(result.error, error);
     result.largest = std::max(result.largest, std::fabs(wanted));
     result.least = std::min(result.least, wanted);
     result.greatest = std::max(result.greatest, wanted);
   }
   if (result.least > result.greatest) result.least = result.greatest = 0;
-  double variance = signal;
-  for (double sum : sums) variance -= sum * sum / static_cast<double>(samples);
-  constexpr double kRounding = 1e-9;  // of the power: what float32 may make of equal values
-  if (variance > kRounding * signal) signal = variance;
-  if (noise > 0) result.snr_db = signal > 0 ? std::min(10 * std::log10(signal / noise), kMostDecibels) : -kMostDecibels;
+  result.snr_db = lost ? -io::kExactDecibels : std::max(ratio.decibels(), -io::kExactDecibels);
   return result;
 }
 
@@ -199,7 +193,7 @@ std::vector<Compared> compare(const OpenModel& open, uint32_t program, const std
   for (uint32_t i = 0; i < info.ops; ++i) {
     fig_op_info op{};
     check(fig_model_op(open.model(), program, i, &op));
-    double least = kMostDecibels;
+    double least = io::kExactDecibels;
     for (uint32_t j = 0; j < op.input_count; ++j) {
       if (const auto known = snr.find(op.inputs[j]); known != snr.end()) least = std::min(least, known->second);
     }
@@ -220,7 +214,9 @@ std::string shortened(const std::string& name) {
   return name.substr(0, kLongest / 2 - 2) + "..." + name.substr(name.size() - kLongest / 2 + 1);
 }
 
-std::string decibels(double value) { return value >= kMostDecibels ? "equal" : io::format_number(value, 1) + " dB"; }
+std::string decibels(double value) {
+  return value >= io::kExactDecibels ? "equal" : io::format_number(value, 1) + " dB";
+}
 
 void print_table(const std::vector<Compared>& compared, const std::set<const Compared*>& shown) {
   std::vector<std::vector<std::string>> rows = {{"tensor", "op", "error", "relative", "SNR", "lost", "range"}};
@@ -231,7 +227,7 @@ void print_table(const std::vector<Compared>& compared, const std::set<const Com
         {shortened(entry.layer->name), entry.layer->kind + (entry.layer->int8 ? " int8" : ""),
          fmt::format("{:.2g}", difference.error), fmt::format("{:.1e}", difference.relative()),
          decibels(difference.snr_db),
-         difference.loss_db >= 0.1 ? io::format_number(std::min(difference.loss_db, kMostDecibels), 1) : "",
+         difference.loss_db >= 0.1 ? io::format_number(std::min(difference.loss_db, io::kExactDecibels), 1) : "",
          fmt::format("{:.3g} to {:.3g}", difference.least, difference.greatest) + (entry.wrong ? "  wrong" : "")});
   }
   io::print("%s", io::format_table(rows).c_str());

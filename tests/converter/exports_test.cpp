@@ -45,6 +45,18 @@ std::string error_of(const OnnxBuilder& model) {
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
+// Calibrated on so many samples of x [N, 4].
+Converted in_int8(const OnnxBuilder& model, size_t count) {
+  const figment::test::OnnxFile file(model.model);
+  ConvertOptions options;
+  options.sources = {{"run", file.path()}};
+  options.int8 = true;
+  figment::io::Array examples{{count, 4}, {}};
+  for (size_t i = 0; i < 4 * count; ++i) examples.values.push_back(static_cast<float>(i * 37 % 101) / 50 - 1);
+  options.calibration_data["x"] = examples;
+  return convert(options, {});
+}
+
 // The dimension that OnnxBuilder leaves open, fixed.
 void fix_batch(OnnxBuilder* model, int64_t batch) {
   const auto fix = [batch](onnx::ValueInfoProto& port) {
@@ -607,14 +619,7 @@ TEST_CASE("int8 of a shared bias of zeros, and of a network that returns a const
   model.node("Gemm", {"n", model.floats("v", {4, 4}, weights), zeros}, {"y"});
   model.node("Identity", {model.floats("c", {50}, std::vector<float>(50, 0.25F))}, {"returned"});
   model.graph()->add_output()->set_name("returned");
-  const figment::test::OnnxFile file(model.model);
-  ConvertOptions options;
-  options.sources = {{"run", file.path()}};
-  options.int8 = true;
-  figment::io::Array examples{{60, 4}, {}};
-  for (int i = 0; i < 240; ++i) examples.values.push_back(static_cast<float>(i * 37 % 101) - 50);
-  options.calibration_data["x"] = examples;
-  const Converted converted = convert(options, {});
+  const Converted converted = in_int8(model, 60);
   CHECK(converted.report.programs.at(0).int8->snr_db > 20);
   CHECK(converted.report.programs.at(0).int8->snr_db < 100);
   Runner runner(converted.file, 1);
@@ -624,24 +629,15 @@ TEST_CASE("int8 of a shared bias of zeros, and of a network that returns a const
 // The batch and the heads are one dimension inside; what shows inner values takes whole batches then.
 TEST_CASE("int8 calibrates any number of samples of a network that folds the batch into another dimension") {
   OnnxBuilder model;
-  model.input("x", {6});
+  model.input("x", {4});
   model.output("y", {6});
   std::vector<float> weights;
-  for (int i = 0; i < 36; ++i) weights.push_back(static_cast<float>(i * i % 11 - 5));
-  model.node("Gemm", {"x", model.floats("w", {6, 6}, weights)}, {"h"});
+  for (int i = 0; i < 24; ++i) weights.push_back(static_cast<float>(i * i % 11 - 5));
+  model.node("Gemm", {"x", model.floats("w", {4, 6}, weights)}, {"h"});
   model.node("Reshape", {"h", model.integers("heads", {2}, {-1, 3})}, {"r"});
   model.node("Tanh", {"r"}, {"t"});
   model.node("Reshape", {"t", model.integers("back", {2}, {-1, 6})}, {"y"});
-  const figment::test::OnnxFile file(model.model);
-  for (const size_t count : {50U, 64U, 100U}) {
-    ConvertOptions options;
-    options.sources = {{"run", file.path()}};
-    options.int8 = true;
-    figment::io::Array examples{{count, 6}, {}};
-    for (size_t i = 0; i < 6 * count; ++i) examples.values.push_back(static_cast<float>(i * 37 % 101) / 50 - 1);
-    options.calibration_data["x"] = examples;
-    CHECK(convert(options, {}).report.programs.at(0).int8->snr_db > 20);
-  }
+  for (const size_t count : {50U, 64U, 100U}) CHECK(in_int8(model, count).report.programs.at(0).int8->snr_db > 20);
 }
 
 TEST_CASE("a normalization's parameters train under any names, fresh ones too") {
@@ -653,13 +649,16 @@ TEST_CASE("a normalization's parameters train under any names, fresh ones too") 
     const std::string beta = model.floats(prefix + std::string("beta"), {4}, {0, 0, 0, 0});
     model.node("InstanceNormalization", {"x", gamma, beta}, {"y"});
     const Graph graph = import_onnx(model.model.SerializeAsString(), "model.onnx", "run", {Purpose::kTraining, false});
+    size_t found = 0;
     for (const Node& node : graph.nodes) {
       if (node.kind != OpKind::kGroupNorm) continue;
+      ++found;
       for (size_t i : {1U, 2U}) {
         CHECK(graph[node.inputs[i]].elements() == 4);
         CHECK(graph[node.inputs[i]].constant->origin.has_value());
       }
     }
+    CHECK(found == 1);
   }
 }
 
@@ -674,14 +673,7 @@ TEST_CASE("the signal to noise of int8 is the same wherever an output has its ba
     model.node("Reshape", {"h", model.integers("s", {3}, {0, 3, 2})}, {batch_first ? "y" : "r"});
     if (!batch_first) OnnxBuilder::attribute(model.node("Transpose", {"r"}, {"y"}), "perm", {1, 0, 2});
     model.graph()->add_output()->set_name("y");
-    const figment::test::OnnxFile file(model.model);
-    ConvertOptions options;
-    options.sources = {{"run", file.path()}};
-    options.int8 = true;
-    figment::io::Array examples{{60, 4}, {}};
-    for (int i = 0; i < 240; ++i) examples.values.push_back(static_cast<float>(i * 37 % 101) - 50);
-    options.calibration_data["x"] = examples;
-    ratios.push_back(convert(options, {}).report.programs.at(0).int8->snr_db);
+    ratios.push_back(in_int8(model, 60).report.programs.at(0).int8->snr_db);
   }
   CHECK(ratios[0] > 20);
   CHECK(ratios[0] == ratios[1]);
