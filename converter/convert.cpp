@@ -5,9 +5,9 @@
 #include <cstring>
 #include <filesystem>
 #include <limits>
-#include <random>
 #include <sstream>
 
+#include "calibration.h"
 #include "import/import_figment.h"
 #include "import/import_onnx.h"
 #include "io/files.h"
@@ -28,9 +28,6 @@
 namespace figment::converter {
 
 namespace {
-
-// Latents for calibration come from another seed than any default of the runtime.
-constexpr uint64_t kCalibrationSeed = 0x5EED5EED;
 
 size_t sample_elements(const PortDefinition& port) { return element_count(port.shape, 1).value(); }
 
@@ -62,13 +59,6 @@ uint32_t growth_of_sample(const PortDefinition& port) {
   Shape longer = port.shape;
   for (size_t d = 0; d < port.growth.rank(); ++d) longer[d].extent += port.growth[d];
   return static_cast<uint32_t>(element_count(longer, 1).value() - element_count(port.shape, 1).value());
-}
-
-// What is drawn for an input beside the latent, or nullptr.
-const LatentDefinition* find_drawn(const ModelDefinition& model, const std::string& program, const std::string& input) {
-  const auto found = std::ranges::find_if(
-      model.drawn, [&](const LatentDefinition& drawn) { return drawn.program == program && drawn.input == input; });
-  return found == model.drawn.end() ? nullptr : &*found;
 }
 
 // The values that an output can take, from the function that makes it; nothing if that has no bounds.
@@ -119,50 +109,6 @@ void describe_output(const ConvertOptions& options, const Graph& graph, std::opt
   model->output = output;
 }
 
-// How many samples int8 is calibrated on where nobody says: a multiple of 16.
-size_t affordable_samples(const Graph& graph) {
-  constexpr uint64_t kOperations = 200000000000;  // some ten seconds of one core, for each of several passes
-  constexpr uint64_t kLeast = 64;
-  constexpr uint64_t kMost = 512;
-  return std::clamp<uint64_t>(kOperations / std::max<uint64_t>(operations(graph), 1), kLeast, kMost) / 16 * 16;
-}
-
-// Whether an input is integers of a known range, which need no examples.
-bool is_label(const PortDefinition& port) { return port.integers && port.least == 0 && port.greatest < kExactInteger; }
-
-// Whether an input may be one 1 among zeros.
-bool takes_classes(const PortDefinition& port) { return port.shape.rank() == 2; }
-
-std::vector<size_t> without_ones(const Shape& shape) {
-  std::vector<size_t> result;
-  for (const Dimension& dimension : shape) {
-    if (dimension.extent != 1) result.push_back(dimension.extent);
-  }
-  return result;
-}
-
-// How samples for an input look: those in the shape of what the model generates lie in its range.
-io::SampleForm form_of(const PortDefinition& port, const ModelDefinition& model) {
-  io::SampleForm form;
-  form.input = port.name;
-  for (const Dimension& dimension : port.shape) {
-    if (!dimension.per_batch || dimension.extent != 1) form.shape.push_back(dimension.extent);
-  }
-  if (form.shape.empty()) form.shape.push_back(1);
-  form.ranged = false;
-  if (!model.output) return form;
-  for (const Graph& graph : model.programs) {
-    for (const PortDefinition& output : graph.outputs) {
-      if (graph.name != model.output->program || output.name != model.output->port) continue;
-      form.generated =
-          without_ones(output.shape) == without_ones(port.shape) && (!model.latent || port.name != model.latent->input);
-    }
-  }
-  form.bounded = form.ranged = form.generated && model.output->bounded;
-  if (form.ranged) form.low = model.output->range_min, form.high = model.output->range_max;
-  return form;
-}
-
 QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefinition& model, Graph* graph,
                                 const Progress& progress) {
   for (const PortDefinition& port : graph->inputs) {
@@ -189,64 +135,18 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
   quantize_options.psnr_goal_db = options.psnr_goal_db;
   quantize_options.keep_threshold_db = options.keep_threshold_db;
   quantize_options.snr_goal_db = options.snr_goal_db;
-  std::map<std::string, io::Samples> given;
-  std::optional<size_t> rows;
-  for (const PortDefinition& port : graph->inputs) {
-    const auto found = options.calibration_data.find(port.name);
-    if (found == options.calibration_data.end()) continue;
-    const std::string origin = "--calibration-data " + port.name;
-    const io::Samples& examples =
-        given.emplace(port.name, io::Samples(found->second, origin, form_of(port, model))).first->second;
-    if (rows.value_or(examples.count()) != examples.count())
-      throw Error(origin + ": the calibration files hold different numbers of samples");
-    rows = examples.count();
-  }
-  const size_t samples = rows.value_or(options.calibration_samples.value_or(affordable_samples(*graph)));
+  const size_t samples = count_calibration(options, model, *graph);
   quantize_options.source_bytes = graph->source_bytes;
   for (const auto& [name, array] : options.calibration_data)
     quantize_options.source_bytes += array.values.size() * sizeof(float);
   check_memory(*graph, quantize_options, samples);
-  const std::vector<std::optional<FileQuantization>> of_files = quantized_by_file(*graph);
-  TensorMap calibration;
-  for (const PortDefinition& port : graph->inputs) {
-    const size_t size = sample_elements(port);
-    std::vector<float>& values = calibration[port.name];
-    if (const auto found = given.find(port.name); found != given.end()) {
-      values.resize(samples * size);
-      for (size_t i = 0; i < samples; ++i) found->second.copy(i, values.data() + i * size);
-    } else if (options.calibration_classes.contains(port.name)) {
-      if (!takes_classes(port)) {
-        throw Error("--calibration-data " + port.name + "=classes is for inputs of one value a class, [N, K]; " +
-                    port.name + " is " + to_string(port.shape) + ": give samples");
-      }
-      values.resize(samples * size);
-      for (size_t i = 0; i < samples; ++i) values[i * size + i % size] = 1;
-    } else if (generates && port.name == model.latent->input) {
-      quantize_options.latent = port.name;
-      quantize_options.prior = model.latent->prior;
-      values.resize(samples * size);
-      for (size_t i = 0; i < samples; ++i) model.latent->draw(kCalibrationSeed, i, values.data() + i * size);
-    } else if (const LatentDefinition* drawn = find_drawn(model, graph->name, port.name)) {
-      values.resize(samples * size);
-      for (size_t i = 0; i < samples; ++i) drawn->draw(kCalibrationSeed, i, values.data() + i * size);
-    } else if (is_label(port)) {
-      values.resize(samples * size);
-      const auto labels = static_cast<size_t>(port.greatest) + 1;
-      for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % labels);
-    } else if (const auto of_file = of_files[port.value]) {
-      // All that is left to find out is whether the file's scales do.
-      values.resize(samples * size);
-      std::mt19937 random(kCalibrationSeed);
-      std::uniform_int_distribution<int> integers(INT8_MIN, INT8_MAX);
-      for (float& value : values) value = of_file->scale * static_cast<float>(integers(random) - of_file->zero_point);
-    } else {
-      throw Error("int8 needs examples of input " + port.name + ", which is no latent: give --calibration-data " +
-                  port.name + "=x.npy" + (takes_classes(port) ? " (or =classes)" : ""));
-    }
+  if (generates) {
+    quantize_options.latent = model.latent->input;
+    quantize_options.prior = model.latent->prior;
   }
   if (generates && model.output->bounded)
     quantize_options.peak = static_cast<double>(model.output->range_max) - model.output->range_min;
-  return quantize(graph, quantize_options, calibration, samples, progress);
+  return quantize(graph, quantize_options, calibration_of(options, model, *graph, samples), samples, progress);
 }
 
 void describe_ops(const std::vector<uint8_t>& file, bool training, ConvertReport* report) {
@@ -487,20 +387,6 @@ Converted convert_training(ConvertOptions options) {
 namespace {
 
 // Examples for an input that no program has are a mistake.
-void check_calibration_names(const ConvertOptions& options, const ModelDefinition& model) {
-  std::set<std::string> names = options.calibration_classes;
-  for (const auto& [name, examples] : options.calibration_data) names.insert(name);
-  std::string known;
-  for (const Graph& graph : model.programs) {
-    for (const PortDefinition& port : graph.inputs) {
-      names.erase(port.name);
-      known += (known.empty() ? "" : ", ") + port.name;
-    }
-  }
-  if (!names.empty())
-    throw Error("--calibration-data " + *names.begin() + ": there is no such input; there are " + known);
-}
-
 // Quantizes, if asked for, writes and describes a model whose programs only run.
 Converted finish(const ConvertOptions& options, ModelDefinition model, Converted result, const Progress& progress) {
   ConvertReport& report = result.report;
@@ -539,16 +425,12 @@ Converted convert_model(const ConvertOptions& options, const Progress& progress)
     // Programs that int8 has no examples for are left out, and the report says so.
     std::erase_if(model.programs, [&](const Graph& graph) {
       const bool generates = model.latent && model.latent->program == graph.name;
-      const bool all = std::all_of(graph.inputs.begin(), graph.inputs.end(), [&](const PortDefinition& port) {
-        return (generates && port.name == model.latent->input) || options.calibration_data.contains(port.name) ||
-               options.calibration_classes.contains(port.name) || is_label(port) ||
-               find_drawn(model, graph.name, port.name) != nullptr;
-      });
-      if (!all && !generates) {
+      if (generates) return false;
+      const std::string missing = missing_examples(options, model, graph);
+      if (!missing.empty())
         result.report.notes.push_back("program " + graph.name + " is left out: int8 needs examples of its inputs, " +
-                                      "--calibration-data " + graph.inputs[0].name + "=x.npy");
-      }
-      return !all && !generates;
+                                      missing);
+      return !missing.empty();
     });
   }
   for (Graph& graph : model.programs) {
@@ -581,7 +463,8 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
     report.source_bytes += graph.source_bytes;
     for (const std::string& note : graph.notes) report.notes.push_back(source.path + ": " + note);
     for (const PortDefinition& port : graph.inputs) {
-      if (!port.drawn && !(port.shape.rank() > 0 && port.shape[0].per_batch)) {
+      const bool open = std::ranges::any_of(port.shape, [](const Dimension& dimension) { return dimension.per_batch; });
+      if (!port.drawn && !open) {
         report.notes.push_back(
             source.path + ": input " + port.name + " is " + to_string(port.shape) +
             ": its batch is fixed, so that it computes that many samples at a time and cannot be int8; export with "

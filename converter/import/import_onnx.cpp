@@ -26,11 +26,11 @@ constexpr size_t kLargestFile = size_t{2} << 30;
 }  // namespace
 
 OnnxImporter::OnnxImporter(const onnx::ModelProto& model, const std::string& path, size_t file_bytes,
-                           const ImportOptions& options, uint32_t reopened_batch, Graph* graph)
+                           const ImportOptions& options, const FixedBatch& reopened, Graph* graph)
     : model_(model),
       options_(options),
       purpose_(options.purpose),
-      reopened_batch_(reopened_batch),
+      reopened_(reopened),
       graph_(*graph),
       reader_(path),
       budget_(file_bytes) {}
@@ -113,8 +113,8 @@ void OnnxImporter::bind_inputs() {
       const int64_t size = size_of_dimension(input, axis, options_.dimensions);
       if (static_cast<uint64_t>(size) > kMaxExtent)
         throw Error(fmt::format("input {} has a dimension of {}", input.name(), size));
-      if (size != 0 && axis == 0 && reopened_batch_ != 0) {
-        value.shape.push_back({static_cast<uint32_t>(size) / reopened_batch_, true});
+      if (reopened_.extent != 0 && axis == reopened_.axes.at(input.name())) {
+        value.shape.push_back({1, true});
       } else if (size != 0) {
         value.shape.push_back({static_cast<uint32_t>(size), false});
       } else if (std::none_of(value.shape.begin(), value.shape.end(), [](const Dimension& d) { return d.per_batch; })) {
@@ -389,6 +389,8 @@ void OnnxImporter::import_nodes(const onnx::GraphProto& graph) {
       throw;
     } catch (const NodeError& error) {
       problems_.push_back(error);
+    } catch (const OpError& error) {
+      problems_.emplace_back(name, fmt::format("{}, opset {}", proto.op_type(), opset_), error.reason());
     } catch (const Error& error) {
       problems_.emplace_back(name, fmt::format("{}, opset {}", proto.op_type(), opset_), error.what());
     }
@@ -512,11 +514,11 @@ struct Source {
 };
 
 Graph import_model(const Source& source, const std::string& program, const ImportOptions& options,
-                   uint32_t reopened_batch) {
+                   const FixedBatch& reopened) {
   Graph graph;
   graph.name = program;
   graph.source_bytes = source.bytes;
-  OnnxImporter(source.model, source.path, source.bytes, options, reopened_batch, &graph).run();
+  OnnxImporter(source.model, source.path, source.bytes, options, reopened, &graph).run();
   return graph;
 }
 
@@ -530,17 +532,19 @@ std::vector<bool> depends_on_inputs(const Graph& graph) {
 }
 
 // With the batch open, or why it stays fixed.
-Graph import_reopened(const Source& source, const std::string& program, const ImportOptions& options, uint32_t batch) {
+Graph import_reopened(const Source& source, const std::string& program, const ImportOptions& options,
+                      const FixedBatch& batch) {
   Graph graph = import_model(source, program, options, batch);
   const std::vector<bool> moves = depends_on_inputs(graph);
   for (const PortDefinition& output : graph.outputs) {
     if (!moves[output.value]) continue;  // a parameter that the network returns
-    if (output.shape.rank() == 0 || !output.shape[0].per_batch)
-      throw Error("output " + output.name + " has no batch in front");
+    if (std::ranges::none_of(output.shape, [](const Dimension& dimension) { return dimension.per_batch; }))
+      throw Error("output " + output.name + " has no batch");
   }
   if (couples_batch(graph)) throw Error("an output depends on other samples of the batch");
-  graph.notes.push_back(fmt::format(
-      "the batch, which the exporter has fixed at {}, is open: each sample is computed from its own inputs", batch));
+  graph.notes.push_back(
+      fmt::format("the batch, which the exporter has fixed at {}, is open: each sample is computed from its own inputs",
+                  batch.extent));
   return graph;
 }
 
@@ -565,16 +569,20 @@ Graph import_bytes(std::string bytes, const std::string& origin, const std::stri
     }
     const Source source{model, bytes.size(), path};
     std::string().swap(bytes);  // the model holds them; assigning an empty one would keep the memory
-    const uint32_t batch = options.reopen_batch ? fixed_batch(model.graph(), options.dimensions) : 0;
-    if (batch == 0) return import_model(source, program, options, 0);
-    std::string reason;
-    try {
-      return import_reopened(source, program, options, batch);
-    } catch (const Error& error) {
-      reason = error.what();
+    std::vector<FixedBatch> batches;
+    if (options.reopen_batch) batches = fixed_batches(model.graph(), options.dimensions);
+    std::string reason;  // of the likeliest
+    for (const FixedBatch& batch : batches) {
+      try {
+        return import_reopened(source, program, options, batch);
+      } catch (const Error& error) {
+        if (reason.empty()) reason = error.what();
+      }
     }
-    Graph graph = import_model(source, program, options, 0);
-    graph.notes.push_back(fmt::format("the batch stays fixed at {}, as exported: {}", batch, reason));
+    Graph graph = import_model(source, program, options, {});
+    if (!batches.empty())
+      graph.notes.push_back(
+          fmt::format("the batch stays fixed at {}, as exported: {}", batches.front().extent, reason));
     return graph;
   } catch (const Error& error) {
     throw Error(origin + ": " + error.what());

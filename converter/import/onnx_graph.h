@@ -11,6 +11,7 @@
 
 #include "import/import_onnx.h"
 #include "import/known_tensor.h"
+#include "import/onnx_inputs.h"
 #include "import/onnx_proto.h"
 #include "import/onnx_tensor.h"
 #include "io/files.h"
@@ -56,9 +57,9 @@ inline constexpr const char* kSimplify =
 class OnnxImporter {
  public:
   // `file_bytes`: the size of the file `path`, which bounds what may be made of it. `path` is "" where there is none.
-  // `reopened_batch`: the extent of dimension 0 of the inputs, which becomes the batch; 0: none.
+  // `reopened`: the dimensions of the inputs that become the batch.
   OnnxImporter(const onnx::ModelProto& model, const std::string& path, size_t file_bytes, const ImportOptions& options,
-               uint32_t reopened_batch, Graph* graph);
+               const FixedBatch& reopened, Graph* graph);
 
   // Imports the whole graph. Throws Error.
   void run();
@@ -67,7 +68,7 @@ class OnnxImporter {
   bool has_length() const { return options_.open_length; }
   bool from_pytorch() const { return model_.producer_name() == "pytorch"; }
   // The batch that the exporter had fixed, and that is open now: constants of the file still hold it. 0: none.
-  uint32_t reopened_batch() const { return reopened_batch_; }
+  uint32_t reopened_batch() const { return reopened_.extent; }
   // For importers that express a node by another: gives a value a name of the graph, imports a node that is not in the
   // graph, and what a name stands for, which is forgotten.
   void bind_value(const std::string& name, ValueId value) { bindings_[name] = value; }
@@ -117,7 +118,7 @@ class OnnxImporter {
   const onnx::ModelProto& model_;
   const ImportOptions& options_;
   Purpose purpose_;
-  uint32_t reopened_batch_;
+  const FixedBatch& reopened_;
   Graph& graph_;
   TensorReader reader_;
   int64_t opset_ = 0;
@@ -217,6 +218,9 @@ ValueId truncated(Builder& build, ValueId x);
 ValueId as_boolean(Builder& build, ValueId x);
 // Indices of an axis, those that are negative counted from its end.
 ValueId from_the_end(Builder& build, ValueId indices, uint32_t extent);
+// An input whose integers pick one of so many rows or classes is checked where it is given. Whether the indices are
+// one.
+bool limit_input(const OnnxNode& node, ValueId indices, uint32_t rows);
 // A new input of the program, of values that are drawn.
 struct DrawnInput {
   ValueId value;   // in the shape that was asked for

@@ -18,7 +18,8 @@ ValueId one_hot(Builder& build, ValueId indices, uint32_t classes) {
   return build.add(OpKind::kEqual, {build.reshape(indices, shape), places});
 }
 
-// An input whose integers are rows of a table is checked where it is given. Whether the indices are one.
+}  // namespace
+
 bool limit_input(const OnnxNode& node, ValueId indices, uint32_t rows) {
   const std::vector<int32_t> producers = node.graph.producers();
   while (producers[indices] >= 0 && node.graph.nodes[static_cast<size_t>(producers[indices])].kind == OpKind::kReshape)
@@ -32,9 +33,11 @@ bool limit_input(const OnnxNode& node, ValueId indices, uint32_t rows) {
   return false;
 }
 
+namespace {
+
 // Rows of a table by integers that the program is given: one-hot vectors times the table, whose gradient that has, too.
 void import_embedding(const OnnxNode& node) {
-  constexpr uint32_t kMostRows = 4096;
+  constexpr uint32_t kMostRows = 65536;
   Builder build(&node.graph, node.name);
   const ValueId table = node.tensor(0);
   const Shape shape = node.graph[table].shape;
@@ -75,7 +78,9 @@ void import_one_hot(const OnnxNode& node) {
   const size_t rank = build.shape(indices).rank();
   if (values.size() != 2 || rank == kMaxRank) node.fail("it needs two values, and a dimension for them");
   const auto rows = static_cast<uint32_t>(depth);
-  ValueId y = one_hot(build, from_the_end(build, indices, rows), rows);
+  // Labels of PyTorch are counted from 0.
+  const bool labels = node.importer.from_pytorch() && limit_input(node, indices, rows);
+  ValueId y = one_hot(build, labels ? indices : from_the_end(build, indices, rows), rows);
   if (values[1] - values[0] != 1) y = build.with_scalar(OpKind::kMultiply, y, values[1] - values[0]);
   if (values[0] != 0) y = build.with_scalar(OpKind::kAdd, y, values[0]);
   const size_t axis = node.axis(node.integer("axis", -1), rank + 1);
@@ -326,7 +331,7 @@ const Importers& index_importers() {
         6,
         {OpKind::kFullyConnected, OpKind::kConcat, OpKind::kSlice, OpKind::kReverse, OpKind::kEqual, OpKind::kGreater,
          OpKind::kMultiply, OpKind::kAdd},
-        "computed indices: rows of a constant table, 4096 at most"}},
+        "computed indices: rows of a constant table, 65536 at most"}},
       {"GatherND", {import_gather_nd, 11, {OpKind::kConcat, OpKind::kSlice}, "known indices, not of the batch"}},
       {"OneHot",
        {import_one_hot,

@@ -1,7 +1,9 @@
 #include "import/onnx_inputs.h"
 
 #include <fmt/format.h>
+#include <algorithm>
 #include <set>
+#include <utility>
 
 namespace figment::converter {
 
@@ -32,19 +34,36 @@ std::vector<const onnx::ValueInfoProto*> true_inputs(const onnx::GraphProto& gra
 
 }  // namespace
 
-uint32_t fixed_batch(const onnx::GraphProto& graph, const std::map<std::string, uint32_t>& sizes) {
-  int64_t batch = 0;
-  for (const onnx::ValueInfoProto* input : true_inputs(graph)) {
-    const onnx::TensorShapeProto& shape = input->type().tensor_type().shape();
-    for (int axis = 0; axis < shape.dim_size(); ++axis) {
-      if (size_of_dimension(*input, axis, sizes) == 0) return 0;
+std::vector<FixedBatch> fixed_batches(const onnx::GraphProto& graph, const std::map<std::string, uint32_t>& sizes) {
+  const std::vector<const onnx::ValueInfoProto*> inputs = true_inputs(graph);
+  for (const onnx::ValueInfoProto* input : inputs) {
+    const int rank = input->type().tensor_type().shape().dim_size();
+    if (rank == 0) return {};
+    for (int axis = 0; axis < rank; ++axis) {
+      if (size_of_dimension(*input, axis, sizes) == 0) return {};
     }
-    if (shape.dim_size() == 0) return 0;
-    const int64_t extent = size_of_dimension(*input, 0, sizes);
-    if (extent > UINT16_MAX || (batch != 0 && extent != batch)) return 0;
-    batch = extent;
   }
-  return static_cast<uint32_t>(batch);
+  // Where a sequence [time, batch, features] has its batch.
+  const auto last_axis = [](const onnx::ValueInfoProto* input) {
+    return input->type().tensor_type().shape().dim_size() == 3 ? 1 : 0;
+  };
+  std::vector<FixedBatch> result;
+  // The batch is dimension `first` of the first input, and dimension `other` of the others, if it can be.
+  for (const auto [first, other] : {std::pair{0, 0}, {1, 1}, {0, 1}, {1, 0}}) {
+    FixedBatch batch;
+    for (const onnx::ValueInfoProto* input : inputs) {
+      const int wanted = std::min(input == inputs[0] ? first : other, last_axis(input));
+      const auto extent = [&](int axis) { return static_cast<uint32_t>(size_of_dimension(*input, axis, sizes)); };
+      if (input == inputs[0]) batch.extent = extent(wanted);
+      const int axis = extent(wanted) == batch.extent ? wanted : last_axis(input) - wanted;
+      if (axis < 0 || extent(axis) != batch.extent || batch.extent > UINT16_MAX) batch.extent = 0;
+      if (batch.extent == 0) break;
+      batch.axes[input->name()] = axis;
+    }
+    const bool known = std::ranges::any_of(result, [&](const FixedBatch& b) { return b.axes == batch.axes; });
+    if (batch.extent != 0 && !known) result.push_back(std::move(batch));
+  }
+  return result;
 }
 
 OpenDimensions open_dimensions(const onnx::GraphProto& graph, const std::map<std::string, uint32_t>& sizes) {

@@ -17,8 +17,15 @@ std::string name_of_dimension(const onnx::ValueInfoProto& input, int axis);
 // The size of an input's dimension, by the file or as given; 0: it is open.
 int64_t size_of_dimension(const onnx::ValueInfoProto& input, int axis, const std::map<std::string, uint32_t>& sizes);
 
-// The extent that dimension 0 of all inputs has, if no dimension of them is open; 0 otherwise.
-uint32_t fixed_batch(const onnx::GraphProto& graph, const std::map<std::string, uint32_t>& sizes);
+// A batch that an exporter has fixed.
+struct FixedBatch {
+  uint32_t extent = 0;                // 0: there is none
+  std::map<std::string, int> axes{};  // of each input
+};
+
+// What may be one, the likeliest first: the extent that dimension 0 of all inputs has, or dimension 1 of those that are
+// [time, batch, features] or [layers, batch, features], as recurrent networks have them. None if a dimension is open.
+std::vector<FixedBatch> fixed_batches(const onnx::GraphProto& graph, const std::map<std::string, uint32_t>& sizes);
 
 OpenDimensions open_dimensions(const onnx::GraphProto& graph, const std::map<std::string, uint32_t>& sizes);
 

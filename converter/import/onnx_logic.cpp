@@ -28,8 +28,24 @@ void import_comparison(const OnnxNode& node, bool greater, bool or_equal) {
   node.bind(y);
 }
 
+// How many classes a comparison [..., 1] == [0, 1, ...] has, as PyTorch's exporter of graphs writes one-hot vectors;
+// 0: it is another one.
+uint32_t one_hot_classes(const Value& labels, const Value& places) {
+  if (!places.is_constant() || places.type != DataType::kF32 || places.shape.rank() == 0 ||
+      labels.shape.rank() != places.shape.rank() || labels.shape.rank() < 2)
+    return 0;
+  const uint32_t count = places.shape[places.shape.rank() - 1].extent;
+  if (count < 2 || places.elements() != count || labels.shape[labels.shape.rank() - 1] != Dimension{}) return 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    if (places.f32()[i] != static_cast<float>(i)) return 0;
+  }
+  return count;
+}
+
 void import_equal(const OnnxNode& node) {
   const auto [a, b] = equal_ranks(node, node.number(0), node.number(1));
+  const uint32_t classes = one_hot_classes(node.graph[a], node.graph[b]);
+  if (classes > 0 && node.importer.from_pytorch()) limit_input(node, a, classes);
   node.bind(node.add(OpKind::kEqual, {}, {a, b}));
 }
 
@@ -165,7 +181,9 @@ void import_top_k(const OnnxNode& node) {
   const uint32_t extent = build.shape(x)[axis].extent;
   const std::vector<int64_t> given = node.has_input(1) ? node.numbers(1) : std::vector{node.integer("k", 0)};
   if (given.size() != 1 || given[0] < 1 || given[0] > extent) node.fail("its k is out of range");
-  if (given[0] > kMost) node.fail(fmt::format("its k is {}, {} at most", given[0], kMost));
+  if (given[0] > kMost)
+    node.fail(fmt::format("its k is {}, {} at most: return the values, and let the program that reads them sort",
+                          given[0], kMost));
   const bool largest = node.integer("largest", 1) != 0;
   const ValueId places = counted_along(build, axis, rank, extent);
   const ValueId gone = build.scalar(-std::numeric_limits<float>::infinity(), rank);
@@ -316,7 +334,7 @@ const Importers& logic_importers() {
        {import_modulo,
         10,
         {OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kClamp, OpKind::kNegate, OpKind::kFloor},
-        ""}},
+        "exact for quotients up to 2^22"}},
       {"Not", {import_not, 6, {OpKind::kSubtract}, ""}},
       {"Or", {import_or, 6, {OpKind::kAdd}, ""}},
       {"Sign", {import_sign, 9, {OpKind::kSubtract, OpKind::kGreater}, ""}},

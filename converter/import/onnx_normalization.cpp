@@ -1,6 +1,7 @@
 // ONNX's normalizations.
 #include <fmt/format.h>
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -11,6 +12,15 @@
 namespace figment::converter {
 
 namespace {
+
+float epsilon_of(const OnnxNode& node) {
+  const float epsilon = node.real("epsilon", 1e-5F);
+  if (!(epsilon >= 0 && std::isfinite(epsilon))) node.fail(fmt::format("its epsilon is {}", epsilon));
+  return epsilon;
+}
+
+// For ops that divide by sqrt(variance + epsilon), where the variance may be 0.
+float positive_epsilon(const OnnxNode& node) { return std::max(epsilon_of(node), std::numeric_limits<float>::min()); }
 
 // The permutation that moves dimension 1 behind all others, and the one that moves it back.
 std::pair<Permutation, Permutation> channels_last(uint32_t rank) {
@@ -62,48 +72,10 @@ void computed_batch_norm(const OnnxNode& node) {
       node.fail(fmt::format("input {} does not have one value per channel", i));
     return node.reshaped(node.tensor(i), broadcast);
   };
-  const ValueId variance = build.with_scalar(OpKind::kAdd, parameter(4), node.real("epsilon", 1e-5F));
+  const ValueId variance = build.with_scalar(OpKind::kAdd, parameter(4), positive_epsilon(node));
   const ValueId factor = build.add(OpKind::kDivide, {parameter(1), build.add(OpKind::kSqrt, {variance})});
   const ValueId centered = build.add(OpKind::kSubtract, {node.tensor(0), parameter(3)});
   node.bind(build.add(OpKind::kAdd, {build.add(OpKind::kMultiply, {centered, factor}), parameter(2)}));
-}
-
-// y = x ⊙ scale + shift per channel (dimension 1), which passes/simplify.h folds into a neighboring linear op.
-void import_batch_normalization(const OnnxNode& node) {
-  if (node.integer("training_mode", 0) != 0) {
-    node.fail("it is in training mode; export the model with model.eval()");
-  }
-  const ValueId x = node.tensor(0);
-  const Shape shape = node.graph[x].shape;
-  if (shape.rank() < 2) node.fail("its input needs a channel dimension");
-  const uint32_t channels = shape[1].extent;
-  for (size_t i = 1; i <= 4; ++i) {
-    if (!node.value(i).is_constant() && node.importer.purpose() == Purpose::kInference)
-      return computed_batch_norm(node);
-  }
-  std::vector<std::vector<float>> parameters;
-  for (size_t i = 1; i <= 4; ++i) {
-    const Value& value = node.graph[node.constant(i, "scale, bias, mean and variance")];
-    if (value.f32().size() != channels) node.fail(fmt::format("input {} does not have one value per channel", i));
-    parameters.emplace_back(value.f32().begin(), value.f32().end());
-  }
-  const float epsilon = node.real("epsilon", 1e-5F);
-  if (node.importer.purpose() == Purpose::kTraining) return trainable_batch_norm(node, parameters, epsilon);
-  std::vector<float> scale(channels);
-  std::vector<float> shift(channels);
-  for (uint32_t c = 0; c < channels; ++c) {
-    const double variance = parameters[3][c];
-    if (!(variance + static_cast<double>(epsilon) > 0))
-      node.fail(fmt::format("channel {} has variance {}", c, variance));
-    const double factor = parameters[0][c] / std::sqrt(variance + static_cast<double>(epsilon));
-    scale[c] = static_cast<float>(factor);
-    shift[c] = static_cast<float>(parameters[1][c] - parameters[2][c] * factor);
-  }
-  std::vector<uint32_t> broadcast(shape.rank(), 1);
-  broadcast[1] = channels;
-  const ValueId scaled =
-      node.add(OpKind::kMultiply, {}, {x, node.graph.add_constant(node.name + ".scale", broadcast, scale)});
-  node.bind(node.add(OpKind::kAdd, {}, {scaled, node.graph.add_constant(node.name + ".shift", broadcast, shift)}));
 }
 
 // The optional outputs of LayerNormalization: means and inverse deviations over the dimensions from `axis` on.
@@ -137,19 +109,32 @@ void import_layer_normalization(const OnnxNode& node) {
     }
   }
   rows.push_back(channels);
+  // Whether a factor or shift is one for each normalized element, or there is none. Others are broadcast behind the op,
+  // and shifts of a broadcast factor follow it.
+  std::array<bool, 3> own{};
+  for (size_t i : {1U, 2U}) {
+    own[i] = !node.has_input(i) || element_count(node.value(i).shape, 1).value() == channels.extent;
+    for (size_t d = 0; node.has_input(i) && d < node.value(i).shape.rank(); ++d)
+      own[i] = own[i] && !node.value(i).shape[d].per_batch;
+  }
+  own[2] = own[1] && own[2];
   const auto flat = [&](size_t i, float fallback) {
-    if (!node.has_input(i)) {
+    if (!node.has_input(i) || !own[i])
       return node.graph.add_constant(node.name + (i == 1 ? ".scale" : ".shift"), {1}, {&fallback, 1});
-    }
-    if (element_count(node.value(i).shape, 1).value() != channels.extent)
-      node.fail(fmt::format("input {} does not have one value for each normalized element", i));
     return node.reshaped(node.tensor(i), {channels});
   };
+  const auto spread = [&](size_t i) {
+    if (node.value(i).shape.rank() > shape.rank()) node.fail(fmt::format("input {} does not fit its input", i));
+    return equal_ranks(node, x, node.tensor(i)).second;
+  };
   Attributes attributes;
-  attributes.alpha = node.real("epsilon", 1e-5F);
+  attributes.alpha = positive_epsilon(node);
   if (node.proto.output_size() > 1) import_row_statistics(node, axis, attributes.alpha);
   const ValueId y = node.add(OpKind::kLayerNorm, attributes, {node.reshaped(x, rows), flat(1, 1), flat(2, 0)});
-  node.bind(node.reshaped(y, shape));
+  ValueId result = node.reshaped(y, shape);
+  if (!own[1]) result = node.add(OpKind::kMultiply, {}, {result, spread(1)});
+  if (!own[2] && node.has_input(2)) result = node.add(OpKind::kAdd, {}, {result, spread(2)});
+  node.bind(result);
 }
 
 // Input i, a factor or a shift of each channel or of each group, as group_norm's parameter: one value for each channel,
@@ -186,7 +171,7 @@ ValueId group_norm(const OnnxNode& node, ValueId x, uint32_t groups, ValueId gam
     if (shape[i].per_batch) node.fail("cannot normalize over the batch");
   }
   Attributes attributes;
-  attributes.alpha = node.real("epsilon", 1e-5F);
+  attributes.alpha = positive_epsilon(node);
   attributes.groups = groups;
   if (rank == 2) {
     const ValueId rows = build.reshape(x, {shape[0], {}, shape[1]});
@@ -209,10 +194,36 @@ ValueId grouped_source(const OnnxNode& node, ValueId x) {
   return grouped ? reshape.inputs[0] : x;
 }
 
+// x [1, N·C, ...], whose channels are those of all samples, as x [N, C, ...]; scale and bias are of one or of all
+// samples.
+void instance_norm_of_samples(const OnnxNode& node, ValueId x) {
+  Builder build(&node.graph, node.name);
+  const Shape shape = node.graph[x].shape;
+  Shape apart = shape;
+  apart[0] = {1, true};
+  apart[1] = {shape[1].extent, false};
+  const float one = 1;
+  const float zero = 0;
+  ValueId y = group_norm(node, build.reshape(x, apart), apart[1].extent,
+                         node.graph.add_constant(node.name + ".scale", {1}, {&one, 1}),
+                         node.graph.add_constant(node.name + ".shift", {1}, {&zero, 1}));
+  Shape parameter = Shape{{}, apart[1]};
+  while (parameter.rank() < shape.rank()) parameter.push_back({});
+  for (const auto [i, kind] : {std::pair{1U, OpKind::kMultiply}, {2U, OpKind::kAdd}}) {
+    const Shape& given = node.value(i).shape;
+    if (given.rank() != 1 || given[0].extent != apart[1].extent)
+      node.fail("scale and bias do not have one value for each channel");
+    parameter[0].per_batch = given[0].per_batch;
+    y = build.add(kind, {y, build.reshape(node.tensor(i), parameter)});
+  }
+  node.bind(build.reshape(y, shape));
+}
+
 void import_instance_normalization(const OnnxNode& node) {
   const ValueId x = node.tensor(0);
   const Shape shape = node.graph[x].shape;
   if (shape.rank() < 3) node.fail("its input needs channels and spatial dimensions");
+  if (shape[1].per_batch && shape[0] == Dimension{}) return instance_norm_of_samples(node, x);
   if (shape[1].per_batch) node.fail("cannot normalize over the batch");
   const uint32_t groups = shape[1].extent;
   const ValueId source = grouped_source(node, x);
@@ -220,6 +231,49 @@ void import_instance_normalization(const OnnxNode& node) {
   const ValueId y = group_norm(node, source, groups, channel_parameter(node, 1, groups, channels),
                                channel_parameter(node, 2, groups, channels));
   node.bind(node.reshaped(y, shape));
+}
+
+// y = x ⊙ scale + shift per channel (dimension 1), which passes/simplify.h folds into a neighboring linear op.
+void import_batch_normalization(const OnnxNode& node) {
+  const ValueId x = node.tensor(0);
+  const Shape shape = node.graph[x].shape;
+  if (shape.rank() < 2) node.fail("its input needs a channel dimension");
+  if (node.integer("training_mode", 0) != 0) {
+    // Statistics of the one sample there is, as of style transfer (Huang and Belongie 2017), are those of an instance.
+    const bool unread = !node.is_read(1) && !node.is_read(2);
+    if (shape[0] == Dimension{} && shape.rank() > 2 && unread && node.importer.purpose() == Purpose::kInference)
+      return import_instance_normalization(node);
+    node.fail("it is in training mode; export the model with model.eval()");
+  }
+  const uint32_t channels = shape[1].extent;
+  for (size_t i = 1; i <= 4; ++i) {
+    if (!node.value(i).is_constant() && node.importer.purpose() == Purpose::kInference)
+      return computed_batch_norm(node);
+  }
+  std::vector<std::vector<float>> parameters;
+  for (size_t i = 1; i <= 4; ++i) {
+    const Value& value = node.graph[node.constant(i, "scale, bias, mean and variance")];
+    if (value.f32().size() != channels) node.fail(fmt::format("input {} does not have one value per channel", i));
+    parameters.emplace_back(value.f32().begin(), value.f32().end());
+  }
+  const float epsilon = epsilon_of(node);
+  if (node.importer.purpose() == Purpose::kTraining)
+    return trainable_batch_norm(node, parameters, positive_epsilon(node));
+  std::vector<float> scale(channels);
+  std::vector<float> shift(channels);
+  for (uint32_t c = 0; c < channels; ++c) {
+    const double variance = parameters[3][c];
+    if (!(variance + static_cast<double>(epsilon) > 0))
+      node.fail(fmt::format("channel {} has variance {}", c, variance));
+    const double factor = parameters[0][c] / std::sqrt(variance + static_cast<double>(epsilon));
+    scale[c] = static_cast<float>(factor);
+    shift[c] = static_cast<float>(parameters[1][c] - parameters[2][c] * factor);
+  }
+  std::vector<uint32_t> broadcast(shape.rank(), 1);
+  broadcast[1] = channels;
+  const ValueId scaled =
+      node.add(OpKind::kMultiply, {}, {x, node.graph.add_constant(node.name + ".scale", broadcast, scale)});
+  node.bind(node.add(OpKind::kAdd, {}, {scaled, node.graph.add_constant(node.name + ".shift", broadcast, shift)}));
 }
 
 void import_group_normalization(const OnnxNode& node) {
@@ -244,7 +298,7 @@ void import_rms_normalization(const OnnxNode& node) {
   Permutation axes;
   for (size_t i = axis; i < shape.rank(); ++i) axes.push_back(static_cast<uint32_t>(i));
   const ValueId mean = build.mean(build.add(OpKind::kMultiply, {x, x}), axes);
-  const ValueId root = build.add(OpKind::kSqrt, {build.with_scalar(OpKind::kAdd, mean, node.real("epsilon", 1e-5F))});
+  const ValueId root = build.add(OpKind::kSqrt, {build.with_scalar(OpKind::kAdd, mean, positive_epsilon(node))});
   const auto [normalized, scale] = equal_ranks(node, build.add(OpKind::kDivide, {x, root}), node.tensor(1));
   node.bind(build.add(OpKind::kMultiply, {normalized, scale}));
 }

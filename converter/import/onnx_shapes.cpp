@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <optional>
 
 #include "import/onnx_graph.h"
 #include "ir/builder.h"
@@ -180,6 +181,27 @@ void import_squeeze(const OnnxNode& node) {
   node.bind(node.reshaped(node.tensor(0), result));
 }
 
+// The dimension that holds the batch of `from`, [before, k·batch, behind], in a shape of as many elements of an
+// exporter that had fixed it: the one that begins where the batch's did, of that extent if there is one, else the first
+// that spans the batch.
+std::optional<size_t> reopened_axis(const Shape& from, const Shape& fixed, uint32_t batch) {
+  size_t own = 0;
+  uint64_t before = 1;
+  for (; own < from.rank() && !from[own].per_batch; ++own) before *= from[own].extent;
+  if (own == from.rank()) return std::nullopt;
+  const uint64_t extent = uint64_t{batch} * from[own].extent;
+  std::optional<size_t> spans;
+  std::optional<size_t> alone;
+  uint64_t passed = 1;
+  for (size_t i = 0; i < fixed.rank(); ++i) {
+    const uint64_t end = passed * fixed[i].extent;
+    if (passed == before && fixed[i].extent == extent && (!alone || i == own)) alone = i;
+    if (!spans && before % passed == 0 && fixed[i].extent % batch == 0 && end % (before * batch) == 0) spans = i;
+    passed = end;
+  }
+  return alone ? alone : spans;
+}
+
 // The shape that ONNX's Reshape means: 0 copies a dimension, -1 takes what is left.
 void import_reshape(const OnnxNode& node) {
   const Shape shape = node.value(0).shape;
@@ -214,8 +236,8 @@ void import_reshape(const OnnxNode& node) {
   for (const Dimension& dimension : shape) batches += dimension.per_batch ? 1 : 0;
   const uint64_t total = element_count(shape, 1).value();
   const uint32_t reopened = node.importer.reopened_batch();
-  if (reopened != 0 && batches == 1 && known_batches == 0 && shape[0].per_batch) {
-    // The exporter's shape is of a batch that was fixed: what leads is the batch.
+  if (reopened != 0 && batches == 1 && known_batches == 0) {
+    // The exporter's shape is of a batch that was fixed.
     const CheckedSize all = CheckedSize(total) * reopened;
     if (open >= 0) {
       if (!known.valid() || known.value() == 0 || all.value() % known.value() != 0)
@@ -223,9 +245,10 @@ void import_reshape(const OnnxNode& node) {
       result[static_cast<size_t>(open)].extent = static_cast<uint32_t>(all.value() / known.value());
       known = all;
     }
-    if (result.rank() == 0 || result[0].extent % reopened != 0 || !known.valid() || known.value() != all.value())
-      node.fail("its shape has no batch in front");
-    result[0] = {result[0].extent / reopened, true};
+    const std::optional<size_t> axis =
+        known.valid() && known.value() == all.value() ? reopened_axis(shape, result, reopened) : std::nullopt;
+    if (!axis) node.fail("its shape has no dimension for the batch");
+    result[*axis] = {result[*axis].extent / reopened, true};
   } else if (open >= 0) {
     if (known.valid() && known.value() > total && known.value() % total == 0 && batches > known_batches)
       node.fail(

@@ -72,13 +72,18 @@ format::TensorType infer(const Graph& graph, OpKind kind, const Attributes& attr
   if (!output.ok()) {
     std::string shapes;
     for (ValueId id : inputs) shapes += (shapes.empty() ? "" : ", ") + to_string(graph[id].shape);
-    throw Error("node " + node_name + " (" + format::name_of(kind) + " of " + shapes +
-                "): " + output.status().message());
+    throw OpError(node_name, std::string(format::name_of(kind)) + " of " + shapes, output.status().message());
   }
   if (!element_count(output->shape, 1).within(kMaxElements)) {
-    throw Error("node " + node_name + ": its output " + to_string(output->shape) + " is too large");
+    throw OpError(node_name, format::name_of(kind), "its output " + to_string(output->shape) + " is too large");
   }
   return *output;
+}
+
+const LatentDefinition* ModelDefinition::find_drawn(const std::string& program, const std::string& input) const {
+  const auto found = std::ranges::find_if(
+      drawn, [&](const LatentDefinition& latent) { return latent.program == program && latent.input == input; });
+  return found == drawn.end() ? nullptr : &*found;
 }
 
 ValueId Graph::add_node(OpKind kind, std::string node_name, Attributes attributes, std::vector<ValueId> node_inputs,

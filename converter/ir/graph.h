@@ -23,6 +23,20 @@ using format::Window;
 // What went wrong and what to do, for the user.
 using io::Error;
 
+// An op that does not take its operands.
+class OpError : public Error {
+ public:
+  // `op`: its kind and operands.
+  OpError(const std::string& node, const std::string& op, const std::string& reason)
+      : Error("node " + node + " (" + op + "): " + reason), reason_(op + ": " + reason) {}
+
+  // All but the node's name.
+  const std::string& reason() const { return reason_; }
+
+ private:
+  std::string reason_;
+};
+
 using ValueId = uint32_t;
 
 // How a constant relates to the exporter's parameter: see Parameter in runtime/format/model.fbs.
@@ -253,6 +267,9 @@ struct ModelDefinition {
   std::vector<TrainedDefinition> trained;
   std::string micro_batch_weight;  // a variable, or ""
   std::optional<ObjectiveDefinition> objective;
+
+  // What is drawn for an input beside the latent, or nullptr.
+  const LatentDefinition* find_drawn(const std::string& program, const std::string& input) const;
 };
 
 // Of a reshape that only adds and removes dimensions of 1: which dimension of `from` each of `to` is, or nothing where

@@ -201,9 +201,11 @@ class Quantizer {
         kept_reasons_[i] = "kept f32 as asked";
       }
     }
+    keep_islands();
     choose_ranges();
     keep_costly_layers();
     reach_least_quality();
+    keep_islands();
     return finish();
   }
 
@@ -390,8 +392,8 @@ class Quantizer {
   }
 
   // Few samples may bring most of the noise: all are asked, and there is a reserve for others.
-  bool reaches_goal(const Quality& quality) const {
-    return quality.held_out >= options_.snr_goal_db && quality.all >= options_.snr_goal_db + kReserve;
+  bool reaches_goal(const Quality& quality, double reserve = kReserve) const {
+    return quality.held_out >= options_.snr_goal_db && quality.all >= options_.snr_goal_db + reserve;
   }
 
   bool applies(RangeRule rule, ValueId id) const {
@@ -460,24 +462,59 @@ class Quantizer {
     return result;
   }
 
+  // What is int8 between f32 ops alone, and has no product to gain by, is f32 too: but for networks without products.
+  void keep_islands() {
+    const bool products = std::ranges::any_of(
+        graph_.nodes, [](const Node& node) { return format::is_linear(node.kind) || node.kind == OpKind::kMatmul; });
+    if (!products) return;
+    const std::vector<std::string> reasons = rewrite_in_int8(graph_, assignment(), kept_).reasons;
+    // The ops that int8 values connect: each is in the island of the first.
+    std::vector<size_t> island(graph_.nodes.size());
+    std::iota(island.begin(), island.end(), size_t{0});
+    const auto root = [&](size_t i) {
+      while (island[i] != i) i = island[i];
+      return i;
+    };
+    const std::vector<int32_t> producers = graph_.producers();
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      for (ValueId id : graph_.nodes[i].inputs) {
+        const auto producer = static_cast<size_t>(std::max(producers[id], 0));
+        if (producers[id] >= 0 && reasons[i].empty() && reasons[producer].empty()) island[root(i)] = root(producer);
+      }
+    }
+    std::set<size_t> with_product;
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      if (reasons[i].empty() && format::is_linear(graph_.nodes[i].kind)) with_product.insert(root(i));
+    }
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      if (!reasons[i].empty() || with_product.contains(root(i))) continue;
+      kept_.insert(i);
+      kept_reasons_[i] = "kept f32: no product beside it is int8, so that nothing would be gained";
+    }
+  }
+
   // Until the goal is reached, keeps the linear layer f32 whose int8 form costs most, if that is more than the
-  // threshold.
+  // threshold: of all, and once one is kept of those that cost most before.
   void keep_costly_layers() {
+    constexpr size_t kTriedAgain = 8;
+    std::vector<size_t> candidates;
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      if (format::is_linear(graph_.nodes[i].kind) && !kept_.contains(i)) candidates.push_back(i);
+    }
     while (best_ < options_.psnr_goal_db) {
-      double most = options_.keep_threshold_db;
-      size_t costly = graph_.nodes.size();
-      for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      std::vector<std::pair<double, size_t>> gains;
+      for (size_t i : candidates) {
         tick(0.7 + 0.25 * static_cast<double>(i) / static_cast<double>(graph_.nodes.size()));
-        if (!format::is_linear(graph_.nodes[i].kind) || kept_.contains(i)) continue;
         std::set<size_t> trial = kept_;
         trial.insert(i);
-        const double gain = psnr(trial) - best_;
-        if (gain > most) {
-          most = gain;
-          costly = i;
-        }
+        gains.emplace_back(best_ - psnr(trial), i);
       }
-      if (costly == graph_.nodes.size()) return;
+      std::ranges::sort(gains);
+      if (gains.empty() || -gains[0].first <= options_.keep_threshold_db) return;
+      const double most = -gains[0].first;
+      const size_t costly = gains[0].second;
+      candidates.clear();
+      for (size_t k = 1; k < std::min(gains.size(), kTriedAgain + 1); ++k) candidates.push_back(gains[k].second);
       kept_.insert(costly);
       best_ += most;
       char text[96];
@@ -507,15 +544,24 @@ class Quantizer {
       for (size_t i = 0; i < count; ++i) kept.insert(costs[i].second);
       return kept;
     };
-    // The fewest that do; with all of them the program is f32.
-    size_t enough = costs.size();
-    for (size_t too_few = 0; too_few < enough;) {
-      const size_t middle = (too_few + enough) / 2;
-      if (reaches_goal(quality_of(with(middle)))) {
-        enough = middle;
-      } else {
-        too_few = middle + 1;
+    // The fewest that do; with all of them the program is f32, which is worse than no reserve.
+    double reserve = kReserve;
+    const auto fewest = [&] {
+      size_t enough = costs.size();
+      for (size_t too_few = 0; too_few < enough;) {
+        const size_t middle = (too_few + enough) / 2;
+        if (reaches_goal(quality_of(with(middle)), reserve)) {
+          enough = middle;
+        } else {
+          too_few = middle + 1;
+        }
       }
+      return enough;
+    };
+    size_t enough = fewest();
+    if (enough == costs.size()) {
+      reserve = 0;
+      enough = fewest();
     }
     kept_ = with(enough);
     // Of those, the ones that the others make superfluous; the least costly first, as many as there is time for.
@@ -523,15 +569,15 @@ class Quantizer {
     for (size_t i = enough; i > 0 && enough - i < kLeftOut; --i) {
       std::set<size_t> fewer = kept_;
       fewer.erase(costs[i - 1].second);
-      if (reaches_goal(quality_of(fewer))) kept_ = std::move(fewer);
+      if (reaches_goal(quality_of(fewer), reserve)) kept_ = std::move(fewer);
     }
     for (size_t i = 0; i < enough; ++i) {
       if (!kept_.contains(costs[i].second)) continue;
       char text[128];
-      std::snprintf(
-          text, sizeof text,
-          "kept f32: each output is to have %g dB of signal to noise, and %g in reserve (%.1f dB by this alone)",
-          options_.snr_goal_db, kReserve, costs[i].first);
+      std::snprintf(text, sizeof text,
+                    "kept f32: int8 of this op alone leaves %.1f dB of signal to noise; each output is to have %g, and "
+                    "%g to spare",
+                    costs[i].first, options_.snr_goal_db, reserve);
       kept_reasons_[costs[i].second] = text;
     }
   }
@@ -558,6 +604,7 @@ class Quantizer {
       layer.range_choice = passes_through(node.kind) ? "as its input" : name_of(choices_[node.output]);
       // What only moves values has its input's.
       source[node.output] = passes_through(node.kind) ? source[node.inputs[0]] : node.output;
+      layer.scale_of_file = choices_[source[node.output]] == RangeRule::kFile;
       const QuantParameters& range = assigned[source[node.output]];
       layer.low = range.scale * (-128.0 - range.zero_point);
       layer.high = range.scale * (127.0 - range.zero_point);

@@ -28,9 +28,10 @@ struct LayerReport {
   std::string name;
   OpKind kind{};
   bool int8 = false;
-  std::string reason;        // why it stayed f32
-  double sqnr_db = 0;        // signal to quantization noise of its output, all before it quantized too; if int8
-  std::string range_choice;  // how its output's range was chosen
+  std::string reason;          // why it stayed f32
+  double sqnr_db = 0;          // signal to quantization noise of its output, all before it quantized too; if int8
+  std::string range_choice;    // how its output's range was chosen
+  bool scale_of_file = false;  // of its output, or of what passes through it
   double low = 0;
   double high = 0;
 };

@@ -1,0 +1,191 @@
+#include "calibration.h"
+
+#include <fmt/format.h>
+#include <algorithm>
+#include <optional>
+#include <random>
+
+#include "io/samples.h"
+#include "ir/cost.h"
+#include "passes/quantize_ranges.h"
+
+namespace figment::converter {
+
+namespace {
+
+// Latents for calibration come from another seed than any default of the runtime.
+constexpr uint64_t kSeed = 0x5EED5EED;
+
+// Where the samples of an input come from, the first that applies.
+enum class Examples : uint8_t {
+  kGiven,    // by the user
+  kClasses,  // one 1 among zeros, a class after the other: the user says so
+  kLatent,   // drawn from the latent's prior
+  kDrawn,    // drawn as the program draws it
+  kLabels,   // integers of a known range, one after the other
+  kOfFile,   // any: all that is left to find out is whether a quantized file's scales do
+  kMissing
+};
+
+// Whether an input is integers of a known range, which need no examples.
+bool is_label(const PortDefinition& port) { return port.integers && port.least == 0 && port.greatest < kExactInteger; }
+
+// Whether an input may be one 1 among zeros.
+bool takes_classes(const PortDefinition& port) { return port.shape.rank() == 2; }
+
+bool is_latent(const ModelDefinition& model, const Graph& graph, const PortDefinition& port) {
+  return model.latent && model.latent->program == graph.name && model.latent->input == port.name;
+}
+
+Examples examples_of(const ConvertOptions& options, const ModelDefinition& model, const Graph& graph,
+                     const PortDefinition& port, bool quantized_by_file) {
+  if (options.calibration_data.contains(port.name)) return Examples::kGiven;
+  if (options.calibration_classes.contains(port.name)) return Examples::kClasses;
+  if (is_latent(model, graph, port)) return Examples::kLatent;
+  if (model.find_drawn(graph.name, port.name) != nullptr) return Examples::kDrawn;
+  if (is_label(port)) return Examples::kLabels;
+  return quantized_by_file ? Examples::kOfFile : Examples::kMissing;
+}
+
+std::vector<size_t> without_ones(const Shape& shape) {
+  std::vector<size_t> result;
+  for (const Dimension& dimension : shape) {
+    if (dimension.extent != 1) result.push_back(dimension.extent);
+  }
+  return result;
+}
+
+// How samples for an input look: those in the shape of what the model generates lie in its range.
+io::SampleForm form_of(const PortDefinition& port, const ModelDefinition& model) {
+  io::SampleForm form;
+  form.input = port.name;
+  for (const Dimension& dimension : port.shape) {
+    if (!dimension.per_batch || dimension.extent != 1) form.shape.push_back(dimension.extent);
+  }
+  if (form.shape.empty()) form.shape.push_back(1);
+  form.ranged = false;
+  if (!model.output) return form;
+  for (const Graph& graph : model.programs) {
+    for (const PortDefinition& output : graph.outputs) {
+      if (graph.name != model.output->program || output.name != model.output->port) continue;
+      form.generated =
+          without_ones(output.shape) == without_ones(port.shape) && (!model.latent || port.name != model.latent->input);
+    }
+  }
+  form.bounded = form.ranged = form.generated && model.output->bounded;
+  if (form.ranged) form.low = model.output->range_min, form.high = model.output->range_max;
+  return form;
+}
+
+// How many samples where nobody says: a multiple of 16.
+size_t affordable_samples(const Graph& graph) {
+  constexpr uint64_t kOperations = 200000000000;  // some ten seconds of one core, for each of several passes
+  constexpr uint64_t kLeast = 64;
+  constexpr uint64_t kMost = 512;
+  return std::clamp<uint64_t>(kOperations / std::max<uint64_t>(operations(graph), 1), kLeast, kMost) / 16 * 16;
+}
+
+io::Samples given_samples(const ConvertOptions& options, const ModelDefinition& model, const PortDefinition& port) {
+  return {options.calibration_data.at(port.name), "--calibration-data " + port.name, form_of(port, model)};
+}
+
+std::vector<float> draw(const LatentDefinition& latent, size_t samples, size_t size) {
+  std::vector<float> values(samples * size);
+  for (size_t i = 0; i < samples; ++i) latent.draw(kSeed, i, values.data() + i * size);
+  return values;
+}
+
+std::vector<float> classes(const PortDefinition& port, size_t samples, size_t size) {
+  if (!takes_classes(port)) {
+    throw Error("--calibration-data " + port.name + "=classes is for inputs of one value a class, [N, K]; " +
+                port.name + " is " + to_string(port.shape) + ": give samples");
+  }
+  std::vector<float> values(samples * size);
+  for (size_t i = 0; i < samples; ++i) values[i * size + i % size] = 1;
+  return values;
+}
+
+std::vector<float> labels(const PortDefinition& port, size_t count) {
+  const auto range = static_cast<size_t>(port.greatest) + 1;
+  std::vector<float> values(count);
+  for (size_t i = 0; i < count; ++i) values[i] = static_cast<float>(i % range);
+  return values;
+}
+
+std::vector<float> values_of(const FileQuantization& quantization, size_t count) {
+  std::mt19937 random(kSeed);
+  std::uniform_int_distribution<int> integers(INT8_MIN, INT8_MAX);
+  std::vector<float> values(count);
+  for (float& value : values)
+    value = quantization.scale * static_cast<float>(integers(random) - quantization.zero_point);
+  return values;
+}
+
+}  // namespace
+
+void check_calibration_names(const ConvertOptions& options, const ModelDefinition& model) {
+  std::set<std::string> names = options.calibration_classes;
+  for (const auto& [name, examples] : options.calibration_data) names.insert(name);
+  std::string known;
+  for (const Graph& graph : model.programs) {
+    for (const PortDefinition& port : graph.inputs) {
+      names.erase(port.name);
+      known += (known.empty() ? "" : ", ") + port.name;
+    }
+  }
+  if (!names.empty())
+    throw Error("--calibration-data " + *names.begin() + ": there is no such input; there are " + known);
+}
+
+std::string missing_examples(const ConvertOptions& options, const ModelDefinition& model, const Graph& graph) {
+  const std::vector<std::optional<FileQuantization>> of_files = quantized_by_file(graph);
+  std::string text;
+  for (const PortDefinition& port : graph.inputs) {
+    if (examples_of(options, model, graph, port, of_files[port.value].has_value()) != Examples::kMissing) continue;
+    text += (text.empty() ? "" : ", ") + std::string("--calibration-data ") + port.name + "=x.npy" +
+            (takes_classes(port) ? " (or =classes)" : "");
+  }
+  return text;
+}
+
+size_t count_calibration(const ConvertOptions& options, const ModelDefinition& model, const Graph& graph) {
+  std::optional<size_t> rows;
+  for (const PortDefinition& port : graph.inputs) {
+    if (!options.calibration_data.contains(port.name)) continue;
+    const size_t count = given_samples(options, model, port).count();
+    if (rows.value_or(count) != count)
+      throw Error("--calibration-data " + port.name + ": the calibration files hold different numbers of samples");
+    rows = count;
+  }
+  return rows.value_or(options.calibration_samples.value_or(affordable_samples(graph)));
+}
+
+TensorMap calibration_of(const ConvertOptions& options, const ModelDefinition& model, const Graph& graph,
+                         size_t samples) {
+  if (const std::string missing = missing_examples(options, model, graph); !missing.empty())
+    throw Error("int8 needs examples of inputs that are no latents: give " + missing);
+  const std::vector<std::optional<FileQuantization>> of_files = quantized_by_file(graph);
+  TensorMap calibration;
+  for (const PortDefinition& port : graph.inputs) {
+    const size_t size = element_count(port.shape, 1).value();
+    std::vector<float>& values = calibration[port.name];
+    const std::optional<FileQuantization>& of_file = of_files[port.value];
+    switch (examples_of(options, model, graph, port, of_file.has_value())) {
+      case Examples::kGiven: {
+        const io::Samples given = given_samples(options, model, port);
+        values.resize(samples * size);
+        for (size_t i = 0; i < samples; ++i) given.copy(i, values.data() + i * size);
+        break;
+      }
+      case Examples::kClasses: values = classes(port, samples, size); break;
+      case Examples::kLatent: values = draw(*model.latent, samples, size); break;
+      case Examples::kDrawn: values = draw(*model.find_drawn(graph.name, port.name), samples, size); break;
+      case Examples::kLabels: values = labels(port, samples * size); break;
+      case Examples::kOfFile: values = values_of(*of_file, samples * size); break;
+      case Examples::kMissing: break;
+    }
+  }
+  return calibration;
+}
+
+}  // namespace figment::converter
