@@ -27,7 +27,8 @@ struct Difference {
   double least = 0;    // the reference's range
   double greatest = 0;
   double snr_db = io::kExactDecibels;
-  double loss_db = 0;  // below what the layer reads
+  // The signal to noise that the layer alone would leave: by what it adds to the noise of what it reads.
+  double alone_db = io::kExactDecibels;
   double relative() const { return error == 0 ? 0 : error / std::max(largest, 1e-30); }
 };
 
@@ -114,6 +115,15 @@ io::Array drawn_input(const OpenModel& open, const fig_program_info& program, co
   return array;
 }
 
+// The first names, for a message.
+std::string list_of(const std::vector<std::string>& names) {
+  constexpr size_t kMost = 8;
+  std::string text;
+  for (size_t i = 0; i < std::min(names.size(), kMost); ++i) text += (i > 0 ? ", " : "") + names[i];
+  if (names.size() > kMost) text += fmt::format(" and {} more", names.size() - kMost);
+  return text.empty() ? "none" : text;
+}
+
 // What the program is run on: what is given or recorded, else drawn. `recorded` may be empty.
 Inputs inputs_for(OpenModel& open, uint32_t program, const LayerArguments& arguments,
                   const std::map<std::string, io::Array>& recorded) {
@@ -136,9 +146,9 @@ Inputs inputs_for(OpenModel& open, uint32_t program, const LayerArguments& argum
     const auto found = given.find(port.name);
     if (found == given.end()) {
       if (!recorded.empty()) {
-        std::string names;
-        for (const auto& [name, array] : recorded) names += (names.empty() ? "" : ", ") + name;
-        throw Error(arguments.against + " has no array for the input " + port.name + "; it has " + names);
+        std::vector<std::string> names;
+        for (const auto& [name, array] : recorded) names.push_back(name);
+        throw Error(arguments.against + " has no array for the input " + port.name + "; it has " + list_of(names));
       }
       continue;
     }
@@ -163,13 +173,16 @@ Inputs inputs_for(OpenModel& open, uint32_t program, const LayerArguments& argum
 Reference reference_of_model(const LayerArguments& arguments, const std::string& program, const Inputs& inputs) {
   OpenModel other(arguments.against);
   other.set_length(fitting_length(other, other.find_program(program), inputs.arrays));
-  Reference reference{arguments.against, inputs.count, {}};
+  Reference reference{arguments.against, inputs.count, {}, false};
   for (Layer& layer : run_layers(&other, other.find_program(program), inputs, true))
     reference.tensors.emplace(layer.name, std::move(layer.values));
   return reference;
 }
 
-// What is compared of the layers, with what each loses against the worst that it reads.
+// Of a signal of power 1.
+double noise_of(double decibels) { return decibels >= io::kExactDecibels ? 0 : std::pow(10, -decibels / 10); }
+
+// What is compared of the layers, with what each adds to the noise of the worst that it reads.
 std::vector<Compared> compare(const OpenModel& open, uint32_t program, const std::vector<Layer>& layers,
                               const Reference& reference) {
   fig_program_info info{};
@@ -203,7 +216,9 @@ std::vector<Compared> compare(const OpenModel& open, uint32_t program, const std
   }
   for (Compared& entry : result) {
     const auto found = read.find(entry.layer->tensor);
-    if (found != read.end()) entry.difference.loss_db = std::max(0.0, found->second - entry.difference.snr_db);
+    if (found != read.end())
+      entry.difference.alone_db =
+          io::decibels(1, std::max(0.0, noise_of(entry.difference.snr_db) - noise_of(found->second)));
   }
   return result;
 }
@@ -219,15 +234,14 @@ std::string decibels(double value) {
 }
 
 void print_table(const std::vector<Compared>& compared, const std::set<const Compared*>& shown) {
-  std::vector<std::vector<std::string>> rows = {{"tensor", "op", "error", "relative", "SNR", "lost", "range"}};
+  std::vector<std::vector<std::string>> rows = {{"tensor", "op", "error", "relative", "SNR", "alone", "range"}};
   for (const Compared& entry : compared) {
     if (!shown.contains(&entry)) continue;
     const Difference& difference = entry.difference;
     rows.push_back(
         {shortened(entry.layer->name), entry.layer->kind + (entry.layer->int8 ? " int8" : ""),
          fmt::format("{:.2g}", difference.error), fmt::format("{:.1e}", difference.relative()),
-         decibels(difference.snr_db),
-         difference.loss_db >= 0.1 ? io::format_number(std::min(difference.loss_db, io::kExactDecibels), 1) : "",
+         decibels(difference.snr_db), difference.alone_db < io::kExactDecibels ? decibels(difference.alone_db) : "",
          fmt::format("{:.3g} to {:.3g}", difference.least, difference.greatest) + (entry.wrong ? "  wrong" : "")});
   }
   io::print("%s", io::format_table(rows).c_str());
@@ -244,7 +258,7 @@ nlohmann::ordered_json to_json(const Compared& entry) {
           {"error", finite(difference.error)},
           {"relative", finite(difference.relative())},
           {"snr_db", finite(difference.snr_db)},
-          {"lost_db", finite(difference.loss_db)},
+          {"alone_db", finite(difference.alone_db)},
           {"range", {difference.least, difference.greatest}},
           {"wrong", entry.wrong}};
 }
@@ -273,7 +287,7 @@ void compare_layers(const LayerArguments& arguments) {
   Inputs inputs = inputs_for(open, program, arguments, recorded);
   std::vector<Layer> layers = run_layers(&open, program, inputs, beside_ours);
   if (recorded_values) {
-    reference = {arguments.against, inputs.count, std::move(recorded)};
+    reference = {arguments.against, inputs.count, std::move(recorded), false};
   } else if (beside_ours) {
     reference = reference_of_model(arguments, info.name, inputs);
   } else {
@@ -288,20 +302,30 @@ void compare_layers(const LayerArguments& arguments) {
   }
 
   std::vector<Compared> compared = compare(open, program, layers, reference);
-  if (compared.empty())
-    throw Error(arguments.against + " has none of the tensors of program " + info.name + ": is it of another model?");
+  if (compared.empty()) {
+    std::vector<std::string> own;
+    for (const Layer& layer : layers) {
+      if (layer.kind == "output") own.push_back(layer.name);
+    }
+    std::vector<std::string> others;
+    for (const auto& [name, array] : reference.tensors) others.push_back(name);
+    throw Error(fmt::format("{} has none of the tensors of program {}, whose outputs are {}; it has {}",
+                            arguments.against, info.name, list_of(own), list_of(others)));
+  }
+  // Of integers on one side, whose rounding the other side has not.
+  const bool by_noise = int8 || reference.quantized;
   const Compared* first = nullptr;
   for (Compared& entry : compared) {
-    // Noise adds up on the way, and of an int8 model only the outputs must be good.
-    entry.wrong = int8 ? entry.layer->kind == "output" && entry.difference.snr_db < arguments.want_snr
-                       : !(entry.difference.relative() <= arguments.tolerance);
+    // Noise adds up on the way, and only the outputs must be good.
+    entry.wrong = by_noise ? entry.layer->kind == "output" && entry.difference.snr_db < arguments.want_snr
+                           : !(entry.difference.relative() <= arguments.tolerance);
     if (entry.wrong && first == nullptr) first = &entry;
   }
   std::vector<const Compared*> order;
   for (const Compared& entry : compared) order.push_back(&entry);
   std::ranges::stable_sort(order, [&](const Compared* a, const Compared* b) {
-    return int8 ? a->difference.loss_db > b->difference.loss_db
-                : !(a->difference.relative() <= b->difference.relative());
+    return by_noise ? a->difference.alone_db < b->difference.alone_db
+                    : !(a->difference.relative() <= b->difference.relative());
   });
   if (arguments.json) {
     nlohmann::ordered_json list = nlohmann::ordered_json::array();
@@ -328,10 +352,13 @@ void compare_layers(const LayerArguments& arguments) {
               arguments.all ? "" : ": the worst, and outputs (--all)", reference.count, info.ops);
   }
   if (first == nullptr) return;
-  if (int8) {
+  if (by_noise && !int8)
+    throw Error(fmt::format("output {} reaches {} of signal to noise, not {:.3g} dB", first->layer->name,
+                            decibels(first->difference.snr_db), arguments.want_snr));
+  if (by_noise) {
     std::string advice;
     for (const Compared* entry : order) {
-      if (advice.empty() && entry->layer->int8) advice = ", or --keep-f32 " + entry->layer->node + ", which loses most";
+      if (advice.empty() && entry->layer->int8) advice = ", or --keep-f32 " + entry->layer->node + ", the noisiest";
     }
     throw Error(fmt::format("output {} reaches {}, not {:.3g} dB: convert with --want-snr {:.3g}{}", first->layer->name,
                             decibels(first->difference.snr_db), arguments.want_snr, arguments.want_snr, advice));

@@ -101,6 +101,10 @@ struct ClassPlace {
   std::optional<fig_code_info> code;
   size_t condition = 0;
 
+  bool is(const ClassPlace& other) const {
+    if (!code || !other.code) return !code && !other.code && condition == other.condition;
+    return code->start == other.code->start;
+  }
   void set(Steered* steered, size_t sample, size_t category) const {
     if (code) {
       set_category(steered->latents.data() + sample * steered->latent_size + code->start, size, category);
@@ -110,14 +114,29 @@ struct ClassPlace {
   }
 };
 
-ClassPlace class_place(const Steered& steered, const std::vector<fig_code_info>& codes) {
+// The class of this name; "": the only one, or the first code if no condition is a class.
+ClassPlace class_place(const Steered& steered, const std::vector<fig_code_info>& codes, const std::string& name) {
+  std::vector<ClassPlace> places;
+  std::string names;
+  const auto add = [&](const char* own_name, const ClassPlace& place) {
+    if (!name.empty() && name != own_name) return;
+    places.push_back(place);
+    names += (names.empty() ? "" : ", ") + std::string(own_name);
+  };
   for (size_t i = 0; i < steered.conditions.size(); ++i) {
-    if (steered.conditions[i].is_class()) return {steered.conditions[i].classes(), {}, i};
+    const Steered::Condition& condition = steered.conditions[i];
+    if (condition.is_class()) add(condition.name.c_str(), {condition.classes(), {}, i});
   }
+  const size_t conditions = places.size();
   for (const fig_code_info& code : codes) {
-    if (code.prior == FIG_PRIOR_CATEGORICAL) return {code.size, code, 0};
+    if (code.prior == FIG_PRIOR_CATEGORICAL) add(code.name, {code.size, code, 0});
   }
-  throw Error("the model has no classes: neither a condition nor a categorical code");
+  if (places.empty()) {
+    throw Error(name.empty() ? "the model has no classes: neither a condition nor a categorical code"
+                             : "the model has no classes of the name " + name);
+  }
+  if (conditions > 1) throw Error("the model has several classes, " + names + ": name one, as in --class NAME=3");
+  return places[0];
 }
 
 // The rows of a sweep and how row `row` changes a sample.
@@ -125,8 +144,10 @@ class Sweep {
  public:
   Sweep(const OpenModel& open, const ControlArguments& arguments, const Steered& empty) {
     const std::vector<fig_code_info> codes = codes_of(open);
-    if (arguments.sweep == "class") {
-      place_ = class_place(empty, codes);
+    const bool condition = std::ranges::any_of(
+        empty.conditions, [&](const Steered::Condition& c) { return c.is_class() && c.name == arguments.sweep; });
+    if (condition || arguments.sweep == "class") {
+      place_ = class_place(empty, codes, condition ? arguments.sweep : "");
       rows_ = place_->size;
       return;
     }
@@ -155,6 +176,8 @@ class Sweep {
   }
 
   size_t rows() const { return rows_; }
+  // If it is a class.
+  const std::optional<ClassPlace>& place() const { return place_; }
   void set(Steered* steered, size_t sample, size_t row) const {
     if (place_) {
       place_->set(steered, sample, row);
@@ -226,11 +249,11 @@ std::vector<float> between(const std::vector<float>& a, const std::vector<float>
 }  // namespace
 
 void ControlArguments::add_to(CLI::App* command) {
-  command->add_option("--class", class_number, "generate this class only (a condition or a categorical code)")
-      ->check(CLI::NonNegativeNumber);
+  command->add_option("--class", classes,
+                      "[INPUT=]NUMBER: this class only (of a condition or a categorical code); may be repeated");
   command->add_option("--code", codes,
                       "CODE=VALUE[,VALUE...]: fix a code of the latent, named or numbered; may be repeated");
-  command->add_option("--sweep", sweep, "a row of samples for each value of \"class\", CODE or CODE:COMPONENT");
+  command->add_option("--sweep", sweep, "a row of samples for each value of \"class\", INPUT, CODE or CODE:COMPONENT");
   command
       ->add_option("--sweep-range", sweep_range,
                    "first and last value of a continuous code (default: its prior's range)")
@@ -275,8 +298,6 @@ Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t
   if (arguments.truncation > 0 && latent.prior != FIG_PRIOR_NORMAL)
     throw Error("--truncation is for models whose latent is normal");
   if (!arguments.interpolate.empty() && first != 0) throw Error("--first and --interpolate do not go together");
-  if (arguments.class_number >= 0 && arguments.sweep == "class")
-    throw Error("--class and --sweep class do not go together");
   if (arguments.sweep.empty() && !arguments.sweep_range.empty()) throw Error("--sweep-range needs --sweep");
   const std::vector<fig_code_info> codes = codes_of(open);
   Steered steered;
@@ -320,16 +341,23 @@ Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t
     set_code(&steered, find_code(codes, name), parse_numbers(values));
   }
   read_conditions(arguments, output.range_min, output.range_max, &steered);
-  const bool classes = arguments.class_number >= 0 || arguments.sweep == "class";
-  if (classes) {
-    const ClassPlace place = class_place(steered, codes);
-    if (!place.code) {
-      Steered::Condition& condition = steered.conditions[place.condition];
-      condition.values.resize(steered.count * condition.elements);
-    }
-    for (size_t i = 0; i < steered.count && arguments.class_number >= 0; ++i)
-      place.set(&steered, i, checked_category(static_cast<double>(arguments.class_number), place.size, "--class"));
+  const auto make_room = [&](const ClassPlace& place) {
+    if (place.code) return;
+    Steered::Condition& condition = steered.conditions[place.condition];
+    condition.values.resize(steered.count * condition.elements);
+  };
+  for (const std::string& text : arguments.classes) {
+    const auto [name, number] = io::split_assignment(text);
+    const ClassPlace place = class_place(steered, codes, name);
+    const std::vector<float> category = parse_numbers(number);
+    if (category.size() != 1) throw Error("--class " + text + ": give one number");
+    if (sweep && sweep->place() && sweep->place()->is(place))
+      throw Error("--class and --sweep of the same class do not go together");
+    make_room(place);
+    for (size_t i = 0; i < steered.count; ++i)
+      place.set(&steered, i, checked_category(static_cast<double>(category[0]), place.size, "--class"));
   }
+  if (sweep && sweep->place()) make_room(*sweep->place());
   for (size_t i = 0; sweep && i < steered.count; ++i) sweep->set(&steered, i, i / count);
   for (Steered::Condition& condition : steered.conditions) {
     if (!condition.values.empty()) continue;
@@ -343,7 +371,7 @@ Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t
     } else {
       const char* option = missing == Steered::Missing::kClassesInTurn ? "--data " : "--condition ";
       throw Error("the generator's condition " + condition.name + " is missing: " + option + condition.name + "=FILE" +
-                  (condition.is_class() ? ", --class N or --sweep class" : ""));
+                  (condition.is_class() ? fmt::format(", --class {0}=N or --sweep {0}", condition.name) : ""));
     }
   }
   return steered;

@@ -13,16 +13,16 @@ struct ControlArguments {
   std::vector<std::string> conditions;  // "[INPUT=]FILE"
   std::vector<std::string> codes;       // "CODE=VALUE[,VALUE]"; CODE is a name or a number
   std::vector<uint64_t> interpolate;    // two indices of latents
-  std::string sweep;                    // "class", or "CODE[:COMPONENT]"
+  std::string sweep;                    // "class", the name of a condition that is one, or "CODE[:COMPONENT]"
   std::vector<float> sweep_range;       // of a continuous code; empty: -1 to 1, or -2 to 2 for a normal prior
   uint32_t sweep_steps = 9;
-  int64_t class_number = -1;
+  std::vector<std::string> classes;  // "[INPUT=]NUMBER"
   float truncation = 0;
 
   void add_to(CLI::App* command);
   // Whether they change latents, and not conditions alone.
   bool change_latents() const {
-    return !codes.empty() || !interpolate.empty() || !sweep.empty() || class_number >= 0 || truncation > 0;
+    return !codes.empty() || !interpolate.empty() || !sweep.empty() || !classes.empty() || truncation > 0;
   }
 };
 

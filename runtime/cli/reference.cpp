@@ -18,6 +18,8 @@ namespace figment::cli {
 
 namespace {
 
+constexpr int kPackagesMissing = 3;  // the script's status
+
 // Runs a Python script with one argument; what it says of an error goes to the file `errors`. Returns its status, or -1
 // where there is no such Python.
 int run_python(const std::string& python, const std::string& argument, const std::string& errors) {
@@ -83,10 +85,15 @@ Reference compute_onnx(const std::string& path, const OpenModel& open, uint32_t 
     throw Error(python + ": there is no such Python to compute " + path +
                 " with: set PYTHON to one with onnx and onnxruntime" + advice);
   }
+  if (status == kPackagesMissing)
+    throw Error(python + " has no package onnx to compute " + path +
+                " with: install onnx and, since it is faster, onnxruntime, or set PYTHON to a Python that has them" +
+                advice);
   if (status != 0)
     throw Error(python + " cannot compute " + path + ": " + last_line(io::read_text(folder.file("errors"))) + advice);
   std::map<std::string, io::Array> results = io::read_archive(folder.file("result.npz"));
-  Reference reference{path, static_cast<size_t>(results.at("batch").values.at(0)), {}};
+  Reference reference{
+      path, static_cast<size_t>(results.at("batch").values.at(0)), {}, results.at("quantized").values.at(0) != 0};
   if (reference.count == 0) reference.count = inputs.count;
   for (size_t i = 0; i < layers.size(); ++i) {
     const auto found = results.find("t" + std::to_string(i));

@@ -14,6 +14,7 @@ struct Reference {
   std::string source;  // for people
   size_t count = 0;    // samples that were computed
   std::map<std::string, io::Array> tensors;
+  bool quantized = false;  // it computes with integers
 };
 
 // Of an ONNX file, computed on the inputs by the Python that $PYTHON names, or python3, with the packages onnx and

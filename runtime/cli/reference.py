@@ -2,21 +2,25 @@
 
 Takes the path of a request, JSON: "model", a path; "inputs" and "tensors", arrays by name, each a .npy "file" and the
 axis of its "batch" (-1: none); "wanted", names; "result", the .npz to write. It holds what was computed of the wanted
-tensors under t0, t1, ..., in their order, and under "batch" the number of samples: as many as were given, or those that
-the file is fixed to. "tensors" stand in for what nodes draw.
+tensors under t0, t1, ..., in their order, under "batch" the number of samples: as many as were given, or those that the
+file is fixed to, and under "quantized" whether it rounds to integers. Exits with 3 where a package is missing. "tensors" stand in for what nodes draw.
 """
 
 import json
 import sys
 
-import numpy as np
-import onnx
-from onnx import TensorProto, helper
+try:
+    import numpy as np
+    import onnx
+    from onnx import TensorProto, helper
+except ImportError:
+    sys.exit(3)
 
 DRAWS = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 # Of quantized files: integers that stand for reals.
 CODES = {np.dtype(kind) for kind in ("int8", "uint8", "int16", "uint16")}
 SUMS = {"MatMulInteger", "ConvInteger"}
+ROUND = ("QuantizeLinear", "DynamicQuantizeLinear", "QLinear", "MatMulInteger", "ConvInteger")
 
 
 def elements(info):
@@ -102,12 +106,11 @@ def main():
     for name, values in zip(names, compute(model, names, feeds)):
         if isinstance(values, np.ndarray) and values.dtype not in CODES:
             results["t%d" % place[name]] = values.astype(np.float32)
-    np.savez(request["result"], batch=np.array(batch or 0), **results)
+    quantized = any(node.op_type.startswith(ROUND) for node in graph.node)
+    np.savez(request["result"], batch=np.array(batch or 0), quantized=np.array(int(quantized)), **results)
 
 
 try:
     main()
-except ImportError as error:
-    sys.exit("%s: install onnx and, since it is faster, onnxruntime" % error)
 except Exception as error:
     sys.exit(str(error).strip().replace("\n", " "))
