@@ -109,6 +109,12 @@ void describe_output(const ConvertOptions& options, const Graph& graph, std::opt
   model->output = output;
 }
 
+// How to export an input with an open batch, by either of PyTorch's exporters.
+std::string open_batch_advice(const std::string& input) {
+  return "export with dynamic_axes={'" + input + "': {0: 'batch'}}, or with dynamo=True and dynamic_shapes={'" + input +
+         "': {0: 'batch'}}";
+}
+
 QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefinition& model, Graph* graph,
                                 const Progress& progress) {
   for (const PortDefinition& port : graph->inputs) {
@@ -120,8 +126,8 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
                           "network with its samples first (recurrent layers: batch_first=True)",
                           port.name, i));
       }
-      throw Error("int8 needs an open batch, but input " + port.name + " has shape " + to_string(port.shape) +
-                  "; export with dynamic_axes={'" + port.name + "': {0: 'batch'}}");
+      throw Error("int8 needs an open batch, but input " + port.name + " has shape " + to_string(port.shape) + "; " +
+                  open_batch_advice(port.name));
     }
   }
   if (couples_batch(*graph)) {
@@ -467,9 +473,8 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
       if (!port.drawn && !open) {
         report.notes.push_back(
             source.path + ": input " + port.name + " is " + to_string(port.shape) +
-            ": its batch is fixed, so that it computes that many samples at a time and cannot be int8; export with "
-            "dynamic_axes={'" +
-            port.name + "': {0: 'batch'}}");
+            ": its batch is fixed, so that it computes that many samples at a time and cannot be int8; " +
+            open_batch_advice(port.name));
       }
     }
     const PortDefinition* latent = find_latent(graph, options.latent);

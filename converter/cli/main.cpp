@@ -19,6 +19,7 @@
 #include "io/finite_options.h"
 #include "io/program.h"
 #include "io/terminal.h"
+#include "io/usage.h"
 #include "recipe/layers.h"
 
 namespace {
@@ -298,11 +299,7 @@ int convert(int argc, char** argv) {
   app.add_flag("-q,--quiet", quiet, "do not print the report");
   app.add_flag_callback("--allow-large", figment::io::Budget::lift, figment::io::kAllowLargeHelp);
   figment::io::require_finite_options(&app);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error);
-  }
+  if (const int status = figment::io::parse(&app, argc, argv); status >= 0) return status;
   const auto single = [&](const char* extension) {
     return models.size() == 1 && models[0].size() > std::strlen(extension) && models[0].ends_with(extension);
   };

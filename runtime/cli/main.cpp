@@ -10,6 +10,7 @@
 #include "io/finite_options.h"
 #include "io/program.h"
 #include "io/terminal.h"
+#include "io/usage.h"
 
 namespace figment::cli {
 
@@ -302,11 +303,7 @@ int run(int argc, char** argv) {
   add_bench(&app, &commands);
   app.add_flag_callback("--allow-large", figment::io::Budget::lift, figment::io::kAllowLargeHelp);
   figment::io::require_finite_options(&app);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error);
-  }
+  if (const int status = figment::io::parse(&app, argc, argv); status >= 0) return status;
   for (const auto& [command, function] : commands) {
     if (command->parsed()) function();
   }

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 #include <algorithm>
+#include <numeric>
 
 #include "commands.h"
 #include "io/arrays.h"
@@ -18,6 +19,19 @@ struct Arguments {
   std::vector<std::string> outputs;
   SessionArguments session;
 };
+
+// Where nobody asks for the values: what they look like.
+void describe(const std::vector<fig_tensor>& outputs, const std::vector<io::Array>& results) {
+  std::vector<std::vector<std::string>> rows = {{"output", "shape", "least", "greatest", "mean"}};
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const std::vector<float>& values = results[i].values;
+    const auto [least, greatest] = std::ranges::minmax(values);
+    const double sum = std::accumulate(values.begin(), values.end(), 0.0);
+    rows.push_back({outputs[i].name, io::to_string(results[i].shape), fmt::format("{:.4g}", least),
+                    fmt::format("{:.4g}", greatest), fmt::format("{:.4g}", sum / static_cast<double>(values.size()))});
+  }
+  io::print("%s", io::format_table(rows).c_str());
+}
 
 void run(const Arguments& arguments) {
   OpenModel open(arguments.model);
@@ -74,6 +88,7 @@ void run(const Arguments& arguments) {
     outputs.push_back({port.name, results[i].values.data(), elements, FIG_F32});
   }
   check(fig_run(open.session(), program.name, batch, inputs.data(), inputs.size(), outputs.data(), outputs.size()));
+  if (arguments.outputs.empty()) describe(outputs, results);
   for (const std::string& text : arguments.outputs) {
     auto [name, path] = io::split_assignment(text);
     if (name.empty() && outputs.size() == 1) name = outputs[0].name;
@@ -96,8 +111,9 @@ void add_run(CLI::App* app, Commands* commands) {
   command->add_option("model", arguments->model, ".figment file")->required();
   command->add_option("--program", arguments->program, "the program (may be left out where there is one)");
   command->add_option("--input", arguments->inputs, "NAME=FILE.npy; the name may be left out where there is one input");
-  command->add_option("--output", arguments->outputs,
-                      "NAME=FILE.npy; the name may be left out where there is one output");
+  command->add_option(
+      "--output", arguments->outputs,
+      "NAME=FILE.npy; the name may be left out where there is one output; without, the outputs are described");
   arguments->session.add_to(command, true);
   arguments->session.add_length_to(command);
   (*commands)[command] = [arguments] { run(*arguments); };

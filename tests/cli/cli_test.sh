@@ -63,6 +63,13 @@ expect "is the class" 'cmp -s "$work/code.csv" "$work/class.csv"'
 check "a code that is not there" 1 "the codes are 0=category" $figment generate "$info" --code color=1 -n 3 -o "$work/x.csv"
 check "a class that is not there" 1 "has the values 0 to" $figment generate "$info" --class 99 -n 3 -o "$work/x.csv"
 check "a sweep of a component" 0 "" $figment generate "$info" --sweep style:0 --sweep-steps 3 --sweep-range -1 1 -n 2 -o "$work/x.csv"
+check "a command that is not there" 106 "there is no command rnu: did you mean run?" $figment rnu
+check "an option that is not there" 109 "there is no option --inptu: did you mean --input?" $figment run "$models/dcgan.figment" --inptu x
+check "a class by its name" 0 "" $figment generate "$info" --class category=1 -n 3 -o "$work/named.csv"
+expect "is the class" 'cmp -s "$work/named.csv" "$work/class.csv"'
+check "a class of another name" 1 "no classes of the name kind" $figment generate "$info" --class kind=1 -o "$work/x.csv"
+check "a class that is swept, too" 1 "do not go together" $figment generate "$info" --class 1 --sweep class -o "$work/x.csv"
+check "a sweep of a condition" 0 "" $figment generate "$models/tiny_gan.figment" --sweep label -n 2 -o "$work/x.csv"
 check "classes where there are none" 1 "has no classes" $figment generate "$models/dcgan.figment" --class 1 -o "$work/x.png"
 check "an interpolation" 0 "" $figment generate "$models/tiny_vae.figment" --interpolate 3 5 -n 4 -o "$work/between.csv"
 $figment generate "$models/tiny_vae.figment" --first 3 -n 3 -o "$work/ends.csv"

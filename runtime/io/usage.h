@@ -1,0 +1,13 @@
+// What a command line that cannot be understood is answered with.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+namespace figment::io {
+
+// Parses the command line. Returns the status to exit with, after help, a version or a message that names the nearest
+// command or option; -1: the program goes on.
+int parse(CLI::App* app, int argc, char** argv);
+
+}  // namespace figment::io
