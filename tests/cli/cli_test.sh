@@ -128,7 +128,7 @@ if [ -n "$convert" ]; then
   check "a size of no dimension" 1 "--dim tme=5: no input has an open dimension of that name; there are" $convert "$exported/script_g.onnx" --dim tme=5 -o "$work/reopened.figment"
   check "a length that nothing has" 1 "no dimension of the inputs stays open beside the batch" $convert "$exported/script_g.onnx" --length 5 -o "$work/reopened.figment"
   check "a length of a model of ours" 1 "convert it from its source" $convert "$models/dcgan.figment" --length 5 -o "$work/reopened.figment"
-  check "a length to train with" 109 "not expected" $figment train "$models/tiny_vae.figment" --data "$work/x.npy" --length 5
+  check "a length to train with" 109 "there is no option --length" $figment train "$models/tiny_vae.figment" --data "$work/x.npy" --length 5
   check "the report of a batch that was fixed" 0 "note: .*fixed_g.onnx: the batch, which the exporter has fixed at" $convert "$exported/fixed_g.onnx" -o "$work/reopened.figment"
   check "weights in f16" 0 "weights are stored in f16, each at most" $convert "$onnx/dgan/generator.onnx" --f16 -o "$work/f16.figment" --report "$work/f16.txt"
   check "against f32" 0 "tensors shown" $figment compare "$work/f16.figment" --against "$models/dgan.figment" --tolerance 2e-3
