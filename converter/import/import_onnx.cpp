@@ -113,12 +113,12 @@ void OnnxImporter::bind_inputs() {
       const int64_t size = size_of_dimension(input, axis, options_.dimensions);
       if (static_cast<uint64_t>(size) > kMaxExtent)
         throw Error(fmt::format("input {} has a dimension of {}", input.name(), size));
-      if (reopened_.extent != 0 && axis == reopened_.axes.at(input.name())) {
+      const bool reopens = reopened_.extent != 0 && axis == reopened_.axes.at(input.name());
+      const bool has_batch = std::ranges::any_of(value.shape, [](const Dimension& d) { return d.per_batch; });
+      if (reopens || (size == 0 && !has_batch)) {
         value.shape.push_back({1, true});
       } else if (size != 0) {
         value.shape.push_back({static_cast<uint32_t>(size), false});
-      } else if (std::none_of(value.shape.begin(), value.shape.end(), [](const Dimension& d) { return d.per_batch; })) {
-        value.shape.push_back({1, true});
       } else {
         throw Error(fmt::format(
             "input {}: dimension {} is open beside the batch: give it a size, --dim {}=N, or export it with one",

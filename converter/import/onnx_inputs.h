@@ -19,8 +19,8 @@ int64_t size_of_dimension(const onnx::ValueInfoProto& input, int axis, const std
 
 // A batch that an exporter has fixed.
 struct FixedBatch {
-  uint32_t extent = 0;                // 0: there is none
-  std::map<std::string, int> axes{};  // of each input
+  uint32_t extent = 0;              // 0: there is none
+  std::map<std::string, int> axes;  // of each input
 };
 
 // What may be one, the likeliest first: the extent that dimension 0 of all inputs has, or dimension 1 of those that are
