@@ -5,7 +5,6 @@
 #include <optional>
 #include <random>
 
-#include "io/samples.h"
 #include "ir/cost.h"
 #include "passes/quantize_ranges.h"
 
@@ -85,10 +84,6 @@ size_t affordable_samples(const Graph& graph) {
   return std::clamp<uint64_t>(kOperations / std::max<uint64_t>(operations(graph), 1), kLeast, kMost) / 16 * 16;
 }
 
-io::Samples given_samples(const ConvertOptions& options, const ModelDefinition& model, const PortDefinition& port) {
-  return {options.calibration_data.at(port.name), "--calibration-data " + port.name, form_of(port, model)};
-}
-
 std::vector<float> draw(const LatentDefinition& latent, size_t samples, size_t size) {
   std::vector<float> values(samples * size);
   for (size_t i = 0; i < samples; ++i) latent.draw(kSeed, i, values.data() + i * size);
@@ -148,44 +143,45 @@ std::string missing_examples(const ConvertOptions& options, const ModelDefinitio
   return text;
 }
 
-size_t count_calibration(const ConvertOptions& options, const ModelDefinition& model, const Graph& graph) {
+Calibration::Calibration(const ConvertOptions& options, const ModelDefinition& model, const Graph& graph)
+    : options_(options), model_(model), graph_(graph) {
   std::optional<size_t> rows;
   for (const PortDefinition& port : graph.inputs) {
-    if (!options.calibration_data.contains(port.name)) continue;
-    const size_t count = given_samples(options, model, port).count();
-    if (rows.value_or(count) != count)
-      throw Error("--calibration-data " + port.name + ": the calibration files hold different numbers of samples");
-    rows = count;
+    const auto found = options.calibration_data.find(port.name);
+    if (found == options.calibration_data.end()) continue;
+    const std::string origin = "--calibration-data " + port.name;
+    const io::Samples& given =
+        given_.emplace(port.name, io::Samples(found->second, origin, form_of(port, model))).first->second;
+    if (rows.value_or(given.count()) != given.count())
+      throw Error(origin + ": the calibration files hold different numbers of samples");
+    rows = given.count();
   }
-  return rows.value_or(options.calibration_samples.value_or(affordable_samples(graph)));
+  count_ = rows.value_or(options.calibration_samples.value_or(affordable_samples(graph)));
 }
 
-TensorMap calibration_of(const ConvertOptions& options, const ModelDefinition& model, const Graph& graph,
-                         size_t samples) {
-  if (const std::string missing = missing_examples(options, model, graph); !missing.empty())
+TensorMap Calibration::samples() const {
+  if (const std::string missing = missing_examples(options_, model_, graph_); !missing.empty())
     throw Error("int8 needs examples of inputs that are no latents: give " + missing);
-  const std::vector<std::optional<FileQuantization>> of_files = quantized_by_file(graph);
-  TensorMap calibration;
-  for (const PortDefinition& port : graph.inputs) {
+  const std::vector<std::optional<FileQuantization>> of_files = quantized_by_file(graph_);
+  TensorMap result;
+  for (const PortDefinition& port : graph_.inputs) {
     const size_t size = element_count(port.shape, 1).value();
-    std::vector<float>& values = calibration[port.name];
+    std::vector<float>& values = result[port.name];
     const std::optional<FileQuantization>& of_file = of_files[port.value];
-    switch (examples_of(options, model, graph, port, of_file.has_value())) {
-      case Examples::kGiven: {
-        const io::Samples given = given_samples(options, model, port);
-        values.resize(samples * size);
-        for (size_t i = 0; i < samples; ++i) given.copy(i, values.data() + i * size);
+    switch (examples_of(options_, model_, graph_, port, of_file.has_value())) {
+      case Examples::kGiven:
+        values.resize(count_ * size);
+        for (size_t i = 0; i < count_; ++i) given_.at(port.name).copy(i, values.data() + i * size);
         break;
-      }
-      case Examples::kClasses: values = classes(port, samples, size); break;
-      case Examples::kLatent: values = draw(*model.latent, samples, size); break;
-      case Examples::kDrawn: values = draw(*model.find_drawn(graph.name, port.name), samples, size); break;
-      case Examples::kLabels: values = labels(port, samples * size); break;
-      case Examples::kOfFile: values = values_of(*of_file, samples * size); break;
+      case Examples::kClasses: values = classes(port, count_, size); break;
+      case Examples::kLatent: values = draw(*model_.latent, count_, size); break;
+      case Examples::kDrawn: values = draw(*model_.find_drawn(graph_.name, port.name), count_, size); break;
+      case Examples::kLabels: values = labels(port, count_ * size); break;
+      case Examples::kOfFile: values = values_of(*of_file, count_ * size); break;
       case Examples::kMissing: break;
     }
   }
-  return calibration;
+  return result;
 }
 
 }  // namespace figment::converter

@@ -1,9 +1,11 @@
 // Samples that int8 is calibrated on: the user's, or such as the inputs take.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "convert.h"
+#include "io/samples.h"
 #include "write/runner.h"
 
 namespace figment::converter {
@@ -14,12 +16,23 @@ void check_calibration_names(const ConvertOptions& options, const ModelDefinitio
 // The inputs of a program that need examples and have none: ", "-separated, as options to type. "": all have some.
 std::string missing_examples(const ConvertOptions& options, const ModelDefinition& model, const Graph& graph);
 
-// How many samples: as many as the user gives or asks for, or as many as take a moderate time. Throws Error where the
-// user's files disagree.
-size_t count_calibration(const ConvertOptions& options, const ModelDefinition& model, const Graph& graph);
+// The samples of one program.
+class Calibration {
+ public:
+  // All that is given must outlive it. Throws Error where the user's files disagree or do not fit.
+  Calibration(const ConvertOptions& options, const ModelDefinition& model, const Graph& graph);
 
-// `samples` of them for every input of a program. Throws Error where examples are missing, or do not fit.
-TensorMap calibration_of(const ConvertOptions& options, const ModelDefinition& model, const Graph& graph,
-                         size_t samples);
+  // As many as the user gives or asks for, or as many as take a moderate time.
+  size_t count() const { return count_; }
+  // Of every input. Throws Error where examples are missing.
+  TensorMap samples() const;
+
+ private:
+  const ConvertOptions& options_;
+  const ModelDefinition& model_;
+  const Graph& graph_;
+  std::map<std::string, io::Samples> given_;
+  size_t count_ = 0;
+};
 
 }  // namespace figment::converter

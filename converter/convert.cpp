@@ -141,18 +141,18 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
   quantize_options.psnr_goal_db = options.psnr_goal_db;
   quantize_options.keep_threshold_db = options.keep_threshold_db;
   quantize_options.snr_goal_db = options.snr_goal_db;
-  const size_t samples = count_calibration(options, model, *graph);
+  const Calibration calibration(options, model, *graph);
   quantize_options.source_bytes = graph->source_bytes;
   for (const auto& [name, array] : options.calibration_data)
     quantize_options.source_bytes += array.values.size() * sizeof(float);
-  check_memory(*graph, quantize_options, samples);
+  check_memory(*graph, quantize_options, calibration.count());
   if (generates) {
     quantize_options.latent = model.latent->input;
     quantize_options.prior = model.latent->prior;
   }
   if (generates && model.output->bounded)
     quantize_options.peak = static_cast<double>(model.output->range_max) - model.output->range_min;
-  return quantize(graph, quantize_options, calibration_of(options, model, *graph, samples), samples, progress);
+  return quantize(graph, quantize_options, calibration.samples(), calibration.count(), progress);
 }
 
 void describe_ops(const std::vector<uint8_t>& file, bool training, ConvertReport* report) {

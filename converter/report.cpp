@@ -28,19 +28,19 @@ void append_int8(const QuantizeReport& report, std::ostringstream* out) {
     *out << "  int8: computes nothing that could be quantized\n";
     return;
   }
-  const auto count = [&](const auto& counted) { return std::ranges::count_if(report.layers, counted); };
-  if (count([](const LayerReport& layer) { return layer.int8; }) == 0) {
+  const auto in_int8 = std::ranges::count_if(report.layers, &LayerReport::int8);
+  if (in_int8 == 0) {
     *out << "  int8: nothing is int8, for the reasons below: the file is as without --int8\n";
     return append_layers(report, out);
   }
   *out << "  int8: PSNR " << io::format_number(report.psnr_db, 1) << " dB against f32, signal to noise "
        << io::format_number(report.snr_db, 1) << " dB at the least, calibrated on " << report.calibration_samples
        << " samples; " << (report.fully_int8 ? "fully int8: bit-identical on every target" : "not fully int8") << "\n";
-  if (const auto of_file = count([](const LayerReport& layer) { return layer.int8 && layer.scale_of_file; });
-      of_file > 0) {
-    *out << "  int8: the file's scales hold for the outputs of " << of_file << " of "
-         << count([](const LayerReport& layer) { return layer.int8; }) << " layers, the others are calibrated\n";
-  }
+  const auto of_file =
+      std::ranges::count_if(report.layers, [](const LayerReport& layer) { return layer.int8 && layer.scale_of_file; });
+  if (of_file > 0)
+    *out << "  int8: the file's scales hold for the outputs of " << of_file << " of " << in_int8
+         << " layers, the others are calibrated\n";
   append_layers(report, out);
 }
 

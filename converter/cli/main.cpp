@@ -16,7 +16,6 @@
 #include "import/import_onnx.h"
 #include "io/arrays.h"
 #include "io/files.h"
-#include "io/finite_options.h"
 #include "io/program.h"
 #include "io/terminal.h"
 #include "io/usage.h"
@@ -298,7 +297,6 @@ int convert(int argc, char** argv) {
   app.add_option("--report", report_path, "write the report to this file too");
   app.add_flag("-q,--quiet", quiet, "do not print the report");
   app.add_flag_callback("--allow-large", figment::io::Budget::lift, figment::io::kAllowLargeHelp);
-  figment::io::require_finite_options(&app);
   if (const int status = figment::io::parse(&app, argc, argv); status >= 0) return status;
   const auto single = [&](const char* extension) {
     return models.size() == 1 && models[0].size() > std::strlen(extension) && models[0].ends_with(extension);

@@ -11,6 +11,7 @@
 #include "import/onnx_inputs.h"
 #include "import/onnx_order.h"
 #include "io/files.h"
+#include "io/terminal.h"
 #include "ir/batch.h"
 
 namespace figment::converter {
@@ -430,18 +431,6 @@ void OnnxImporter::report_problems() const {
   throw Error(text);
 }
 
-namespace {
-
-// "a, b and 3 more".
-std::string list_of(const std::vector<std::string>& names) {
-  constexpr size_t kMax = 6;
-  std::string text;
-  for (size_t i = 0; i < std::min(names.size(), kMax); ++i) text += (i > 0 ? ", " : "") + names[i];
-  return text + (names.size() > kMax ? fmt::format(" and {} more", names.size() - kMax) : "");
-}
-
-}  // namespace
-
 void OnnxImporter::note_left_out() const {
   // PyTorch's exporter of graphs calls a batch normalization's output "getitem", the one of TorchScript names tensors
   // that it computed "onnx::"; tf2onnx says "fused_bn".
@@ -461,7 +450,7 @@ void OnnxImporter::note_left_out() const {
     if (graphs && (node.input_size() < 3 || node.input(2).empty())) without_bias.push_back(weights);
   }
   const auto note = [&](const std::vector<std::string>& names, const std::string& before, const std::string& behind) {
-    if (!names.empty()) graph_.notes.push_back(before + list_of(names) + behind);
+    if (!names.empty()) graph_.notes.push_back(before + io::list_of(names) + behind);
   };
   const std::string folded = "batch normalizations are folded into ";
   note(by_script, "the exporter computed ",

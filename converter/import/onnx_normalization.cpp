@@ -202,11 +202,7 @@ void instance_norm_of_samples(const OnnxNode& node, ValueId x) {
   Shape apart = shape;
   apart[0] = {1, true};
   apart[1] = {shape[1].extent, false};
-  const float one = 1;
-  const float zero = 0;
-  ValueId y = group_norm(node, build.reshape(x, apart), apart[1].extent,
-                         node.graph.add_constant(node.name + ".scale", {1}, {&one, 1}),
-                         node.graph.add_constant(node.name + ".shift", {1}, {&zero, 1}));
+  ValueId y = group_norm(node, build.reshape(x, apart), apart[1].extent, build.scalar(1, 1), build.scalar(0, 1));
   Shape parameter = Shape{{}, apart[1]};
   while (parameter.rank() < shape.rank()) parameter.push_back({});
   for (const auto [i, kind] : {std::pair{1U, OpKind::kMultiply}, {2U, OpKind::kAdd}}) {

@@ -13,7 +13,7 @@
 #include "io/signal_to_noise.h"
 #include "ir/cost.h"
 #include "passes/quantize_rewrite.h"
-#include "write/write_model.h"
+#include "passes/sample_runs.h"
 
 namespace figment::converter {
 
@@ -31,20 +31,6 @@ constexpr uint64_t kLeastForSamples = uint64_t{32} << 20;
 constexpr uint64_t kCopiesOfShown = 5;
 
 std::string observer(ValueId id) { return fmt::format("#{}", id); }
-
-// The same output with the batch first, so that it can be computed in parts.
-PortDefinition batch_first(const PortDefinition& port) {
-  PortDefinition result{port.name, port.value, {}, {}};
-  uint32_t batch = 0;
-  for (uint32_t i = 0; i < port.shape.rank(); ++i) batch = port.shape[i].per_batch ? i : batch;
-  if (port.shape.rank() > 0) result.shape.push_back(port.shape[batch]);
-  for (uint32_t i = 0; i < port.shape.rank(); ++i) {
-    if (i != batch) result.shape.push_back(port.shape[i]);
-  }
-  for (uint32_t axis : port.permutation)
-    result.permutation.push_back(axis == batch ? 0 : axis < batch ? axis + 1 : axis);
-  return result;
-}
 
 // An output for a value, in the program's own layout.
 PortDefinition observer_port(ValueId id, ValueId observed, const Shape& shape) {
@@ -64,85 +50,6 @@ std::vector<Graph> observed(const Graph& graph) {
     }
     const ValueId id = graph.nodes[i].output;
     result.back().outputs.push_back(observer_port(id, id, graph[id].shape));
-  }
-  return result;
-}
-
-ModelDefinition single(Graph graph) {
-  ModelDefinition model;
-  model.name = "calibration";
-  model.programs.push_back(std::move(graph));
-  return model;
-}
-
-// Samples [begin, end) of all inputs.
-TensorMap part_of(const TensorMap& inputs, size_t samples, size_t begin, size_t end) {
-  TensorMap result;
-  for (const auto& [name, values] : inputs) {
-    const size_t size = values.size() / samples;
-    result[name].assign(values.begin() + static_cast<std::ptrdiff_t>(begin * size),
-                        values.begin() + static_cast<std::ptrdiff_t>(end * size));
-  }
-  return result;
-}
-
-// The bytes of everything that a sample makes the program compute.
-uint64_t bytes_of_sample(const Graph& graph) {
-  uint64_t bytes = 0;
-  for (const Value& value : graph.values) {
-    if (!value.is_constant()) bytes += uint64_t{value.elements()} * sizeof(float);
-  }
-  return bytes;
-}
-
-bool has_batch(const PortDefinition& port) {
-  return std::ranges::any_of(port.shape, [](const Dimension& dimension) { return dimension.per_batch; });
-}
-
-// A divisor of `samples` up to `most`: a program whose inner values are shown may take whole batches only.
-size_t batch_for(size_t samples, size_t most) {
-  size_t batch = std::min(most, samples);
-  while (samples % batch != 0) --batch;
-  return batch;
-}
-
-enum class Outputs : uint8_t {
-  kAll,
-  kOfSamples  // without those that are the same for all samples, as a parameter that the network returns
-};
-
-// Runs a program on samples in batches of up to `most`. Outputs have the samples first.
-class BatchedRun {
- public:
-  BatchedRun(Graph graph, const TensorMap& inputs, size_t samples, size_t most, Outputs outputs = Outputs::kOfSamples)
-      : name_(graph.name), inputs_(inputs), samples_(samples), batch_(batch_for(samples, most)) {
-    if (outputs == Outputs::kOfSamples)
-      std::erase_if(graph.outputs, [](const PortDefinition& port) { return !has_batch(port); });
-    for (PortDefinition& port : graph.outputs) port = batch_first(port);
-    runner_.emplace(write_model(single(std::move(graph))), static_cast<uint32_t>(batch_));
-  }
-
-  size_t batch() const { return batch_; }
-  // Of the batch() samples from `begin` on.
-  TensorMap run(size_t begin) { return runner_->run(name_, part_of(inputs_, samples_, begin, begin + batch_), batch_); }
-
- private:
-  std::string name_;
-  const TensorMap& inputs_;
-  size_t samples_;
-  size_t batch_;
-  std::optional<Runner> runner_;
-};
-
-TensorMap run_whole(const Graph& graph, const TensorMap& inputs, size_t samples, size_t most) {
-  BatchedRun program(graph, inputs, samples, most);
-  TensorMap result;
-  for (size_t begin = 0; begin < samples; begin += program.batch()) {
-    for (const auto& [name, values] : program.run(begin)) {
-      std::vector<float>& all = result[name];
-      if (begin == 0) all.reserve(values.size() / program.batch() * samples);
-      all.insert(all.end(), values.begin(), values.end());
-    }
   }
   return result;
 }

@@ -115,15 +115,6 @@ io::Array drawn_input(const OpenModel& open, const fig_program_info& program, co
   return array;
 }
 
-// The first names, for a message.
-std::string list_of(const std::vector<std::string>& names) {
-  constexpr size_t kMost = 8;
-  std::string text;
-  for (size_t i = 0; i < std::min(names.size(), kMost); ++i) text += (i > 0 ? ", " : "") + names[i];
-  if (names.size() > kMost) text += fmt::format(" and {} more", names.size() - kMost);
-  return text.empty() ? "none" : text;
-}
-
 // What the program is run on: what is given or recorded, else drawn. `recorded` may be empty.
 Inputs inputs_for(OpenModel& open, uint32_t program, const LayerArguments& arguments,
                   const std::map<std::string, io::Array>& recorded) {
@@ -148,7 +139,7 @@ Inputs inputs_for(OpenModel& open, uint32_t program, const LayerArguments& argum
       if (!recorded.empty()) {
         std::vector<std::string> names;
         for (const auto& [name, array] : recorded) names.push_back(name);
-        throw Error(arguments.against + " has no array for the input " + port.name + "; it has " + list_of(names));
+        throw Error(arguments.against + " has no array for the input " + port.name + "; it has " + io::list_of(names));
       }
       continue;
     }
@@ -310,7 +301,7 @@ void compare_layers(const LayerArguments& arguments) {
     std::vector<std::string> others;
     for (const auto& [name, array] : reference.tensors) others.push_back(name);
     throw Error(fmt::format("{} has none of the tensors of program {}, whose outputs are {}; it has {}",
-                            arguments.against, info.name, list_of(own), list_of(others)));
+                            arguments.against, info.name, io::list_of(own), io::list_of(others)));
   }
   // Of integers on one side, whose rounding the other side has not.
   const bool by_noise = int8 || reference.quantized;

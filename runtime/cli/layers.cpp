@@ -103,11 +103,10 @@ size_t batch_of(const std::string& name, const fig_shape& shape, const io::Array
   size_t batch = 0;
   for (uint32_t i = 0; i < shape.rank; ++i) {
     if (!shape.per_batch[i]) {
-      if (i == 0 && array.shape[i] != shape.extents[i] &&
-          std::equal(array.shape.begin() + 1, array.shape.end(), shape.extents + 1)) {
+      if (i == 0 && shape.rank > 1 && array.shape[i] != shape.extents[i]) {
         throw Error(
-            fmt::format("{}: the model computes {} at a time, because its batch was fixed when it was exported: "
-                        "give so many, or convert it with an open batch",
+            fmt::format("{}; if dimension 0 is the batch, it was fixed when the network was exported: give {} "
+                        "at a time, or convert it with an open batch",
                         wrong.what(), shape.extents[0]));
       }
       if (array.shape[i] != shape.extents[i]) throw wrong;

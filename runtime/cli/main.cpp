@@ -7,7 +7,6 @@
 
 #include "commands.h"
 #include "io/files.h"
-#include "io/finite_options.h"
 #include "io/program.h"
 #include "io/terminal.h"
 #include "io/usage.h"
@@ -302,7 +301,6 @@ int run(int argc, char** argv) {
   add_compare(&app, &commands);
   add_bench(&app, &commands);
   app.add_flag_callback("--allow-large", figment::io::Budget::lift, figment::io::kAllowLargeHelp);
-  figment::io::require_finite_options(&app);
   if (const int status = figment::io::parse(&app, argc, argv); status >= 0) return status;
   for (const auto& [command, function] : commands) {
     if (command->parsed()) function();

@@ -160,6 +160,14 @@ std::string format_bytes(double bytes) {
   return format_number(bytes, unit == 0 || bytes >= 100 ? 0 : bytes >= 10 ? 1 : 2) + " " + units[unit];
 }
 
+std::string list_of(const std::vector<std::string>& names) {
+  constexpr size_t kMost = 6;
+  if (names.empty()) return "none";
+  std::string text;
+  for (size_t i = 0; i < std::min(names.size(), kMost); ++i) text += (i > 0 ? ", " : "") + names[i];
+  return text + (names.size() > kMost ? " and " + std::to_string(names.size() - kMost) + " more" : "");
+}
+
 std::string format_count(uint64_t count) {
   std::string digits = std::to_string(count);
   for (size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, " ");

@@ -45,6 +45,8 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows);
 
 // "12.3 kB" (powers of 1000).
 std::string format_bytes(double bytes);
+// "a, b and 3 more": the first names, for a message; "none".
+std::string list_of(const std::vector<std::string>& names);
 // "1 234 567"
 std::string format_count(uint64_t count);
 // printf's %.*f

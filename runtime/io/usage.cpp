@@ -1,6 +1,8 @@
 #include "io/usage.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
 #include <numeric>
 #include <vector>
 
@@ -9,6 +11,20 @@
 namespace figment::io {
 
 namespace {
+
+// Lets no option of a real number, of the program or its commands, be NaN or infinite: ranges are no help, since every
+// comparison with NaN is false.
+void require_finite_options(CLI::App* app) {
+  for (CLI::Option* option : app->get_options()) {
+    if (option->get_type_name().find("FLOAT") == std::string::npos) continue;
+    option->check(
+        [](const std::string& text) -> std::string {
+          return std::isfinite(std::strtod(text.c_str(), nullptr)) ? "" : "give a finite number, not " + text;
+        },
+        "");
+  }
+  for (CLI::App* command : app->get_subcommands([](const CLI::App*) { return true; })) require_finite_options(command);
+}
 
 // How many letters must be put in, left out or replaced (Levenshtein 1966).
 size_t distance(const std::string& a, const std::string& b) {
@@ -71,6 +87,7 @@ std::string unknown_word(const CLI::App& app, const CLI::App& command, int argc,
 }  // namespace
 
 int parse(CLI::App* app, int argc, char** argv) {
+  require_finite_options(app);
   try {
     app->parse(argc, argv);
     return -1;

@@ -78,6 +78,8 @@ check "truncation" 0 "" $figment generate "$models/tiny_vae.figment" --truncatio
 expect "of nearly all leaves one sample" '[ "$(tail -3 "$work/x.csv" | cut -d, -f2- | sort -u | wc -l)" = 1 ] && [ "$(tail -3 "$work/between.csv" | cut -d, -f2- | sort -u | wc -l)" = 3 ]'
 check "a class as condition" 0 "" $figment generate "$models/tiny_gan.figment" --class 1 -n 3 -o "$work/x.csv"
 check "a missing condition" 1 "condition label is missing" $figment generate "$models/tiny_gan.figment" -o "$work/x.csv"
+$figment generate "$info" -n 3 -o "$work/made_of_info.npy"
+check "run without outputs to keep" 0 "category  \[3, 4\]  " $figment run "$info" --program discriminate --input "$work/made_of_info.npy"
 check "run with a wrong shape" 1 "expected \[N, 100, 1, 1\]" $figment run "$models/dcgan.figment" --input latent="$work/a.npy" --output "$work/y.npy"
 printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 100, 1, 1), }" > "$work/empty.npy"
 check "run on no samples" 1 "holds no samples" $figment run "$models/dcgan.figment" --input latent="$work/empty.npy" --output "$work/y.npy"

@@ -37,15 +37,17 @@ inline std::string error_of(const OnnxBuilder& model) {
 
 inline bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-// Calibrated on so many samples of x [N, 4].
-inline Converted in_int8(const OnnxBuilder& model, size_t count) {
-  const figment::test::OnnxFile file(model.model);
-  ConvertOptions options;
+// With so many samples of x [N, rest...] to calibrate on; 0: none.
+inline Converted in_int8(const OnnxBuilder& model, size_t count, ConvertOptions options = {},
+                         const std::vector<size_t>& rest = {4}) {
+  const OnnxFile file(model.model);
   options.sources = {{"run", file.path()}};
   options.int8 = true;
-  figment::io::Array examples{{count, 4}, {}};
-  for (size_t i = 0; i < 4 * count; ++i) examples.values.push_back(static_cast<float>(i * 37 % 101) / 50 - 1);
-  options.calibration_data["x"] = examples;
+  io::Array examples{{count}, {}};
+  size_t size = count;
+  for (size_t extent : rest) examples.shape.push_back(extent), size *= extent;
+  for (size_t i = 0; i < size; ++i) examples.values.push_back(static_cast<float>(i * 37 % 101) / 50 - 1);
+  if (count > 0) options.calibration_data["x"] = examples;
   return convert(options, {});
 }
 

@@ -21,18 +21,12 @@ TEST_CASE("a mask of infinite values leaves out what it covers, in f32 and besid
   model.node("Softmax", {"masked"}, {"y"});
   const std::vector<float> y = run(import(model), {{"x", {1, 9, 1, 9}}}, 1).at("y");
   for (size_t i = 0; i < 4; ++i) CHECK(y[i] == doctest::Approx(i % 2 == 0 ? 0.5 : 0));
-  const figment::test::OnnxFile file(model.model);
-  ConvertOptions options;
-  options.sources = {{"run", file.path()}};
-  options.int8 = true;
-  figment::io::Array examples{{64, 4}, {}};
-  for (int i = 0; i < 256; ++i) examples.values.push_back(static_cast<float>(i % 7) - 3);
-  options.calibration_data["x"] = examples;
-  Runner runner(convert(options, {}).file, 1);
+  Runner runner(in_int8(model, 64).file, 1);
   const std::vector<float> quantized = runner.run("run", {{"x", {1, 2, 1, 2}}}, 1).at("y");
   for (size_t i = 0; i < 4; ++i) CHECK(quantized[i] == doctest::Approx(i % 2 == 0 ? 0.5 : 0).epsilon(0.05));
 }
 
+// Two sums of one name and the same bytes, zeros of f32 and of i32; an output that has no batch.
 TEST_CASE("int8 of a shared bias of zeros, and of a network that returns a constant") {
   OnnxBuilder model;
   model.input("x", {4});
@@ -53,7 +47,6 @@ TEST_CASE("int8 of a shared bias of zeros, and of a network that returns a const
 }
 
 // The batch and the heads are one dimension inside; what shows inner values takes whole batches then.
-
 TEST_CASE("int8 calibrates any number of samples of a network that folds the batch into another dimension") {
   OnnxBuilder model;
   model.input("x", {4});
@@ -168,15 +161,12 @@ TEST_CASE("int8 names all inputs that it needs examples of, and takes labels in 
   model.node("Add", {"a", "condition"}, {"b"});
   model.node("Gather", {"table", "label"}, {"c"});
   model.node("Add", {"b", "c"}, {"y"});
-  const OnnxFile file(model.model);
-  ConvertOptions options;
-  options.sources = {{"run", file.path()}};
-  options.int8 = true;
-  CHECK_THROWS_WITH(convert(options, {}),
+  CHECK_THROWS_WITH(in_int8(model, 0),
                     "int8 needs examples of inputs that are no latents: give --calibration-data x=x.npy (or =classes), "
                     "--calibration-data condition=x.npy (or =classes)");
+  ConvertOptions options;
   options.calibration_classes = {"x", "condition"};
-  const Converted converted = convert(options, {});
+  const Converted converted = in_int8(model, 0, options);
   REQUIRE(converted.report.programs[0].int8);
   CHECK(converted.report.programs[0].int8->snr_db > 20);
 }
@@ -192,22 +182,18 @@ TEST_CASE("what would be int8 between f32 products alone stays f32") {
   model.node("MatMul", {"q", "k"}, {"logits"});
   model.node("Softmax", {"logits"}, {"p"});
   model.node("MatMul", {"p", "q"}, {"y"});
-  const OnnxFile file(model.model);
-  ConvertOptions options;
-  options.sources = {{"run", file.path()}};
-  options.int8 = true;
-  figment::io::Array examples{{64, 3, 4}, {}};
-  for (size_t i = 0; i < size_t{64} * 12; ++i) examples.values.push_back(static_cast<float>(i * 37 % 101) / 50 - 1);
-  options.calibration_data["x"] = examples;
-  const Converted converted = convert(options, {});
+  const Converted converted = in_int8(model, 64, {}, {3, 4});
   bool linear = false;
+  bool softmax = false;
   for (const LayerReport& layer : converted.report.programs[0].int8->layers) {
     if (layer.kind == OpKind::kFullyConnected) linear = layer.int8;
     if (layer.kind != OpKind::kSoftmax) continue;
+    softmax = true;
     CHECK_FALSE(layer.int8);
     CHECK_MESSAGE(has(layer.reason, "nothing would be gained"), layer.reason);
   }
   CHECK(linear);
+  CHECK(softmax);
 }
 
 TEST_CASE("without a reserve where it would take all layers, and a word where nothing is int8") {
@@ -219,15 +205,9 @@ TEST_CASE("without a reserve where it would take all layers, and a word where no
   const Converted usual = in_int8(model, 64);
   const double reached = usual.report.programs[0].int8->snr_db;
   const auto with_goal = [&](double goal) {
-    const OnnxFile file(model.model);
     ConvertOptions options;
-    options.sources = {{"run", file.path()}};
-    options.int8 = true;
     options.snr_goal_db = goal;
-    figment::io::Array examples{{64, 4}, {}};
-    for (size_t i = 0; i < 256; ++i) examples.values.push_back(static_cast<float>(i * 37 % 101) / 50 - 1);
-    options.calibration_data["x"] = examples;
-    return convert(options, {});
+    return in_int8(model, 64, options);
   };
   const Converted close = with_goal(reached - 1);
   CHECK(close.report.programs[0].int8->layers[0].int8);

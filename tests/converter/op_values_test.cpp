@@ -173,8 +173,6 @@ TEST_CASE("an integer to the power of a float is an integer, in shapes too") {
   CHECK(import(model).outputs.at(0).shape == figment::Shape{{1, true}, {16, false}});
 }
 
-// Two sums of one name and the same bytes, zeros of f32 and of i32; an output that has no batch.
-
 namespace {
 
 std::vector<float> normalized(const std::vector<float>& x, double epsilon) {
