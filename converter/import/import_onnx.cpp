@@ -181,11 +181,11 @@ void OnnxImporter::import_constant(const OnnxNode& node) {
 
 namespace {
 
-std::array<const Importers*, 14> families() {
+std::array<const Importers*, 15> families() {
   return {&attention_importers(), &spectrum_importers(),  &arithmetic_importers(),    &function_importers(),
           &index_importers(),     &logic_importers(),     &normalization_importers(), &quantized_importers(),
           &random_importers(),    &recurrent_importers(), &reduction_importers(),     &resize_importers(),
-          &shape_importers(),     &window_importers()};
+          &sampling_importers(),  &shape_importers(),     &window_importers()};
 }
 
 const ImportedOp* find_importer(const std::string& op) {

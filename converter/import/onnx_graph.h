@@ -256,7 +256,8 @@ const Importers& normalization_importers();
 const Importers& quantized_importers();
 const Importers& reduction_importers();
 const Importers& resize_importers();
-const Importers& window_importers();  // convolution, pooling, resizing
+const Importers& sampling_importers();  // images at computed places
+const Importers& window_importers();    // convolution, pooling, resizing
 const Importers& random_importers();
 const Importers& recurrent_importers();  // LSTM, GRU, reversed sequences
 const Importers& shape_importers();      // everything that moves or measures

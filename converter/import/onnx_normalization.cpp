@@ -329,6 +329,35 @@ void import_lp_normalization(const OnnxNode& node) {
   node.bind(build.add(OpKind::kDivide, {x, build.add(OpKind::kClamp, {norm}, positive)}));
 }
 
+// x / (bias + alpha / size * sum of the squares of `size` channels around)^beta, as AlexNet has it (Krizhevsky et al.
+// 2012). The sums are a product with a matrix of bands.
+void import_local_response_normalization(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.tensor(0);
+  const auto rank = static_cast<uint32_t>(build.shape(x).rank());
+  if (rank < 2 || build.shape(x)[1].per_batch) node.fail("its input needs channels in dimension 1");
+  const int64_t channels = build.shape(x)[1].extent;
+  const int64_t size = node.integer("size", 0);
+  if (size < 1 || size > channels * 2) node.fail(fmt::format("its size is {}", size));
+  node.expect_room(static_cast<uint64_t>(channels) * static_cast<uint64_t>(channels) * sizeof(float));
+  const float factor = node.real("alpha", 1e-4F) / static_cast<float>(size);
+  std::vector<float> bands;
+  for (int64_t out = 0; out < channels; ++out) {
+    for (int64_t in = 0; in < channels; ++in)
+      bands.push_back(in >= out - (size - 1) / 2 && in <= out + size / 2 ? factor : 0);
+  }
+  const auto extent = static_cast<uint32_t>(channels);
+  const ValueId matrix = node.graph.add_constant(node.name, {extent, extent}, bands);
+  const auto [last, back] = channels_last(rank);
+  const ValueId moved = rank > 2 ? node.transpose(x, last) : x;
+  const ValueId sums = build.add(OpKind::kFullyConnected, {build.add(OpKind::kMultiply, {moved, moved}), matrix});
+  const ValueId log = build.add(OpKind::kLog, {build.with_scalar(OpKind::kAdd, sums, node.real("bias", 1))});
+  const ValueId factors =
+      build.add(OpKind::kExp, {build.with_scalar(OpKind::kMultiply, log, -node.real("beta", 0.75F))});
+  const ValueId y = build.add(OpKind::kMultiply, {moved, factors});
+  node.bind(rank > 2 ? node.transpose(y, back) : y);
+}
+
 }  // namespace
 
 const Importers& normalization_importers() {
@@ -340,6 +369,11 @@ const Importers& normalization_importers() {
         "not in training mode"}},
       {"GroupNormalization", {import_group_normalization, 18, {OpKind::kGroupNorm}, ""}},
       {"InstanceNormalization", {import_instance_normalization, 6, {OpKind::kGroupNorm}, ""}},
+      {"LRN",
+       {import_local_response_normalization,
+        6,
+        {OpKind::kFullyConnected, OpKind::kMultiply, OpKind::kAdd, OpKind::kLog, OpKind::kExp},
+        ""}},
       {"LayerNormalization",
        {import_layer_normalization,
         17,

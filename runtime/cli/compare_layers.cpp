@@ -26,6 +26,7 @@ struct Difference {
   double largest = 0;  // of the reference's magnitudes
   double least = 0;    // the reference's range
   double greatest = 0;
+  size_t not_finite = 0;  // NaN or infinite in both
   double snr_db = io::kExactDecibels;
   // The signal to noise that the layer alone would leave: by what it adds to the noise of what it reads.
   double alone_db = io::kExactDecibels;
@@ -62,7 +63,10 @@ Difference difference_of(const Layer& layer, const std::vector<float>& reference
     const double error = std::fabs(static_cast<double>(values[i]) - wanted);
     // The same infinity, or NaN where it should be.
     if (values[i] == reference[i] || (std::isnan(values[i]) && std::isnan(reference[i]))) {
-      if (!std::isfinite(wanted)) continue;
+      if (!std::isfinite(wanted)) {
+        ++result.not_finite;
+        continue;
+      }
     } else if (!std::isfinite(error)) {
       result.error = std::numeric_limits<double>::infinity();
       lost = true;
@@ -74,7 +78,6 @@ Difference difference_of(const Layer& layer, const std::vector<float>& reference
     result.least = std::min(result.least, wanted);
     result.greatest = std::max(result.greatest, wanted);
   }
-  if (result.least > result.greatest) result.least = result.greatest = 0;
   result.snr_db = lost ? -io::kExactDecibels : std::max(ratio.decibels(), -io::kExactDecibels);
   return result;
 }
@@ -224,18 +227,34 @@ std::string decibels(double value) {
   return value >= io::kExactDecibels ? "equal" : io::format_number(value, 1) + " dB";
 }
 
+// Of the reference.
+std::string range_of(const Difference& difference) {
+  if (difference.least > difference.greatest) return "not finite";
+  return fmt::format("{:.3g} to {:.3g}", difference.least, difference.greatest);
+}
+
 void print_table(const std::vector<Compared>& compared, const std::set<const Compared*>& shown) {
   std::vector<std::vector<std::string>> rows = {{"tensor", "op", "error", "relative", "SNR", "alone", "range"}};
   for (const Compared& entry : compared) {
     if (!shown.contains(&entry)) continue;
     const Difference& difference = entry.difference;
-    rows.push_back(
-        {shortened(entry.layer->name), entry.layer->kind + (entry.layer->int8 ? " int8" : ""),
-         fmt::format("{:.2g}", difference.error), fmt::format("{:.1e}", difference.relative()),
-         decibels(difference.snr_db), difference.alone_db < io::kExactDecibels ? decibels(difference.alone_db) : "",
-         fmt::format("{:.3g} to {:.3g}", difference.least, difference.greatest) + (entry.wrong ? "  wrong" : "")});
+    const std::string snr = difference.least > difference.greatest ? "" : decibels(difference.snr_db);
+    rows.push_back({shortened(entry.layer->name), entry.layer->kind + (entry.layer->int8 ? " int8" : ""),
+                    fmt::format("{:.2g}", difference.error), fmt::format("{:.1e}", difference.relative()), snr,
+                    difference.alone_db < io::kExactDecibels ? decibels(difference.alone_db) : "",
+                    range_of(difference) + (entry.wrong ? "  wrong" : "")});
   }
   io::print("%s", io::format_table(rows).c_str());
+}
+
+// What no error is measured of.
+void print_not_finite(const std::vector<Compared>& compared) {
+  const auto not_finite = [](const Compared& entry) { return entry.difference.not_finite > 0; };
+  const auto first = std::ranges::find_if(compared, not_finite);
+  if (first == compared.end()) return;
+  io::print("%zu tensors hold NaN or infinite values on both sides, which are not compared; the first is %s (%s)\n",
+            static_cast<size_t>(std::ranges::count_if(compared, not_finite)), first->layer->name.c_str(),
+            first->layer->kind.c_str());
 }
 
 nlohmann::ordered_json to_json(const Compared& entry) {
@@ -250,7 +269,8 @@ nlohmann::ordered_json to_json(const Compared& entry) {
           {"relative", finite(difference.relative())},
           {"snr_db", finite(difference.snr_db)},
           {"alone_db", finite(difference.alone_db)},
-          {"range", {difference.least, difference.greatest}},
+          {"range", {finite(difference.least), finite(difference.greatest)}},
+          {"not_finite", difference.not_finite},
           {"wrong", entry.wrong}};
 }
 
@@ -341,6 +361,7 @@ void compare_layers(const LayerArguments& arguments) {
     print_table(compared, shown);
     io::print("\n%zu of %zu tensors shown%s, %zu samples, %u ops\n", shown.size(), compared.size(),
               arguments.all ? "" : ": the worst, and outputs (--all)", reference.count, info.ops);
+    print_not_finite(compared);
   }
   if (first == nullptr) return;
   if (by_noise && !int8)

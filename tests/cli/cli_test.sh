@@ -134,6 +134,8 @@ if [ -n "$convert" ]; then
   check "the report of a batch that was fixed" 0 "note: .*fixed_g.onnx: the batch, which the exporter has fixed at" $convert "$exported/fixed_g.onnx" -o "$work/reopened.figment"
   check "weights in f16" 0 "weights are stored in f16, each at most" $convert "$onnx/dgan/generator.onnx" --f16 -o "$work/f16.figment" --report "$work/f16.txt"
   check "against f32" 0 "tensors shown" $figment compare "$work/f16.figment" --against "$models/dgan.figment" --tolerance 2e-3
+  { printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 100), }"; head -c 400 /dev/zero | tr '\0' '\377'; } > "$work/nan.npy"
+  check "NaN on both sides" 0 "tensors hold NaN or infinite values on both sides" $figment compare "$work/f16.figment" --against "$models/dgan.figment" --input "$work/nan.npy" --tolerance 2e-3
   check "f16 trains not" 1 "train first" $convert "$onnx/gan/recipe.json" --f16 -o "$work/x.figment"
   check "int8 against f32" 0 "conv_transpose2d int8" $figment compare "$onnx/cdcgan/cdcgan_int8.figment" --against "$onnx/cdcgan/cdcgan.figment"
   check "int8 that must be better" 1 "not 90 dB: convert with --want-snr 90, or --keep-f32" \

@@ -511,6 +511,25 @@ class Builder:
         return self.node("Resize", [x, "", "", self.sizes_of(x, sizes)],
                          [channels] + sizes, mode=mode, coordinate_transformation_mode=self.pick(["half_pixel", "align_corners", "pytorch_half_pixel"]))
 
+    def sampled(self, x):
+        """Its own pixels at places that two of its channels name, some of them outside."""
+        channels, height, width = self.values[x]
+        if channels < 2:
+            raise Reject
+        part, places, within, grid = (f"p{len(self.nodes) + i}" for i in range(4))
+        bounds = [self.constant([v], np.int64) for v in (0, 2, 1)]
+        self.nodes.append(helper.make_node("Slice", [x] + bounds, [part]))
+        self.nodes.append(helper.make_node("Transpose", [part], [places], perm=[0, 2, 3, 1]))
+        self.nodes.append(helper.make_node("Tanh", [places], [within]))
+        self.nodes.append(helper.make_node("Mul", [within, self.constant(1.25)], [grid]))
+        mode = self.pick(["bilinear", "bicubic"])
+        outside = self.pick(["zeros", "border", "reflection"]) if mode == "bilinear" else "zeros"
+        return self.node("GridSample", [x, grid], (channels, height, width), mode=mode, padding_mode=outside, align_corners=self.integer(0, 1))
+
+    def response_norm(self, x):
+        size = self.pick([1, 3, 5]) if self.values[x][0] > 2 else 1
+        return self.node("LRN", [x], self.values[x], size=size, alpha=0.5, beta=self.pick([0.5, 0.75]), bias=1.5)
+
     def sizes_of(self, x, sizes):
         """The batch and the channels as they are, and other sizes."""
         shape, kept, result = (f"z{len(self.nodes) + i}" for i in range(3))
@@ -529,7 +548,7 @@ class Builder:
             ops += [self.convolution] * 4 + [self.transposed_convolution] * 4 + [self.pool] * 3 + [self.resize]
             ops += [self.instance_norm]
         if rank == 3:
-            ops += [self.blocks, self.smooth_resize]
+            ops += [self.blocks, self.smooth_resize, self.sampled, self.response_norm]
         if rank == 2:
             ops += [self.recurrent] * 3
         return self.pick(ops)(x)

@@ -18,8 +18,6 @@ SKIPPED = (
     "pythae-flow_maf_inverse.ts",
     "vq-residual.ts",
     "torch-max_unpool",
-    "torch-affine_grid",
-    "torch-grid_sample",
     "torch-lstm_proj",
     "timm-test_nfnet",  # refused
 )
