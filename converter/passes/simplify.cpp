@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <numeric>
 
 namespace figment::converter {
 
@@ -18,18 +19,58 @@ std::vector<float> per_channel(const Value& value, uint32_t channels) {
   return last ? std::vector<float>(data.begin(), data.end()) : std::vector<float>();
 }
 
-// Redirects all reads of `from` to `to`, which holds what `from` held, and removes the node that wrote `from`.
-void replace(Graph* graph, size_t node, ValueId to) {
-  const ValueId from = graph->nodes[node].output;
-  (*graph)[to].name = (*graph)[from].name;
-  (*graph)[to].exporters = (*graph)[from].exporters;
-  (*graph)[to].quantized = (*graph)[from].quantized;
-  for (Node& reader : graph->nodes) std::replace(reader.inputs.begin(), reader.inputs.end(), from, to);
-  for (PortDefinition& port : graph->outputs) {
-    if (port.value == from) port.value = to;
+// A pass over the nodes in their order, in the course of which some are removed, each of which gave what another value
+// holds.
+class Sweep {
+ public:
+  explicit Sweep(Graph* graph)
+      : graph_(*graph),
+        producers_(graph->producers()),
+        uses_(graph->use_counts()),
+        removed_(graph->nodes.size()),
+        holder_(graph->values.size()) {
+    std::iota(holder_.begin(), holder_.end(), ValueId{0});
   }
-  graph->nodes.erase(graph->nodes.begin() + static_cast<std::ptrdiff_t>(node));
-}
+
+  // Node i, which reads what is left. The nodes in front must have been visited.
+  Node& visit(size_t i) {
+    for (ValueId& id : graph_.nodes[i].inputs) {
+      if (id < holder_.size()) id = holder_[id];
+    }
+    return graph_.nodes[i];
+  }
+  // The node that gives a value, which is a visited one; nullptr for inputs and constants.
+  Node* producer(ValueId id) {
+    if (id >= producers_.size() || producers_[id] < 0) return nullptr;
+    return &graph_.nodes[static_cast<size_t>(producers_[id])];
+  }
+  bool read_once(ValueId id) const { return uses_[id] == 1; }
+  // What node i gives is what `to` holds: its readers read that, and the node goes.
+  void replace(size_t i, ValueId to) {
+    const ValueId from = graph_.nodes[i].output;
+    graph_[to].name = graph_[from].name;
+    graph_[to].exporters = graph_[from].exporters;
+    graph_[to].quantized = graph_[from].quantized;
+    holder_[from] = to;
+    uses_[to] += uses_[from] - 1;
+    removed_[i] = true;
+  }
+  void finish() {
+    for (PortDefinition& port : graph_.outputs) port.value = holder_[port.value];
+    std::vector<Node> kept;
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      if (!removed_[i]) kept.push_back(std::move(graph_.nodes[i]));
+    }
+    graph_.nodes = std::move(kept);
+  }
+
+ private:
+  Graph& graph_;
+  std::vector<int32_t> producers_;
+  std::vector<uint32_t> uses_;
+  std::vector<bool> removed_;
+  std::vector<ValueId> holder_;  // of what each value of the program held
+};
 
 ValueId replaced_constant(Graph* graph, ValueId id, const std::vector<float>& values) {
   const Value old = (*graph)[id];
@@ -103,38 +144,24 @@ void apply_affine(Graph* graph, Node* linear, std::vector<float> scale, std::vec
 
 std::vector<std::string> fold_affine(Graph* graph) {
   std::vector<std::string> notes;
-  for (size_t i = 0; i < graph->nodes.size();) {
-    const Node node = graph->nodes[i];
-    const auto skip = [&] { ++i; };
-    if (!format::is_binary(node.kind) || format::is_flat(node.kind) || node.attributes.clamps()) {
-      skip();
-      continue;
-    }
-    const std::vector<uint32_t> uses = graph->use_counts();
-    const std::vector<int32_t> producers = graph->producers();
+  Sweep sweep(graph);
+  for (size_t i = 0; i < graph->nodes.size(); ++i) {
+    const Node node = sweep.visit(i);
+    if (!format::is_binary(node.kind) || format::is_flat(node.kind) || node.attributes.clamps()) continue;
     const size_t computed = (*graph)[node.inputs[0]].is_constant() ? 1 : 0;
     const ValueId x = node.inputs[computed];
     const Shape& shape = (*graph)[node.output].shape;
-    if ((*graph)[x].shape != shape || shape.rank() == 0 || uses[x] != 1 || producers[x] < 0) {
-      skip();
-      continue;
-    }
+    Node* linear = sweep.producer(x);
+    if ((*graph)[x].shape != shape || shape.rank() == 0 || linear == nullptr || !sweep.read_once(x)) continue;
     const uint32_t channels = shape.from_end(0).extent;
-    std::vector<float> constant = per_channel((*graph)[node.inputs[1 - computed]], channels);
-    if (constant.empty() || shape.from_end(0).per_batch || (node.kind == OpKind::kDivide && computed == 1)) {
-      skip();
-      continue;
-    }
+    const std::vector<float> constant = per_channel((*graph)[node.inputs[1 - computed]], channels);
+    if (constant.empty() || shape.from_end(0).per_batch || (node.kind == OpKind::kDivide && computed == 1)) continue;
     // Back through at most one reshape that keeps channels innermost.
-    Node* linear = &graph->nodes[static_cast<size_t>(producers[x])];
-    if (linear->kind == OpKind::kReshape && uses[linear->inputs[0]] == 1 && producers[linear->inputs[0]] >= 0) {
-      linear = &graph->nodes[static_cast<size_t>(producers[linear->inputs[0]])];
-      if (linear->kind != OpKind::kFullyConnected) linear = nullptr;
+    if (linear->kind == OpKind::kReshape && sweep.read_once(linear->inputs[0])) {
+      linear = sweep.producer(linear->inputs[0]);
+      if (linear != nullptr && linear->kind != OpKind::kFullyConnected) linear = nullptr;
     }
-    if (linear == nullptr || !takes_affine(*graph, *linear, channels)) {
-      skip();
-      continue;
-    }
+    if (linear == nullptr || !takes_affine(*graph, *linear, channels)) continue;
     std::vector<float> scale(channels, 1);
     std::vector<float> shift(channels, 0);
     switch (node.kind) {
@@ -154,18 +181,16 @@ std::vector<std::string> fold_affine(Graph* graph) {
     // A mask of infinite values is no part of a weight.
     const auto is_finite = [](float value) { return std::isfinite(value); };
     const bool finite = std::ranges::all_of(scale, is_finite) && std::ranges::all_of(shift, is_finite);
-    if (!finite) {
-      skip();
-      continue;
-    }
+    if (!finite) continue;
     const std::string into = linear->name;
     (*graph)[linear->output].exporters.reset();
     (*graph)[linear->output].quantized.reset();
     apply_affine(graph, linear, scale, shift);
     if (notes.empty() || notes.back() != node.name + ": folded into " + into)
       notes.push_back(node.name + ": folded into " + into);
-    replace(graph, i, x);
+    sweep.replace(i, x);
   }
+  sweep.finish();
   return notes;
 }
 
@@ -208,9 +233,16 @@ bool is_input(const Graph& graph, ValueId id) {
 }  // namespace
 
 void sink_reshapes(Graph* graph) {
-  std::vector<int32_t> producers = graph->producers();
-  for (size_t i = 0; i < graph->nodes.size(); ++i) {
-    const Node node = graph->nodes[i];
+  const std::vector<Node> nodes = std::move(graph->nodes);
+  graph->nodes.clear();
+  std::vector<int32_t> producers(graph->values.size(), -1);
+  const auto append = [&](Node node) {
+    producers.resize(graph->values.size(), -1);
+    producers[node.output] = static_cast<int32_t>(graph->nodes.size());
+    graph->nodes.push_back(std::move(node));
+  };
+  for (const Node& node : nodes) {
+    append(node);
     const bool unary = format::is_unary_function(node.kind);
     if (!unary && !format::is_binary(node.kind)) continue;
     // Every computed operand is a value of one shape without some dimensions of 1.
@@ -255,57 +287,60 @@ void sink_reshapes(Graph* graph) {
     if (wide.exporters) wide.exporters = with_ones(*wide.exporters, *kept);
     const ValueId result = graph->add_value(std::move(wide));
     (*graph)[node.output].exporters.reset();
-    graph->nodes[i] = {node.kind, node.name, node.attributes, inputs, result, {}};
-    graph->nodes.insert(graph->nodes.begin() + static_cast<ptrdiff_t>(i) + 1,
-                        Node{OpKind::kReshape, node.name, {}, {result}, node.output, {}});
-    producers = graph->producers();
+    graph->nodes.pop_back();
+    append({node.kind, node.name, node.attributes, inputs, result, {}});
+    append({OpKind::kReshape, node.name, {}, {result}, node.output, {}});
   }
   remove_dead(graph);
 }
 
 std::vector<std::string> fuse_clamps(Graph* graph) {
   std::vector<std::string> notes;
-  for (size_t i = 0; i < graph->nodes.size();) {
-    const Node node = graph->nodes[i];
+  Sweep sweep(graph);
+  for (size_t i = 0; i < graph->nodes.size(); ++i) {
+    const Node& node = sweep.visit(i);
+    if (node.kind != OpKind::kClamp) continue;
     const ValueId x = node.inputs[0];
-    const std::vector<int32_t> producers = graph->producers();
-    if (node.kind == OpKind::kClamp && graph->use_counts()[x] == 1 && producers[x] >= 0) {
-      Node& linear = graph->nodes[static_cast<size_t>(producers[x])];
-      const float low = std::max(linear.attributes.clamp_min, node.attributes.clamp_min);
-      const float high = std::min(linear.attributes.clamp_max, node.attributes.clamp_max);
-      if (format::is_linear(linear.kind) && low < high) {
-        linear.attributes.clamp_min = low;
-        linear.attributes.clamp_max = high;
-        notes.push_back(node.name + ": fused into " + linear.name);
-        replace(graph, i, x);
-        continue;
-      }
-    }
-    ++i;
+    Node* linear = sweep.producer(x);
+    if (linear == nullptr || !format::is_linear(linear->kind) || !sweep.read_once(x)) continue;
+    const float low = std::max(linear->attributes.clamp_min, node.attributes.clamp_min);
+    const float high = std::min(linear->attributes.clamp_max, node.attributes.clamp_max);
+    if (!(low < high)) continue;
+    linear->attributes.clamp_min = low;
+    linear->attributes.clamp_max = high;
+    notes.push_back(node.name + ": fused into " + linear->name);
+    sweep.replace(i, x);
   }
+  sweep.finish();
   return notes;
 }
 
-void remove_dead(Graph* graph) {
-  for (size_t i = 0; i < graph->nodes.size();) {
-    Node& node = graph->nodes[i];
-    if (node.kind == OpKind::kReshape) {
-      const int32_t producer = graph->producers()[node.inputs[0]];
-      if (producer >= 0 && graph->nodes[static_cast<size_t>(producer)].kind == OpKind::kReshape) {
-        node.inputs[0] = graph->nodes[static_cast<size_t>(producer)].inputs[0];
-      }
-      if (const Value& same = (*graph)[node.inputs[0]]; same.shape == (*graph)[node.output].shape) {
-        if (same.exporters || same.is_constant()) {
-          (*graph)[node.output].name = same.name;
-          (*graph)[node.output].exporters = same.exporters;
-          (*graph)[node.output].quantized = same.quantized;
-        }
-        replace(graph, i, node.inputs[0]);
-        continue;
-      }
+namespace {
+
+// Reshapes of reshapes, and those to the same shape.
+void merge_reshapes(Graph* graph) {
+  Sweep sweep(graph);
+  for (size_t i = 0; i < graph->nodes.size(); ++i) {
+    Node& node = sweep.visit(i);
+    if (node.kind != OpKind::kReshape) continue;
+    const Node* producer = sweep.producer(node.inputs[0]);
+    if (producer != nullptr && producer->kind == OpKind::kReshape) node.inputs[0] = producer->inputs[0];
+    const Value& same = (*graph)[node.inputs[0]];
+    if (same.shape != (*graph)[node.output].shape) continue;
+    if (same.exporters || same.is_constant()) {
+      (*graph)[node.output].name = same.name;
+      (*graph)[node.output].exporters = same.exporters;
+      (*graph)[node.output].quantized = same.quantized;
     }
-    ++i;
+    sweep.replace(i, node.inputs[0]);
   }
+  sweep.finish();
+}
+
+}  // namespace
+
+void remove_dead(Graph* graph) {
+  merge_reshapes(graph);
   // Backwards, so that what only dead nodes read dies too.
   std::vector<uint32_t> uses = graph->use_counts();
   std::vector<bool> written(graph->values.size());
