@@ -13,7 +13,7 @@ namespace figment::converter {
 namespace {
 
 constexpr uint32_t kMaxGrowth = UINT16_MAX;
-constexpr int64_t kCheckedUnits = 64;  // lengths that are tried, one after the other
+constexpr uint32_t kCheckedUnits = 64;  // lengths that are tried, one after the other
 
 // By how much a number grows for each of `units`.
 uint32_t growth_of(const std::string& name, uint32_t at_length, uint32_t at_other, uint32_t units) {
@@ -94,24 +94,50 @@ struct Opened {
   uint32_t length = 0;
 };
 
-// Far away, too: a network may cut at some length. As far as it can be imported.
-void fit_far(Graph* graph, const std::function<Graph(uint32_t)>& make) {
-  for (const uint32_t units : {4096U, 512U, 2U}) {
+// Up to how many units more all sizes are known to follow the length: a network may cut what is long. Such a change
+// stays for all lengths beyond, so that it shows far away, as far as the network can be imported there.
+uint32_t farthest_fit(Graph* graph, const std::function<Graph(uint32_t)>& make) {
+  constexpr uint64_t kMostBytes = uint64_t{256} << 20;  // to be read again and again for the exact place
+  const auto fits = [&](const Graph& far, uint32_t units) {
+    try {
+      fit_growth(graph, far, units);
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+  };
+  uint32_t good = 0;
+  uint32_t bad = 0;
+  for (const uint32_t units : {1U << 24, 1U << 20, 1U << 16, 4096U, 512U, 64U, 8U, 2U}) {
     std::optional<Graph> far;
     try {
       far = make(units);
     } catch (const Error&) {
-      continue;
+      continue;  // too large to be imported
     }
-    return fit_growth(graph, *far, units);
+    if (fits(*far, units)) {
+      good = units;
+      break;
+    }
+    bad = units;
+    // Near by, that is no cut: sizes are rounded, as by strides.
+    if (bad <= kCheckedUnits) break;
   }
-  throw Error("it cannot be longer");
+  if (good == 0) throw Error(bad == 0 ? "it cannot be longer" : "a size does not follow it linearly");
+  uint64_t read = 0;
+  while (bad > good + 1 && read <= kMostBytes) {
+    const uint32_t middle = good + (bad - good) / 2;
+    read += graph->source_bytes;
+    (fits(make(middle), middle) ? good : bad) = middle;
+  }
+  return good;
 }
 
 // `make` imports and optimizes at a length.
 Opened with_length(const std::string& name, uint32_t wanted, const std::function<Opened(uint32_t)>& make) {
   std::string reason;
-  std::vector<uint32_t> bases = {64, 256, 1024, 4096, 16384};
+  // Tables of positions may be shorter than the first.
+  std::vector<uint32_t> bases = {64, 256, 1024, 4096, 16384, 32, 16};
   if (wanted != 0) bases = {wanted};
   std::optional<Opened> fixed;
   for (const uint32_t base : bases) {
@@ -130,7 +156,11 @@ Opened with_length(const std::string& name, uint32_t wanted, const std::function
       try {
         Opened result = length == base ? *fixed : make(length);
         fit_growth(&result.graph, make(length + unit).graph, 1);
-        fit_far(&result.graph, [&](uint32_t units) { return make(length + units * unit).graph; });
+        const uint32_t more = farthest_fit(&result.graph, [&](uint32_t units_more) {
+          const uint64_t longer = length + uint64_t{units_more} * unit;
+          if (longer > kMaxExtent) throw Error("a dimension would be too large");
+          return make(static_cast<uint32_t>(longer)).graph;
+        });
         // The least length that fits, and whether all above do.
         int64_t least = 0;
         while (int64_t{length} + (least - 1) * unit >= 1) {
@@ -141,13 +171,14 @@ Opened with_length(const std::string& name, uint32_t wanted, const std::function
           }
           --least;
         }
-        for (int64_t units_more = 1; units_more <= kCheckedUnits; ++units_more) check_at(result.graph, units_more);
-        result.graph.length =
-            LengthDefinition{name, length, unit, static_cast<uint32_t>(int64_t{length} + least * unit)};
+        for (int64_t units_more = 1; units_more <= std::min(kCheckedUnits, more); ++units_more)
+          check_at(result.graph, units_more);
+        result.graph.length = LengthDefinition{
+            name, length, unit, static_cast<uint32_t>(int64_t{length} + least * unit), length + more * unit};
         const LengthDefinition& found = *result.graph.length;
-        result.notes.push_back(
-            fmt::format("{} may be any{} from {} on, chosen when a session is created; {} where it is not", name,
-                        unit == 1 ? "" : fmt::format(" multiple of {}", unit), found.least, found.length));
+        result.notes.push_back(fmt::format(
+            "{} may be any{} from {} to {}, chosen when a session is created; {} where it is not", name,
+            unit == 1 ? "" : fmt::format(" multiple of {}", unit), found.least, found.greatest, found.length));
         return result;
       } catch (const Error& error) {
         reason = error.what();

@@ -125,7 +125,7 @@ ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::stri
     const Result<format::ModelView> next = view.at_length(size_t{length.length} + length.unit);
     if (!next.ok()) throw Error(origin + ": " + next.status().message());
     longer = *next;
-    model.length = LengthDefinition{length.name, length.length, length.unit, length.least};
+    model.length = LengthDefinition{length.name, length.length, length.unit, length.least, length.greatest};
   }
   // By how much what is drawn grows.
   const auto growth_of = [](const format::LatentView& latent, const format::LatentView& next) {

@@ -39,6 +39,9 @@ class OpError : public Error {
 
 using ValueId = uint32_t;
 
+// What a program may have, before passes leave out what they can.
+constexpr size_t kMaxNodes = size_t{1} << 18;
+
 // How a constant relates to the exporter's parameter: see Parameter in runtime/format/model.fbs.
 struct Origin {
   std::string name;
@@ -132,6 +135,7 @@ struct LengthDefinition {
   uint32_t length = 0;
   uint32_t unit = 1;
   uint32_t least = 1;
+  uint32_t greatest = 1;
 
   friend bool operator==(const LengthDefinition&, const LengthDefinition&) = default;
 };

@@ -1,5 +1,6 @@
 #include "write/write_model.h"
 
+#include <fmt/format.h>
 #include <cmath>
 #include <cstring>
 #include <deque>
@@ -76,7 +77,7 @@ class Writer {
     Offset<schema::Length> open_length;
     if (model.length) {
       open_length = schema::CreateLength(builder_, builder_.CreateString(model.length->name), model.length->length,
-                                         model.length->unit, model.length->least);
+                                         model.length->unit, model.length->least, model.length->greatest);
     }
     schema::ModelBuilder root(builder_);
     root.add_schema_version(format::kSchemaVersion);
@@ -352,6 +353,15 @@ class Writer {
 
 }  // namespace
 
-std::vector<uint8_t> write_model(const ModelDefinition& model) { return Writer().write(model); }
+std::vector<uint8_t> write_model(const ModelDefinition& model) {
+  for (const Graph& program : model.programs) {
+    if (program.nodes.size() > format::kMaxOps)
+      throw Error(
+          fmt::format("program {} has {} ops, {} at most: loops and recurrent layers of many steps are written out "
+                      "step by step, export them shorter",
+                      program.name, program.nodes.size(), format::kMaxOps));
+  }
+  return Writer().write(model);
+}
 
 }  // namespace figment::converter

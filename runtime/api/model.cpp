@@ -185,7 +185,7 @@ fig_status fig_model_length(const fig_model* model, fig_length_info* info) {
   const format::ModelView& view = unwrap(model)->view();
   if (!view.has_open_length()) return fail(Status::error(StatusCode::kNotFound, "the model has no length to choose"));
   const format::LengthView length = view.open_length();
-  *info = {length.name, length.length, length.least, length.unit};
+  *info = {length.name, length.length, length.least, length.unit, length.greatest};
   return FIG_OK;
 }
 

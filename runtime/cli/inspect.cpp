@@ -125,8 +125,11 @@ Json model_json(const OpenModel& open, uint32_t batch) {
   }
   fig_latent_info latent{};
   if (fig_length_info length{}; fig_model_length(open.model(), &length) == FIG_OK) {
-    result["length"] = {
-        {"name", length.name}, {"default", length.length}, {"least", length.least}, {"unit", length.unit}};
+    result["length"] = {{"name", length.name},
+                        {"default", length.length},
+                        {"least", length.least},
+                        {"greatest", length.greatest},
+                        {"unit", length.unit}};
   }
   if (fig_model_latent(open.model(), &latent) == FIG_OK) {
     latent = open.latent();
@@ -173,9 +176,9 @@ void print(const Json& model) {
   }
   if (model.contains("length")) {
     const Json& length = model["length"];
-    io::print("length: %s from %d on, %d apart; %d if none is chosen (--length)\n",
-              length["name"].get<std::string>().c_str(), length["least"].get<int>(), length["unit"].get<int>(),
-              length["default"].get<int>());
+    io::print("length: %s from %u to %u, %u apart; %u if none is chosen (--length)\n",
+              length["name"].get<std::string>().c_str(), length["least"].get<uint32_t>(),
+              length["greatest"].get<uint32_t>(), length["unit"].get<uint32_t>(), length["default"].get<uint32_t>());
   }
   const Json& memory = model["memory"];
   const bool trains = memory["variables"].get<uint64_t>() > 0;

@@ -40,9 +40,9 @@ void OpenModel::set_length(uint32_t length) {
   if (length == 0) return;
   fig_length_info info{};
   check(fig_model_length(model_, &info));
-  if (length < info.least || (length - info.least) % info.unit != 0) {
-    throw Error(fmt::format("{} cannot be {}: it is {}, {}, {}, ...", info.name, length, info.least,
-                            info.least + info.unit, info.least + 2 * info.unit));
+  if (length < info.least || length > info.greatest || (length - info.least) % info.unit != 0) {
+    throw Error(fmt::format("{} cannot be {}: it is from {} to {}, and {} apart", info.name, length, info.least,
+                            info.greatest, info.unit));
   }
   units_ = (int64_t{length} - int64_t{info.length}) / int64_t{info.unit};
 }

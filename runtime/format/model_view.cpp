@@ -194,7 +194,7 @@ bool ModelView::has_open_length() const { return model_->length() != nullptr; }
 
 LengthView ModelView::open_length() const {
   const schema::Length* found = model_->length();
-  return {text(found->name()), found->length(), found->unit(), found->least()};
+  return {text(found->name()), found->length(), found->unit(), found->least(), found->greatest()};
 }
 
 bool ModelView::has_latent() const { return model_->latent() != nullptr; }

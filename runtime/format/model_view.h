@@ -235,7 +235,11 @@ struct LengthView {
   uint32_t length;
   uint32_t unit;
   uint32_t least;
+  uint32_t greatest;
 };
+
+// Of a program.
+inline constexpr size_t kMaxOps = 65536;
 
 class ModelView {
  public:

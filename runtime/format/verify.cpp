@@ -23,7 +23,6 @@ constexpr int32_t kExactInteger = (1 << 24) - 1;
 constexpr size_t kMaxConstants = 65536;
 constexpr size_t kMaxPrograms = 256;
 constexpr size_t kMaxTensors = 65536;
-constexpr size_t kMaxOps = 65536;
 constexpr size_t kMaxPorts = 256;
 constexpr size_t kMaxLevels = 16;
 constexpr size_t kMaxPlans = 64;
@@ -204,7 +203,8 @@ class Verifier {
     const schema::Length* found = root().length();
     if (found == nullptr) return {};
     FIGMENT_RETURN_IF_ERROR(check_name(found->name()));
-    if (found->unit() < 1 || found->least() < 1 || found->length() < found->least() || found->length() > kMaxExtent)
+    if (found->unit() < 1 || found->least() < 1 || found->length() < found->least() ||
+        found->length() > found->greatest() || found->greatest() > kMaxExtent)
       return bad("the length has no range");
     if (length(root().schedule()) > 0) return bad("a model that trains has a length to choose");
     return {};
@@ -693,9 +693,9 @@ Result<ModelView> ModelView::at_length(size_t wanted) const {
   if (!has_open_length()) return invalid("the model has no length to choose, %zu or any other", wanted);
   const LengthView ours = open_length();
   const auto difference = static_cast<int64_t>(std::min<size_t>(wanted, SIZE_MAX / 4)) - int64_t{ours.length};
-  if (wanted < ours.least || wanted > kMaxExtent || difference % ours.unit != 0) {
-    return invalid("%s cannot be %zu: it is %u at least, and %u apart: %u, %u, ...", ours.name, wanted, ours.least,
-                   ours.unit, ours.least, ours.least + ours.unit);
+  if (wanted < ours.least || wanted > ours.greatest || difference % ours.unit != 0) {
+    return invalid("%s cannot be %zu: it is from %u to %u, and %u apart", ours.name, wanted, ours.least, ours.greatest,
+                   ours.unit);
   }
   Result<ModelView> view = Verifier::at_length(*this, difference / ours.unit);
   if (view.ok()) return view;

@@ -9,6 +9,7 @@
 
 #include "convert.h"
 #include "io/arrays.h"
+#include "onnx_builder.h"
 #include "support.h"
 
 namespace fs = std::filesystem;
@@ -185,14 +186,41 @@ TEST_CASE("a length is given or stays fixed where it must") {
   CHECK(test::relative_error(run_at(traced.model, arrays.at("x"), 2, 0, &refused), arrays.at("y").values) < 1e-5);
 }
 
-TEST_CASE("a network that cuts what is long has no length to choose") {
-  const Converted converted = convert_file(kZoo + "/cut.ts.onnx");
-  const std::vector<std::string>& notes = converted.report.programs[0].notes;
-  CHECK(
-      std::ranges::any_of(notes, [](const std::string& note) { return note.starts_with("time stays fixed at 64: "); }));
-  const Opened opened(converted.file);
+TEST_CASE("a network that cuts what is long has lengths up to there") {
+  const Opened opened(convert_file(kZoo + "/cut.ts.onnx").file);
   fig_length_info length{};
-  CHECK(fig_model_length(opened.model, &length) == FIG_NOT_FOUND);
+  REQUIRE(fig_model_length(opened.model, &length) == FIG_OK);
+  CHECK(length.greatest == 500);
+  const io::Array none;
+  std::string refused;
+  run_at(opened.model, none, 1, 501, &refused);
+  CHECK_MESSAGE(refused.find("time cannot be 501: it is from 1 to 500") != std::string::npos, refused);
+}
+
+TEST_CASE("a cut far beyond the lengths that are tried nearby is found, from the front and from the end") {
+  for (const int64_t from : {int64_t{0}, int64_t{-16000}}) {
+    test::OnnxBuilder model;
+    model.input("x", {1, 8});
+    model.output("y", {1, 8});
+    model.graph()
+        ->mutable_input(0)
+        ->mutable_type()
+        ->mutable_tensor_type()
+        ->mutable_shape()
+        ->mutable_dim(2)
+        ->set_dim_param("time");
+    const int64_t end = from == 0 ? 16000 : INT64_MAX;
+    model.node(
+        "Slice",
+        {"x", model.integers("from", {1}, {from}), model.integers("to", {1}, {end}), model.integers("axis", {1}, {2})},
+        {"y"});
+    const test::OnnxFile file(model.model);
+    const Opened opened(convert_file(file.path()).file);
+    fig_length_info length{};
+    REQUIRE(fig_model_length(opened.model, &length) == FIG_OK);
+    CHECK(length.least == 1);
+    CHECK(length.greatest == 16000);
+  }
 }
 
 TEST_CASE("what a session draws follows the length") {

@@ -192,6 +192,7 @@ typedef struct fig_length_info {
   uint32_t length;  /* of the shapes above: that of a session which does not choose */
   uint32_t least;   /* then least + unit, least + 2 unit, ... */
   uint32_t unit;
+  uint32_t greatest; /* beyond, the network would do something else, or has not been tried */
 } fig_length_info;
 
 /* FIG_NOT_FOUND if the model has no length to choose. */
