@@ -126,8 +126,10 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
                           "network with its samples first (recurrent layers: batch_first=True)",
                           port.name, i));
       }
+      const std::string advice = port.shape.rank() == 0 ? "let the network take one number for each sample, [N]"
+                                                        : open_batch_advice(port.name);
       throw Error("int8 needs an open batch, but input " + port.name + " has shape " + to_string(port.shape) + "; " +
-                  open_batch_advice(port.name));
+                  advice);
     }
   }
   if (couples_batch(*graph)) {
@@ -468,14 +470,16 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
     Graph graph = import_with_length(source, options, &program.notes);
     report.source_bytes += graph.source_bytes;
     for (const std::string& note : graph.notes) report.notes.push_back(source.path + ": " + note);
+    const bool open =
+        std::ranges::any_of(graph.inputs, [](const PortDefinition& port) { return has_batch(port.shape); });
     for (const PortDefinition& port : graph.inputs) {
-      const bool open = std::ranges::any_of(port.shape, [](const Dimension& dimension) { return dimension.per_batch; });
-      if (!port.drawn && !open) {
-        report.notes.push_back(
-            source.path + ": input " + port.name + " is " + to_string(port.shape) +
-            ": its batch is fixed, so that it computes that many samples at a time and cannot be int8; " +
-            open_batch_advice(port.name));
-      }
+      if (port.drawn || has_batch(port.shape)) continue;
+      const std::string input = source.path + ": input " + port.name + " is " + to_string(port.shape);
+      report.notes.push_back(open ? input + ", the same for all samples, so that the program cannot be int8"
+                                  : input +
+                                        ": its batch is fixed, so that it computes that many samples at a time and "
+                                        "cannot be int8; " +
+                                        open_batch_advice(port.name));
     }
     const PortDefinition* latent = find_latent(graph, options.latent);
     latent_found = latent_found || (latent != nullptr && latent->name == options.latent);

@@ -40,8 +40,11 @@ const std::set<OpKind>& xnnpack_kinds() {
 std::string op_table() {
   std::vector<std::vector<std::string>> rows = {{"op", "opset", "gradient", "int8", "XNNPACK", "limits"}};
   for (const OnnxOp& op : imported_ops()) {
-    rows.push_back({op.name, fmt::format("{}", op.since), share(op.kinds, has_gradient), share(op.kinds, has_int8),
-                    share(op.kinds, [](OpKind kind) { return xnnpack_kinds().contains(kind); }), op.limits});
+    // Those become what the ops of their graphs do.
+    const bool holds_ops = op.name == "If" || op.name == "Loop";
+    const auto cell = [&](auto has) { return std::string(holds_ops ? "" : share(op.kinds, has)); };
+    rows.push_back({op.name, fmt::format("{}", op.since), cell(has_gradient), cell(has_int8),
+                    cell([](OpKind kind) { return xnnpack_kinds().contains(kind); }), op.limits});
   }
   return io::format_table(rows);
 }

@@ -45,7 +45,11 @@ Known range(const OnnxNode& node, const Inputs& inputs) {
     if (first.is_float()) {
       result.values[i] = rounded(start.real + static_cast<double>(i) * delta.real, first.type);
     } else {
-      result.values[i] = {start.value + static_cast<int64_t>(i) * delta.value};
+      int64_t value = 0;
+      if (__builtin_mul_overflow(static_cast<int64_t>(i), delta.value, &value) ||
+          __builtin_add_overflow(value, start.value, &value))
+        node.fail("its integers overflow");
+      result.values[i] = {value};
     }
   }
   return {{std::move(result)}};
@@ -57,8 +61,9 @@ Known one_hot(const OnnxNode& node, const Inputs& inputs) {
   const KnownTensor& values = required(node, inputs, 2);
   if (depth.values.size() != 1 || values.values.size() != 2) node.fail("it needs a depth and two values");
   const Number count = plain(node, depth.values[0]);
-  const auto classes = depth.is_float() ? static_cast<int64_t>(count.real) : count.value;
-  if (classes < 1) node.fail("its depth must be positive");
+  const double wanted_depth = depth.is_float() ? count.real : static_cast<double>(count.value);
+  if (!(wanted_depth >= 1 && wanted_depth <= static_cast<double>(kMaxElements))) node.fail("its depth is out of range");
+  const auto classes = static_cast<int64_t>(wanted_depth);
   Extents shape = indices.shape;
   const size_t axis = node.axis(node.integer("axis", -1), shape.size() + 1);
   shape.insert(shape.begin() + static_cast<ptrdiff_t>(axis), static_cast<size_t>(classes));
@@ -67,6 +72,8 @@ Known one_hot(const OnnxNode& node, const Inputs& inputs) {
     Extents from = at;
     from.erase(from.begin() + static_cast<ptrdiff_t>(axis));
     const Number index = plain(node, indices.values[broadcast_place(indices, from)]);
+    if (indices.is_float() && !(std::fabs(index.real) <= static_cast<double>(kMaxElements)))
+      node.fail("its indices are out of range");
     int64_t wanted = indices.is_float() ? static_cast<int64_t>(index.real) : index.value;
     if (wanted < 0) wanted += classes;
     result.values[i] = values.values[wanted == static_cast<int64_t>(at[axis]) ? 1 : 0];

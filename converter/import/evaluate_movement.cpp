@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "import/evaluation.h"
 
@@ -92,15 +93,17 @@ Known transpose(const OnnxNode& node, const Inputs& inputs) {
   std::vector<int64_t> order(rank);
   for (size_t i = 0; i < rank; ++i) order[i] = static_cast<int64_t>(rank - 1 - i);
   order = node.integer_list("perm", order);
-  if (order.size() != rank) node.fail("perm does not name every dimension");
   const Extents strides = strides_of(x.shape);
   Extents shape;
   Extents from;
+  std::set<size_t> named;
   for (int64_t axis : order) {
-    shape.push_back(x.shape[node.axis(axis, rank)]);
-    from.push_back(strides[node.axis(axis, rank)]);
+    const size_t d = node.axis(axis, rank);
+    named.insert(d);
+    shape.push_back(x.shape[d]);
+    from.push_back(strides[d]);
   }
-  if (count_of(shape) != x.values.size()) node.fail("perm does not name every dimension");
+  if (order.size() != rank || named.size() != rank) node.fail("perm does not name every dimension");
   return {{picked(node, x, shape, [&](const Extents& at) {
     return std::inner_product(at.begin(), at.end(), from.begin(), size_t{0});
   })}};

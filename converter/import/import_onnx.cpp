@@ -34,6 +34,7 @@ OnnxImporter::OnnxImporter(const onnx::ModelProto& model, const std::string& pat
       reopened_(reopened),
       graph_(*graph),
       reader_(path),
+      order_(*graph),
       budget_(file_bytes) {}
 
 void OnnxImporter::check_model() const {
@@ -115,8 +116,7 @@ void OnnxImporter::bind_inputs() {
       if (static_cast<uint64_t>(size) > kMaxExtent)
         throw Error(fmt::format("input {} has a dimension of {}", input.name(), size));
       const bool reopens = reopened_.extent != 0 && axis == reopened_.axes.at(input.name());
-      const bool has_batch = std::ranges::any_of(value.shape, [](const Dimension& d) { return d.per_batch; });
-      if (reopens || (size == 0 && !has_batch)) {
+      if (reopens || (size == 0 && !has_batch(value.shape))) {
         value.shape.push_back({1, true});
       } else if (size != 0) {
         value.shape.push_back({static_cast<uint32_t>(size), false});
@@ -131,7 +131,7 @@ void OnnxImporter::bind_inputs() {
     for (uint32_t i = 0; i < value.shape.rank(); ++i) port.permutation.push_back(i);
     port.value = graph_.add_value(std::move(value));
     bindings_[input.name()] = port.value;
-    if (is_integer_type(type.elem_type()) && !lengths) integers_.insert(input.name());
+    if (is_integer_type(type.elem_type()) && !lengths) set_meaning(input.name(), {true, {}});
     port.integers = is_integer_type(type.elem_type());
     if (type.elem_type() == onnx::TensorProto::BOOL) port.least = 0, port.greatest = 1;
     graph_.inputs.push_back(std::move(port));
@@ -145,6 +145,11 @@ void OnnxImporter::bind_outputs() {
     if (const auto* known = std::get_if<KnownTensor>(&found->second))
       found->second = constant_of(*known, output.name());
     ValueId id = std::get<ValueId>(found->second);
+    const Meaning& meaning = this->meaning(output.name());
+    if (meaning.stands_for) {
+      const onnx::NodeProto none;
+      id = integers_of({*this, none, graph_, opset_, output.name()}, id, *meaning.stands_for);
+    }
     if (graph_[id].is_constant()) {
       // Copied, because what a program returns is computed.
       Value declared;
@@ -152,7 +157,7 @@ void OnnxImporter::bind_outputs() {
       id = graph_.add_node(OpKind::kBroadcast, output.name(), {}, {id}, &declared);
     }
     PortDefinition port{output.name(), id, graph_[id].shape, {}};
-    port.integers = integers_.contains(output.name());
+    port.integers = meaning.integers || meaning.stands_for;
     for (uint32_t i = 0; i < port.shape.rank(); ++i) port.permutation.push_back(i);
     graph_.outputs.push_back(std::move(port));
   }
@@ -308,6 +313,12 @@ void OnnxImporter::import_as(const OnnxNode& node) {
   importer->import(node);
 }
 
+const Meaning& OnnxImporter::meaning(const std::string& name) const {
+  static const Meaning floats;
+  const auto found = meanings_.find(name);
+  return found == meanings_.end() ? floats : found->second;
+}
+
 ValueId OnnxImporter::take_value(const std::string& name) {
   const ValueId value = std::get<ValueId>(bindings_.at(name));
   bindings_.erase(name);
@@ -339,18 +350,34 @@ void OnnxImporter::import_node(const OnnxNode& node) {
   if (op == "Constant") return import_constant(node);
   if (op == "If") return import_if(node);
   if (op == "Loop") return import_loop(node);
-  if (evaluate_node(node)) return;
+  std::optional<Scales> moved;
+  if (!quantized_importers().contains(op) && reads_scaled(node)) {
+    moved = scales_moved(node);
+    if (!moved) {
+      const onnx::NodeProto reading = reading_integers(node);
+      return import_node({*this, reading, graph_, opset_, node.name});
+    }
+  }
+  if (evaluate_node(node)) {
+    for (const std::string& output : node.proto.output()) {
+      if (moved) set_meaning(output, {false, moved});
+    }
+    return;
+  }
   if (importer == nullptr)
     node.fail("it is supported on tensors that are known while converting only; " + advice_for(op));
   const size_t before = graph_.values.size();
   importer->import(node);
   for (size_t i = 0; i < static_cast<size_t>(node.proto.output_size()); ++i) {
-    if (makes_integers(node, i)) integers_.insert(node.proto.output(static_cast<int>(i)));
+    if (moved) set_meaning(node.proto.output(static_cast<int>(i)), {false, moved});
+    if (!moved && makes_integers(node, i)) set_meaning(node.proto.output(static_cast<int>(i)), {true, {}});
     name_value(node.proto.output(static_cast<int>(i)));
   }
   for (size_t i = before; i < graph_.values.size(); ++i) {
     const auto batches =
         std::ranges::count_if(graph_.values[i].shape, [](const Dimension& dimension) { return dimension.per_batch; });
+    if (batches > 1 && reopened_batch() != 0)
+      node.fail("it sets each sample of the batch against each other one, " + to_string(graph_.values[i].shape));
     if (batches > 1)
       node.fail("it sets each sample of the batch against each other one, " + to_string(graph_.values[i].shape) +
                 ", which needs a batch of a known size: export with as many samples as the network is run on, and no "
@@ -409,23 +436,19 @@ void OnnxImporter::report_problems() const {
   if (problems_.empty()) return;
   if (problems_.size() == 1) throw problems_[0];
   // One line for all nodes of one op with one problem.
-  std::vector<std::pair<NodeError, size_t>> kinds;
+  std::vector<std::pair<const NodeError*, size_t>> kinds;
+  std::map<std::pair<std::string, std::string>, size_t> places;
   for (const NodeError& problem : problems_) {
-    const auto same = std::find_if(kinds.begin(), kinds.end(), [&](const auto& kind) {
-      return kind.first.op() == problem.op() && kind.first.reason() == problem.reason();
-    });
-    if (same == kinds.end()) {
-      kinds.emplace_back(problem, 1);
-    } else {
-      ++same->second;
-    }
+    const auto [place, added] = places.emplace(std::pair(problem.op(), problem.reason()), kinds.size());
+    if (added) kinds.emplace_back(&problem, 0);
+    ++kinds[place->second].second;
   }
   constexpr size_t kMaxLines = 25;
   std::string text = fmt::format("{} nodes cannot be converted:", problems_.size());
   for (size_t i = 0; i < std::min(kinds.size(), kMaxLines); ++i) {
     const auto& [problem, count] = kinds[i];
-    text += "\n  node " + problem.node() + (count > 1 ? fmt::format(" and {} more", count - 1) : "") + " (" +
-            problem.op() + "): " + problem.reason();
+    text += "\n  node " + problem->node() + (count > 1 ? fmt::format(" and {} more", count - 1) : "") + " (" +
+            problem->op() + "): " + problem->reason();
   }
   if (kinds.size() > kMaxLines) text += fmt::format("\n  and {} other problems", kinds.size() - kMaxLines);
   throw Error(text);
@@ -527,8 +550,13 @@ Graph import_reopened(const Source& source, const std::string& program, const Im
   const std::vector<bool> moves = depends_on_inputs(graph);
   for (const PortDefinition& output : graph.outputs) {
     if (!moves[output.value]) continue;  // a parameter that the network returns
-    if (std::ranges::none_of(output.shape, [](const Dimension& dimension) { return dimension.per_batch; }))
-      throw Error("output " + output.name + " has no batch");
+    if (!has_batch(output.shape)) throw Error("output " + output.name + " has no batch");
+    // Where it is not the first dimension, it is found by its place alone, and must stay a dimension of its own.
+    const bool in_front = std::ranges::all_of(batch.axes, [](const auto& axis) { return axis.second == 0; });
+    for (const Dimension& dimension : output.shape) {
+      if (!in_front && dimension.per_batch && dimension.extent != 1)
+        throw Error("output " + output.name + " has the batch in a dimension with others");
+    }
   }
   if (couples_batch(graph)) throw Error("an output depends on other samples of the batch");
   graph.notes.push_back(
@@ -600,8 +628,8 @@ OpenDimensions open_dimensions(const std::string& path, const std::map<std::stri
 
 std::vector<OnnxOp> imported_ops() {
   std::vector<OnnxOp> ops = {{"Constant", kOldestOpset, {}, "numbers"},
-                             {"If", kOldestOpset, {}, "a known condition"},
-                             {"Loop", kOldestOpset, {}, "a known count"}};
+                             {"If", kOldestOpset, {}, "a known condition; as its ops"},
+                             {"Loop", kOldestOpset, {}, "a known count; as its ops"}};
   for (const Importers* family : families()) {
     for (const auto& [name, op] : *family) ops.push_back({name, op.since, op.kinds, op.limits});
   }

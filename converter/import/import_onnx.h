@@ -1,4 +1,4 @@
-// ONNX models (opset 11 and later) as programs of the IR. Images stay in ONNX's layout, with transposes around the ops
+// ONNX models (opset 6 and later) as programs of the IR. Images stay in ONNX's layout, with transposes around the ops
 // that want NHWC; passes/layout.h removes them.
 #pragma once
 

@@ -38,8 +38,9 @@ void import_mean(const OnnxNode& node) {
   node.bind(build.with_scalar(OpKind::kMultiply, sum_of_inputs(node), 1.0F / static_cast<float>(node.input_count())));
 }
 
-// max(a, b) = a + relu(b - a), min(a, b) = a - relu(a - b); a bound that is one number is a clamp.
+// A bound that is one number is a clamp.
 void import_extreme(const OnnxNode& node, bool greatest) {
+  Builder build(&node.graph, node.name);
   ValueId x = node.tensor(0);
   for (size_t i = 1; i < node.input_count(); ++i) {
     auto [a, b] = equal_ranks(node, x, node.tensor(i));
@@ -51,9 +52,7 @@ void import_extreme(const OnnxNode& node, bool greatest) {
       x = node.add(OpKind::kClamp, bounds, {a});
       continue;
     }
-    bounds.clamp_min = 0;
-    const ValueId excess = node.add(OpKind::kSubtract, bounds, {greatest ? b : a, greatest ? a : b});
-    x = node.add(greatest ? OpKind::kAdd : OpKind::kSubtract, {}, {a, excess});
+    x = extreme_of(build, a, b, greatest);
   }
   node.bind(x);
 }
@@ -374,7 +373,7 @@ const Importers& arithmetic_importers() {
       {"Einsum",
        {[](const OnnxNode& node) { Einsum(node).import(); },
         12,
-        {OpKind::kMatmul},
+        {OpKind::kMatmul, OpKind::kSum},
         "one operand or two, no diagonals"}},
       {"Gemm", {import_gemm, 6, {OpKind::kFullyConnected, OpKind::kMatmul, OpKind::kAdd, OpKind::kMultiply}, ""}},
       {"LogSoftmax", {import_softmax<OpKind::kLogSoftmax>, 6, {OpKind::kLogSoftmax}, "not over the batch"}},
@@ -382,10 +381,14 @@ const Importers& arithmetic_importers() {
       {"Max",
        {[](const OnnxNode& node) { import_extreme(node, true); },
         6,
-        {OpKind::kAdd, OpKind::kSubtract, OpKind::kClamp},
+        {OpKind::kClamp, OpKind::kGreater, OpKind::kSelect},
         ""}},
       {"Mean", {import_mean, 6, {OpKind::kAdd, OpKind::kMultiply}, ""}},
-      {"Min", {[](const OnnxNode& node) { import_extreme(node, false); }, 6, {OpKind::kSubtract, OpKind::kClamp}, ""}},
+      {"Min",
+       {[](const OnnxNode& node) { import_extreme(node, false); },
+        6,
+        {OpKind::kClamp, OpKind::kGreater, OpKind::kSelect},
+        ""}},
       {"Mul", {import_binary<OpKind::kMultiply>, 6, {OpKind::kMultiply}, ""}},
       {"Softmax", {import_softmax<OpKind::kSoftmax>, 6, {OpKind::kSoftmax}, "not over the batch"}},
       {"Sub", {import_binary<OpKind::kSubtract>, 6, {OpKind::kSubtract}, ""}},

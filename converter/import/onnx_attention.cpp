@@ -120,6 +120,7 @@ class Attention {
     const uint32_t keys = build_.shape(scores)[3].extent;
     // Query i stands behind the past.
     const int64_t offset = node_.has_input(4) ? int64_t{build_.shape(node_.tensor(4))[2].extent} : 0;
+    node_.expect_room(uint64_t{queries} * keys * sizeof(float));
     std::vector<float> mask(size_t{queries} * keys);
     for (uint32_t i = 0; i < queries; ++i) {
       for (uint32_t j = 0; j < keys; ++j) {

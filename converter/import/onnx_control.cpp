@@ -16,20 +16,34 @@ void OnnxImporter::import_if(const OnnxNode& node) {
   }
   bind_initializers(branch->g());
   import_nodes(branch->g());
-  for (int i = 0; i < branch->g().output_size(); ++i) {
-    const auto found = bindings_.find(branch->g().output(i).name());
-    if (found == bindings_.end()) node.fail("output " + branch->g().output(i).name() + " is never computed");
-    const Binding binding = found->second;
-    node.bind(binding, static_cast<size_t>(i));
-  }
+  std::vector<Carried> outputs;
+  for (const onnx::ValueInfoProto& output : branch->g().output()) outputs.push_back(carried(node, output.name()));
+  forget(branch->g());
+  for (size_t i = 0; i < outputs.size(); ++i) bind_carried(node, outputs[i], i);
+}
+
+OnnxImporter::Carried OnnxImporter::carried(const OnnxNode& node, const std::string& name) const {
+  const auto found = bindings_.find(name);
+  if (found == bindings_.end()) node.fail("output " + name + " is never computed");
+  return {found->second, meaning(name)};
+}
+
+void OnnxImporter::bind_carried(const OnnxNode& node, const Carried& value, size_t output) {
+  node.bind(value.binding, output);
+  if (node.proto.output_size() > static_cast<int>(output))
+    set_meaning(node.proto.output(static_cast<int>(output)), value.meaning);
 }
 
 void OnnxImporter::forget(const onnx::GraphProto& graph) {
   for (const onnx::TensorProto& tensor : graph.initializer()) bindings_.erase(tensor.name());
-  for (const onnx::ValueInfoProto& input : graph.input()) bindings_.erase(input.name());
+  for (const onnx::ValueInfoProto& input : graph.input()) {
+    bindings_.erase(input.name());
+    meanings_.erase(input.name());
+  }
   for (const onnx::NodeProto& node : graph.node()) {
     for (const std::string& output : node.output()) {
       bindings_.erase(output);
+      meanings_.erase(output);
       node_outputs_.erase(output);
     }
     for (const onnx::AttributeProto& attribute : node.attribute()) {
@@ -48,14 +62,14 @@ bool is_true(const OnnxNode& node, const Binding& binding) {
 }
 
 // The values of all passes behind each other, along a new first dimension.
-Binding stacked(const OnnxNode& node, const std::vector<Binding>& parts) {
+Binding stacked(const OnnxNode& node, const std::vector<OnnxImporter::Carried>& parts) {
   if (parts.empty()) node.fail("it is passed through never, so that its outputs are empty");
-  if (const auto* first = std::get_if<KnownTensor>(&parts[0])) {
+  if (const auto* first = std::get_if<KnownTensor>(&parts[0].binding)) {
     KnownTensor result = *first;
     result.shape.insert(result.shape.begin(), parts.size());
     result.values.clear();
-    for (const Binding& part : parts) {
-      const auto* known = std::get_if<KnownTensor>(&part);
+    for (const OnnxImporter::Carried& part : parts) {
+      const auto* known = std::get_if<KnownTensor>(&part.binding);
       if (known == nullptr || known->values.size() != first->values.size())
         node.fail("its passes differ in what they give");
       result.values.insert(result.values.end(), known->values.begin(), known->values.end());
@@ -63,8 +77,8 @@ Binding stacked(const OnnxNode& node, const std::vector<Binding>& parts) {
     return result;
   }
   std::vector<ValueId> values;
-  for (const Binding& part : parts) {
-    const ValueId* id = std::get_if<ValueId>(&part);
+  for (const OnnxImporter::Carried& part : parts) {
+    const ValueId* id = std::get_if<ValueId>(&part.binding);
     if (id == nullptr) node.fail("its passes differ in what they give");
     Shape shape = {{}};
     for (const Dimension& dimension : node.graph[*id].shape) {
@@ -92,9 +106,12 @@ void OnnxImporter::import_loop(const OnnxNode& node) {
   if (count.size() != 1) node.fail("its count must be one number");
   const int64_t limit = count[0];
   bool goes_on = !node.has_input(1) || is_true(node, node.binding(1));
-  std::vector<Binding> carried;
-  for (int i = 0; i < carried_count; ++i) carried.push_back(node.binding(static_cast<size_t>(i) + 2));
-  std::vector<std::vector<Binding>> scanned(static_cast<size_t>(scans));
+  std::vector<Carried> state;
+  for (int i = 0; i < carried_count; ++i) {
+    const std::string& input = node.proto.input(i + 2);
+    state.push_back({node.binding(static_cast<size_t>(i) + 2), meaning(input)});
+  }
+  std::vector<std::vector<Carried>> scanned(static_cast<size_t>(scans));
   const std::string outer = name_suffix_;
   const size_t problems = problems_.size();
   for (int64_t pass = 0; pass < limit && goes_on; ++pass) {
@@ -103,26 +120,26 @@ void OnnxImporter::import_loop(const OnnxNode& node) {
     name_suffix_ = fmt::format("{}/{}", outer, pass);
     bindings_[body.input(0).name()] = KnownTensor{{}, {{pass}}};
     bindings_[body.input(1).name()] = KnownTensor{{}, {{1}}, onnx::TensorProto::BOOL};
-    for (int i = 0; i < carried_count; ++i) bindings_[body.input(i + 2).name()] = carried[static_cast<size_t>(i)];
+    for (int i = 0; i < carried_count; ++i) {
+      bindings_[body.input(i + 2).name()] = state[static_cast<size_t>(i)].binding;
+      set_meaning(body.input(i + 2).name(), state[static_cast<size_t>(i)].meaning);
+    }
     bind_initializers(body);
     import_nodes(body);
     if (problems_.size() > problems) break;
-    const auto output = [&](int i) {
-      const auto found = bindings_.find(body.output(i).name());
-      if (found == bindings_.end()) node.fail("output " + body.output(i).name() + " of its body is never computed");
-      return found->second;
-    };
-    goes_on = is_true(node, output(0));
-    for (int i = 0; i < carried_count; ++i) carried[static_cast<size_t>(i)] = output(i + 1);
+    const auto output = [&](int i) { return carried(node, body.output(i).name()); };
+    goes_on = is_true(node, output(0).binding);
+    for (int i = 0; i < carried_count; ++i) state[static_cast<size_t>(i)] = output(i + 1);
     for (int i = 0; i < scans; ++i) scanned[static_cast<size_t>(i)].push_back(output(carried_count + 1 + i));
     forget(body);
   }
   name_suffix_ = outer;
   if (problems_.size() > problems) return forget(body);
-  for (int i = 0; i < carried_count; ++i) node.bind(carried[static_cast<size_t>(i)], static_cast<size_t>(i));
+  for (int i = 0; i < carried_count; ++i) bind_carried(node, state[static_cast<size_t>(i)], static_cast<size_t>(i));
   for (int i = 0; i < scans; ++i) {
     const size_t place = static_cast<size_t>(carried_count) + static_cast<size_t>(i);
-    if (node.is_read(place)) node.bind(stacked(node, scanned[static_cast<size_t>(i)]), place);
+    const std::vector<Carried>& parts = scanned[static_cast<size_t>(i)];
+    if (node.is_read(place)) bind_carried(node, {stacked(node, parts), parts[0].meaning}, place);
   }
 }
 

@@ -22,6 +22,8 @@ void import_clip(const OnnxNode& node) {
   Attributes attributes;
   attributes.clamp_min = node.has_input(1) ? node.scalar(1) : node.real("min", -kInfinity);
   attributes.clamp_max = node.has_input(2) ? node.scalar(2) : node.real("max", kInfinity);
+  // ONNX: all are the greatest then.
+  if (attributes.clamp_min > attributes.clamp_max) attributes.clamp_min = attributes.clamp_max;
   node.bind(node.add(OpKind::kClamp, attributes, {node.tensor(0)}));
 }
 
@@ -109,9 +111,10 @@ ValueId widened_by_exponent(const OnnxNode& node) {
   return wide == build.shape(x) ? x : build.add_shaped(OpKind::kBroadcast, {x}, wide);
 }
 
-// By multiplications for whole exponents, else e^(exponent log x), which is NaN for negative x as the power is.
+// By multiplications for whole exponents, else e^(exponent log x), which is NaN for negative x as the power is. Whole
+// exponents from 2^24 on are even in f32.
 void import_pow(const OnnxNode& node) {
-  constexpr float kMostMultiplied = 64;
+  constexpr float kMostMultiplied = 1 << 24;
   Builder build(&node.graph, node.name);
   const std::optional<float> known = known_exponent(node);
   if (!known) return power_of_elements(node);
@@ -120,8 +123,8 @@ void import_pow(const OnnxNode& node) {
   const float magnitude = std::fabs(exponent);
   ValueId result = x;
   if (exponent == 0) {
-    const ValueId zero = build.with_scalar(OpKind::kMultiply, x, 0);
-    return node.bind(build.with_scalar(OpKind::kAdd, zero, 1));
+    const Shape wide = build.shape(x);
+    return node.bind(build.add_shaped(OpKind::kBroadcast, {build.scalar(1, wide.rank())}, wide));
   }
   if (magnitude == 0.5F) {
     result = build.add(OpKind::kSqrt, {x});
@@ -133,7 +136,8 @@ void import_pow(const OnnxNode& node) {
       if ((whole & bit) != 0) result = build.add(OpKind::kMultiply, {result, x});
     }
   } else {
-    const ValueId scaled = build.with_scalar(OpKind::kMultiply, build.add(OpKind::kLog, {x}), exponent);
+    const ValueId base = magnitude == std::floor(magnitude) ? build.add(OpKind::kAbs, {x}) : x;
+    const ValueId scaled = build.with_scalar(OpKind::kMultiply, build.add(OpKind::kLog, {base}), exponent);
     return node.bind(build.add(OpKind::kExp, {scaled}));
   }
   if (exponent < 0) result = build.add(OpKind::kDivide, {build.scalar(1, build.shape(x).rank()), result});
@@ -264,16 +268,19 @@ ValueId log_of_one_and(Builder& build, ValueId y) {
   return build.add(OpKind::kAdd, {build.add(OpKind::kLog, {w}), build.add(OpKind::kDivide, {lost, divisor})});
 }
 
-// atan(x / sqrt(1 - x^2)), and a right angle less that.
+// atan(x / sqrt((1 - x) (1 + x))), and 2 atan(sqrt((1 - x) / (1 + x))): differences that are exact near 1.
 void import_inverse_sine(const OnnxNode& node, bool cosine) {
   Builder build(&node.graph, node.name);
   const ValueId x = node.tensor(0);
   const ValueId one = build.scalar(1, build.shape(x).rank());
-  const ValueId root =
-      build.add(OpKind::kSqrt, {build.add(OpKind::kSubtract, {one, build.add(OpKind::kMultiply, {x, x})})});
-  const ValueId y = build.add(OpKind::kAtan, {build.add(OpKind::kDivide, {x, root})});
-  if (!cosine) return node.bind(y);
-  node.bind(build.add(OpKind::kSubtract, {build.scalar(std::numbers::pi_v<float> / 2, build.shape(x).rank()), y}));
+  const ValueId below = build.add(OpKind::kSubtract, {one, x});
+  const ValueId above = build.add(OpKind::kAdd, {one, x});
+  if (cosine) {
+    const ValueId root = build.add(OpKind::kSqrt, {build.add(OpKind::kDivide, {below, above})});
+    return node.bind(build.with_scalar(OpKind::kMultiply, build.add(OpKind::kAtan, {root}), 2));
+  }
+  const ValueId root = build.add(OpKind::kSqrt, {build.add(OpKind::kMultiply, {below, above})});
+  node.bind(build.add(OpKind::kAtan, {build.add(OpKind::kDivide, {x, root})}));
 }
 
 void import_tan(const OnnxNode& node) {
@@ -425,12 +432,12 @@ const Importers& function_importers() {
       {"Acos",
        {[](const OnnxNode& node) { import_inverse_sine(node, true); },
         7,
-        {OpKind::kSqrt, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kAtan},
+        {OpKind::kSqrt, OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kAtan},
         ""}},
       {"Asin",
        {[](const OnnxNode& node) { import_inverse_sine(node, false); },
         7,
-        {OpKind::kSqrt, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kAtan},
+        {OpKind::kSqrt, OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kAtan},
         ""}},
       {"Asinh",
        {import_asinh,
@@ -463,7 +470,7 @@ const Importers& function_importers() {
        {import_pow,
         6,
         {OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kExp, OpKind::kLog, OpKind::kAbs, OpKind::kFloor,
-         OpKind::kGreater, OpKind::kEqual, OpKind::kSelect},
+         OpKind::kGreater, OpKind::kEqual, OpKind::kSelect, OpKind::kSqrt, OpKind::kDivide, OpKind::kBroadcast},
         ""}},
       {"Reciprocal", {import_reciprocal, 6, {OpKind::kDivide}, ""}},
       {"Relu", {import_relu, 6, {OpKind::kClamp}, ""}},

@@ -15,6 +15,7 @@
 #include "import/onnx_proto.h"
 #include "import/onnx_tensor.h"
 #include "io/files.h"
+#include "ir/batch.h"
 #include "ir/builder.h"
 #include "ir/graph.h"
 
@@ -22,6 +23,32 @@ namespace figment::converter {
 
 // What a node that cannot be imported would compute.
 struct Missing {};
+
+// Scales and zero points along an axis, or one for all, of integers of a type.
+struct Scales {
+  std::vector<double> scales;
+  std::vector<int64_t> zero_points;  // one for all, or as many as scales
+  size_t axis = 0;
+  int32_t type = onnx::TensorProto::UINT8;
+  bool dynamic = false;  // computed for each tensor anew
+
+  int64_t zero_point(size_t i) const { return zero_points[zero_points.size() == 1 ? 0 : i]; }
+  double scale(size_t i) const { return scales[scales.size() == 1 ? 0 : i]; }
+  double real(int64_t q, size_t i) const {
+    return (static_cast<double>(q) - static_cast<double>(zero_point(i))) * scale(i);
+  }
+  // Whether both say the same of an integer.
+  bool operator==(const Scales& other) const {
+    return scales == other.scales && zero_points == other.zero_points && dynamic == other.dynamic &&
+           (scales.size() == 1 || axis == other.axis);
+  }
+};
+
+// What a tensor is in the file, where the program computes floats.
+struct Meaning {
+  bool integers = false;             // integers or booleans, in value too
+  std::optional<Scales> stands_for;  // integers, and the program computes what they stand for
+};
 
 // What an ONNX name stands for.
 using Binding = std::variant<ValueId, KnownTensor, Missing>;
@@ -61,6 +88,12 @@ class OnnxImporter {
   OnnxImporter(const onnx::ModelProto& model, const std::string& path, size_t file_bytes, const ImportOptions& options,
                const FixedBatch& reopened, Graph* graph);
 
+  // A tensor that comes out of an inner graph.
+  struct Carried {
+    Binding binding;
+    Meaning meaning;
+  };
+
   // Imports the whole graph. Throws Error.
   void run();
   Purpose purpose() const { return purpose_; }
@@ -74,12 +107,16 @@ class OnnxImporter {
   void bind_value(const std::string& name, ValueId value) { bindings_[name] = value; }
   void import_as(const OnnxNode& node);
   ValueId take_value(const std::string& name);
+  // What a tensor is in the file; nothing else than floats where it is not told.
+  const Meaning& meaning(const std::string& name) const;
+  void set_meaning(const std::string& name, Meaning meaning) { meanings_[name] = std::move(meaning); }
   // Says something about the file, once.
   void note(const std::string& text);
 
  private:
   friend struct OnnxNode;
   bool is_fixed(ValueId id);
+  void know_nodes();
   void check_model() const;
   void bind_initializers(const onnx::GraphProto& graph);
   void bind_inputs();
@@ -105,6 +142,9 @@ class OnnxImporter {
   void import_if(const OnnxNode& node);
   // As often as is known while converting: every pass through the body is imported by itself.
   void import_loop(const OnnxNode& node);
+  // What a name of an inner graph stands for, and that as an output of the node that holds the graph.
+  Carried carried(const OnnxNode& node, const std::string& name) const;
+  void bind_carried(const OnnxNode& node, const Carried& value, size_t output);
   // What the names of a graph inside a node stand for is forgotten.
   void forget(const onnx::GraphProto& graph);
   // Whether an output of a node whose output is f32 in the program are integers or booleans by its type.
@@ -126,11 +166,14 @@ class OnnxImporter {
   std::set<std::string> read_;          // tensors that outputs depend on
   std::set<std::string> node_outputs_;  // of all nodes, to tell cycles from missing tensors
   std::vector<NodeError> problems_;
-  std::set<std::string> integers_;  // tensors that are f32 in the program, and integers or booleans in the file
-  int64_t passes_ = 0;              // through loops
-  std::string name_suffix_;         // of nodes that are imported several times
-  std::vector<bool> fixed_;         // values computed from constants alone, by the nodes before fixed_nodes_
-  size_t fixed_nodes_ = 0;
+  std::map<std::string, Meaning> meanings_;
+  int64_t passes_ = 0;       // through loops
+  std::string name_suffix_;  // of nodes that are imported several times
+  // Of the nodes before known_nodes_: values that they compute from constants alone, and which gives each value.
+  std::vector<bool> fixed_;
+  std::vector<int32_t> producers_;
+  size_t known_nodes_ = 0;
+  BatchOrder order_;
   io::Budget budget_;
   uint64_t made_ = 0;  // bytes of the constants and known tensors that nodes have made
 };
@@ -162,6 +205,10 @@ struct OnnxNode {
   // Whether a value is the same in every run: a constant, or computed from constants alone, as exporters compute
   // weights from parameters.
   bool is_fixed(ValueId id) const;
+  // The node of the program that gives a value; nullptr for inputs and constants.
+  const Node* producer(ValueId id) const;
+  // How many elements of a sample stand together in a value's dimension of the batch, if that is known.
+  std::optional<uint32_t> inner_of_batch(ValueId id) const { return importer.order_.inner(id); }
   // Input i as a constant of the program.
   ValueId constant(size_t i, const char* role) const;
   // Whether input i is a tensor known while converting; floats may be constants of the program instead.
@@ -229,6 +276,13 @@ struct DrawnInput {
 DrawnInput drawn_input(const OnnxNode& node, const std::string& suffix, const Shape& shape);
 // Elements start, start + step, ... along an axis, `extent` of them.
 ValueId slice_axis(const OnnxNode& node, ValueId x, size_t axis, uint32_t start, uint32_t extent, uint32_t step);
+// For ops that know nothing of scales: what the outputs of a node stand for that only moves its elements, and the node
+// as it reads integers. reads_scaled: whether an input stands for something.
+bool reads_scaled(const OnnxNode& node);
+std::optional<Scales> scales_moved(const OnnxNode& node);
+onnx::NodeProto reading_integers(const OnnxNode& node);
+// x, which `scales` stand for, in integers.
+ValueId integers_of(const OnnxNode& node, ValueId x, const Scales& scales);
 // The shape that integers name.
 Shape shape_of(const OnnxNode& node, const KnownTensor& integers);
 // Of volumes [N, C, D, H, W].
@@ -236,7 +290,9 @@ void import_volume_convolution(const OnnxNode& node, bool transposed);
 void import_volume_pool(const OnnxNode& node, OpKind kind);
 
 // 0, 1, ... along an axis of a tensor of `rank` dimensions.
-ValueId counted_along(Builder& build, size_t axis, size_t rank, uint32_t count);
+ValueId counted_along(const OnnxNode& node, size_t axis, size_t rank, uint32_t count);
+// The greater of a and b, or the lesser, element by element; they have equal ranks, and broadcast.
+ValueId extreme_of(Builder& build, ValueId a, ValueId b, bool greatest);
 
 // An op of ONNX. One table a family of ops.
 struct ImportedOp {
@@ -257,7 +313,7 @@ const Importers& quantized_importers();
 const Importers& reduction_importers();
 const Importers& resize_importers();
 const Importers& sampling_importers();  // images at computed places
-const Importers& window_importers();    // convolution, pooling, resizing
+const Importers& window_importers();    // convolution, pooling
 const Importers& random_importers();
 const Importers& recurrent_importers();  // LSTM, GRU, reversed sequences
 const Importers& shape_importers();      // everything that moves or measures

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "import/onnx_graph.h"
+#include "ir/batch.h"
 #include "ir/builder.h"
 
 namespace figment::converter {
@@ -11,19 +12,20 @@ namespace figment::converter {
 namespace {
 
 // Integers against 0, 1, ... along a new last dimension: 1 where they are equal, else 0.
-ValueId one_hot(Builder& build, ValueId indices, uint32_t classes) {
+ValueId one_hot(const OnnxNode& node, ValueId indices, uint32_t classes) {
+  Builder build(&node.graph, node.name);
   Shape shape = build.shape(indices);
   shape.push_back({});
-  const ValueId places = counted_along(build, shape.rank() - 1, shape.rank(), classes);
+  const ValueId places = counted_along(node, shape.rank() - 1, shape.rank(), classes);
   return build.add(OpKind::kEqual, {build.reshape(indices, shape), places});
 }
 
 }  // namespace
 
 bool limit_input(const OnnxNode& node, ValueId indices, uint32_t rows) {
-  const std::vector<int32_t> producers = node.graph.producers();
-  while (producers[indices] >= 0 && node.graph.nodes[static_cast<size_t>(producers[indices])].kind == OpKind::kReshape)
-    indices = node.graph.nodes[static_cast<size_t>(producers[indices])].inputs[0];
+  for (const Node* producer = node.producer(indices); producer != nullptr && producer->kind == OpKind::kReshape;
+       producer = node.producer(indices))
+    indices = producer->inputs[0];
   for (PortDefinition& port : node.graph.inputs) {
     if (port.value != indices || !port.integers) continue;
     port.least = std::max(port.least, 0);
@@ -53,7 +55,7 @@ void import_embedding(const OnnxNode& node) {
   for (size_t i = 1; i < shape.rank(); ++i) columns *= shape[i].extent;
   const ValueId flat = node.reshaped(table, {shape[0], {columns, false}});
   const ValueId rows =
-      build.add(OpKind::kFullyConnected, {one_hot(build, indices, shape[0].extent), node.transpose(flat, {1, 0})});
+      build.add(OpKind::kFullyConnected, {one_hot(node, indices, shape[0].extent), node.transpose(flat, {1, 0})});
   Shape result = build.shape(indices);
   for (size_t i = 1; i < shape.rank(); ++i) result.push_back(shape[i]);
   node.bind(build.reshape(rows, result));
@@ -80,7 +82,7 @@ void import_one_hot(const OnnxNode& node) {
   const auto rows = static_cast<uint32_t>(depth);
   // Labels of PyTorch are counted from 0.
   const bool labels = node.importer.from_pytorch() && limit_input(node, indices, rows);
-  ValueId y = one_hot(build, labels ? indices : from_the_end(build, indices, rows), rows);
+  ValueId y = one_hot(node, labels ? indices : from_the_end(build, indices, rows), rows);
   if (values[1] - values[0] != 1) y = build.with_scalar(OpKind::kMultiply, y, values[1] - values[0]);
   if (values[0] != 0) y = build.with_scalar(OpKind::kAdd, y, values[0]);
   const size_t axis = node.axis(node.integer("axis", -1), rank + 1);
@@ -215,6 +217,7 @@ void import_scatter_nd(const OnnxNode& node) {
   const Places places = places_of(node, shape);
   const ValueId rows = flattened(build, x, places);
   const uint32_t count = build.shape(rows)[0].extent;
+  node.expect_room(uint64_t{count} * sizeof(uint32_t));
   Shape wanted = {{static_cast<uint32_t>(places.flat.size()), false}};
   for (const Dimension& dimension : places.rest) wanted.push_back(dimension);
   const ValueId both = node.concatenate({rows, build.reshape(node.number(2), wanted)}, 0);
@@ -238,9 +241,8 @@ std::vector<int64_t> rows_of_indices(const OnnxNode& node, const Shape& x, const
   if (!node.is_integers(1)) {
     // Exporters broadcast one number.
     const ValueId indices = node.tensor(1);
-    const auto made =
-        std::ranges::find_if(node.graph.nodes, [&](const Node& other) { return other.output == indices; });
-    const bool broadcast = made != node.graph.nodes.end() && made->kind == OpKind::kBroadcast;
+    const Node* made = node.producer(indices);
+    const bool broadcast = made != nullptr && made->kind == OpKind::kBroadcast;
     const ValueId source = broadcast ? made->inputs[0] : indices;
     if (!node.graph[source].is_constant() || node.graph[source].elements() != 1 || updates[axis].extent != 1)
       node.fail("its indices must be known while converting");
@@ -261,10 +263,6 @@ std::vector<int64_t> rows_of_indices(const OnnxNode& node, const Shape& x, const
   return rows;
 }
 
-bool has_batch(const Shape& shape) {
-  return std::ranges::any_of(shape, [](const Dimension& dimension) { return dimension.per_batch; });
-}
-
 // Assignments along an axis, each to the place of its own that an index names.
 void scatter_each(const OnnxNode& node, ValueId x, ValueId updates, size_t axis) {
   Builder build(&node.graph, node.name);
@@ -275,6 +273,7 @@ void scatter_each(const OnnxNode& node, ValueId x, ValueId updates, size_t axis)
       extents_of(build.shape(updates)) != std::vector<uint32_t>(given.begin(), given.end()))
     node.fail("its indices and updates differ in shape");
   const auto count = static_cast<uint32_t>(element_count(shape, 1).value());
+  node.expect_room(uint64_t{count} * sizeof(uint32_t));
   std::vector<uint32_t> picked(count);
   for (uint32_t i = 0; i < count; ++i) picked[i] = i;
   for (size_t i = 0; i < indices.size(); ++i) {
@@ -316,6 +315,7 @@ void import_scatter_elements(const OnnxNode& node) {
     if (d != axis && given[d] != shape[d]) node.fail("its updates leave out elements off the axis");
   }
   const uint32_t count = shape[axis].extent;
+  node.expect_room(uint64_t{count} * sizeof(uint32_t));
   std::vector<uint32_t> picked(count);
   for (uint32_t i = 0; i < count; ++i) picked[i] = i;
   for (uint32_t i = 0; i < rows.size(); ++i) picked[static_cast<size_t>(rows[i])] = count + i;
@@ -332,21 +332,28 @@ const Importers& index_importers() {
         {OpKind::kFullyConnected, OpKind::kConcat, OpKind::kSlice, OpKind::kReverse, OpKind::kEqual, OpKind::kGreater,
          OpKind::kMultiply, OpKind::kAdd},
         "computed indices: rows of a constant table, 65536 at most"}},
-      {"GatherND", {import_gather_nd, 11, {OpKind::kConcat, OpKind::kSlice}, "known indices, not of the batch"}},
+      {"GatherND",
+       {import_gather_nd, 11, {OpKind::kConcat, OpKind::kSlice, OpKind::kReverse}, "known indices, not of the batch"}},
       {"OneHot",
        {import_one_hot,
         9,
         {OpKind::kAdd, OpKind::kMultiply, OpKind::kEqual, OpKind::kGreater},
         "65536 classes at most"}},
       {"Scatter",
-       {import_scatter_elements, 9, {OpKind::kConcat, OpKind::kSlice}, "known indices, not along the batch"}},
+       {import_scatter_elements,
+        9,
+        {OpKind::kConcat, OpKind::kSlice, OpKind::kReverse},
+        "known indices, not along the batch"}},
       {"ScatterElements",
        {import_scatter_elements,
         11,
         {OpKind::kConcat, OpKind::kSlice, OpKind::kReverse},
         "known indices, not along the batch; no reduction"}},
       {"ScatterND",
-       {import_scatter_nd, 11, {OpKind::kConcat, OpKind::kSlice}, "known indices, not of the batch; no reduction"}},
+       {import_scatter_nd,
+        11,
+        {OpKind::kConcat, OpKind::kSlice, OpKind::kReverse},
+        "known indices, not of the batch; no reduction"}},
   };
   return table;
 }

@@ -35,10 +35,11 @@ std::vector<const onnx::ValueInfoProto*> true_inputs(const onnx::GraphProto& gra
 }  // namespace
 
 std::vector<FixedBatch> fixed_batches(const onnx::GraphProto& graph, const std::map<std::string, uint32_t>& sizes) {
-  const std::vector<const onnx::ValueInfoProto*> inputs = true_inputs(graph);
+  std::vector<const onnx::ValueInfoProto*> inputs = true_inputs(graph);
+  // A number is the same for all samples.
+  std::erase_if(inputs, [](const auto* input) { return input->type().tensor_type().shape().dim_size() == 0; });
   for (const onnx::ValueInfoProto* input : inputs) {
     const int rank = input->type().tensor_type().shape().dim_size();
-    if (rank == 0) return {};
     for (int axis = 0; axis < rank; ++axis) {
       if (size_of_dimension(*input, axis, sizes) == 0) return {};
     }
@@ -48,6 +49,7 @@ std::vector<FixedBatch> fixed_batches(const onnx::GraphProto& graph, const std::
     return input->type().tensor_type().shape().dim_size() == 3 ? 1 : 0;
   };
   std::vector<FixedBatch> result;
+  if (inputs.empty()) return result;
   // The batch is dimension `first` of the first input, and dimension `other` of the others, if it can be.
   for (const auto [first, other] : {std::pair{0, 0}, {1, 1}, {0, 1}, {1, 0}}) {
     FixedBatch batch;

@@ -105,9 +105,8 @@ bool is_guarded_softplus(const OnnxNode& node) {
   constexpr float kLargeEnough = 15;  // e^-15 = 3e-7
   const ValueId x = node.number(1);
   const auto made_by = [&](ValueId value, OpKind kind) -> const Node* {
-    const auto found = std::find_if(node.graph.nodes.begin(), node.graph.nodes.end(),
-                                    [&](const Node& other) { return other.output == value && other.kind == kind; });
-    return found == node.graph.nodes.end() ? nullptr : &*found;
+    const Node* producer = node.producer(value);
+    return producer != nullptr && producer->kind == kind ? producer : nullptr;
   };
   const Node* comparison = made_by(node.number(0), OpKind::kGreater);
   const Node* softplus = made_by(node.number(2), OpKind::kSoftplus);
@@ -185,7 +184,7 @@ void import_top_k(const OnnxNode& node) {
     node.fail(fmt::format("its k is {}, {} at most: return the values, and let the program that reads them sort",
                           given[0], kMost));
   const bool largest = node.integer("largest", 1) != 0;
-  const ValueId places = counted_along(build, axis, rank, extent);
+  const ValueId places = counted_along(node, axis, rank, extent);
   const ValueId gone = build.scalar(-std::numeric_limits<float>::infinity(), rank);
   const ValueId zero = build.scalar(0, rank);
   Attributes finite;
@@ -253,7 +252,7 @@ void import_gather_elements(const OnnxNode& node) {
     wanted.push_back({});
     given.push_back(shape[i]);
   }
-  const ValueId places = counted_along(build, axis + 1, rank + 1, extent);
+  const ValueId places = counted_along(node, axis + 1, rank + 1, extent);
   const ValueId here = build.add(OpKind::kEqual, {build.reshape(indices, wanted), places});
   const ValueId picked = build.add(OpKind::kSelect, {here, build.reshape(x, given), build.scalar(0, rank + 1)});
   const ValueId sums = build.sum(picked, {static_cast<uint32_t>(axis + 1)});
@@ -272,12 +271,18 @@ void import_modulo(const OnnxNode& node) {
 
 }  // namespace
 
-ValueId counted_along(Builder& build, size_t axis, size_t rank, uint32_t count) {
+ValueId extreme_of(Builder& build, ValueId a, ValueId b, bool greatest) {
+  const std::vector<ValueId> in_order = greatest ? std::vector{b, a} : std::vector{a, b};
+  return build.add(OpKind::kSelect, {build.add(OpKind::kGreater, in_order), b, a});
+}
+
+ValueId counted_along(const OnnxNode& node, size_t axis, size_t rank, uint32_t count) {
+  node.expect_room(uint64_t{count} * sizeof(float));
   std::vector<float> numbers(count);
   for (uint32_t i = 0; i < count; ++i) numbers[i] = static_cast<float>(i);
   std::vector<uint32_t> shape(rank, 1);
   shape[axis] = count;
-  return build.graph().add_constant("places", shape, numbers);
+  return node.graph.add_constant("places", shape, numbers);
 }
 
 ValueId as_boolean(Builder& build, ValueId x) { return negated(build, build.with_scalar(OpKind::kEqual, x, 0)); }

@@ -75,14 +75,26 @@ ValueId OnnxNode::number(size_t i) const {
 
 bool OnnxNode::is_fixed(ValueId id) const { return importer.is_fixed(id); }
 
-bool OnnxImporter::is_fixed(ValueId id) {
+void OnnxImporter::know_nodes() {
   fixed_.resize(graph_.values.size());
+  producers_.resize(graph_.values.size(), -1);
   const auto known = [this](ValueId value) { return graph_[value].is_constant() || fixed_[value]; };
-  for (; fixed_nodes_ < graph_.nodes.size(); ++fixed_nodes_) {
-    const Node& node = graph_.nodes[fixed_nodes_];
+  for (; known_nodes_ < graph_.nodes.size(); ++known_nodes_) {
+    const Node& node = graph_.nodes[known_nodes_];
     fixed_[node.output] = std::all_of(node.inputs.begin(), node.inputs.end(), known);
+    producers_[node.output] = static_cast<int32_t>(known_nodes_);
   }
-  return known(id);
+}
+
+bool OnnxImporter::is_fixed(ValueId id) {
+  know_nodes();
+  return graph_[id].is_constant() || fixed_[id];
+}
+
+const Node* OnnxNode::producer(ValueId id) const {
+  importer.know_nodes();
+  const int32_t index = importer.producers_[id];
+  return index < 0 ? nullptr : &graph.nodes[static_cast<size_t>(index)];
 }
 
 ValueId OnnxNode::constant(size_t i, const char* role) const {
@@ -249,7 +261,7 @@ ValueId OnnxNode::reshaped(ValueId x, const Shape& shape) const {
 }
 
 bool OnnxNode::holds_integers(size_t i) const {
-  return has_input(i) && importer.integers_.contains(proto.input(static_cast<int>(i)));
+  return has_input(i) && importer.meaning(proto.input(static_cast<int>(i))).integers;
 }
 
 }  // namespace figment::converter

@@ -113,9 +113,13 @@ void import_layer_normalization(const OnnxNode& node) {
   // and shifts of a broadcast factor follow it.
   std::array<bool, 3> own{};
   for (size_t i : {1U, 2U}) {
-    own[i] = !node.has_input(i) || element_count(node.value(i).shape, 1).value() == channels.extent;
-    for (size_t d = 0; node.has_input(i) && d < node.value(i).shape.rank(); ++d)
-      own[i] = own[i] && !node.value(i).shape[d].per_batch;
+    own[i] = true;
+    if (!node.has_input(i)) continue;
+    const Shape& given = node.value(i).shape;
+    for (size_t d = 0; d < std::max(given.rank(), shape.rank() - axis); ++d) {
+      const Dimension normalized = d < shape.rank() - axis ? shape.from_end(d) : Dimension{};
+      own[i] = own[i] && (d < given.rank() ? given.from_end(d) : Dimension{}) == normalized;
+    }
   }
   own[2] = own[1] && own[2];
   const auto flat = [&](size_t i, float fallback) {
@@ -183,15 +187,13 @@ ValueId group_norm(const OnnxNode& node, ValueId x, uint32_t groups, ValueId gam
 
 // What was reshaped to x [N, groups, -1], as exporters write group normalization; else x.
 ValueId grouped_source(const OnnxNode& node, ValueId x) {
-  const int32_t producer = node.graph.producers()[x];
-  if (producer < 0) return x;
-  const Node& reshape = node.graph.nodes[static_cast<size_t>(producer)];
-  if (reshape.kind != OpKind::kReshape) return x;
+  const Node* reshape = node.producer(x);
+  if (reshape == nullptr || reshape->kind != OpKind::kReshape) return x;
   const Shape& shape = node.graph[x].shape;
-  const Shape& source = node.graph[reshape.inputs[0]].shape;
+  const Shape& source = node.graph[reshape->inputs[0]].shape;
   const bool grouped = shape.rank() == 3 && source.rank() >= 2 && source[0] == shape[0] && !source[1].per_batch &&
                        source[1].extent % shape[1].extent == 0;
-  return grouped ? reshape.inputs[0] : x;
+  return grouped ? reshape->inputs[0] : x;
 }
 
 // x [1, N·C, ...], whose channels are those of all samples, as x [N, C, ...]; scale and bias are of one or of all
@@ -365,10 +367,12 @@ const Importers& normalization_importers() {
       {"BatchNormalization",
        {import_batch_normalization,
         6,
-        {OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kSqrt, OpKind::kBatchNorm},
+        {OpKind::kAdd, OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kSqrt, OpKind::kBatchNorm,
+         OpKind::kGroupNorm},
         "not in training mode"}},
       {"GroupNormalization", {import_group_normalization, 18, {OpKind::kGroupNorm}, ""}},
-      {"InstanceNormalization", {import_instance_normalization, 6, {OpKind::kGroupNorm}, ""}},
+      {"InstanceNormalization",
+       {import_instance_normalization, 6, {OpKind::kGroupNorm, OpKind::kMultiply, OpKind::kAdd}, ""}},
       {"LRN",
        {import_local_response_normalization,
         6,

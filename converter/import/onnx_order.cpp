@@ -7,7 +7,8 @@ namespace figment::converter {
 
 namespace {
 
-using Producers = std::map<std::string, const onnx::NodeProto*>;
+// Graphs beside each other may use the same names.
+using Producers = std::multimap<std::string, const onnx::NodeProto*>;
 
 // The nodes of a graph and of the graphs inside its nodes, by what they compute.
 void find_producers(const onnx::GraphProto& graph, Producers* producers) {
@@ -31,13 +32,15 @@ std::set<std::string> read_tensors(const onnx::GraphProto& graph) {
   };
   for (const onnx::ValueInfoProto& output : graph.output()) read(output.name());
   while (!open.empty()) {
-    const auto found = producers.find(open.back());
+    const std::string name = open.back();
     open.pop_back();
-    if (found == producers.end()) continue;
-    for (const std::string& input : found->second->input()) read(input);
-    for (const onnx::AttributeProto& attribute : found->second->attribute()) {
-      if (!attribute.has_g()) continue;
-      for (const onnx::ValueInfoProto& output : attribute.g().output()) read(output.name());
+    const auto [first, last] = producers.equal_range(name);
+    for (auto found = first; found != last; ++found) {
+      for (const std::string& input : found->second->input()) read(input);
+      for (const onnx::AttributeProto& attribute : found->second->attribute()) {
+        if (!attribute.has_g()) continue;
+        for (const onnx::ValueInfoProto& output : attribute.g().output()) read(output.name());
+      }
     }
   }
   return result;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <map>
 
@@ -15,18 +16,15 @@ namespace figment::converter {
 
 namespace {
 
-// Scales and zero points along an axis, or one for all.
-struct Scales {
-  std::vector<double> scales;
-  std::vector<int64_t> zero_points;
-  size_t axis = 0;
-  int32_t type = onnx::TensorProto::UINT8;
-
-  double real(int64_t q, size_t i) const {
-    const size_t k = scales.size() == 1 ? 0 : i;
-    return (static_cast<double>(q) - static_cast<double>(zero_points[zero_points.size() == 1 ? 0 : k])) * scales[k];
+// Fails where scales cannot be meant.
+void check(const OnnxNode& node, const Scales& scales) {
+  if (scales.scales.empty() || scales.zero_points.empty()) node.fail("it has no scale, or no zero point");
+  if (scales.zero_points.size() != 1 && scales.zero_points.size() != scales.scales.size())
+    node.fail("it does not have a zero point for each scale");
+  for (double scale : scales.scales) {
+    if (!(scale > 0)) node.fail("its scales must be positive");
   }
-};
+}
 
 // The scale in input `i`, with the zero point behind it. `axis`: of several scales, on a tensor of `rank`.
 Scales scales_of(const OnnxNode& node, size_t i, size_t rank, int64_t axis) {
@@ -39,7 +37,6 @@ Scales scales_of(const OnnxNode& node, size_t i, size_t rank, int64_t axis) {
     if (scales.shape.rank() > 1) node.fail("scales of blocks are not supported");
   }
   if (node.integer("block_size", 0) != 0) node.fail("scales of blocks are not supported");
-  if (result.scales.empty()) node.fail("it has no scale");
   result.zero_points = {0};
   if (node.has_input(i + 1)) {
     result.zero_points = node.numbers(i + 1);
@@ -47,11 +44,7 @@ Scales scales_of(const OnnxNode& node, size_t i, size_t rank, int64_t axis) {
   } else if (const int64_t type = node.integer("output_dtype", 0); type != 0) {
     result.type = static_cast<int32_t>(type);
   }
-  if (result.zero_points.size() != 1 && result.zero_points.size() != result.scales.size())
-    node.fail("it does not have a zero point for each scale");
-  for (double scale : result.scales) {
-    if (!(scale > 0)) node.fail("its scales must be positive");
-  }
+  check(node, result);
   if (result.scales.size() > 1) result.axis = node.axis(axis, rank);
   return result;
 }
@@ -73,12 +66,35 @@ void note_quantized(const OnnxNode& node) {
       "rest; f32 computes with the weights that its integers stand for, and saturates where it does, without rounding");
 }
 
+// One number for each place along an axis, or one for all, that broadcasts to x.
+ValueId along_axis(const OnnxNode& node, ValueId x, const Scales& scales, const std::function<double(size_t)>& number) {
+  const Shape& shape = node.graph[x].shape;
+  std::vector<uint32_t> extents(shape.rank(), 1);
+  if (scales.scales.size() > 1) {
+    if (scales.axis >= shape.rank() ||
+        shape[scales.axis] != Dimension{static_cast<uint32_t>(scales.scales.size()), false})
+      node.fail("it does not have a scale for each channel");
+    extents[scales.axis] = shape[scales.axis].extent;
+  }
+  std::vector<float> numbers;
+  for (size_t i = 0; i < scales.scales.size(); ++i) numbers.push_back(static_cast<float>(number(i)));
+  return node.graph.add_constant(node.name, extents, numbers);
+}
+
 // x, clamped to what integers of a type stand for.
 ValueId clamped(const OnnxNode& node, ValueId x, const Scales& scales) {
   const auto [least, most] = bounds_of(node, scales.type);
   note_quantized(node);
+  const bool finite = std::ranges::all_of(scales.scales, [](double scale) { return std::isfinite(scale); });
   // Of each channel another scale: that is how weights are quantized, which saturate nowhere.
-  if (scales.scales.size() > 1 || !std::isfinite(scales.scales[0])) return x;
+  if (!finite || (scales.scales.size() > 1 && node.is_fixed(x))) return x;
+  if (scales.scales.size() > 1) {
+    Builder build(&node.graph, node.name);
+    const auto bound = [&](int64_t q) {
+      return along_axis(node, x, scales, [&scales, q](size_t i) { return scales.real(q, i); });
+    };
+    return extreme_of(build, extreme_of(build, x, bound(least), true), bound(most), false);
+  }
   if (node.graph[x].is_constant()) {
     Value copy = node.graph[x];
     std::vector<float> values(copy.f32().begin(), copy.f32().end());
@@ -92,15 +108,42 @@ ValueId clamped(const OnnxNode& node, ValueId x, const Scales& scales) {
   const ValueId y = node.add(OpKind::kClamp, bounds, {x});
   if (most - least == UINT8_MAX) {
     // Ours are signed.
-    node.graph[y].quantized = FileQuantization{static_cast<float>(scales.scales[0]),
-                                               static_cast<int32_t>(scales.zero_points[0] + INT8_MIN - least)};
+    node.graph[y].quantized = FileQuantization{static_cast<float>(scales.scale(0)),
+                                               static_cast<int32_t>(scales.zero_point(0) + INT8_MIN - least)};
   }
   return y;
 }
 
+// What the program computes of quantized outputs: what their integers stand for.
+void bind_scaled(const OnnxNode& node, ValueId y, const Scales& scales) {
+  node.bind(clamped(node, y, scales));
+  node.importer.set_meaning(node.proto.output(0), {false, scales});
+}
+
 void import_quantize(const OnnxNode& node) {
   const ValueId x = node.tensor(0);
-  node.bind(clamped(node, x, scales_of(node, 1, node.graph[x].shape.rank(), node.integer("axis", 1))));
+  bind_scaled(node, x, scales_of(node, 1, node.graph[x].shape.rank(), node.integer("axis", 1)));
+}
+
+// Integers less their zero points, times their scales.
+ValueId scaled(const OnnxNode& node, ValueId integers, const Scales& scales) {
+  Builder build(&node.graph, node.name);
+  const auto zero_point = [&](size_t i) { return static_cast<double>(scales.zero_point(i)); };
+  const auto scale = [&](size_t i) { return scales.scale(i); };
+  if (std::ranges::any_of(scales.zero_points, [](int64_t zero) { return zero != 0; }))
+    integers = build.add(OpKind::kSubtract, {integers, along_axis(node, integers, scales, zero_point)});
+  if (std::ranges::all_of(scales.scales, [](double one) { return one == 1; })) return integers;
+  return build.add(OpKind::kMultiply, {integers, along_axis(node, integers, scales, scale)});
+}
+
+// The reverse; whole numbers, if they are rounded.
+ValueId unscaled(const OnnxNode& node, ValueId x, const Scales& scales, bool rounded) {
+  Builder build(&node.graph, node.name);
+  const auto zero_point = [&](size_t i) { return static_cast<double>(scales.zero_point(i)); };
+  const auto scale = [&](size_t i) { return scales.scale(i); };
+  x = build.add(OpKind::kDivide, {x, along_axis(node, x, scales, scale)});
+  if (rounded) x = build.add(OpKind::kRound, {x});
+  return build.add(OpKind::kAdd, {x, along_axis(node, x, scales, zero_point)});
 }
 
 // Known integers as the floats that they stand for.
@@ -122,19 +165,14 @@ ValueId dequantized(const OnnxNode& node, size_t input, const Scales& scales) {
 }
 
 // What a quantized operand stands for: known integers are dequantized, what the program computes is real already, but
-// for integers that it is given.
+// for integers that it is given, and for what another scale than the reader's stands for.
 ValueId real_operand(const OnnxNode& node, size_t input, const Scales& scales) {
   if (node.is_integers(input)) return dequantized(node, input, scales);
   const ValueId x = node.tensor(input);
-  if (!node.holds_integers(input)) return x;
-  if (scales.scales.size() != 1 || scales.zero_points.size() != 1)
-    node.fail("integers that the program computes need one scale for all");
-  Builder build(&node.graph, node.name);
-  const ValueId centered = scales.zero_points[0] == 0
-                               ? x
-                               : build.with_scalar(OpKind::kSubtract, x, static_cast<float>(scales.zero_points[0]));
-  return scales.scales[0] == 1 ? centered
-                               : build.with_scalar(OpKind::kMultiply, centered, static_cast<float>(scales.scales[0]));
+  const Meaning& meaning = node.importer.meaning(node.proto.input(static_cast<int>(input)));
+  if (meaning.integers) return scaled(node, x, scales);
+  if (!meaning.stands_for || meaning.stands_for->dynamic || *meaning.stands_for == scales) return x;
+  return scaled(node, unscaled(node, x, *meaning.stands_for, false), scales);
 }
 
 void import_dequantize(const OnnxNode& node) {
@@ -149,7 +187,8 @@ onnx::NodeProto as_op(const OnnxNode& node, const char* op, const std::vector<st
   proto.clear_domain();
   proto.clear_input();
   for (size_t i = 0; i < operands.size(); ++i) {
-    const std::string name = operands[i] ? fmt::format("{}.operand {}", node.name, i) : "";
+    // A name that no file has.
+    const std::string name = operands[i] ? fmt::format("operand {}\nof {}", i, node.name) : "";
     proto.add_input(name);
     if (operands[i]) node.importer.bind_value(name, *operands[i]);
   }
@@ -159,7 +198,7 @@ onnx::NodeProto as_op(const OnnxNode& node, const char* op, const std::vector<st
 // What another op computes of these operands, with the node's attributes.
 ValueId computed(const OnnxNode& node, const char* op, const std::vector<std::optional<ValueId>>& operands) {
   onnx::NodeProto proto = as_op(node, op, operands);
-  const std::string result = node.name + ".real";
+  const std::string result = "result\nof " + node.name;
   proto.clear_output();
   proto.add_output(result);
   node.importer.import_as({node.importer, proto, node.graph, node.opset, node.name});
@@ -186,13 +225,13 @@ void import_qlinear_conv(const OnnxNode& node) {
   const Scales weights = scales_of(node, 4, rank_of(node, 3), 0);
   const ValueId y = computed(
       node, "Conv", {real_operand(node, 0, x), real_operand(node, 3, weights), real_bias(node, 8, x, weights)});
-  node.bind(clamped(node, y, scales_of(node, 6, 0, 0)));
+  bind_scaled(node, y, scales_of(node, 6, 0, 0));
 }
 
 void import_qlinear_matmul(const OnnxNode& node) {
   const ValueId a = real_operand(node, 0, scales_of(node, 1, rank_of(node, 0), -2));
   const ValueId b = real_operand(node, 3, scales_of(node, 4, rank_of(node, 3), -1));
-  node.bind(clamped(node, computed(node, "MatMul", {a, b}), scales_of(node, 6, 0, 0)));
+  bind_scaled(node, computed(node, "MatMul", {a, b}), scales_of(node, 6, 0, 0));
 }
 
 // Inputs a, scale, zero point, b, scale, zero point, bias, the output's scale and zero point, which may be left out.
@@ -201,21 +240,22 @@ void import_qgemm(const OnnxNode& node) {
   const Scales b = scales_of(node, 4, rank_of(node, 3), node.integer("transB", 0) != 0 ? 0 : 1);
   const ValueId y =
       computed(node, "Gemm", {real_operand(node, 0, a), real_operand(node, 3, b), real_bias(node, 6, a, b)});
-  node.bind(node.has_input(7) ? clamped(node, y, scales_of(node, 7, 0, 0)) : y);
+  if (!node.has_input(7)) return node.bind(y);
+  bind_scaled(node, y, scales_of(node, 7, 0, 0));
 }
 
 // Of two operands: a, scale, zero point, b, scale, zero point, the output's.
 void import_qlinear_binary(const OnnxNode& node, const char* op) {
   const ValueId a = real_operand(node, 0, scales_of(node, 1, rank_of(node, 0), 0));
   const ValueId b = real_operand(node, 3, scales_of(node, 4, rank_of(node, 3), 0));
-  node.bind(clamped(node, computed(node, op, {a, b}), scales_of(node, 6, 0, 0)));
+  bind_scaled(node, computed(node, op, {a, b}), scales_of(node, 6, 0, 0));
 }
 
 // Of one: x, scale, zero point, the output's.
 void import_qlinear_unary(const OnnxNode& node, const char* op) {
   if (node.integer("channels_last", 0) != 0) node.fail("channels_last is not supported");
   const ValueId x = real_operand(node, 0, scales_of(node, 1, rank_of(node, 0), 0));
-  node.bind(clamped(node, computed(node, op, {x}), scales_of(node, 3, 0, 0)));
+  bind_scaled(node, computed(node, op, {x}), scales_of(node, 3, 0, 0));
 }
 
 // The output's scale and zero point, then each operand with its own.
@@ -224,13 +264,18 @@ void import_qlinear_concat(const OnnxNode& node) {
   for (size_t i = 2; i + 2 < node.input_count(); i += 3)
     operands.emplace_back(real_operand(node, i, scales_of(node, i + 1, rank_of(node, i), 0)));
   if (operands.empty()) node.fail("it has no operands");
-  node.bind(clamped(node, computed(node, "Concat", operands), scales_of(node, 0, 0, 0)));
+  bind_scaled(node, computed(node, "Concat", operands), scales_of(node, 0, 0, 0));
 }
 
 // Quantized as it comes: what it stands for, with a scale of 1 and a zero point of 0.
 void import_dynamic_quantize(const OnnxNode& node) {
   note_quantized(node);
   node.bind(node.tensor(0), 0);
+  Scales drawn;
+  drawn.scales = {1};
+  drawn.zero_points = {0};
+  drawn.dynamic = true;
+  node.importer.set_meaning(node.proto.output(0), {false, drawn});
   KnownTensor one;
   one.type = onnx::TensorProto::FLOAT;
   one.values = {{0, false, 1}};
@@ -247,6 +292,7 @@ ValueId centered_operand(const OnnxNode& node, size_t input, size_t zero_point, 
   scales.zero_points = {0};
   if (node.has_input(zero_point)) scales.zero_points = node.numbers(zero_point);
   scales.scales.assign(scales.zero_points.size(), 1);
+  check(node, scales);
   if (scales.scales.size() > 1) scales.axis = node.axis(axis, rank_of(node, input));
   return real_operand(node, input, scales);
 }
@@ -269,7 +315,8 @@ void import_matmul_integer_to_float(const OnnxNode& node) {
     for (float value : node.graph[node.constant(i, "scale")].f32()) scales.scales.push_back(static_cast<double>(value));
     scales.zero_points = {0};
     if (node.has_input(zero_point)) scales.zero_points = node.numbers(zero_point);
-    if (scales.scales.size() > 1) scales.axis = rank_of(node, operand) - 1;
+    check(node, scales);
+    if (scales.scales.size() > 1) scales.axis = node.axis(-1, rank_of(node, operand));
     return scales;
   };
   const bool dynamic = node.proto.op_type() == "DynamicQuantizeMatMul";
@@ -324,6 +371,52 @@ void import_dynamic_quantize_lstm(const OnnxNode& node) {
 }
 
 }  // namespace
+
+bool reads_scaled(const OnnxNode& node) {
+  return std::ranges::any_of(node.proto.input(), [&](const std::string& input) {
+    return !input.empty() && node.importer.meaning(input).stands_for.has_value();
+  });
+}
+
+std::optional<Scales> scales_moved(const OnnxNode& node) {
+  // Of these, all operands must stand for the same, or the first alone is one.
+  static const std::set<std::string> merging = {"Concat", "Max", "Min"};
+  static const std::set<std::string> moving = {"DepthToSpace",   "Dropout",      "Expand",   "Flatten", "Gather",
+                                               "GatherElements", "GatherND",     "Identity", "MaxPool", "Reshape",
+                                               "Slice",          "SpaceToDepth", "Split",    "Squeeze", "Tile",
+                                               "Transpose",      "Unsqueeze"};
+  const std::string& op = node.proto.op_type();
+  const bool nearest = (op == "Resize" || op == "Upsample") && node.text("mode", "nearest") == "nearest";
+  if (!merging.contains(op) && !moving.contains(op) && !nearest) return std::nullopt;
+  const std::optional<Scales>& first = node.importer.meaning(node.proto.input(0)).stands_for;
+  // Of each channel another, which would have to follow its dimension.
+  if (!first || first->scales.size() > 1) return std::nullopt;
+  for (const std::string& input : node.proto.input()) {
+    if (merging.contains(op) && node.importer.meaning(input).stands_for != first) return std::nullopt;
+  }
+  return first;
+}
+
+onnx::NodeProto reading_integers(const OnnxNode& node) {
+  onnx::NodeProto proto = node.proto;
+  for (size_t i = 0; i < node.input_count(); ++i) {
+    const Meaning& meaning = node.importer.meaning(node.proto.input(static_cast<int>(i)));
+    if (!node.has_input(i) || !meaning.stands_for) continue;
+    const std::string name = fmt::format("integers {}\nof {}", i, node.name);
+    node.importer.bind_value(name, integers_of(node, node.tensor(i), *meaning.stands_for));
+    node.importer.set_meaning(name, {true, {}});
+    proto.set_input(static_cast<int>(i), name);
+  }
+  return proto;
+}
+
+ValueId integers_of(const OnnxNode& node, ValueId x, const Scales& scales) {
+  if (scales.dynamic)
+    node.fail(
+        "it reads integers whose scale DynamicQuantizeLinear computes, which only DequantizeLinear, MatMulInteger and "
+        "ConvInteger may: quantize statically, or the weights alone");
+  return unscaled(node, x, scales, true);
+}
 
 const Importers& quantized_importers() {
   static const Importers table = {
@@ -397,7 +490,8 @@ const Importers& quantized_importers() {
         6,
         {OpKind::kClamp, OpKind::kSoftmax},
         ""}},
-      {"QuantizeLinear", {import_quantize, 10, {OpKind::kClamp}, "as floats, clamped"}},
+      {"QuantizeLinear",
+       {import_quantize, 10, {OpKind::kClamp, OpKind::kGreater, OpKind::kSelect}, "as floats, clamped"}},
   };
   return table;
 }

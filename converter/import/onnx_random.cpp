@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "import/onnx_graph.h"
+#include "ir/batch.h"
 #include "ir/builder.h"
 
 namespace figment::converter {
@@ -55,7 +56,7 @@ Shape drawn_shape(const OnnxNode& node) {
   }
   // Where the exporter had fixed the batch, each sample draws its own.
   const uint32_t batch = node.importer.reopened_batch();
-  const bool open = std::ranges::any_of(shape, [](const Dimension& dimension) { return dimension.per_batch; });
+  const bool open = has_batch(shape);
   if (!open && batch != 0 && shape.rank() > 0 && shape[0].extent % batch == 0)
     shape[0] = {shape[0].extent / batch, true};
   return shape;

@@ -28,6 +28,8 @@ class Reduction {
 
   Builder& build() { return build_; }
   ValueId x() const { return x_; }
+  // What is no whole number is cut, where the op computes integers.
+  ValueId typed(ValueId y) { return node_.holds_integers(0) ? truncated(build_, y) : y; }
   // With no axes, the elements themselves are the sums.
   ValueId sum(ValueId x) { return axes_.rank() == 0 ? x : build_.sum(x, axes_); }
   ValueId mean(ValueId x) { return axes_.rank() == 0 ? x : build_.mean(x, axes_); }
@@ -79,7 +81,7 @@ class Reduction {
 
 void import_mean(const OnnxNode& node) {
   Reduction reduction(node);
-  reduction.bind(reduction.mean(reduction.x()));
+  reduction.bind(reduction.typed(reduction.mean(reduction.x())));
 }
 
 void import_sum(const OnnxNode& node) {
@@ -96,12 +98,12 @@ template <bool kRoot>
 void import_squares(const OnnxNode& node) {
   Reduction reduction(node);
   const ValueId sum = reduction.sum(reduction.build().add(OpKind::kMultiply, {reduction.x(), reduction.x()}));
-  reduction.bind(kRoot ? reduction.build().add(OpKind::kSqrt, {sum}) : sum);
+  reduction.bind(kRoot ? reduction.typed(reduction.build().add(OpKind::kSqrt, {sum})) : sum);
 }
 
 void import_log_sum(const OnnxNode& node) {
   Reduction reduction(node);
-  reduction.bind(reduction.build().add(OpKind::kLog, {reduction.sum(reduction.x())}));
+  reduction.bind(reduction.typed(reduction.build().add(OpKind::kLog, {reduction.sum(reduction.x())})));
 }
 
 // The greatest of each row, by max pooling: [rows, 1].

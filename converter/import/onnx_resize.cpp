@@ -83,7 +83,11 @@ class Resize {
       axis.in = axis.out = dimension.extent;
       if (!roi.empty()) axis.roi_start = roi[i], axis.roi_end = roi[named.size() + i];
       if (dimension.per_batch) {
-        const bool same = by_size ? sizes[i].value == dimension.extent || !sizes[i].per_batch : scales[i] == 1;
+        // A size of the batch, or the one that the exporter has fixed.
+        const uint64_t fixed = uint64_t{node_.importer.reopened_batch()} * dimension.extent;
+        const bool kept =
+            by_size && sizes[i].value == static_cast<int64_t>(sizes[i].per_batch ? dimension.extent : fixed);
+        const bool same = by_size ? kept : scales[i] == 1;
         if (!same) node_.fail("the batch cannot be resized");
         continue;
       }
@@ -185,23 +189,36 @@ class Resize {
   }
 
   // [N, C, W] as [N, C, 1, W]; the last two dimensions may be resized.
+  // The last two dimensions of x [N, C, H, W]; those of volumes, and then their first, as rows of [N, C, D, H·W].
   ValueId nearest(ValueId x) {
     const Shape shape = node_.graph[x].shape;
+    const size_t rank = shape.rank();
     if (coordinates_ == "tf_crop_and_resize") node_.fail("tf_crop_and_resize with mode nearest is not supported");
-    if (shape.rank() != 3 && shape.rank() != 4)
-      node_.fail("only 1-D and 2-D inputs are supported, this one has shape " + to_string(shape));
-    if (shape.rank() == 3) x = node_.reshape(x, {shape[0], shape[1], {}, shape[2]});
-    Axis height{0, shape.rank() == 3 ? 1 : shape[2].extent, shape.rank() == 3 ? 1 : shape[2].extent};
-    Axis width{0, shape[shape.rank() - 1].extent, shape[shape.rank() - 1].extent};
+    if (rank < 3 || rank > 5)
+      node_.fail("only inputs of one to three dimensions beside N and C are supported, this one has shape " +
+                 to_string(shape));
+    std::vector<Axis> along;  // of each dimension
+    for (size_t d = 0; d < rank; ++d) along.push_back({d, shape[d].extent, shape[d].extent});
     for (const Axis& axis : axes_) {
-      if (axis.axis + 1 == shape.rank()) {
-        width = axis;
-      } else if (axis.axis == 2) {
-        height = axis;
-      } else if (axis.out != axis.in || axis.scale != 1) {
-        node_.fail("only height and width can be resized");
-      }
+      if (axis.axis < 2 && (axis.out != axis.in || axis.scale != 1))
+        node_.fail("only dimensions behind N and C can be resized");
+      along[axis.axis] = axis;
     }
+    Shape result = shape;
+    for (size_t d = 2; d < rank; ++d) result[d].extent = along[d].out;
+    const Axis& width = along[rank - 1];
+    const Axis one{0, 1, 1};
+    if (rank == 3)
+      return node_.reshape(nearest_image(node_.reshape(x, {shape[0], shape[1], {}, shape[2]}), one, width), result);
+    if (rank == 4) return nearest_image(x, along[2], width);
+    const ValueId slices = node_.reshape(x, {shape[0], {shape[1].extent * shape[2].extent, false}, shape[3], shape[4]});
+    const ValueId resized = nearest_image(slices, along[3], width);
+    const Dimension pixels = {along[3].out * width.out, false};
+    const ValueId rows = node_.reshape(resized, {shape[0], shape[1], shape[2], pixels});
+    return node_.reshape(nearest_image(rows, along[2], {0, pixels.extent, pixels.extent}), result);
+  }
+
+  ValueId nearest_image(ValueId x, const Axis& height, const Axis& width) {
     const auto table = [&](const Axis& axis, const char* name) {
       std::vector<int32_t> indices(axis.out);
       for (uint32_t i = 0; i < axis.out; ++i) indices[i] = nearest_index(axis, i);
@@ -212,8 +229,7 @@ class Resize {
         node_.importer.has_length() && repeats(height) && repeats(width)
             ? repeated(repeated(image, 1, height.out / height.in), 2, width.out / width.in)
             : node_.add(OpKind::kResizeNearest, {}, {image, table(height, ".rows"), table(width, ".columns")});
-    const ValueId back = node_.transpose(y, nhwc_to_nchw());
-    return shape.rank() == 4 ? back : node_.reshape(back, {shape[0], shape[1], {width.out, false}});
+    return node_.transpose(y, nhwc_to_nchw());
   }
 
   // Weights of the neighbors of a position: of linear interpolation, or Keys' cubic convolution (1981).
@@ -283,9 +299,13 @@ const Importers& resize_importers() {
       {"Resize",
        {[](const OnnxNode& node) { Resize(node).import(); },
         10,
-        {OpKind::kFullyConnected, OpKind::kResizeNearest},
+        {OpKind::kFullyConnected, OpKind::kResizeNearest, OpKind::kConcat, OpKind::kSlice},
         "nearest, linear, cubic; no antialias"}},
-      {"Upsample", {[](const OnnxNode& node) { Resize(node).import(); }, 6, {OpKind::kResizeNearest}, "nearest"}},
+      {"Upsample",
+       {[](const OnnxNode& node) { Resize(node).import(); },
+        6,
+        {OpKind::kFullyConnected, OpKind::kResizeNearest, OpKind::kConcat, OpKind::kSlice},
+        "nearest, linear"}},
   };
   return table;
 }

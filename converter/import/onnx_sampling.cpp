@@ -107,7 +107,7 @@ class GridSample {
     const ValueId picked = build_.slice(grid, build_.shape(grid).rank() - 1, coordinate, 1);
     const ValueId at = position(build_.reshape(picked, {build_.shape(grid)[0], count, {}}), extent);
     const ValueId distance =
-        build_.add(OpKind::kAbs, {build_.add(OpKind::kSubtract, {at, counted_along(build_, 2, 3, extent)})});
+        build_.add(OpKind::kAbs, {build_.add(OpKind::kSubtract, {at, counted_along(node_, 2, 3, extent)})});
     if (mode_ == Mode::kCubic) return cubic(distance);
     const ValueId rest = build_.add(OpKind::kSubtract, {build_.scalar(1, 3), distance});
     return clamped(rest, 0, std::numeric_limits<float>::infinity());

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "import/onnx_graph.h"
+#include "ir/batch.h"
 #include "ir/builder.h"
 
 namespace figment::converter {
@@ -181,25 +182,33 @@ void import_squeeze(const OnnxNode& node) {
   node.bind(node.reshaped(node.tensor(0), result));
 }
 
-// The dimension that holds the batch of `from`, [before, k·batch, behind], in a shape of as many elements of an
-// exporter that had fixed it: the one that begins where the batch's did, of that extent if there is one, else the first
-// that spans the batch.
-std::optional<size_t> reopened_axis(const Shape& from, const Shape& fixed, uint32_t batch) {
-  size_t own = 0;
-  uint64_t before = 1;
-  for (; own < from.rank() && !from[own].per_batch; ++own) before *= from[own].extent;
-  if (own == from.rank()) return std::nullopt;
-  const uint64_t extent = uint64_t{batch} * from[own].extent;
-  std::optional<size_t> spans;
+// The dimension that holds the batch in a shape `fixed`, of as many elements as x, of an exporter that had fixed it. In
+// the order of x's elements, `before` stand before the batch: dimensions begin and end there. The batch is a dimension
+// of its own, or else begins one, where what is behind has been split (as heads of attention), or ends one, or is
+// inside.
+std::optional<size_t> reopened_axis(const OnnxNode& node, ValueId x, const Shape& fixed, uint32_t batch) {
+  const Shape& from = node.graph[x].shape;
+  const std::optional<size_t> own = batch_axis(from);
+  if (!own) return std::nullopt;
+  const uint32_t extent = from[*own].extent;
+  uint64_t before = extent / node.inner_of_batch(x).value_or(extent);
+  for (size_t i = 0; i < *own; ++i) before *= from[i].extent;
   std::optional<size_t> alone;
+  std::optional<size_t> begins;
+  std::optional<size_t> spans;
   uint64_t passed = 1;
   for (size_t i = 0; i < fixed.rank(); ++i) {
     const uint64_t end = passed * fixed[i].extent;
-    if (passed == before && fixed[i].extent == extent && (!alone || i == own)) alone = i;
-    if (!spans && before % passed == 0 && fixed[i].extent % batch == 0 && end % (before * batch) == 0) spans = i;
+    const bool divides = fixed[i].extent % batch == 0;
+    if (passed == before && fixed[i].extent == batch && (!alone || i == *own)) alone = i;
+    if (passed == before && fixed[i].extent > batch && divides && !begins) begins = i;
+    if (!spans && before % passed == 0 && divides && end % (before * batch) == 0) spans = i;
     passed = end;
   }
-  return alone ? alone : spans;
+  if (alone) return alone;
+  // What is behind as it was, or merged, makes rows of samples.
+  const bool splits = begins && fixed.rank() - *begins > from.rank() - *own - 1;
+  return splits ? begins : spans;
 }
 
 // The shape that ONNX's Reshape means: 0 copies a dimension, -1 takes what is left.
@@ -245,8 +254,9 @@ void import_reshape(const OnnxNode& node) {
       result[static_cast<size_t>(open)].extent = static_cast<uint32_t>(all.value() / known.value());
       known = all;
     }
-    const std::optional<size_t> axis =
-        known.valid() && known.value() == all.value() ? reopened_axis(shape, result, reopened) : std::nullopt;
+    const std::optional<size_t> axis = known.valid() && known.value() == all.value()
+                                           ? reopened_axis(node, node.tensor(0), result, reopened)
+                                           : std::nullopt;
     if (!axis) node.fail("its shape has no dimension for the batch");
     result[*axis] = {result[*axis].extent / reopened, true};
   } else if (open >= 0) {
@@ -291,10 +301,61 @@ void import_transpose(const OnnxNode& node) {
   node.bind(node.transpose(x, permutation));
 }
 
+// Whether a constant [outer, batch, behind], flattened, is the same for each sample of the batch.
+bool same_for_samples(std::span<const float> values, size_t batch, size_t behind) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    const size_t sample = i / behind % batch;
+    if (values[i] != values[i - sample * behind]) return false;
+  }
+  return true;
+}
+
+// A fixed value whose dimension `axis` an exporter had made as long as `like`, with `inner` elements of a sample
+// together, for a batch that is open now.
+ValueId for_each_sample(const OnnxNode& node, ValueId x, size_t axis, Dimension like, uint32_t inner) {
+  Builder build(&node.graph, node.name);
+  const uint32_t batch = node.importer.reopened_batch();
+  const Shape shape = build.shape(x);
+  if (shape.rank() + 2 > kMaxRank) node.fail(fmt::format("its input has more than {} dimensions", kMaxRank));
+  Shape apart;  // [.., outer, batch, inner, ..]
+  for (size_t d = 0; d < shape.rank(); ++d) {
+    if (d != axis) {
+      apart.push_back(shape[d]);
+      continue;
+    }
+    for (uint32_t extent : {like.extent / inner, batch, inner}) apart.push_back({extent, false});
+  }
+  ValueId first = node.reshaped(x, apart);
+  if (batch > 1) {
+    size_t behind = 1;
+    for (size_t d = axis + 2; d < apart.rank(); ++d) behind *= apart[d].extent;
+    if (!node.graph[first].is_constant() || !same_for_samples(node.graph[first].f32(), batch, behind))
+      node.fail("it joins samples with a constant that is another one for each");
+    first = build.slice(first, axis + 1, 0, 1);
+  }
+  apart[axis + 1] = {1, true};
+  Shape whole = shape;
+  whole[axis] = like;
+  return build.reshape(build.add_shaped(OpKind::kBroadcast, {first}, apart), whole);
+}
+
 void import_concat(const OnnxNode& node) {
   std::vector<ValueId> inputs;
   for (size_t i = 0; i < node.input_count(); ++i) inputs.push_back(node.tensor(i));
   const size_t axis = node.axis(node.integer("axis", 0), node.value(0).shape.rank());
+  // What is the same for all samples is a constant of the batch that an exporter had fixed.
+  const auto samples = std::ranges::find_if(inputs, [&](ValueId id) { return node.inner_of_batch(id).has_value(); });
+  if (node.importer.reopened_batch() != 0 && samples != inputs.end()) {
+    const ValueId like = *samples;
+    const size_t place = *batch_axis(node.graph[like].shape);
+    const Dimension dimension = node.graph[like].shape[place];
+    const Dimension fixed = {dimension.extent * node.importer.reopened_batch(), false};
+    for (ValueId& id : inputs) {
+      const Shape& shape = node.graph[id].shape;
+      if (place != axis && node.is_fixed(id) && place < shape.rank() && shape[place] == fixed)
+        id = for_each_sample(node, id, place, dimension, *node.inner_of_batch(like));
+    }
+  }
   node.bind(node.concatenate(inputs, static_cast<uint32_t>(axis)));
 }
 
@@ -464,7 +525,7 @@ void import_expand(const OnnxNode& node) {
   }
   x = node.reshaped(x, from);
   if (from == to) return node.bind(x);
-  const bool batch = std::any_of(to.begin(), to.end(), [](const Dimension& dimension) { return dimension.per_batch; });
+  const bool batch = has_batch(to);
   if (node.graph[x].is_constant() && node.graph[x].elements() == 1 && !batch &&
       element_count(to, 1).within(kMaxElements)) {
     // One number: a constant at once, as exporters make biases of zeros.
@@ -521,7 +582,7 @@ const Importers& shape_importers() {
         15,
         {OpKind::kSubtract, OpKind::kClamp, OpKind::kNegate, OpKind::kFloor, OpKind::kEqual},
         ""}},
-      {"Concat", {import_concat, 6, {OpKind::kConcat}, "not along the batch"}},
+      {"Concat", {import_concat, 6, {OpKind::kConcat, OpKind::kBroadcast, OpKind::kSlice}, "not along the batch"}},
       {"ConstantOfShape", {import_constant_of_shape, 9, {OpKind::kBroadcast}, ""}},
       {"DepthToSpace", {import_depth_to_space, 6, {OpKind::kReshape, OpKind::kTranspose}, ""}},
       {"Dropout", {import_dropout, 6, {OpKind::kMultiply}, "left out for inference"}},

@@ -182,8 +182,8 @@ void import_col2im(const OnnxNode& node) {
     window.output_padding[axis] = static_cast<uint32_t>((padded - span) % strides[axis]);
   }
   if (uint64_t{places[0]} * places[1] != shape[2].extent) node.fail("its blocks do not fill its image");
+  node.expect_room(uint64_t{channels} * taps * taps * sizeof(float));
   std::vector<float> ones(size_t{channels} * taps * taps);
-  node.expect_room(ones.size() * sizeof(float));
   for (uint32_t c = 0; c < channels; ++c) {
     for (uint32_t tap = 0; tap < taps; ++tap) ones[(size_t{c} * taps + tap) * taps + tap] = 1;
   }

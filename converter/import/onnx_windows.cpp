@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "import/onnx_graph.h"
+#include "ir/batch.h"
 #include "ir/builder.h"
 
 namespace figment::converter {
@@ -223,8 +224,7 @@ void import_convolution(const OnnxNode& node, bool transposed) {
   const Shape shape = node.graph[x].shape;
   const Shape& weight_shape = node.graph[weights].shape;
   if (weight_shape.rank() != (one_dimensional ? 3 : 4)) node.fail("its weight has shape " + to_string(weight_shape));
-  if (std::ranges::any_of(weight_shape, [](const Dimension& dimension) { return dimension.per_batch; }))
-    return import_convolution_of_each(node, x, weights, one_dimensional, transposed);
+  if (has_batch(weight_shape)) return import_convolution_of_each(node, x, weights, one_dimensional, transposed);
   std::vector<uint32_t> kernel_shape = extents_of(node.graph[weights].shape);
   if (one_dimensional) kernel_shape.insert(kernel_shape.begin() + 2, 1);
   const std::array<uint32_t, 2> kernel = {kernel_shape[2], kernel_shape[3]};

@@ -92,6 +92,9 @@ ValueId Graph::add_node(OpKind kind, std::string node_name, Attributes attribute
   static const Value kUndeclared;
   const Value& wanted = declared != nullptr ? *declared : kUndeclared;
   const format::TensorType type = infer(*this, kind, attributes, node_inputs, wanted, node_name);
+  if (nodes.size() == kMaxNodes)
+    throw OpError(node_name, std::string(format::name_of(kind)),
+                  fmt::format("the program has more than {} ops", kMaxNodes));
   Value value;
   value.name = declared != nullptr && !declared->name.empty() ? declared->name : node_name;
   value.type = type.type;

@@ -9,6 +9,7 @@
 #include "core/checked.h"
 #include "io/files.h"
 #include "io/terminal.h"
+#include "ir/batch.h"
 #include "ir/cost.h"
 #include "write/runner.h"
 #include "write/write_model.h"
@@ -27,8 +28,7 @@ std::vector<size_t> fixed_nodes(const Graph& graph) {
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     const Node& node = graph.nodes[i];
     const Value& output = graph[node.output];
-    const bool batch =
-        std::any_of(output.shape.begin(), output.shape.end(), [](const Dimension& d) { return d.per_batch; });
+    const bool batch = has_batch(output.shape);
     if (batch || output.type != DataType::kF32 || format::is_update(node.kind)) continue;
     if (!std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return fixed[id]; })) continue;
     fixed[node.output] = true;

@@ -11,6 +11,7 @@
 
 #include "io/files.h"
 #include "io/signal_to_noise.h"
+#include "ir/batch.h"
 #include "ir/cost.h"
 #include "passes/quantize_rewrite.h"
 #include "passes/sample_runs.h"
@@ -554,7 +555,7 @@ class Quantizer {
         for (const PortDefinition& port : outputs) {
           const auto found = actual.find(port.name);
           if (found == actual.end()) continue;
-          const size_t count = has_batch(port) ? int8.batch() : 1;
+          const size_t count = has_batch(port.shape) ? int8.batch() : 1;
           ratios[port.name].add(found->second, expected.at(port.name), count);
         }
       }

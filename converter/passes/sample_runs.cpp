@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "ir/batch.h"
 #include "write/write_model.h"
 
 namespace figment::converter {
@@ -38,10 +39,6 @@ PortDefinition batch_first(const PortDefinition& port) {
   return result;
 }
 
-bool has_batch(const PortDefinition& port) {
-  return std::ranges::any_of(port.shape, [](const Dimension& dimension) { return dimension.per_batch; });
-}
-
 TensorMap part_of(const TensorMap& inputs, size_t samples, size_t begin, size_t end) {
   TensorMap result;
   for (const auto& [name, values] : inputs) {
@@ -63,7 +60,7 @@ uint64_t bytes_of_sample(const Graph& graph) {
 BatchedRun::BatchedRun(Graph graph, const TensorMap& inputs, size_t samples, size_t most, Outputs outputs)
     : name_(graph.name), inputs_(inputs), samples_(samples), batch_(batch_for(samples, most)) {
   if (outputs == Outputs::kOfSamples)
-    std::erase_if(graph.outputs, [](const PortDefinition& port) { return !has_batch(port); });
+    std::erase_if(graph.outputs, [](const PortDefinition& port) { return !has_batch(port.shape); });
   for (PortDefinition& port : graph.outputs) port = batch_first(port);
   runner_.emplace(write_model(single(std::move(graph))), static_cast<uint32_t>(batch_));
 }

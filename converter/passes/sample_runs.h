@@ -14,8 +14,6 @@ namespace figment::converter {
 // The same output with the batch first, so that it can be computed in parts.
 PortDefinition batch_first(const PortDefinition& port);
 
-bool has_batch(const PortDefinition& port);
-
 // Samples [begin, end) of all inputs.
 TensorMap part_of(const TensorMap& inputs, size_t samples, size_t begin, size_t end);
 

@@ -42,6 +42,28 @@ TEST_CASE("programs whose samples depend on each other are told from those whose
   CHECK(!couples(image, [](Program& p) {
     return p.build.add(OpKind::kMultiply, {p.x(), p.build.mean_all(p.build.scalar(2, 3))});
   }));
+  // Ones for each sample, which no sample decides; their sum is the number of samples.
+  const auto ones = [](Program& p, const Shape& shape) {
+    return p.build.add_shaped(OpKind::kBroadcast, {p.build.scalar(1, shape.rank())}, shape);
+  };
+  CHECK(!couples(image, [&](Program& p) {
+    return p.build.add(OpKind::kMultiply, {p.x(), p.build.sum(ones(p, {kN, {4, false}, {3, false}}), {1})});
+  }));
+  CHECK(!couples(image, [&](Program& p) {
+    const ValueId column = p.build.reshape(ones(p, {kN, {1, false}}), {kN, {1, false}, {1, false}});
+    return p.build.add(OpKind::kMultiply, {p.x(), column});
+  }));
+  CHECK(couples(image, [&](Program& p) {
+    return p.build.add(OpKind::kDivide, {p.x(), p.build.sum(ones(p, {kN, {1, false}, {1, false}}), {0})});
+  }));
+  CHECK(couples({kN, {3, false}}, [&](Program& p) {
+    const ValueId count = p.build.matmul(ones(p, {kN, {1, false}}), true, ones(p, {kN, {1, false}}), false);
+    return p.build.add(OpKind::kDivide, {p.x(), count});
+  }));
+  // A pattern that is cut at other places for other numbers of samples.
+  CHECK(couples({{3, false}, kN}, [&](Program& p) {
+    return p.build.add(OpKind::kAdd, {p.x(), p.build.reshape(ones(p, {kN, {3, false}}), {{3, false}, kN})});
+  }));
   // Mixed.
   CHECK(couples(image, [](Program& p) { return p.build.mean(p.x(), {0}); }));
   CHECK(couples(image, [](Program& p) { return p.build.add(OpKind::kSubtract, {p.x(), p.build.mean(p.x(), {0})}); }));

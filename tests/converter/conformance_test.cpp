@@ -38,19 +38,21 @@ const std::set<std::string>& claimed() {
   return names;
 }
 
-// A program of one ONNX node, and casts of its outputs to floats, has no ops but those that the table says it may
+// A program of one ONNX node, and of casts of what it gives, has no ops but those that the table says it may
 // become.
-void check_kinds(const onnx::ModelProto& model) {
-  if (model.graph().node_size() != 1 + model.graph().output_size()) return;
+void check_kinds(const onnx::ModelProto& model, const Graph& graph) {
+  for (int i = 1; i < model.graph().node_size(); ++i) {
+    if (model.graph().node(i).op_type() != "Cast") return;
+  }
   const std::vector<OnnxOp> ops = imported_ops();
   const auto row = std::ranges::find(ops, model.graph().node(0).op_type(), &OnnxOp::name);
   if (row == ops.end() || row->name == "If" || row->name == "Loop") return;  // those become what their bodies do
-  for (const Node& node : import_onnx(model.SerializeAsString(), "case", "run").nodes) {
+  for (const Node& node : graph.nodes) {
     const bool moves = node.kind == OpKind::kReshape || node.kind == OpKind::kTranspose;
     // Outputs that are constants are copied.
     const bool copies = node.kind == OpKind::kBroadcast && node.name == model.graph().output(0).name();
     CHECK_MESSAGE((moves || copies || std::ranges::find(row->kinds, node.kind) != row->kinds.end()), row->name,
-                  " becomes ", figment::format::name_of(node.kind));
+                  " becomes ", std::string(figment::format::name_of(node.kind)));
   }
 }
 
@@ -182,10 +184,10 @@ double run_case(Case test, int first_constant, fig_kernels kernels) {
       to->set_i(onnx::TensorProto::FLOAT);
     }
   }
-  if (first_constant == 0) check_kinds(test.model);
   ModelDefinition model;
   model.name = "case";
   model.programs.push_back(import_onnx(test.model.SerializeAsString(), "case", "run"));
+  check_kinds(test.model, model.programs[0]);
   optimize(&model.programs[0]);
   Runner runner(write_model(model), 1, kernels);
   const TensorMap results = runner.run("run", tensors, 1);
@@ -246,14 +248,17 @@ TEST_CASE("the ONNX project's tests pass for every op that is claimed") {
         if (scope.constants) ways.push_back(0);
         std::string errors;
         for (int constants : ways) {
+          bool refused = false;
           try {
             const double error = run_case(test, constants, kernels);
             errors = error <= 1e-4 ? "" : "relative error " + std::to_string(error);
           } catch (const Error& caught) {
             errors = caught.what();
+            refused = true;
           }
           by_program = by_program && constants != 0;
-          if (errors.empty()) break;
+          // What is wrong one way is not made good by another.
+          if (!refused) break;
         }
         if (!errors.empty()) problem = errors;
       }

@@ -294,3 +294,97 @@ TEST_CASE("one-hot vectors of PyTorch's labels make classes of them") {
     CHECK(run(graph, {{"label", {3}}}, 1).at("y") == std::vector<float>{0, 0, 0, 1, 0});
   }
 }
+
+TEST_CASE("the greater and the lesser of two tensors are one of them, however far apart they are") {
+  const float infinite = std::numeric_limits<float>::infinity();
+  OnnxBuilder model;
+  model.input("a", {4});
+  model.input("b", {4});
+  model.output("most", {4});
+  model.output("least", {4});
+  model.node("Max", {"a", "b"}, {"most"});
+  model.node("Min", {"a", "b"}, {"least"});
+  const TensorMap y = run(import(model), {{"a", {-1e8F, -3e38F, -30, -infinite}}, {"b", {1, 2, 1e-4F, 5}}}, 1);
+  CHECK(y.at("most") == std::vector<float>{1, 2, 1e-4F, 5});
+  CHECK(y.at("least") == std::vector<float>{-1e8F, -3e38F, -30, -infinite});
+}
+
+TEST_CASE("powers of whole exponents have signs, and a power of 0 is 1 of anything") {
+  const float infinite = std::numeric_limits<float>::infinity();
+  for (const auto& [exponent, right] : std::vector<std::pair<float, std::vector<float>>>{
+           {65, {-490.3707F, -1, infinite}}, {0, {1, 1, 1}}, {16777216, {infinite, 1, infinite}}}) {
+    OnnxBuilder model;
+    model.input("x", {3});
+    model.output("y", {3});
+    model.node("Pow", {"x", model.floats("exponent", {}, {exponent})}, {"y"});
+    const std::vector<float> y = run(import(model), {{"x", {-1.1F, -1, infinite}}}, 1).at("y");
+    for (size_t i = 0; i < 3; ++i) CHECK((y[i] == right[i] || std::fabs(y[i] / right[i] - 1) < 1e-4F));
+  }
+}
+
+TEST_CASE("arcs near 1 lose no digits") {
+  OnnxBuilder model;
+  model.input("x", {4});
+  model.output("cosine", {4});
+  model.output("sine", {4});
+  model.node("Acos", {"x"}, {"cosine"});
+  model.node("Asin", {"x"}, {"sine"});
+  const std::vector<float> x = {1 - 0x1p-24F, 1 - 1e-6F, -1, 0.3F};
+  const TensorMap y = run(import(model), {{"x", x}}, 1);
+  for (size_t i = 0; i < x.size(); ++i) {
+    CHECK(y.at("cosine")[i] == doctest::Approx(std::acos(static_cast<double>(x[i]))).epsilon(1e-6));
+    CHECK(y.at("sine")[i] == doctest::Approx(std::asin(static_cast<double>(x[i]))).epsilon(1e-6));
+  }
+}
+
+TEST_CASE("factors of a normalization lie where broadcasting puts them") {
+  OnnxBuilder model;
+  model.input("x", {2, 2});
+  model.output("y", {2, 2});
+  model.node("LayerNormalization", {"x", model.floats("scale", {2, 1}, {1, 10})}, {"y"});
+  const std::vector<float> y = run(import(model), {{"x", {0, 2, 0, 2}}}, 1).at("y");
+  CHECK(y[1] == doctest::Approx(1).epsilon(1e-4));
+  CHECK(y[3] == doctest::Approx(10).epsilon(1e-4));
+}
+
+TEST_CASE("integers of branches, loops and means are integers") {
+  OnnxBuilder model;
+  model.input("a", {});
+  model.input("b", {});
+  model.output("y", {});
+  make_integer(&model, 0);
+  make_integer(&model, 1);
+  // Two branches that call what they compute the same.
+  for (const char* name : {"a", "b"}) {
+    onnx::NodeProto* branch =
+        model.node("If", {model.integers(std::string("yes ") + name, {}, {1})}, {std::string("kept ") + name});
+    for (const char* which : {"then_branch", "else_branch"}) {
+      onnx::AttributeProto* attribute = branch->add_attribute();
+      attribute->set_name(which);
+      attribute->set_type(onnx::AttributeProto::GRAPH);
+      onnx::NodeProto* copy = attribute->mutable_g()->add_node();
+      copy->set_op_type("Identity");
+      copy->add_input(name);
+      copy->add_output("inner");
+      attribute->mutable_g()->add_output()->set_name("inner");
+    }
+  }
+  model.node("Div", {"kept a", "kept b"}, {"y"});
+  CHECK(run(import(model), {{"a", {7, -7}}, {"b", {2, 2}}}, 2).at("y") == std::vector<float>{3, -3});
+
+  OnnxBuilder mean;
+  mean.input("x", {3});
+  mean.output("y", {1});
+  make_integer(&mean, 0);
+  OnnxBuilder::attribute(mean.node("ReduceMean", {"x"}, {"y"}), "axes", std::vector<int64_t>{1});
+  CHECK(run(import(mean), {{"x", {1, 2, 2, -1, -2, -2}}}, 2).at("y") == std::vector<float>{1, -1});
+}
+
+TEST_CASE("volumes are resized to their nearest neighbors in all three dimensions") {
+  OnnxBuilder model;
+  model.input("x", {1, 2, 1, 2});
+  model.output("y", {1, 4, 2, 2});
+  model.node("Resize", {"x", "", model.floats("scales", {5}, {1, 1, 2, 2, 1})}, {"y"});
+  CHECK(run(import(model), {{"x", {1, 2, 3, 4}}}, 1).at("y") ==
+        std::vector<float>{1, 2, 1, 2, 1, 2, 1, 2, 3, 4, 3, 4, 3, 4, 3, 4});
+}

@@ -202,3 +202,86 @@ TEST_CASE("a fixed batch behind time is opened, for recurrent layers that have i
   CHECK(has(graph.notes.at(0), "fixed at 1, is open"));
   check_samples_apart(graph, 1);
 }
+
+TEST_CASE("rows of all samples become samples again, one behind the other or in turns") {
+  // Of a batch of one, x [1, 12] and [1, 3, 4] say nothing of the place of the batch between.
+  for (const bool turned : {false, true}) {
+    OnnxBuilder model;
+    model.input("x", {3, 4});
+    model.output("y", {3, 4});
+    std::string x = "x";
+    if (turned) {
+      OnnxBuilder::attribute(model.node("Transpose", {"x"}, {"steps"}), "perm", std::vector<int64_t>{1, 0, 2});
+      x = "steps";
+    }
+    model.node("Reshape", {x, model.integers("rows", {2}, {-1, 4})}, {"flat"});
+    model.node("Neg", {"flat"}, {"negative"});
+    const std::vector<int64_t> apart = turned ? std::vector<int64_t>{3, 1, 4} : std::vector<int64_t>{1, 3, 4};
+    model.node("Reshape", {"negative", model.integers("apart", {3}, apart)}, {turned ? "each" : "y"});
+    if (turned) OnnxBuilder::attribute(model.node("Transpose", {"each"}, {"y"}), "perm", std::vector<int64_t>{1, 0, 2});
+    fix_batch(&model, 1);
+    const Graph graph = import(model, true);
+    REQUIRE(graph.outputs[0].shape == Shape{{1, true}, {3, false}, {4, false}});
+    std::vector<float> samples(24);
+    for (size_t i = 0; i < samples.size(); ++i) samples[i] = static_cast<float>(i);
+    const std::vector<float> y = run(graph, {{"x", samples}}, 2).at("y");
+    for (size_t i = 0; i < samples.size(); ++i) CHECK(y[i] == -samples[i]);
+  }
+}
+
+TEST_CASE("a constant that an exporter made for its batch of samples is joined to each") {
+  for (const int64_t batch : {1, 2}) {
+    for (const bool same : {true, false}) {
+      OnnxBuilder model;
+      model.input("x", {2});
+      model.output("y", {4});
+      std::vector<float> tokens = {7, 8};
+      if (batch == 2) tokens.insert(tokens.end(), {7, same ? 8.0F : 9.0F});
+      model.floats("tokens", {batch, 2}, tokens);
+      OnnxBuilder::attribute(model.node("Concat", {"tokens", "x"}, {"y"}), "axis", 1);
+      fix_batch(&model, batch);
+      const Graph graph = import(model, true);
+      if (batch == 2 && !same) {
+        CHECK_FALSE(graph.inputs[0].shape[0].per_batch);
+        continue;
+      }
+      REQUIRE(graph.inputs[0].shape[0].per_batch);
+      const std::vector<float> y = run(graph, {{"x", {1, 2, 3, 4, 5, 6}}}, 3).at("y");
+      CHECK(y == std::vector<float>{7, 8, 1, 2, 7, 8, 3, 4, 7, 8, 5, 6});
+    }
+  }
+}
+
+TEST_CASE("the number of samples is not the same for each") {
+  OnnxBuilder model;
+  model.input("x", {3});
+  model.output("y", {3});
+  fix_batch(&model, 4);
+  model.node("ConstantOfShape", {model.integers("four", {2}, {4, 1})}, {"zeros"});
+  model.node("Shape", {"x"}, {"shape"});
+  model.node("Slice", {"shape", model.integers("from", {1}, {0}), model.integers("to", {1}, {1})}, {"count"});
+  onnx::TensorProto one;
+  one.set_data_type(onnx::TensorProto::FLOAT);
+  one.add_dims(1);
+  one.add_float_data(1);
+  onnx::AttributeProto* value = model.node("ConstantOfShape", {"count"}, {"ones"})->add_attribute();
+  value->set_name("value");
+  value->set_type(onnx::AttributeProto::TENSOR);
+  *value->mutable_t() = one;
+  OnnxBuilder::attribute(model.node("ReduceSum", {"ones", model.integers("first", {1}, {0})}, {"samples"}), "keepdims",
+                         1);
+  model.node("Div", {"x", "samples"}, {"y"});
+  const Graph graph = import(model, true);
+  CHECK_FALSE(graph.inputs[0].shape[0].per_batch);
+  CHECK_MESSAGE(has(graph.notes.at(0), "depends on other samples"), graph.notes.at(0));
+}
+
+TEST_CASE("a batch that is resized is no batch of samples") {
+  OnnxBuilder model;
+  model.input("x", {1, 2, 2});
+  model.output("y", {1, 2, 2});
+  fix_batch(&model, 2);
+  OnnxBuilder::attribute(model.node("Resize", {"x", "", "", model.integers("sizes", {4}, {4, 1, 2, 2})}, {"y"}), "mode",
+                         "linear");
+  CHECK_FALSE(import(model, true).inputs[0].shape[0].per_batch);
+}

@@ -58,14 +58,19 @@ inline uint64_t hash_of(const void* data, size_t bytes) {
   return hash;
 }
 
-// Largest difference relative to the largest magnitude expected.
+// Largest difference relative to the largest finite magnitude expected; what is infinite must be so on both sides.
 inline double relative_error(std::span<const float> actual, std::span<const float> expected) {
   double largest = 1e-6;
   double difference = 0;
   for (size_t i = 0; i < expected.size(); ++i) {
-    largest = std::fmax(largest, std::fabs(expected[i]));
-    difference = std::fmax(difference, std::fabs(static_cast<double>(actual[i]) - expected[i]));
-    if (std::isnan(actual[i]) != std::isnan(expected[i])) return INFINITY;
+    if (std::isfinite(expected[i])) {
+      if (!std::isfinite(actual[i])) return INFINITY;
+      largest = std::fmax(largest, std::fabs(expected[i]));
+      difference = std::fmax(difference, std::fabs(static_cast<double>(actual[i]) - expected[i]));
+    } else if (std::isnan(actual[i]) != std::isnan(expected[i]) ||
+               (!std::isnan(expected[i]) && actual[i] != expected[i])) {
+      return INFINITY;
+    }
   }
   return difference / largest;
 }
