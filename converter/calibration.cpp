@@ -143,6 +143,17 @@ std::string missing_examples(const ConvertOptions& options, const ModelDefinitio
   return text;
 }
 
+io::Samples Calibration::read_samples(const io::Array& array, const std::string& origin,
+                                      const PortDefinition& port) const {
+  try {
+    return {array, origin, form_of(port, model_)};
+  } catch (const Error& error) {
+    if (!graph_.length) throw;
+    throw Error(fmt::format("{}; {} is {} while converting, --length N takes another", error.what(),
+                            graph_.length->name, graph_.length->length));
+  }
+}
+
 Calibration::Calibration(const ConvertOptions& options, const ModelDefinition& model, const Graph& graph)
     : options_(options), model_(model), graph_(graph) {
   std::optional<size_t> rows;
@@ -150,8 +161,7 @@ Calibration::Calibration(const ConvertOptions& options, const ModelDefinition& m
     const auto found = options.calibration_data.find(port.name);
     if (found == options.calibration_data.end()) continue;
     const std::string origin = "--calibration-data " + port.name;
-    const io::Samples& given =
-        given_.emplace(port.name, io::Samples(found->second, origin, form_of(port, model))).first->second;
+    const io::Samples& given = given_.emplace(port.name, read_samples(found->second, origin, port)).first->second;
     if (rows.value_or(given.count()) != given.count())
       throw Error(origin + ": the calibration files hold different numbers of samples");
     rows = given.count();

@@ -28,6 +28,8 @@ class Calibration {
   TensorMap samples() const;
 
  private:
+  io::Samples read_samples(const io::Array& array, const std::string& origin, const PortDefinition& port) const;
+
   const ConvertOptions& options_;
   const ModelDefinition& model_;
   const Graph& graph_;

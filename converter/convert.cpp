@@ -523,6 +523,7 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
                         source.path, graph.length->name, graph.length->name));
       model.length = graph.length;
     }
+    model.parameter_elements += graph.parameters;
     model.programs.push_back(std::move(graph));
     report.programs.push_back(std::move(program));
   }

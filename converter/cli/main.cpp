@@ -369,6 +369,15 @@ int convert(int argc, char** argv) {
   const std::string report = to_text(converted.report);
   if (!report_path.empty()) figment::io::write_file(report_path, report);
   if (!quiet) figment::io::print("%s", report.c_str());
+  for (const figment::converter::ProgramReport& program : converted.report.programs) {
+    const bool in_int8 =
+        program.int8 && std::ranges::any_of(program.int8->layers, &figment::converter::LayerReport::int8);
+    if (quiet && program.int8 && !program.int8->layers.empty() && !in_int8)
+      std::fprintf(stderr,
+                   "figment-convert: program %s: nothing is int8, the file is as without --int8; the report, without "
+                   "-q, says why\n",
+                   program.name.c_str());
+  }
   return 0;
 }
 

@@ -119,6 +119,7 @@ ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::stri
   view.widen(widened.data());
   ModelDefinition model;
   model.name = view.name();
+  if (view.schedule_count() == 0) model.parameter_elements = view.parameter_elements();
   format::ModelView longer = view;
   if (view.has_open_length()) {
     const format::LengthView length = view.open_length();

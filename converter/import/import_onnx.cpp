@@ -500,6 +500,25 @@ void OnnxImporter::check_constants() const {
   }
 }
 
+namespace {
+
+// Numbers that a network has learned, and those that stand for such in a quantized file: no shapes, indices and single
+// numbers of formulas.
+bool is_parameter(const onnx::TensorProto& tensor) {
+  const bool weights =
+      tensor.dims_size() > 1 && is_integer_type(tensor.data_type()) &&
+      (tensor.data_type() == onnx::TensorProto::INT8 || tensor.data_type() == onnx::TensorProto::UINT8);
+  return tensor.dims_size() > 0 && (is_float_type(tensor.data_type()) || weights);
+}
+
+uint64_t elements_of(const onnx::TensorProto& tensor) {
+  CheckedSize elements = 1;
+  for (int64_t extent : tensor.dims()) elements *= static_cast<size_t>(std::max<int64_t>(extent, 0));
+  return elements.valid() ? elements.value() : 0;
+}
+
+}  // namespace
+
 void OnnxImporter::run() {
   for (const onnx::OperatorSetIdProto& opset : model_.opset_import()) {
     if (opset.domain().empty() || opset.domain() == "ai.onnx") opset_ = opset.version();
@@ -507,6 +526,9 @@ void OnnxImporter::run() {
   check_model();
   read_ = read_tensors(model_.graph());
   bind_initializers(model_.graph());
+  for (const onnx::TensorProto& tensor : model_.graph().initializer()) {
+    if (read_.contains(tensor.name()) && is_parameter(tensor)) graph_.parameters += elements_of(tensor);
+  }
   graph_.source_bytes += reader_.external_bytes();
   budget_ = io::Budget(graph_.source_bytes);
   bind_inputs();

@@ -29,6 +29,7 @@ Graph Graph::empty_like() const {
   result.length = length;
   result.quantized = quantized;
   result.notes = notes;
+  result.parameters = parameters;
   return result;
 }
 

@@ -152,6 +152,7 @@ struct Graph {
   std::optional<LengthDefinition> length;
   uint64_t source_bytes = 0;       // of the file that it comes from, which bounds what may be made of it
   std::vector<std::string> notes;  // what its exporter left out, as far as the importer can tell
+  uint64_t parameters = 0;         // values of parameters in that file
 
   // Whether the tool that wrote the file has quantized weights: they are multiples of a scale.
   bool quantized = false;
@@ -263,6 +264,7 @@ struct ModelDefinition {
   std::vector<std::pair<std::string, std::string>> metadata;
   std::vector<Graph> programs;
   std::optional<LengthDefinition> length;  // of all programs
+  uint64_t parameter_elements = 0;         // of the exporter's files; 0: those that the programs have
   std::optional<LatentDefinition> latent;
   std::vector<LatentDefinition> drawn;
   std::optional<OutputDefinition> output;

@@ -434,7 +434,8 @@ class Quantizer {
   // Keeps in f32 what stands in the way of the least signal to noise at each output: the layers that alone, all others
   // being f32, cost most, and no more of them than it takes.
   void reach_least_quality() {
-    if (reaches_goal(quality_of(kept_))) return;
+    const Quality all_int8 = quality_of(kept_);
+    if (reaches_goal(all_int8)) return;
     const std::vector<std::string> reasons = rewrite_in_int8(graph_, assignment(), kept_).reasons;
     std::vector<std::pair<double, size_t>> costs;
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
@@ -481,12 +482,11 @@ class Quantizer {
     }
     for (size_t i = 0; i < enough; ++i) {
       if (!kept_.contains(costs[i].second)) continue;
-      char text[128];
-      std::snprintf(text, sizeof text,
-                    "kept f32: int8 of this op alone leaves %.1f dB of signal to noise; each output is to have %g, and "
-                    "%g to spare",
-                    costs[i].first, options_.snr_goal_db, reserve);
-      kept_reasons_[costs[i].second] = text;
+      kept_reasons_[costs[i].second] = fmt::format(
+          "kept f32: all layers in int8 leave {:.1f} dB of signal to noise, of {:g} that each output is to have and "
+          "{:g} "
+          "to spare; this one alone leaves {:.1f}",
+          all_int8.least(), options_.snr_goal_db, reserve, costs[i].first);
     }
   }
 

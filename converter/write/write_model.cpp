@@ -90,6 +90,7 @@ class Writer {
     if (model.latent) root.add_latent(latent);
     if (!model.drawn.empty()) root.add_drawn(drawn_vector);
     if (model.length) root.add_length(open_length);
+    if (model.parameter_elements != 0) root.add_parameter_elements(model.parameter_elements);
     if (widened_bytes_ != 0) root.add_widened_size(widened_bytes_);
     if (model.output) root.add_output(output);
     root.add_blob_section_size(blob_bytes_);

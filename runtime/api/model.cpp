@@ -100,9 +100,7 @@ fig_status fig_model_get_info(const fig_model* model, fig_model_info* info) {
   info->producer = view.producer();
   info->schema_version = format::kSchemaVersion;
   info->file_bytes = unwrap(model)->file_bytes();
-  for (size_t i = 0; i < view.parameter_count(); ++i) {
-    if (!view.parameter(i).derived) info->parameter_elements += view.parameter(i).elements();
-  }
+  info->parameter_elements = view.parameter_elements();
   info->programs = static_cast<uint32_t>(view.program_count());
   info->constants = static_cast<uint32_t>(view.constant_count());
   info->metadata = static_cast<uint32_t>(view.metadata_count());

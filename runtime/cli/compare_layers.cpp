@@ -82,10 +82,31 @@ Difference difference_of(const Layer& layer, const std::vector<float>& reference
   return result;
 }
 
+// The least and the greatest value of an input that the program quantizes, as it was calibrated.
+std::optional<std::pair<float, float>> quantized_range(const OpenModel& open, uint32_t program, uint32_t tensor) {
+  fig_program_info info{};
+  check(fig_model_program(open.model(), program, &info));
+  std::set<uint32_t> moved = {tensor};
+  for (uint32_t i = 0; i < info.ops; ++i) {
+    fig_op_info op{};
+    check(fig_model_op(open.model(), program, i, &op));
+    if (op.input_count != 1 || !moved.contains(op.inputs[0])) continue;
+    if (op.kind == std::string("transpose") || op.kind == std::string("reshape")) moved.insert(op.output);
+    fig_tensor_info to{};
+    check(fig_model_tensor(open.model(), program, op.output, &to));
+    const auto real = [&](int32_t q) { return to.scale * static_cast<float>(q - to.zero_point); };
+    if (to.type == FIG_I8 && to.scale != 0) return std::pair(real(INT8_MIN), real(INT8_MAX));
+  }
+  return std::nullopt;
+}
+
 // Values of an input where none are given: the latents of the seed and classes in turn, whole numbers in the input's
-// range, what a session would draw, else N(0, 1).
-io::Array drawn_input(const OpenModel& open, const fig_program_info& program, const fig_port_info& port, size_t count,
-                      uint64_t seed, uint32_t index) {
+// range, what a session would draw, what int8 can hold, else N(0, 1). `unknown`: nothing says what the last two are.
+io::Array drawn_input(const OpenModel& open, uint32_t program_index, const fig_port_info& port, size_t count,
+                      uint64_t seed, uint32_t index, bool* unknown) {
+  fig_program_info program{};
+  check(fig_model_program(open.model(), program_index, &program));
+  *unknown = false;
   io::Array array;
   array.shape = resolved(port.shape, count);
   size_t elements = 1;
@@ -111,7 +132,12 @@ io::Array drawn_input(const OpenModel& open, const fig_program_info& program, co
   } else if (port.drawn && port.prior == FIG_PRIOR_UNIFORM) {
     std::uniform_real_distribution<float> uniform(-1, 1);
     for (float& value : array.values) value = uniform(random);
+  } else if (const auto range = quantized_range(open, program_index, port.tensor)) {
+    *unknown = true;
+    std::uniform_real_distribution<float> uniform(range->first, range->second);
+    for (float& value : array.values) value = uniform(random);
   } else {
+    *unknown = !port.drawn;
     std::normal_distribution<float> normal;
     for (float& value : array.values) value = normal(random);
   }
@@ -158,8 +184,10 @@ Inputs inputs_for(OpenModel& open, uint32_t program, const LayerArguments& argum
   }
   if (result.count == 0) result.count = open_batch ? arguments.count : 1;
   for (uint32_t i = 0; i < info.inputs; ++i) {
-    if (!result.arrays.contains(ports[i].name))
-      result.arrays[ports[i].name] = drawn_input(open, info, ports[i], result.count, arguments.seed, i);
+    if (result.arrays.contains(ports[i].name)) continue;
+    bool unknown = false;
+    result.arrays[ports[i].name] = drawn_input(open, program, ports[i], result.count, arguments.seed, i, &unknown);
+    if (unknown) result.drawn.emplace_back(ports[i].name);
   }
   return result;
 }
@@ -167,7 +195,7 @@ Inputs inputs_for(OpenModel& open, uint32_t program, const LayerArguments& argum
 Reference reference_of_model(const LayerArguments& arguments, const std::string& program, const Inputs& inputs) {
   OpenModel other(arguments.against);
   other.set_length(fitting_length(other, other.find_program(program), inputs.arrays));
-  Reference reference{arguments.against, inputs.count, {}, false};
+  Reference reference{arguments.against, inputs.count, {}, 0, false};
   for (Layer& layer : run_layers(&other, other.find_program(program), inputs, true))
     reference.tensors.emplace(layer.name, std::move(layer.values));
   return reference;
@@ -298,7 +326,7 @@ void compare_layers(const LayerArguments& arguments) {
   Inputs inputs = inputs_for(open, program, arguments, recorded);
   std::vector<Layer> layers = run_layers(&open, program, inputs, beside_ours);
   if (recorded_values) {
-    reference = {arguments.against, inputs.count, std::move(recorded), false};
+    reference = {arguments.against, inputs.count, std::move(recorded), 0, false};
   } else if (beside_ours) {
     reference = reference_of_model(arguments, info.name, inputs);
   } else {
@@ -306,9 +334,9 @@ void compare_layers(const LayerArguments& arguments) {
     if (reference.count > inputs.count)
       throw Error(fmt::format("{} computes {} samples at a time: give -n {}", arguments.against, reference.count,
                               reference.count));
-    if (reference.count < inputs.count) {
-      inputs = inputs.first(open, program, reference.count);
-      layers = run_layers(&open, program, inputs, beside_ours);
+    if (reference.batch != 0) {
+      inputs = inputs.part(open, program, 0, reference.count);
+      layers = run_layers_in_parts(&open, program, inputs, beside_ours, reference.batch);
     }
   }
 
@@ -362,18 +390,25 @@ void compare_layers(const LayerArguments& arguments) {
     io::print("\n%zu of %zu tensors shown%s, %zu samples, %u ops\n", shown.size(), compared.size(),
               arguments.all ? "" : ": the worst, and outputs (--all)", reference.count, info.ops);
     print_not_finite(compared);
+    for (const std::string& name : inputs.drawn)
+      io::print("input %s was drawn at random: --input %s=FILE takes your data\n", name.c_str(), name.c_str());
+    if (reference.quantized)
+      io::print("%s computes with integers: its own rounding is part of the noise\n", arguments.against.c_str());
   }
   if (first == nullptr) return;
-  if (by_noise && !int8)
-    throw Error(fmt::format("output {} reaches {} of signal to noise, not {:.3g} dB", first->layer->name,
-                            decibels(first->difference.snr_db), arguments.want_snr));
+  const std::string reached = fmt::format("output {} reaches {} of signal to noise, not {:.3g} dB", first->layer->name,
+                                          decibels(first->difference.snr_db), arguments.want_snr);
+  if (by_noise && !inputs.drawn.empty())
+    throw Error(fmt::format("{}, on inputs that were drawn: give data, --input {}=FILE", reached, inputs.drawn[0]));
+  if (by_noise && reference.quantized)
+    throw Error(fmt::format("{}: {} computes with integers and rounds by itself; compare with a file that does not",
+                            reached, arguments.against));
   if (by_noise) {
     std::string advice;
     for (const Compared* entry : order) {
       if (advice.empty() && entry->layer->int8) advice = ", or --keep-f32 " + entry->layer->node + ", the noisiest";
     }
-    throw Error(fmt::format("output {} reaches {}, not {:.3g} dB: convert with --want-snr {:.3g}{}", first->layer->name,
-                            decibels(first->difference.snr_db), arguments.want_snr, arguments.want_snr, advice));
+    throw Error(fmt::format("{}: convert with --want-snr {:.3g}{}", reached, arguments.want_snr, advice));
   }
   throw Error(fmt::format("{} ({}) is the first to go wrong: off by {:.2g} where {} has at most {:.3g}",
                           first->layer->name, first->layer->kind, first->difference.error, arguments.against,

@@ -143,8 +143,8 @@ uint32_t fitting_length(const OpenModel& open, uint32_t program, const std::map<
   return 0;
 }
 
-Inputs Inputs::first(const OpenModel& open, uint32_t program, size_t samples) const {
-  Inputs result{samples, arrays};
+Inputs Inputs::part(const OpenModel& open, uint32_t program, size_t begin, size_t samples) const {
+  Inputs result{samples, arrays, drawn};
   fig_program_info info{};
   check(fig_model_program(open.model(), program, &info));
   for (uint32_t i = 0; i < info.inputs; ++i) {
@@ -159,7 +159,8 @@ Inputs Inputs::first(const OpenModel& open, uint32_t program, size_t samples) co
       const size_t kept = port.shape.extents[d] * samples;
       std::vector<float> values;
       for (size_t o = 0; o < outer; ++o) {
-        const auto from = array.values.begin() + static_cast<ptrdiff_t>(o * array.shape[d] * inner);
+        const size_t first = o * array.shape[d] + port.shape.extents[d] * begin;
+        const auto from = array.values.begin() + static_cast<ptrdiff_t>(first * inner);
         values.insert(values.end(), from, from + static_cast<ptrdiff_t>(kept * inner));
       }
       array.shape[d] = kept;
@@ -208,6 +209,43 @@ std::vector<Layer> run_layers(OpenModel* open, uint32_t program, const Inputs& i
   check(status);
   std::erase_if(layers, [&](const Layer& layer) { return names[layer.name] > 1; });
   std::ranges::move(outputs, std::back_inserter(layers));
+  return layers;
+}
+
+namespace {
+
+// `more` behind `array` along an axis.
+void append(io::Array* array, const io::Array& more, size_t axis) {
+  size_t outer = 1;
+  for (size_t d = 0; d < axis; ++d) outer *= array->shape[d];
+  std::vector<float> values;
+  for (size_t o = 0; o < outer; ++o) {
+    for (const io::Array* part : {static_cast<const io::Array*>(array), &more}) {
+      const size_t rows = part->values.size() / outer;
+      const auto from = part->values.begin() + static_cast<ptrdiff_t>(o * rows);
+      values.insert(values.end(), from, from + static_cast<ptrdiff_t>(rows));
+    }
+  }
+  array->shape[axis] += more.shape[axis];
+  array->values = std::move(values);
+}
+
+}  // namespace
+
+std::vector<Layer> run_layers_in_parts(OpenModel* open, uint32_t program, const Inputs& inputs, bool ours,
+                                       size_t batch) {
+  std::vector<Layer> layers;
+  for (size_t begin = 0; begin + batch <= inputs.count; begin += batch) {
+    std::vector<Layer> part = run_layers(open, program, inputs.part(*open, program, begin, batch), ours);
+    if (begin == 0) {
+      layers = std::move(part);
+      continue;
+    }
+    for (size_t i = 0; i < layers.size(); ++i) {
+      if (layers[i].batch_axis >= 0)
+        append(&layers[i].values, part.at(i).values, static_cast<size_t>(layers[i].batch_axis));
+    }
+  }
   return layers;
 }
 

@@ -24,9 +24,10 @@ struct Layer {
 struct Inputs {
   size_t count = 0;  // samples
   std::map<std::string, io::Array> arrays;
+  std::vector<std::string> drawn;  // of which nothing says what they are, and for which there are no data
 
-  // The first `samples`.
-  Inputs first(const OpenModel& open, uint32_t program, size_t samples) const;
+  // `samples` from `begin` on.
+  Inputs part(const OpenModel& open, uint32_t program, size_t begin, size_t samples) const;
 };
 
 // The batch that makes `shape` the array's shape, 0 if no dimension depends on it. Throws naming the input.
@@ -39,6 +40,9 @@ uint32_t fitting_length(const OpenModel& open, uint32_t program, const std::map<
 // Tensors of our own are layers too, in our layout, if `ours`, as far as no other has their name: what another model of
 // ours can be compared with.
 std::vector<Layer> run_layers(OpenModel* open, uint32_t program, const Inputs& inputs, bool ours);
+// The same, `batch` samples at a time, whose values stand behind each other.
+std::vector<Layer> run_layers_in_parts(OpenModel* open, uint32_t program, const Inputs& inputs, bool ours,
+                                       size_t batch);
 
 // The shape of a port for so many samples.
 std::vector<size_t> resolved(const fig_shape& shape, size_t count);

@@ -53,7 +53,9 @@ Reference compute_onnx(const std::string& path, const OpenModel& open, uint32_t 
                             {"result", folder.file("result.npz")},
                             {"inputs", nlohmann::json::object()},
                             {"tensors", nlohmann::json::object()},
-                            {"wanted", nlohmann::json::array()}};
+                            {"wanted", nlohmann::json::array()},
+                            {"axes", nlohmann::json::array()},
+                            {"samples", inputs.count}};
   size_t files = 0;
   const auto store = [&](const io::Array& array, int32_t batch_axis) {
     const std::string file = folder.file(std::to_string(files++) + ".npy");
@@ -75,6 +77,7 @@ Reference compute_onnx(const std::string& path, const OpenModel& open, uint32_t 
   for (const Layer& layer : layers) {
     if (draws) request["tensors"][layer.name] = store(layer.values, layer.batch_axis);
     request["wanted"].push_back(layer.name);
+    request["axes"].push_back(layer.batch_axis);
   }
   io::write_file(folder.file("request.json"), request.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   const char* chosen = std::getenv("PYTHON");
@@ -92,9 +95,12 @@ Reference compute_onnx(const std::string& path, const OpenModel& open, uint32_t 
   if (status != 0)
     throw Error(python + " cannot compute " + path + ": " + last_line(io::read_text(folder.file("errors"))) + advice);
   std::map<std::string, io::Array> results = io::read_archive(folder.file("result.npz"));
-  Reference reference{
-      path, static_cast<size_t>(results.at("batch").values.at(0)), {}, results.at("quantized").values.at(0) != 0};
-  if (reference.count == 0) reference.count = inputs.count;
+  Reference reference;
+  reference.source = path;
+  reference.batch = static_cast<size_t>(results.at("batch").values.at(0));
+  reference.quantized = results.at("quantized").values.at(0) != 0;
+  reference.count = inputs.count;
+  if (reference.batch != 0) reference.count = std::max<size_t>(inputs.count / reference.batch, 1) * reference.batch;
   for (size_t i = 0; i < layers.size(); ++i) {
     const auto found = results.find("t" + std::to_string(i));
     if (found != results.end()) reference.tensors[layers[i].name] = std::move(found->second);

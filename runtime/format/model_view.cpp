@@ -162,6 +162,15 @@ const void* ModelView::constant_data(size_t i) const {
   return constant->blob() == nullptr ? nullptr : blobs_ + constant->blob()->offset();
 }
 
+uint64_t ModelView::parameter_elements() const {
+  if (model_->parameter_elements() != 0) return model_->parameter_elements();
+  // Of a model made of averages alone, those.
+  uint64_t own = 0;
+  uint64_t derived = 0;
+  for (size_t i = 0; i < parameter_count(); ++i) (parameter(i).derived ? derived : own) += parameter(i).elements();
+  return own != 0 ? own : derived;
+}
+
 size_t ModelView::widened_bytes() const { return static_cast<size_t>(model_->widened_size()); }
 
 void ModelView::widen(void* memory) {

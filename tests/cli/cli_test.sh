@@ -123,6 +123,8 @@ if [ -n "$convert" ]; then
   check "without Python" 1 "there is no such Python to compute .*recorded.npz" env PYTHON=/no/such $figment compare "$work/script_g.figment" --against "$exported/script_g.onnx"
   if ${PYTHON:-python3} -c "import onnx, numpy" 2> "$work/out"; then
     check "compare with an ONNX file" 0 "tensors shown" $figment compare "$work/script_g.figment" --against "$exported/script_g.onnx"
+    $convert "$exported/fixed_g.onnx" -o "$work/reopened.figment" -q
+    check "compare with an ONNX file of a fixed batch" 0 "tensors shown.* 6 samples" $figment compare "$work/reopened.figment" --against "$exported/fixed_g.onnx" -n 6
     check "compare with an ONNX file of another model" 1 "an input that the model has not" $figment compare "$work/script_g.figment" --against "$exported/graphs_kept_d.onnx"
   else
     echo "skipped: compare with an ONNX file, for which there is no Python with onnx"
@@ -135,6 +137,8 @@ if [ -n "$convert" ]; then
   check "weights in f16" 0 "weights are stored in f16, each at most" $convert "$onnx/dgan/generator.onnx" --f16 -o "$work/f16.figment" --report "$work/f16.txt"
   check "against f32" 0 "tensors shown" $figment compare "$work/f16.figment" --against "$models/dgan.figment" --tolerance 2e-3
   { printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 100), }"; head -c 400 /dev/zero | tr '\0' '\377'; } > "$work/nan.npy"
+  check "inputs that nothing is known of" 0 "input sample was drawn at random: --input sample=FILE takes your data" \
+    $figment compare "$models/tiny_vae.figment" --against "$models/tiny_vae.figment" --program encode
   check "NaN on both sides" 0 "tensors hold NaN or infinite values on both sides" $figment compare "$work/f16.figment" --against "$models/dgan.figment" --input "$work/nan.npy" --tolerance 2e-3
   check "f16 trains not" 1 "train first" $convert "$onnx/gan/recipe.json" --f16 -o "$work/x.figment"
   check "int8 against f32" 0 "conv_transpose2d int8" $figment compare "$onnx/cdcgan/cdcgan_int8.figment" --against "$onnx/cdcgan/cdcgan.figment"

@@ -370,3 +370,31 @@ TEST_CASE("labels are given as integers or as floats, and checked") {
   CHECK(fig_run(runner.session(), "run", 1, &label, 1, &integers, 1) == FIG_INVALID_ARGUMENT);
   CHECK(has(fig_error_message(), "real numbers are needed"));
 }
+
+TEST_CASE("a model has as many parameters as its file, whatever they became") {
+  OnnxBuilder model;
+  model.input("label", {3});
+  model.output("y", {3, 1, 2});
+  make_integer(&model, 0);
+  const auto zeros = [&](const std::string& name, const std::vector<int64_t>& shape) {
+    size_t size = 1;
+    for (int64_t extent : shape) size *= static_cast<size_t>(extent);
+    return model.floats(name, shape, std::vector<float>(size));
+  };
+  model.node("Gather", {zeros("table", {5, 4}), "label"}, {"rows"});
+  OnnxBuilder::attribute(model.node("Transpose", {"rows"}, {"steps"}), "perm", std::vector<int64_t>{1, 0, 2});
+  onnx::NodeProto* lstm =
+      model.node("LSTM", {"steps", zeros("w", {1, 8, 4}), zeros("r", {1, 8, 2}), zeros("b", {1, 16})}, {"states"});
+  OnnxBuilder::attribute(lstm, "hidden_size", 2);
+  OnnxBuilder::attribute(model.node("Transpose", {"states"}, {"y"}), "perm", std::vector<int64_t>{2, 0, 1, 3});
+  const OnnxFile file(model.model);
+  ConvertOptions options;
+  options.sources = {{"run", file.path()}};
+  AlignedBytes bytes(convert(options, {}).file);
+  fig_model* opened = nullptr;
+  REQUIRE(fig_model_open_memory(bytes.data(), bytes.size(), &opened) == FIG_OK);
+  fig_model_info info{};
+  REQUIRE(fig_model_get_info(opened, &info) == FIG_OK);
+  CHECK(info.parameter_elements == 20 + 32 + 16 + 16);
+  fig_model_close(opened);
+}
