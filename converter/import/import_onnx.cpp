@@ -91,7 +91,9 @@ bool OnnxImporter::gives_lengths(const std::string& input) const {
 }
 
 void OnnxImporter::bind_inputs() {
+  std::set<std::string> seen;
   for (const onnx::ValueInfoProto& input : model_.graph().input()) {
+    if (!seen.insert(input.name()).second) throw Error("input " + input.name() + " is defined twice");
     if (bindings_.contains(input.name())) continue;  // an initializer that is listed as an input too
     const onnx::TypeProto_Tensor& type = input.type().tensor_type();
     // Sequence lengths are small integers, which f32 holds exactly.
@@ -200,17 +202,28 @@ const ImportedOp* find_importer(const std::string& op) {
   return nullptr;
 }
 
-// What to do about an op that is not supported.
+// What to do about an op that is not supported: what a network computes in its place converts.
 std::string advice_for(const std::string& op) {
   using Ops = std::set<std::string>;
   static const std::vector<std::pair<Ops, std::string>> table = {
-      {{"Scan", "SequenceAt", "SequenceConstruct", "SplitToSequence", "Unique"},
-       std::string("where it computes shapes, ") + kSimplify},
+      {{"NonZero", "Compress"},
+       "keep the shape: torch.where(mask, x, y), or x * mask, in the place of x[mask] and of y[mask] = x"},
+      {{"MaxUnpool"}, "upsample with nn.Upsample or a transposed convolution"},
+      {{"NonMaxSuppression", "RoiAlign", "MaxRoiPool", "Unique"},
+       "end the exported network before it, and let the program around it compute that"},
+      {{"BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot"},
+       "compute with +, * and //, as x // 2 in the place of x >> 1"},
+      {{"Hardmax"}, "take F.one_hot(x.argmax(-1), classes)"},
+      {{"LpPool", "GlobalLpPool"}, "average x.abs() ** p over the windows, times their size, to the power of 1 / p"},
+      {{"DeformConv"}, "sample its input with F.grid_sample, ahead of a convolution"},
+      {{"Scan", "SequenceAt", "SequenceConstruct", "SequenceEmpty", "SequenceInsert", "SplitToSequence",
+        "ConcatFromSequence"},
+       "write the steps out in a Python loop of a known count, and stack tensors in the place of lists"},
   };
-  if (can_evaluate(op)) return std::string("where it computes shapes, ") + kSimplify;
   for (const auto& [ops, advice] : table) {
     if (ops.contains(op)) return advice;
   }
+  if (can_evaluate(op)) return std::string("where it computes shapes, ") + kSimplify;
   return "rewrite the model without it, or see CONTRIBUTING.md, \"Add an op\"";
 }
 
@@ -286,9 +299,9 @@ bool OnnxImporter::makes_integers(const OnnxNode& node, size_t output) const {
   static const std::set<std::string> floats = {"GRU", "LSTM", "RNN", "Shape", "Size"};
   // The inputs whose type the output has, where that are not all.
   static const std::map<std::string, std::vector<size_t>> alike = {
-      {"Gather", {0}},    {"GatherElements", {0}},  {"GatherND", {0}}, {"OneHot", {2}},
-      {"Reshape", {0}},   {"ReverseSequence", {0}}, {"Tile", {0}},     {"TopK", {0}},
-      {"Unsqueeze", {0}}, {"Where", {1, 2}},        {"Expand", {0}},   {"CumSum", {0}}};
+      {"Gather", {0}},          {"GatherElements", {0}}, {"GatherND", {0}}, {"OneHot", {2}},    {"Reshape", {0}},
+      {"ReverseSequence", {0}}, {"Tile", {0}},           {"TopK", {0}},     {"Unsqueeze", {0}}, {"Trilu", {0}},
+      {"Where", {1, 2}},        {"Expand", {0}},         {"CumSum", {0}}};
   const std::string& op = node.proto.op_type();
   if (op == "Cast") return is_integer_type(static_cast<int32_t>(node.integer("to", onnx::TensorProto::FLOAT)));
   const auto holds = [&](size_t i) { return node.holds_integers(i) || node.is_integers(i); };

@@ -259,6 +259,32 @@ void import_gather_elements(const OnnxNode& node) {
   node.bind(build.reshape(sums, build.shape(indices)));
 }
 
+// Zeros above or below a diagonal of the last two dimensions.
+void import_triangle(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.number(0);
+  const Shape shape = build.shape(x);
+  const size_t rank = shape.rank();
+  if (rank < 2 || shape[rank - 2].per_batch || shape[rank - 1].per_batch)
+    node.fail("its last two dimensions must be a matrix of each sample");
+  const std::vector<int64_t> given = node.has_input(1) ? node.numbers(1) : std::vector<int64_t>{0};
+  if (given.size() != 1) node.fail("its diagonal must be one number");
+  const bool upper = node.integer("upper", 1) != 0;
+  const uint32_t rows = shape[rank - 2].extent;
+  const uint32_t columns = shape[rank - 1].extent;
+  node.expect_room(uint64_t{rows} * columns * sizeof(float));
+  std::vector<float> kept;
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t column = 0; column < columns; ++column)
+      kept.push_back((upper ? column - row >= given[0] : column - row <= given[0]) ? 1 : 0);
+  }
+  std::vector<uint32_t> extents(rank, 1);
+  extents[rank - 2] = rows;
+  extents[rank - 1] = columns;
+  const ValueId mask = node.graph.add_constant(node.name + ".mask", extents, kept);
+  node.bind(build.add(OpKind::kSelect, {mask, x, build.scalar(0, rank)}));
+}
+
 // a - b floor(a / b), which has the sign of b, or a - b trunc(a / b), which has that of a.
 void import_modulo(const OnnxNode& node) {
   Builder build(&node.graph, node.name);
@@ -349,6 +375,7 @@ const Importers& logic_importers() {
         {OpKind::kNegate, OpKind::kConcat, OpKind::kSum, OpKind::kEqual, OpKind::kSelect, OpKind::kArgMax,
          OpKind::kClamp},
         "k up to 64"}},
+      {"Trilu", {import_triangle, 14, {OpKind::kSelect}, ""}},
       {"Where", {import_where, 9, {OpKind::kSelect}, ""}},
       {"Xor", {import_xor, 6, {OpKind::kSubtract, OpKind::kEqual}, ""}},
   };

@@ -388,3 +388,14 @@ TEST_CASE("volumes are resized to their nearest neighbors in all three dimension
   CHECK(run(import(model), {{"x", {1, 2, 3, 4}}}, 1).at("y") ==
         std::vector<float>{1, 2, 1, 2, 1, 2, 1, 2, 3, 4, 3, 4, 3, 4, 3, 4});
 }
+
+TEST_CASE("triangles of matrices that are computed are cut as constant ones") {
+  for (const int64_t upper : {0, 1}) {
+    OnnxBuilder model;
+    model.input("x", {2, 3});
+    model.output("y", {2, 3});
+    OnnxBuilder::attribute(model.node("Trilu", {"x", model.integers("k", {}, {1})}, {"y"}), "upper", upper);
+    const std::vector<float> y = run(import(model), {{"x", {1, 2, 3, 4, 5, 6}}}, 1).at("y");
+    CHECK(y == (upper != 0 ? std::vector<float>{0, 2, 3, 0, 0, 6} : std::vector<float>{1, 2, 0, 4, 5, 6}));
+  }
+}
