@@ -360,11 +360,51 @@ void import_softmax(const OnnxNode& node) {
   node.bind(softmax(node, kKind));
 }
 
+// Products with a triangle of ones.
+void import_cumulative_sum(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.number(0);
+  const Shape shape = build.shape(x);
+  const std::vector<int64_t> axes = node.numbers(1);
+  if (axes.size() != 1) node.fail("its axis must be one number");
+  const size_t axis = node.axis(axes[0], shape.rank());
+  if (shape[axis].per_batch) node.fail("it runs along the batch, whose samples are computed apart");
+  const uint32_t count = shape[axis].extent;
+  const bool exclusive = node.integer("exclusive", 0) != 0;
+  const bool reverse = node.integer("reverse", 0) != 0;
+  node.expect_room(uint64_t{count} * count * sizeof(float));
+  std::vector<float> triangle(size_t{count} * count);
+  for (uint32_t to = 0; to < count; ++to) {
+    for (uint32_t from = 0; from < count; ++from) {
+      const bool before = reverse ? from > to : from < to;
+      triangle[size_t{to} * count + from] = before || (from == to && !exclusive) ? 1 : 0;
+    }
+  }
+  Permutation swap;
+  for (uint32_t i = 0; i < shape.rank(); ++i) swap.push_back(i);
+  std::swap(swap[axis], swap[shape.rank() - 1]);
+  const bool moves = axis + 1 != shape.rank();
+  const ValueId weights = node.graph.add_constant(node.name + ".triangle", {count, count}, triangle);
+  const ValueId sums = build.add(OpKind::kFullyConnected, {moves ? node.transpose(x, swap) : x, weights});
+  node.bind(moves ? node.transpose(sums, swap) : sums);
+}
+
+// a - b floor(a / b), which has the sign of b, or a - b trunc(a / b), which has that of a.
+void import_modulo(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const auto [a, b] = equal_ranks(node, node.number(0), node.number(1));
+  const ValueId quotient = build.add(OpKind::kDivide, {a, b});
+  const ValueId whole =
+      node.integer("fmod", 0) != 0 ? truncated(build, quotient) : build.add(OpKind::kFloor, {quotient});
+  node.bind(build.add(OpKind::kSubtract, {a, build.add(OpKind::kMultiply, {whole, b})}));
+}
+
 }  // namespace
 
 const Importers& arithmetic_importers() {
   static const Importers table = {
       {"Add", {import_binary<OpKind::kAdd>, 6, {OpKind::kAdd}, ""}},
+      {"CumSum", {import_cumulative_sum, 11, {OpKind::kFullyConnected}, "not along the batch"}},
       {"Div",
        {import_binary<OpKind::kDivide>,
         6,
@@ -389,6 +429,11 @@ const Importers& arithmetic_importers() {
         6,
         {OpKind::kClamp, OpKind::kGreater, OpKind::kSelect},
         ""}},
+      {"Mod",
+       {import_modulo,
+        10,
+        {OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kClamp, OpKind::kNegate, OpKind::kFloor},
+        "exact for quotients up to 2^22"}},
       {"Mul", {import_binary<OpKind::kMultiply>, 6, {OpKind::kMultiply}, ""}},
       {"Softmax", {import_softmax<OpKind::kSoftmax>, 6, {OpKind::kSoftmax}, "not over the batch"}},
       {"Sub", {import_binary<OpKind::kSubtract>, 6, {OpKind::kSubtract}, ""}},

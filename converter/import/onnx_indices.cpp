@@ -322,6 +322,35 @@ void import_scatter_elements(const OnnxNode& node) {
   node.bind(picked_along(node, node.concatenate({x, updates}, static_cast<uint32_t>(axis)), axis, picked));
 }
 
+// Of each place along an axis the element that an index there names: a product with ones where it stands.
+void import_gather_elements(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.number(0);
+  ValueId indices = node.number(1);
+  const Shape shape = build.shape(x);
+  const size_t rank = shape.rank();
+  const size_t axis = node.axis(node.integer("axis", 0), rank);
+  if (shape[axis].per_batch) node.fail("it runs along the batch, whose samples are computed apart");
+  if (build.shape(indices).rank() != rank || rank + 1 > kMaxRank) node.fail("its operands' ranks are not supported");
+  const uint32_t extent = shape[axis].extent;
+  indices = from_the_end(build, indices, extent);
+  Shape wanted;
+  Shape given;
+  for (size_t i = 0; i < rank; ++i) {
+    if (i != axis && build.shape(indices)[i] != shape[i]) node.fail("its indices leave out elements off the axis");
+    wanted.push_back(build.shape(indices)[i]);
+    given.push_back(i == axis ? Dimension{} : shape[i]);
+    if (i != axis) continue;
+    wanted.push_back({});
+    given.push_back(shape[i]);
+  }
+  const ValueId places = counted_along(node, axis + 1, rank + 1, extent);
+  const ValueId here = build.add(OpKind::kEqual, {build.reshape(indices, wanted), places});
+  const ValueId picked = build.add(OpKind::kSelect, {here, build.reshape(x, given), build.scalar(0, rank + 1)});
+  const ValueId sums = build.sum(picked, {static_cast<uint32_t>(axis + 1)});
+  node.bind(build.reshape(sums, build.shape(indices)));
+}
+
 }  // namespace
 
 const Importers& index_importers() {
@@ -332,6 +361,11 @@ const Importers& index_importers() {
         {OpKind::kFullyConnected, OpKind::kConcat, OpKind::kSlice, OpKind::kReverse, OpKind::kEqual, OpKind::kGreater,
          OpKind::kMultiply, OpKind::kAdd},
         "computed indices: rows of a constant table, 65536 at most"}},
+      {"GatherElements",
+       {import_gather_elements,
+        11,
+        {OpKind::kAdd, OpKind::kMultiply, OpKind::kSum, OpKind::kGreater, OpKind::kEqual, OpKind::kSelect},
+        "indices for all elements off the axis"}},
       {"GatherND",
        {import_gather_nd, 11, {OpKind::kConcat, OpKind::kSlice, OpKind::kReverse}, "known indices, not of the batch"}},
       {"OneHot",

@@ -1,4 +1,4 @@
-// ONNX ops that compare and choose: comparisons, booleans, the greatest elements, and what picks elements by them.
+// ONNX ops that compare and choose: comparisons, booleans, the greatest elements.
 // Booleans and indices that the program computes are f32: 0 and 1, and whole numbers.
 #include <fmt/format.h>
 #include <algorithm>
@@ -202,99 +202,6 @@ void import_top_k(const OnnxNode& node) {
   node.bind(node.concatenate(indices, static_cast<uint32_t>(axis)), 1);
 }
 
-// Products with a triangle of ones.
-void import_cumulative_sum(const OnnxNode& node) {
-  Builder build(&node.graph, node.name);
-  const ValueId x = node.number(0);
-  const Shape shape = build.shape(x);
-  const std::vector<int64_t> axes = node.numbers(1);
-  if (axes.size() != 1) node.fail("its axis must be one number");
-  const size_t axis = node.axis(axes[0], shape.rank());
-  if (shape[axis].per_batch) node.fail("it runs along the batch, whose samples are computed apart");
-  const uint32_t count = shape[axis].extent;
-  const bool exclusive = node.integer("exclusive", 0) != 0;
-  const bool reverse = node.integer("reverse", 0) != 0;
-  node.expect_room(uint64_t{count} * count * sizeof(float));
-  std::vector<float> triangle(size_t{count} * count);
-  for (uint32_t to = 0; to < count; ++to) {
-    for (uint32_t from = 0; from < count; ++from) {
-      const bool before = reverse ? from > to : from < to;
-      triangle[size_t{to} * count + from] = before || (from == to && !exclusive) ? 1 : 0;
-    }
-  }
-  Permutation swap;
-  for (uint32_t i = 0; i < shape.rank(); ++i) swap.push_back(i);
-  std::swap(swap[axis], swap[shape.rank() - 1]);
-  const bool moves = axis + 1 != shape.rank();
-  const ValueId weights = node.graph.add_constant(node.name + ".triangle", {count, count}, triangle);
-  const ValueId sums = build.add(OpKind::kFullyConnected, {moves ? node.transpose(x, swap) : x, weights});
-  node.bind(moves ? node.transpose(sums, swap) : sums);
-}
-
-// Of each place along an axis the element that an index there names: a product with ones where it stands.
-void import_gather_elements(const OnnxNode& node) {
-  Builder build(&node.graph, node.name);
-  const ValueId x = node.number(0);
-  ValueId indices = node.number(1);
-  const Shape shape = build.shape(x);
-  const size_t rank = shape.rank();
-  const size_t axis = axis_of(node, 0);
-  if (build.shape(indices).rank() != rank || rank + 1 > kMaxRank) node.fail("its operands' ranks are not supported");
-  const uint32_t extent = shape[axis].extent;
-  indices = from_the_end(build, indices, extent);
-  Shape wanted;
-  Shape given;
-  for (size_t i = 0; i < rank; ++i) {
-    if (i != axis && build.shape(indices)[i] != shape[i]) node.fail("its indices leave out elements off the axis");
-    wanted.push_back(build.shape(indices)[i]);
-    given.push_back(i == axis ? Dimension{} : shape[i]);
-    if (i != axis) continue;
-    wanted.push_back({});
-    given.push_back(shape[i]);
-  }
-  const ValueId places = counted_along(node, axis + 1, rank + 1, extent);
-  const ValueId here = build.add(OpKind::kEqual, {build.reshape(indices, wanted), places});
-  const ValueId picked = build.add(OpKind::kSelect, {here, build.reshape(x, given), build.scalar(0, rank + 1)});
-  const ValueId sums = build.sum(picked, {static_cast<uint32_t>(axis + 1)});
-  node.bind(build.reshape(sums, build.shape(indices)));
-}
-
-// Zeros above or below a diagonal of the last two dimensions.
-void import_triangle(const OnnxNode& node) {
-  Builder build(&node.graph, node.name);
-  const ValueId x = node.number(0);
-  const Shape shape = build.shape(x);
-  const size_t rank = shape.rank();
-  if (rank < 2 || shape[rank - 2].per_batch || shape[rank - 1].per_batch)
-    node.fail("its last two dimensions must be a matrix of each sample");
-  const std::vector<int64_t> given = node.has_input(1) ? node.numbers(1) : std::vector<int64_t>{0};
-  if (given.size() != 1) node.fail("its diagonal must be one number");
-  const bool upper = node.integer("upper", 1) != 0;
-  const uint32_t rows = shape[rank - 2].extent;
-  const uint32_t columns = shape[rank - 1].extent;
-  node.expect_room(uint64_t{rows} * columns * sizeof(float));
-  std::vector<float> kept;
-  for (int64_t row = 0; row < rows; ++row) {
-    for (int64_t column = 0; column < columns; ++column)
-      kept.push_back((upper ? column - row >= given[0] : column - row <= given[0]) ? 1 : 0);
-  }
-  std::vector<uint32_t> extents(rank, 1);
-  extents[rank - 2] = rows;
-  extents[rank - 1] = columns;
-  const ValueId mask = node.graph.add_constant(node.name + ".mask", extents, kept);
-  node.bind(build.add(OpKind::kSelect, {mask, x, build.scalar(0, rank)}));
-}
-
-// a - b floor(a / b), which has the sign of b, or a - b trunc(a / b), which has that of a.
-void import_modulo(const OnnxNode& node) {
-  Builder build(&node.graph, node.name);
-  const auto [a, b] = equal_ranks(node, node.number(0), node.number(1));
-  const ValueId quotient = build.add(OpKind::kDivide, {a, b});
-  const ValueId whole =
-      node.integer("fmod", 0) != 0 ? truncated(build, quotient) : build.add(OpKind::kFloor, {quotient});
-  node.bind(build.add(OpKind::kSubtract, {a, build.add(OpKind::kMultiply, {whole, b})}));
-}
-
 }  // namespace
 
 ValueId extreme_of(Builder& build, ValueId a, ValueId b, bool greatest) {
@@ -340,13 +247,7 @@ const Importers& logic_importers() {
         6,
         {OpKind::kSubtract, OpKind::kNegate, OpKind::kReverse, OpKind::kArgMax},
         "not along the batch"}},
-      {"CumSum", {import_cumulative_sum, 11, {OpKind::kFullyConnected}, "not along the batch"}},
       {"Equal", {import_equal, 6, {OpKind::kEqual}, ""}},
-      {"GatherElements",
-       {import_gather_elements,
-        11,
-        {OpKind::kAdd, OpKind::kMultiply, OpKind::kSum, OpKind::kGreater, OpKind::kEqual, OpKind::kSelect},
-        "indices for all elements off the axis"}},
       {"Greater", {[](const OnnxNode& node) { import_comparison(node, true, false); }, 6, {OpKind::kGreater}, ""}},
       {"GreaterOrEqual",
        {[](const OnnxNode& node) { import_comparison(node, true, true); },
@@ -361,11 +262,6 @@ const Importers& logic_importers() {
         12,
         {OpKind::kAdd, OpKind::kGreater, OpKind::kEqual},
         ""}},
-      {"Mod",
-       {import_modulo,
-        10,
-        {OpKind::kSubtract, OpKind::kMultiply, OpKind::kDivide, OpKind::kClamp, OpKind::kNegate, OpKind::kFloor},
-        "exact for quotients up to 2^22"}},
       {"Not", {import_not, 6, {OpKind::kSubtract}, ""}},
       {"Or", {import_or, 6, {OpKind::kAdd}, ""}},
       {"Sign", {import_sign, 9, {OpKind::kSubtract, OpKind::kGreater}, ""}},
@@ -375,7 +271,6 @@ const Importers& logic_importers() {
         {OpKind::kNegate, OpKind::kConcat, OpKind::kSum, OpKind::kEqual, OpKind::kSelect, OpKind::kArgMax,
          OpKind::kClamp},
         "k up to 64"}},
-      {"Trilu", {import_triangle, 14, {OpKind::kSelect}, ""}},
       {"Where", {import_where, 9, {OpKind::kSelect}, ""}},
       {"Xor", {import_xor, 6, {OpKind::kSubtract, OpKind::kEqual}, ""}},
   };

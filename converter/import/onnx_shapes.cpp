@@ -549,6 +549,32 @@ void import_constant_of_shape(const OnnxNode& node) {
   node.bind(broadcast_number(node, number, shape_of(node, node.integers(0))));
 }
 
+// Zeros above or below a diagonal of the last two dimensions.
+void import_triangle(const OnnxNode& node) {
+  Builder build(&node.graph, node.name);
+  const ValueId x = node.number(0);
+  const Shape shape = build.shape(x);
+  const size_t rank = shape.rank();
+  if (rank < 2 || shape[rank - 2].per_batch || shape[rank - 1].per_batch)
+    node.fail("its last two dimensions must be a matrix of each sample");
+  const std::vector<int64_t> given = node.has_input(1) ? node.numbers(1) : std::vector<int64_t>{0};
+  if (given.size() != 1) node.fail("its diagonal must be one number");
+  const bool upper = node.integer("upper", 1) != 0;
+  const uint32_t rows = shape[rank - 2].extent;
+  const uint32_t columns = shape[rank - 1].extent;
+  node.expect_room(uint64_t{rows} * columns * sizeof(float));
+  std::vector<float> kept;
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t column = 0; column < columns; ++column)
+      kept.push_back((upper ? column - row >= given[0] : column - row <= given[0]) ? 1 : 0);
+  }
+  std::vector<uint32_t> extents(rank, 1);
+  extents[rank - 2] = rows;
+  extents[rank - 1] = columns;
+  const ValueId mask = node.graph.add_constant(node.name + ".mask", extents, kept);
+  node.bind(build.add(OpKind::kSelect, {mask, x, build.scalar(0, rank)}));
+}
+
 }  // namespace
 
 ValueId slice_axis(const OnnxNode& node, ValueId x, size_t axis, uint32_t start, uint32_t extent, uint32_t step) {
@@ -598,6 +624,7 @@ const Importers& shape_importers() {
       {"Squeeze", {import_squeeze, 6, {OpKind::kReshape}, ""}},
       {"Tile", {import_tile, 6, {OpKind::kBroadcast}, "not of the batch"}},
       {"Transpose", {import_transpose, 6, {OpKind::kTranspose}, ""}},
+      {"Trilu", {import_triangle, 14, {OpKind::kSelect}, ""}},
       {"Unsqueeze", {import_unsqueeze, 6, {OpKind::kReshape}, ""}},
   };
   return table;

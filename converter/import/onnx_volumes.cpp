@@ -4,67 +4,15 @@
 #include <algorithm>
 
 #include "import/onnx_graph.h"
+#include "import/window_axes.h"
 #include "ir/builder.h"
 
 namespace figment::converter {
 
 namespace {
 
-// Kernel, stride, dilation, padding in front and behind, and output padding, along depth, height and width.
-struct Axis {
-  uint32_t kernel = 1;
-  uint32_t stride = 1;
-  uint32_t dilation = 1;
-  uint32_t before = 0;
-  uint32_t after = 0;
-  uint32_t output_padding = 0;
-
-  uint32_t span() const { return (kernel - 1) * dilation + 1; }
-};
-using Axes = std::array<Axis, 3>;
-
-Axes axes_of(const OnnxNode& node, const std::array<uint32_t, 3>& kernel, const Shape& shape) {
-  Axes axes;
-  const auto list = [&](const char* name, size_t count, int64_t fallback) {
-    const std::vector<int64_t> values = node.integer_list(name, std::vector<int64_t>(count, fallback));
-    const bool in_range = std::ranges::all_of(values, [](int64_t value) { return value >= 0 && value <= UINT16_MAX; });
-    if (values.size() != count || !in_range) node.fail(std::string(name) + " is out of range");
-    return values;
-  };
-  const std::vector<int64_t> strides = list("strides", 3, 1);
-  const std::vector<int64_t> dilations = list("dilations", 3, 1);
-  const std::vector<int64_t> pads = list("pads", 6, 0);
-  const std::vector<int64_t> output_padding = list("output_padding", 3, 0);
-  const std::string mode = node.text("auto_pad", "NOTSET");
-  const bool same = mode == "SAME_UPPER" || mode == "SAME_LOWER";
-  for (size_t i = 0; i < 3; ++i) {
-    axes[i] = {kernel[i],
-               static_cast<uint32_t>(strides[i]),
-               static_cast<uint32_t>(dilations[i]),
-               mode == "NOTSET" ? static_cast<uint32_t>(pads[i]) : 0,
-               mode == "NOTSET" ? static_cast<uint32_t>(pads[i + 3]) : 0,
-               static_cast<uint32_t>(output_padding[i])};
-    if (axes[i].kernel < 1 || axes[i].stride < 1 || axes[i].dilation < 1) node.fail("its kernel or strides are 0");
-    if (!same) continue;
-    const uint32_t extent = shape[i + 2].extent;
-    const uint32_t steps = (extent + axes[i].stride - 1) / axes[i].stride - 1;
-    const uint32_t needed = steps * axes[i].stride + axes[i].span();
-    const uint32_t total = needed > extent ? needed - extent : 0;
-    axes[i].before = mode == "SAME_UPPER" ? total / 2 : total - total / 2;
-    axes[i].after = total - axes[i].before;
-  }
-  return axes;
-}
-
-Window window_of(const Axis& rows, const Axis& columns) {
-  Window window;
-  window.kernel = {rows.kernel, columns.kernel};
-  window.stride = {rows.stride, columns.stride};
-  window.dilation = {rows.dilation, columns.dilation};
-  window.padding = {rows.before, columns.before, rows.after, columns.after};
-  window.output_padding = {rows.output_padding, columns.output_padding};
-  return window;
-}
+// Along depth, height and width.
+using Axes = std::vector<WindowAxis>;
 
 ValueId to_slices(Builder& build, ValueId volume) {
   const Shape shape = build.shape(volume);
@@ -100,7 +48,7 @@ ValueId convolution(const OnnxNode& node, ValueId x, ValueId weights, std::optio
   const Shape shape = build.shape(x);
   if (shape[1].extent < axes[0].span()) node.fail("its kernel does not fit into its input");
   Shape taken = shape;
-  taken[1].extent = (shape[1].extent - axes[0].span()) / axes[0].stride + 1;
+  taken[1].extent = static_cast<uint32_t>((shape[1].extent - axes[0].span()) / axes[0].stride) + 1;
   Attributes attributes;
   attributes.window = window_of(axes[1], axes[2]);
   attributes.window.groups = groups;
@@ -134,9 +82,9 @@ ValueId transposed_convolution(const OnnxNode& node, ValueId x, ValueId weights,
   Attributes attributes;
   attributes.window = window_of(axes[1], axes[2]);
   attributes.window.groups = groups;
-  const Axis& depth = axes[0];
+  const WindowAxis& depth = axes[0];
   const uint32_t spread = shape[1].extent * depth.stride;
-  const uint32_t full = (shape[1].extent - 1) * depth.stride + depth.span() + depth.output_padding;
+  const auto full = static_cast<uint32_t>((shape[1].extent - 1) * depth.stride + depth.span() + depth.output_padding);
   std::optional<ValueId> sum;
   for (uint32_t tap = 0; tap < depth.kernel; ++tap) {
     const ValueId slices =
@@ -174,7 +122,7 @@ void import_volume_convolution(const OnnxNode& node, bool transposed) {
   if (groups < 1 || given[0].extent % groups != 0) node.fail("group is out of range");
   if (transposed && (node.text("auto_pad", "NOTSET") != "NOTSET" || node.attribute("output_shape") != nullptr))
     node.fail("auto_pad and output_shape are not supported for volumes");
-  const Axes axes = axes_of(node, {given[2].extent, given[3].extent, given[4].extent}, shape);
+  const Axes axes = window_axes(node, {given[2].extent, given[3].extent, given[4].extent}, shape);
   const ValueId x = node.transpose(node.tensor(0), {0, 2, 3, 4, 1});
   std::optional<ValueId> bias;
   if (node.has_input(2)) bias = node.tensor(2);
@@ -187,24 +135,13 @@ void import_volume_convolution(const OnnxNode& node, bool transposed) {
 // Over height and width, then over depth: maxima and means of boxes are those of their rows'.
 void import_volume_pool(const OnnxNode& node, OpKind kind) {
   Builder build(&node.graph, node.name);
-  const std::vector<int64_t> kernel = node.integer_list("kernel_shape", {});
-  const bool in_range = std::ranges::all_of(kernel, [](int64_t value) { return value >= 1 && value <= UINT16_MAX; });
-  if (kernel.size() != 3 || !in_range) node.fail("its kernel_shape must have 3 values");
   const Shape given = node.value(0).shape;
-  Axes axes = axes_of(
-      node, {static_cast<uint32_t>(kernel[0]), static_cast<uint32_t>(kernel[1]), static_cast<uint32_t>(kernel[2])},
-      given);
+  Axes axes = window_axes(node, window_list(node, "kernel_shape", 3, 1), given);
   const bool counts_padding = node.integer("count_include_pad", 0) != 0;
+  std::array<float, 3> last_share = {1, 1, 1};
   for (size_t i = 0; i < 3 && node.integer("ceil_mode", 0) != 0; ++i) {
-    Axis& axis = axes[i];
-    const uint32_t padded = given[i + 2].extent + axis.before + axis.after;
-    if (padded < axis.span()) continue;
-    const uint32_t rest = (padded - axis.span()) % axis.stride;
-    // A last window that would begin in the padding behind the input is left out.
-    if (rest == 0 || padded - axis.span() - rest + axis.stride >= given[i + 2].extent + axis.before) continue;
-    if (counts_padding && kind == OpKind::kAveragePool2d)
-      node.fail("ceil_mode with count_include_pad is not supported for volumes");
-    axis.after += axis.stride - rest;
+    const float share = reach_past_end(&axes[i], given[i + 2].extent);
+    if (counts_padding) last_share[i] = share;
   }
   const ValueId x = node.transpose(node.tensor(0), {0, 2, 3, 4, 1});
   const Dimension batch = build.shape(x)[0];
@@ -219,7 +156,8 @@ void import_volume_pool(const OnnxNode& node, OpKind kind) {
   const ValueId rows =
       build.reshape(slices, {shape[0], shape[1], {shape[2].extent * shape[3].extent, false}, shape[4]});
   const ValueId joined = build.add(kind, {rows}, depth);
-  const ValueId y = build.reshape(joined, {shape[0], build.shape(joined)[1], shape[2], shape[3], shape[4]});
+  ValueId y = build.reshape(joined, {shape[0], build.shape(joined)[1], shape[2], shape[3], shape[4]});
+  for (uint32_t axis = 0; axis < 3; ++axis) y = last_scaled(node, y, axis + 1, 1 / last_share[axis]);
   node.bind(node.transpose(y, {0, 4, 1, 2, 3}));
 }
 

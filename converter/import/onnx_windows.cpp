@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "import/onnx_graph.h"
+#include "import/window_axes.h"
 #include "ir/batch.h"
 #include "ir/builder.h"
 
@@ -29,59 +30,10 @@ ValueId from_two_dimensions(const OnnxNode& node, ValueId y, bool one_dimensiona
   return node.reshape(y, {shape[0], shape[1], shape[3]});
 }
 
-// Two values (height, width) of a list attribute that may be one-dimensional.
-std::array<uint32_t, 2> pair_of(const OnnxNode& node, const char* attribute, bool one_dimensional, uint32_t fallback) {
-  const size_t rank = one_dimensional ? 1 : 2;
-  const std::vector<int64_t> values = node.integer_list(attribute, std::vector<int64_t>(rank, fallback));
-  if (values.size() != rank) node.fail(fmt::format("{} must have {} values", attribute, rank));
-  std::array<uint32_t, 2> result = {fallback, fallback};
-  for (size_t i = 0; i < rank; ++i) {
-    if (values[i] < 0 || values[i] > 65535) node.fail(std::string(attribute) + " is out of range");
-    result[i + 2 - rank] = static_cast<uint32_t>(values[i]);
-  }
-  return result;
-}
-
-// top, left, bottom, right from "pads" (all begins, then all ends).
-std::array<uint32_t, 4> pads_of(const OnnxNode& node, bool one_dimensional) {
-  const size_t rank = one_dimensional ? 1 : 2;
-  const std::vector<int64_t> values = node.integer_list("pads", std::vector<int64_t>(2 * rank, 0));
-  if (values.size() != 2 * rank) node.fail(fmt::format("pads must have {} values", 2 * rank));
-  std::array<uint32_t, 4> result{};
-  for (size_t i = 0; i < rank; ++i) {
-    if (values[i] < 0 || values[i] > 65535 || values[rank + i] < 0 || values[rank + i] > 65535) {
-      node.fail("negative or huge pads are not supported");
-    }
-    result[i + 2 - rank] = static_cast<uint32_t>(values[i]);
-    result[2 + i + 2 - rank] = static_cast<uint32_t>(values[rank + i]);
-  }
-  return result;
-}
-
-// Kernel, stride, dilation and padding of a convolution or pooling node over an input of `height` x `width`.
-Window window_of(const OnnxNode& node, std::array<uint32_t, 2> kernel, bool one_dimensional, const Shape& nchw) {
-  Window window;
-  window.kernel = kernel;
-  window.stride = pair_of(node, "strides", one_dimensional, 1);
-  window.dilation = pair_of(node, "dilations", one_dimensional, 1);
-  window.padding = pads_of(node, one_dimensional);
-  const std::string mode = node.text("auto_pad", "NOTSET");
-  if (mode == "VALID") window.padding = {};
-  if (mode == "SAME_UPPER" || mode == "SAME_LOWER") {
-    for (size_t axis = 0; axis < 2; ++axis) {
-      const uint64_t extent = nchw[axis + 2].extent;
-      if (window.stride[axis] == 0) node.fail("its stride is 0");
-      const uint64_t out = (extent + window.stride[axis] - 1) / window.stride[axis];
-      const uint64_t needed = (out - 1) * window.stride[axis] + window.span(axis);
-      const uint64_t total = needed > extent ? needed - extent : 0;
-      const uint64_t before = mode == "SAME_UPPER" ? total / 2 : total - total / 2;
-      window.padding[axis] = static_cast<uint32_t>(before);
-      window.padding[axis + 2] = static_cast<uint32_t>(total - before);
-    }
-  } else if (mode != "NOTSET" && mode != "VALID" && !mode.empty()) {
-    node.fail("unknown auto_pad " + mode);
-  }
-  return window;
+// The window along height and width, of which a one-dimensional op has but the width.
+std::array<WindowAxis, 2> image_axes(const OnnxNode& node, const std::vector<uint32_t>& kernel, const Shape& shape) {
+  const std::vector<WindowAxis> axes = window_axes(node, kernel, shape);
+  return axes.size() == 1 ? std::array{WindowAxis{}, axes[0]} : std::array{axes[0], axes[1]};
 }
 
 // Weights in ONNX's layout to [O, h, w, I/groups]. `permutation` takes the split ONNX shape there.
@@ -184,7 +136,10 @@ void import_convolution_of_each(const OnnxNode& node, ValueId x, ValueId weights
   if (one_dimensional) shape = {shape[0], shape[1], {}, shape[2]};
   if (!shape[0].per_batch || !node.graph[x].shape[0].per_batch || node.graph[x].shape[0].extent != 1)
     node.fail("its weight depends on the batch, and not as one kernel for each sample");
-  Window window = window_of(node, {shape[2].extent, shape[3].extent}, one_dimensional, node.graph[x].shape);
+  std::vector<uint32_t> kernel = {shape[2].extent, shape[3].extent};
+  if (one_dimensional) kernel.erase(kernel.begin());
+  const auto [rows, columns] = image_axes(node, kernel, node.value(0).shape);
+  Window window = window_of(rows, columns);
   // Over an open batch such a node would convolve each sample with the kernels of all.
   if (node.importer.reopened_batch() != 1 || node.integer("group", 1) != 1)
     node.fail("its weight depends on the batch: export with a batch of 1, and not open, which is opened here");
@@ -195,7 +150,6 @@ void import_convolution_of_each(const OnnxNode& node, ValueId x, ValueId weights
   ValueId kernels = node.transpose(split, transposed ? Permutation{0, 3, 4, 1, 2} : Permutation{0, 3, 4, 2, 1});
   ValueId image = node.transpose(x, nchw_to_nhwc());
   if (transposed) {
-    window.output_padding = pair_of(node, "output_padding", one_dimensional, 0);
     for (uint32_t axis : {1U, 2U}) {
       Attributes along;
       along.axes = {axis};
@@ -228,12 +182,13 @@ void import_convolution(const OnnxNode& node, bool transposed) {
   std::vector<uint32_t> kernel_shape = extents_of(node.graph[weights].shape);
   if (one_dimensional) kernel_shape.insert(kernel_shape.begin() + 2, 1);
   const std::array<uint32_t, 2> kernel = {kernel_shape[2], kernel_shape[3]};
-  if (node.attribute("kernel_shape") != nullptr && pair_of(node, "kernel_shape", one_dimensional, 1) != kernel) {
+  const std::vector<uint32_t> taps(kernel_shape.begin() + (one_dimensional ? 3 : 2), kernel_shape.end());
+  if (node.attribute("kernel_shape") != nullptr && window_list(node, "kernel_shape", taps.size(), 1) != taps)
     node.fail("its kernel_shape is not that of its weight");
-  }
+  const auto [rows, columns] = image_axes(node, taps, node.value(0).shape);
   Attributes attributes;
   Window& window = attributes.window;
-  window = window_of(node, kernel, one_dimensional, shape);
+  window = window_of(rows, columns);
   const int64_t groups = node.integer("group", 1);
   if (groups < 1 || groups > kernel_shape[0]) node.fail("group is out of range");
   window.groups = static_cast<uint32_t>(groups);
@@ -246,8 +201,7 @@ void import_convolution(const OnnxNode& node, bool transposed) {
     arranged = arrange_weights(node, weights,
                                {window.groups, kernel_shape[0] / window.groups, kernel_shape[1], kernel[0], kernel[1]},
                                {0, 2, 3, 4, 1}, {outputs, kernel[0], kernel[1], kernel_shape[0] / window.groups});
-    const std::array<uint32_t, 2> output_padding = pair_of(node, "output_padding", one_dimensional, 0);
-    window.output_padding = output_padding;
+    const std::array<uint32_t, 2> output_padding = window.output_padding;
     const std::vector<int64_t> output_shape = node.integer_list("output_shape", {});
     const std::string mode = node.text("auto_pad", "NOTSET");
     const bool same = mode == "SAME_UPPER" || mode == "SAME_LOWER";
@@ -296,37 +250,20 @@ void import_pool(const OnnxNode& node, OpKind kind) {
   ValueId x = node.tensor(0);
   const bool one_dimensional = to_two_dimensions(node, &x);
   const Shape shape = node.graph[x].shape;
-  Attributes attributes;
-  Window& window = attributes.window;
-  window = window_of(node, pair_of(node, "kernel_shape", one_dimensional, 1), one_dimensional, shape);
-  window.count_padding = node.integer("count_include_pad", 0) != 0;
+  const size_t count = one_dimensional ? 1 : 2;
+  std::array<WindowAxis, 2> axes = image_axes(node, window_list(node, "kernel_shape", count, 1), node.value(0).shape);
+  const bool counts_padding = node.integer("count_include_pad", 0) != 0;
   // By how much a window that reaches past the padding counts for less than it would.
   std::array<float, 2> last_share = {1, 1};
-  if (node.integer("ceil_mode", 0) != 0) {
-    for (size_t axis = 0; axis < 2; ++axis) {
-      const uint64_t padded = uint64_t{shape[axis + 2].extent} + window.padding[axis] + window.padding[axis + 2];
-      if (padded < window.span(axis) || window.stride[axis] == 0) continue;
-      const uint64_t rest = (padded - window.span(axis)) % window.stride[axis];
-      // A last window that would begin in the padding behind the input is left out.
-      const uint64_t next =
-          (padded - window.span(axis)) / window.stride[axis] * window.stride[axis] + window.stride[axis];
-      if (rest == 0 || next >= shape[axis + 2].extent + window.padding[axis]) continue;
-      window.padding[axis + 2] += static_cast<uint32_t>(window.stride[axis] - rest);
-      if (!window.count_padding) continue;
-      // Taps of the last window inside the input and its padding.
-      const uint64_t inside = (padded - next + window.dilation[axis] - 1) / window.dilation[axis];
-      last_share[axis] = static_cast<float>(inside) / static_cast<float>(window.kernel[axis]);
-    }
+  for (size_t i = 0; i < 2 && node.integer("ceil_mode", 0) != 0; ++i) {
+    const float share = reach_past_end(&axes[i], shape[i + 2].extent);
+    if (counts_padding) last_share[i] = share;
   }
+  Attributes attributes;
+  attributes.window = window_of(axes[0], axes[1]);
+  attributes.window.count_padding = counts_padding;
   ValueId y = node.add(kind, attributes, {node.transpose(x, nchw_to_nhwc())});
-  for (uint32_t axis = 0; axis < 2; ++axis) {
-    if (last_share[axis] == 1) continue;
-    std::vector<uint32_t> broadcast = {1, 1, 1, 1};
-    broadcast[axis + 1] = node.graph[y].shape[axis + 1].extent;
-    std::vector<float> factors(broadcast[axis + 1], 1);
-    factors.back() = 1 / last_share[axis];
-    y = node.add(OpKind::kMultiply, {}, {y, node.graph.add_constant(node.name + ".factor", broadcast, factors)});
-  }
+  for (uint32_t axis = 0; axis < 2; ++axis) y = last_scaled(node, y, axis + 1, 1 / last_share[axis]);
   node.bind(from_two_dimensions(node, node.transpose(y, nhwc_to_nchw()), one_dimensional));
 }
 
