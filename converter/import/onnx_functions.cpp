@@ -77,6 +77,12 @@ std::optional<float> known_exponent(const OnnxNode& node) {
   return values[0];
 }
 
+// A power has the type of its base.
+void bind_power(const OnnxNode& node, ValueId power) {
+  Builder build(&node.graph, node.name);
+  node.bind(node.holds_integers(0) ? truncated(build, power) : power);
+}
+
 // e^(b log |a|), whose sign is that of a for odd b, NaN for negative a and broken b, and 1 for b = 0.
 void power_of_elements(const OnnxNode& node) {
   Builder build(&node.graph, node.name);
@@ -93,8 +99,9 @@ void power_of_elements(const OnnxNode& node) {
   const ValueId sign = build.add(OpKind::kMultiply, {negative, odd});
   const ValueId factor = build.with_scalar(OpKind::kAdd, build.with_scalar(OpKind::kMultiply, sign, -2), 1);
   const ValueId none = build.with_scalar(OpKind::kEqual, b, 0);
-  node.bind(
-      build.add(OpKind::kSelect, {none, build.scalar(1, rank), build.add(OpKind::kMultiply, {magnitude, factor})}));
+  const ValueId power =
+      build.add(OpKind::kSelect, {none, build.scalar(1, rank), build.add(OpKind::kMultiply, {magnitude, factor})});
+  bind_power(node, power);
 }
 
 // x in the shape that it and the exponent are broadcast to.
@@ -138,10 +145,10 @@ void import_pow(const OnnxNode& node) {
   } else {
     const ValueId base = magnitude == std::floor(magnitude) ? build.add(OpKind::kAbs, {x}) : x;
     const ValueId scaled = build.with_scalar(OpKind::kMultiply, build.add(OpKind::kLog, {base}), exponent);
-    return node.bind(build.add(OpKind::kExp, {scaled}));
+    return bind_power(node, build.add(OpKind::kExp, {scaled}));
   }
   if (exponent < 0) result = build.add(OpKind::kDivide, {build.scalar(1, build.shape(x).rank()), result});
-  node.bind(result);
+  bind_power(node, result);
 }
 
 // scale * x > 0 ? x : alpha (e^x - 1) (Klambauer et al. 2017).

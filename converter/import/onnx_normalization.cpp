@@ -340,7 +340,7 @@ void import_local_response_normalization(const OnnxNode& node) {
   if (rank < 2 || build.shape(x)[1].per_batch) node.fail("its input needs channels in dimension 1");
   const int64_t channels = build.shape(x)[1].extent;
   const int64_t size = node.integer("size", 0);
-  if (size < 1 || size > channels * 2) node.fail(fmt::format("its size is {}", size));
+  if (size < 1 || size > UINT16_MAX) node.fail(fmt::format("its size is {}, and may be 1 to {}", size, UINT16_MAX));
   node.expect_room(static_cast<uint64_t>(channels) * static_cast<uint64_t>(channels) * sizeof(float));
   const float factor = node.real("alpha", 1e-4F) / static_cast<float>(size);
   std::vector<float> bands;

@@ -81,26 +81,46 @@ ValueId along_axis(const OnnxNode& node, ValueId x, const Scales& scales, const 
   return node.graph.add_constant(node.name, extents, numbers);
 }
 
-// x, clamped to what integers of a type stand for.
+// What the integers stand for that known values are quantized to. `axis_stride`: elements of a channel together.
+std::vector<float> rounded(std::span<const float> values, const Scales& scales, int64_t least, int64_t most,
+                           size_t axis_stride) {
+  std::vector<float> result;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const size_t channel = scales.scales.size() == 1 ? 0 : i / axis_stride % scales.scales.size();
+    // In f32, as the op is defined.
+    const float steps = std::nearbyint(values[i] / static_cast<float>(scales.scale(channel)));
+    if (std::isnan(steps)) {
+      result.push_back(steps);
+      continue;
+    }
+    const double q = std::clamp(static_cast<double>(steps) + static_cast<double>(scales.zero_point(channel)),
+                                static_cast<double>(least), static_cast<double>(most));
+    result.push_back(static_cast<float>(scales.real(static_cast<int64_t>(q), channel)));
+  }
+  return result;
+}
+
+// x, clamped to what integers of a type stand for; constants are rounded to that, too.
 ValueId clamped(const OnnxNode& node, ValueId x, const Scales& scales) {
   const auto [least, most] = bounds_of(node, scales.type);
   note_quantized(node);
-  const bool finite = std::ranges::all_of(scales.scales, [](double scale) { return std::isfinite(scale); });
-  // Of each channel another scale: that is how weights are quantized, which saturate nowhere.
-  if (!finite || (scales.scales.size() > 1 && node.is_fixed(x))) return x;
+  if (!std::ranges::all_of(scales.scales, [](double scale) { return std::isfinite(scale); })) return x;
+  if (node.graph[x].is_constant()) {
+    const Value copy = node.graph[x];
+    size_t stride = 1;
+    if (scales.scales.size() > 1) {
+      if (scales.axis >= copy.shape.rank() || copy.shape[scales.axis].extent != scales.scales.size())
+        node.fail("it does not have a scale for each channel");
+      for (size_t d = scales.axis + 1; d < copy.shape.rank(); ++d) stride *= copy.shape[d].extent;
+    }
+    return node.graph.add_constant(copy.name, extents_of(copy.shape), rounded(copy.f32(), scales, least, most, stride));
+  }
   if (scales.scales.size() > 1) {
     Builder build(&node.graph, node.name);
     const auto bound = [&](int64_t q) {
       return along_axis(node, x, scales, [&scales, q](size_t i) { return scales.real(q, i); });
     };
     return extreme_of(build, extreme_of(build, x, bound(least), true), bound(most), false);
-  }
-  if (node.graph[x].is_constant()) {
-    Value copy = node.graph[x];
-    std::vector<float> values(copy.f32().begin(), copy.f32().end());
-    for (float& value : values)
-      value = std::clamp(value, static_cast<float>(scales.real(least, 0)), static_cast<float>(scales.real(most, 0)));
-    return node.graph.add_constant(copy.name, extents_of(copy.shape), values);
   }
   Attributes bounds;
   bounds.clamp_min = static_cast<float>(scales.real(least, 0));

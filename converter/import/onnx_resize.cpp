@@ -46,6 +46,7 @@ class Resize {
       if (axis.in == axis.out && is_identity(axis)) continue;
       x = multiply(build, x, axis);
     }
+    if (node_.holds_integers(0)) x = truncated(build, x);
     node_.bind(x);
   }
 

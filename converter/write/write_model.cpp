@@ -356,11 +356,11 @@ class Writer {
 
 std::vector<uint8_t> write_model(const ModelDefinition& model) {
   for (const Graph& program : model.programs) {
-    if (program.nodes.size() > format::kMaxOps)
+    if (program.nodes.size() > format::kMaxOps || program.values.size() > format::kMaxTensors)
       throw Error(
-          fmt::format("program {} has {} ops, {} at most: loops and recurrent layers of many steps are written out "
-                      "step by step, export them shorter",
-                      program.name, program.nodes.size(), format::kMaxOps));
+          fmt::format("program {} has {} ops on {} tensors, and {} of each at most: loops and recurrent layers of many "
+                      "steps are written out step by step, export them shorter",
+                      program.name, program.nodes.size(), program.values.size(), format::kMaxOps));
   }
   return Writer().write(model);
 }

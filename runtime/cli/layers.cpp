@@ -135,6 +135,11 @@ uint32_t fitting_length(const OpenModel& open, uint32_t program, const std::map<
     for (uint32_t d = 0; d < port.shape.rank; ++d) {
       if (port.growth[d] == 0 || port.shape.per_batch[d]) continue;
       const auto difference = static_cast<int64_t>(found->second.shape[d]) - int64_t{port.shape.extents[d]};
+      // The dimension is the length: whether it may be that is said when it is chosen.
+      if (port.growth[d] == length.unit) {
+        const int64_t given = int64_t{length.length} + difference;
+        return given < 1 || given > UINT32_MAX ? 0 : static_cast<uint32_t>(given);
+      }
       if (difference % int64_t{port.growth[d]} != 0) return 0;  // the shape is refused then
       const int64_t wanted = int64_t{length.length} + difference / int64_t{port.growth[d]} * int64_t{length.unit};
       return wanted < 1 || wanted > UINT32_MAX ? 0 : static_cast<uint32_t>(wanted);

@@ -240,6 +240,7 @@ struct LengthView {
 
 // Of a program.
 inline constexpr size_t kMaxOps = 65536;
+inline constexpr size_t kMaxTensors = 65536;
 
 class ModelView {
  public:

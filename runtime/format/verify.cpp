@@ -22,7 +22,6 @@ constexpr int32_t kExactInteger = (1 << 24) - 1;
 
 constexpr size_t kMaxConstants = 65536;
 constexpr size_t kMaxPrograms = 256;
-constexpr size_t kMaxTensors = 65536;
 constexpr size_t kMaxPorts = 256;
 constexpr size_t kMaxLevels = 16;
 constexpr size_t kMaxPlans = 64;

@@ -380,6 +380,15 @@ TEST_CASE("integers of branches, loops and means are integers") {
   CHECK(run(import(mean), {{"x", {1, 2, 2, -1, -2, -2}}}, 2).at("y") == std::vector<float>{1, -1});
 }
 
+TEST_CASE("a power has the type of its base") {
+  OnnxBuilder model;
+  model.input("x", {3});
+  model.output("y", {3});
+  make_integer(&model, 0);
+  model.node("Pow", {"x", model.floats("half", {}, {0.5F})}, {"y"});
+  CHECK(run(import(model), {{"x", {3, 5, 9}}}, 1).at("y") == std::vector<float>{1, 2, 3});
+}
+
 TEST_CASE("volumes are resized to their nearest neighbors in all three dimensions") {
   OnnxBuilder model;
   model.input("x", {1, 2, 1, 2});

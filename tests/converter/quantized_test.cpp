@@ -96,6 +96,30 @@ TEST_CASE("activations with a scale for each channel saturate at each channel's 
   CHECK(each.y() == std::vector<float>{-1, 0, 127 * 0x1p-9F, 100 * 0x1p-7F});
 }
 
+TEST_CASE("constants that a file quantizes are what their integers stand for, of one scale or many") {
+  for (const bool each : {false, true}) {
+    OnnxBuilder model;
+    model.input("x", {2});
+    model.output("y", {2});
+    model.floats("w", {2, 2}, {0.26F, -200, 2.25F, 0.75F});
+    model.floats("scale", each ? std::vector<int64_t>{2} : std::vector<int64_t>{},
+                 each ? std::vector<float>{0.5F, 1} : std::vector<float>{0.5F});
+    onnx::TensorProto* zero = model.graph()->add_initializer();
+    zero->set_name("zero");
+    zero->set_data_type(onnx::TensorProto::INT8);
+    zero->add_int32_data(0);
+    if (each) zero->add_dims(2), zero->add_int32_data(0);
+    for (const char* op : {"QuantizeLinear", "DequantizeLinear"}) {
+      const bool first = std::string(op) == "QuantizeLinear";
+      OnnxBuilder::attribute(model.node(op, {first ? "w" : "q", "scale", "zero"}, {first ? "q" : "d"}), "axis",
+                             int64_t{0});
+    }
+    model.node("MatMul", {"x", "d"}, {"y"});
+    const std::vector<float> y = run(import(model), {{"x", {1, 0, 0, 1}}}, 2).at("y");
+    CHECK(y == std::vector<float>{0.5F, -64, 2, 1});
+  }
+}
+
 TEST_CASE("integers of a scale that is computed are for the ops that take it") {
   Quantized dynamic;
   dynamic.model.graph()->clear_node();
