@@ -98,9 +98,16 @@ struct Opened {
 // stays for all lengths beyond, so that it shows far away, as far as the network can be imported there.
 uint32_t farthest_fit(Graph* graph, const std::function<Graph(uint32_t)>& make) {
   constexpr uint64_t kMostBytes = uint64_t{256} << 20;  // to be read again and again for the exact place
-  const auto fits = [&](const Graph& far, uint32_t units) {
+  // None where it is too long to be imported.
+  const auto follows = [&](uint32_t units) -> std::optional<bool> {
+    std::optional<Graph> far;
     try {
-      fit_growth(graph, far, units);
+      far = make(units);
+    } catch (const Error&) {
+      return std::nullopt;
+    }
+    try {
+      fit_growth(graph, *far, units);
       return true;
     } catch (const Error&) {
       return false;
@@ -108,27 +115,22 @@ uint32_t farthest_fit(Graph* graph, const std::function<Graph(uint32_t)>& make) 
   };
   uint32_t good = 0;
   uint32_t bad = 0;
+  bool differs = false;
   for (const uint32_t units : {1U << 24, 1U << 20, 1U << 16, 4096U, 512U, 64U, 8U, 2U}) {
-    std::optional<Graph> far;
-    try {
-      far = make(units);
-    } catch (const Error&) {
-      continue;  // too large to be imported
-    }
-    if (fits(*far, units)) {
+    const std::optional<bool> found = follows(units);
+    if (found == true) {
       good = units;
       break;
     }
     bad = units;
+    differs = differs || found.has_value();
     // Near by, that is no cut: sizes are rounded, as by strides.
-    if (bad <= kCheckedUnits) break;
+    if (found && units <= kCheckedUnits) break;
   }
-  if (good == 0) throw Error(bad == 0 ? "it cannot be longer" : "a size does not follow it linearly");
-  uint64_t read = 0;
-  while (bad > good + 1 && read <= kMostBytes) {
+  if (good == 0) throw Error(differs ? "a size does not follow it linearly" : "it cannot be longer");
+  for (uint64_t read = 0; bad > good + 1 && read <= kMostBytes; read += graph->source_bytes) {
     const uint32_t middle = good + (bad - good) / 2;
-    read += graph->source_bytes;
-    (fits(make(middle), middle) ? good : bad) = middle;
+    (follows(middle).value_or(false) ? good : bad) = middle;
   }
   return good;
 }

@@ -93,14 +93,14 @@ class Resize {
         continue;
       }
       if (by_size) {
-        if (sizes[i].per_batch || sizes[i].value < 1 || sizes[i].value > UINT16_MAX)
+        if (sizes[i].per_batch || sizes[i].value < 1 || static_cast<uint64_t>(sizes[i].value) > kMaxExtent)
           node_.fail("sizes are out of range");
         axis.out = static_cast<uint32_t>(sizes[i].value);
         axis.scale = static_cast<float>(axis.out) / static_cast<float>(axis.in);
       } else {
         axis.scale = scales[i];
         const float extent = std::floor(static_cast<float>(axis.in) * axis.scale);
-        if (!(extent >= 1 && extent <= UINT16_MAX)) node_.fail("scales are out of range");
+        if (!(extent >= 1 && extent <= static_cast<float>(kMaxExtent))) node_.fail("scales are out of range");
         axis.out = static_cast<uint32_t>(extent);
       }
       axes_.push_back(axis);
@@ -169,8 +169,13 @@ class Resize {
   // Whether each element of an axis comes as often as the others, in their order.
   bool repeats(const Axis& axis) const {
     if (axis.in == 0 || axis.out % axis.in != 0) return false;
-    for (uint32_t i = 0; i < axis.out; ++i) {
-      if (nearest_index(axis, i) != static_cast<int32_t>(i / (axis.out / axis.in))) return false;
+    const uint32_t times = axis.out / axis.in;
+    // Positions go on by one for each `times`, but where they depend on the extents. Ends are clamped: what holds of
+    // the first two elements holds of all.
+    const bool periodic = axis.scale == static_cast<float>(times) && coordinates_ != "align_corners";
+    const uint32_t tried = periodic ? std::min(axis.out, 2 * times) : axis.out;
+    for (uint32_t i = 0; i < tried; ++i) {
+      if (nearest_index(axis, i) != static_cast<int32_t>(i / times)) return false;
     }
     return true;
   }
@@ -221,6 +226,7 @@ class Resize {
 
   ValueId nearest_image(ValueId x, const Axis& height, const Axis& width) {
     const auto table = [&](const Axis& axis, const char* name) {
+      node_.expect_room(uint64_t{axis.out} * sizeof(int32_t));
       std::vector<int32_t> indices(axis.out);
       for (uint32_t i = 0; i < axis.out; ++i) indices[i] = nearest_index(axis, i);
       return node_.graph.add_constant_i32(node_.name + name, indices);

@@ -197,6 +197,29 @@ TEST_CASE("a network that cuts what is long has lengths up to there") {
   CHECK_MESSAGE(refused.find("time cannot be 501: it is from 1 to 500") != std::string::npos, refused);
 }
 
+TEST_CASE("what repeats each step has lengths as long as memory goes") {
+  test::OnnxBuilder model;
+  model.input("x", {1, 8});
+  model.output("y", {1, 32});
+  const auto open = [](onnx::ValueInfoProto* port) {
+    port->mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(2)->set_dim_param("time");
+  };
+  open(model.graph()->mutable_input(0));
+  onnx::NodeProto* node = model.node("Resize", {"x", "", model.floats("scales", {3}, {1, 1, 4})}, {"y"});
+  test::OnnxBuilder::attribute(node, "nearest_mode", "floor");
+  test::OnnxBuilder::attribute(node, "coordinate_transformation_mode", "asymmetric");
+  const test::OnnxFile file(model.model);
+  const Opened opened(convert_file(file.path()).file);
+  fig_length_info length{};
+  REQUIRE(fig_model_length(opened.model, &length) == FIG_OK);
+  CHECK(length.greatest > 4000000);
+  const io::Array x{{1, 1, 70000}, std::vector<float>(70000, 3)};
+  std::string refused;
+  const std::vector<float> y = run_at(opened.model, x, 1, 70000, &refused);
+  REQUIRE_MESSAGE(y.size() == 280000, refused);
+  CHECK(y.back() == 3);
+}
+
 TEST_CASE("a cut far beyond the lengths that are tried nearby is found, from the front and from the end") {
   for (const int64_t from : {int64_t{0}, int64_t{-16000}}) {
     test::OnnxBuilder model;
