@@ -149,8 +149,9 @@ void OnnxImporter::bind_outputs() {
     ValueId id = std::get<ValueId>(found->second);
     const Meaning& meaning = this->meaning(output.name());
     if (meaning.stands_for) {
-      const onnx::NodeProto none;
-      id = integers_of({*this, none, graph_, opset_, output.name()}, id, *meaning.stands_for);
+      onnx::NodeProto proto;
+      proto.set_op_type("output");
+      id = integers_of({*this, proto, graph_, opset_, output.name()}, id, *meaning.stands_for);
     }
     if (graph_[id].is_constant()) {
       // Copied, because what a program returns is computed.

@@ -367,8 +367,7 @@ void import_cumulative_sum(const OnnxNode& node) {
   const Shape shape = build.shape(x);
   const std::vector<int64_t> axes = node.numbers(1);
   if (axes.size() != 1) node.fail("its axis must be one number");
-  const size_t axis = node.axis(axes[0], shape.rank());
-  if (shape[axis].per_batch) node.fail("it runs along the batch, whose samples are computed apart");
+  const size_t axis = axis_within_sample(node, axes[0], shape);
   const uint32_t count = shape[axis].extent;
   const bool exclusive = node.integer("exclusive", 0) != 0;
   const bool reverse = node.integer("reverse", 0) != 0;

@@ -94,7 +94,6 @@ Binding stacked(const OnnxNode& node, const std::vector<OnnxImporter::Carried>& 
 
 void OnnxImporter::import_loop(const OnnxNode& node) {
   constexpr int64_t kMostPasses = 4096;
-  constexpr size_t kMostNodes = 65536;  // what a file may have
   const onnx::AttributeProto* attribute = node.attribute("body");
   if (attribute == nullptr || !attribute->has_g()) node.fail("it has no body");
   const onnx::GraphProto& body = attribute->g();
@@ -116,7 +115,6 @@ void OnnxImporter::import_loop(const OnnxNode& node) {
   const size_t problems = problems_.size();
   for (int64_t pass = 0; pass < limit && goes_on; ++pass) {
     if (++passes_ > kMostPasses) node.fail(fmt::format("loops are passed through more than {} times", kMostPasses));
-    if (graph_.nodes.size() > kMostNodes) node.fail(fmt::format("it makes more than {} ops", kMostNodes));
     name_suffix_ = fmt::format("{}/{}", outer, pass);
     bindings_[body.input(0).name()] = KnownTensor{{}, {{pass}}};
     bindings_[body.input(1).name()] = KnownTensor{{}, {{1}}, onnx::TensorProto::BOOL};

@@ -258,20 +258,13 @@ void import_cosh(const OnnxNode& node) {
   node.bind(build.with_scalar(OpKind::kSubtract, build.add(OpKind::kMultiply, {twice, cosine}), 1));
 }
 
-ValueId bounded(Builder& build, ValueId x, float low, float high) {
-  Attributes bounds;
-  bounds.clamp_min = low;
-  bounds.clamp_max = high;
-  return build.add(OpKind::kClamp, {x}, bounds);
-}
-
 // log(1 + y), with what the sum w = 1 + y has rounded off: log(w) + (y - (w - 1)) / w.
 ValueId log_of_one_and(Builder& build, ValueId y) {
   constexpr float kLarge = 1e30F;
   const ValueId w = build.with_scalar(OpKind::kAdd, y, 1);
-  const ValueId divisor = bounded(build, w, 1 / kLarge, kLarge);
+  const ValueId divisor = build.clamp(w, 1 / kLarge, kLarge);
   const ValueId kept = build.with_scalar(OpKind::kSubtract, divisor, 1);
-  const ValueId lost = build.add(OpKind::kSubtract, {bounded(build, y, -1, kLarge), kept});
+  const ValueId lost = build.add(OpKind::kSubtract, {build.clamp(y, -1, kLarge), kept});
   return build.add(OpKind::kAdd, {build.add(OpKind::kLog, {w}), build.add(OpKind::kDivide, {lost, divisor})});
 }
 
@@ -313,7 +306,7 @@ void import_asinh(const OnnxNode& node) {
   Builder build(&node.graph, node.name);
   const ValueId x = node.tensor(0);
   const ValueId magnitude = build.add(OpKind::kAbs, {x});
-  const ValueId m = bounded(build, magnitude, 0, kLargeArgument);
+  const ValueId m = build.clamp(magnitude, 0, kLargeArgument);
   const ValueId square = build.add(OpKind::kMultiply, {m, m});
   const ValueId root = build.add(OpKind::kSqrt, {build.with_scalar(OpKind::kAdd, square, 1)});
   const ValueId rest = build.add(OpKind::kDivide, {square, build.with_scalar(OpKind::kAdd, root, 1)});
@@ -327,8 +320,8 @@ void import_asinh(const OnnxNode& node) {
 void import_acosh(const OnnxNode& node) {
   Builder build(&node.graph, node.name);
   const ValueId x = node.tensor(0);
-  const ValueId t = build.with_scalar(OpKind::kSubtract,
-                                      bounded(build, x, -std::numeric_limits<float>::infinity(), kLargeArgument), 1);
+  const ValueId t =
+      build.with_scalar(OpKind::kSubtract, build.clamp(x, -std::numeric_limits<float>::infinity(), kLargeArgument), 1);
   const ValueId square = build.add(OpKind::kMultiply, {t, build.with_scalar(OpKind::kAdd, t, 2)});
   const ValueId small = log_of_one_and(build, build.add(OpKind::kAdd, {t, build.add(OpKind::kSqrt, {square})}));
   const ValueId large = build.with_scalar(OpKind::kGreater, x, kLargeArgument);

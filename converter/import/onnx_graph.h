@@ -283,6 +283,8 @@ std::optional<Scales> scales_moved(const OnnxNode& node);
 onnx::NodeProto reading_integers(const OnnxNode& node);
 // x, which `scales` stand for, in integers.
 ValueId integers_of(const OnnxNode& node, ValueId x, const Scales& scales);
+// An axis of a shape, counted from the end if negative. Fails where it is the batch.
+size_t axis_within_sample(const OnnxNode& node, int64_t axis, const Shape& shape);
 // The shape that integers name.
 Shape shape_of(const OnnxNode& node, const KnownTensor& integers);
 // Of volumes [N, C, D, H, W].

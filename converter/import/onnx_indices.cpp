@@ -329,8 +329,7 @@ void import_gather_elements(const OnnxNode& node) {
   ValueId indices = node.number(1);
   const Shape shape = build.shape(x);
   const size_t rank = shape.rank();
-  const size_t axis = node.axis(node.integer("axis", 0), rank);
-  if (shape[axis].per_batch) node.fail("it runs along the batch, whose samples are computed apart");
+  const size_t axis = axis_within_sample(node, node.integer("axis", 0), shape);
   if (build.shape(indices).rank() != rank || rank + 1 > kMaxRank) node.fail("its operands' ranks are not supported");
   const uint32_t extent = shape[axis].extent;
   indices = from_the_end(build, indices, extent);

@@ -137,18 +137,10 @@ ValueId arg_max(Builder& build, ValueId x, size_t axis) {
   return build.add(OpKind::kArgMax, {x}, along);
 }
 
-// The axis of a node, which may not be the batch.
-size_t axis_of(const OnnxNode& node, int64_t fallback) {
-  const Shape& shape = node.value(0).shape;
-  const size_t axis = node.axis(node.integer("axis", fallback), shape.rank());
-  if (shape[axis].per_batch) node.fail("it runs along the batch, whose samples are computed apart");
-  return axis;
-}
-
 void import_arg_extreme(const OnnxNode& node, bool greatest) {
   Builder build(&node.graph, node.name);
   ValueId x = node.number(0);
-  const size_t axis = axis_of(node, 0);
+  const size_t axis = axis_within_sample(node, node.integer("axis", 0), node.value(0).shape);
   if (!greatest) x = build.add(OpKind::kNegate, {x});
   const Shape shape = build.shape(x);
   const bool last = node.integer("select_last_index", 0) != 0;
@@ -175,7 +167,7 @@ void import_top_k(const OnnxNode& node) {
   constexpr int64_t kMost = 64;
   Builder build(&node.graph, node.name);
   const ValueId x = node.number(0);
-  const size_t axis = axis_of(node, -1);
+  const size_t axis = axis_within_sample(node, node.integer("axis", -1), node.value(0).shape);
   const size_t rank = build.shape(x).rank();
   const uint32_t extent = build.shape(x)[axis].extent;
   const std::vector<int64_t> given = node.has_input(1) ? node.numbers(1) : std::vector{node.integer("k", 0)};

@@ -62,8 +62,8 @@ std::pair<int64_t, int64_t> bounds_of(const OnnxNode& node, int32_t type) {
 void note_quantized(const OnnxNode& node) {
   node.importer.note(
       "the file is quantized: --int8 keeps its scales where they are symmetric, or of a whole tensor, and calibrates "
-      "the "
-      "rest; f32 computes with the weights that its integers stand for, and saturates where it does, without rounding");
+      "the rest; f32 computes with the weights that its integers stand for, and saturates where it does, without "
+      "rounding");
 }
 
 // One number for each place along an axis, or one for all, that broadcasts to x.

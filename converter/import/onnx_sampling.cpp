@@ -95,12 +95,6 @@ class GridSample {
 
  private:
   ValueId by(OpKind kind, ValueId a, double b) { return build_.with_scalar(kind, a, static_cast<float>(b)); }
-  ValueId clamped(ValueId x, float least, float greatest) {
-    Attributes within;
-    within.clamp_min = least;
-    within.clamp_max = greatest;
-    return build_.add(OpKind::kClamp, {x}, within);
-  }
 
   // What each of `extent` pixels counts at a place: [N, places, extent].
   ValueId weights(ValueId grid, uint32_t coordinate, Dimension count, uint32_t extent) {
@@ -110,7 +104,7 @@ class GridSample {
         build_.add(OpKind::kAbs, {build_.add(OpKind::kSubtract, {at, counted_along(node_, 2, 3, extent)})});
     if (mode_ == Mode::kCubic) return cubic(distance);
     const ValueId rest = build_.add(OpKind::kSubtract, {build_.scalar(1, 3), distance});
-    return clamped(rest, 0, std::numeric_limits<float>::infinity());
+    return build_.clamp(rest, 0, std::numeric_limits<float>::infinity());
   }
 
   // Keys' cubic convolution (1981) with a = -0.75: a polynomial up to a distance of 1, another up to 2, where both
@@ -122,8 +116,8 @@ class GridSample {
       y = by(OpKind::kAdd, build_.add(OpKind::kMultiply, {y, d}), first);
       return by(OpKind::kAdd, build_.add(OpKind::kMultiply, {y, d}), constant);
     };
-    const ValueId near = polynomial(clamped(distance, 0, 1), a + 2, -(a + 3), 0, 1);
-    const ValueId far = polynomial(clamped(distance, 1, 2), a, -5 * a, 8 * a, -4 * a);
+    const ValueId near = polynomial(build_.clamp(distance, 0, 1), a + 2, -(a + 3), 0, 1);
+    const ValueId far = polynomial(build_.clamp(distance, 1, 2), a, -5 * a, 8 * a, -4 * a);
     return build_.add(OpKind::kAdd, {near, far});
   }
 
@@ -134,7 +128,7 @@ class GridSample {
     at = aligned_ ? by(OpKind::kMultiply, at, (size - 1) / 2)
                   : by(OpKind::kMultiply, by(OpKind::kSubtract, by(OpKind::kMultiply, at, size), 1), 0.5);
     if (outside_ == Outside::kReflection) at = reflected(at, size);
-    if (outside_ != Outside::kZeros) at = clamped(at, 0, static_cast<float>(extent - 1));
+    if (outside_ != Outside::kZeros) at = build_.clamp(at, 0, static_cast<float>(extent - 1));
     return mode_ == Mode::kNearest ? build_.add(OpKind::kRound, {at}) : at;
   }
 

@@ -589,6 +589,12 @@ ValueId slice_axis(const OnnxNode& node, ValueId x, size_t axis, uint32_t start,
   return node.add(OpKind::kSlice, attributes, {x}, &declared);
 }
 
+size_t axis_within_sample(const OnnxNode& node, int64_t axis, const Shape& shape) {
+  const size_t found = node.axis(axis, shape.rank());
+  if (shape[found].per_batch) node.fail("it runs along the batch, whose samples are computed apart");
+  return found;
+}
+
 Shape shape_of(const OnnxNode& node, const KnownTensor& integers) {
   Shape shape;
   for (const Number& extent : integers.values) {

@@ -14,6 +14,13 @@ ValueId Builder::scalar(float value, size_t rank) {
   return graph_.add_constant(name_, std::vector<uint32_t>(rank, 1), {&value, 1});
 }
 
+ValueId Builder::clamp(ValueId x, float least, float greatest) {
+  Attributes attributes;
+  attributes.clamp_min = least;
+  attributes.clamp_max = greatest;
+  return add(OpKind::kClamp, {x}, attributes);
+}
+
 ValueId Builder::matmul(ValueId a, bool transpose_a, ValueId b, bool transpose_b) {
   Attributes attributes;
   attributes.transpose_a = transpose_a;

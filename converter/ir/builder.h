@@ -27,6 +27,8 @@ class Builder {
   // a op b with a scalar b.
   ValueId with_scalar(OpKind kind, ValueId a, float b) { return add(kind, {a, scalar(b, shape(a).rank())}); }
 
+  // Not below `least`, and not above `greatest`.
+  ValueId clamp(ValueId x, float least, float greatest);
   ValueId matmul(ValueId a, bool transpose_a, ValueId b, bool transpose_b);
   ValueId reshape(ValueId x, const Shape& shape);
   // [..., K] as [rows, K].

@@ -484,8 +484,7 @@ class Quantizer {
       if (!kept_.contains(costs[i].second)) continue;
       kept_reasons_[costs[i].second] = fmt::format(
           "kept f32: all layers in int8 leave {:.1f} dB of signal to noise, of {:g} that each output is to have and "
-          "{:g} "
-          "to spare; this one alone leaves {:.1f}",
+          "{:g} to spare; this one alone leaves {:.1f}",
           all_int8.least(), options_.snr_goal_db, reserve, costs[i].first);
     }
   }

@@ -258,9 +258,9 @@ class ModelView {
   // Bytes that the constants stored in f16 take as f32, and making them that in memory which outlives the view, aligned
   // to 64. Before, they have no data.
   size_t widened_bytes() const;
+  void widen(void* memory);
   // Values of the exporter's parameters.
   uint64_t parameter_elements() const;
-  void widen(void* memory);
   size_t parameter_count() const;
   ParameterView parameter(size_t i) const;
   size_t program_count() const;
