@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
+#include <utility>
 
 #include "io/files.h"
 #include "io/plot.h"
@@ -12,9 +13,9 @@
 
 namespace figment::cli {
 
-Curves::Curves(const std::string& csv, uint64_t resumed) {
-  if (csv.empty() || resumed == 0 || !std::filesystem::exists(csv)) return;
-  std::istringstream file(io::read_text(csv));
+Curves::Curves(std::string csv, uint64_t resumed) : csv_(std::move(csv)) {
+  if (resumed == 0 || !std::filesystem::exists(csv_)) return;
+  std::istringstream file(io::read_text(csv_));
   std::string line;
   while (std::getline(file, line)) {
     std::istringstream cells(line);
@@ -50,17 +51,33 @@ void Curves::add(const fig_metrics& metrics) {
   }
 }
 
-std::string Curves::to_csv() const {
+std::string Curves::header() const {
   std::string text = "step";
   for (const std::string& name : names_) text += "," + name;
-  text += "\n";
-  for (size_t row = 0; row < steps_.size(); ++row) {
+  return text + "\n";
+}
+
+std::string Curves::rows(size_t first) const {
+  std::string text;
+  for (size_t row = first; row < steps_.size(); ++row) {
     text += std::to_string(steps_[row]);
     for (const std::vector<double>& values : values_)
       text += "," + (std::isnan(values[row]) ? "" : io::format_number(values[row], 4));
     text += "\n";
   }
   return text;
+}
+
+void Curves::write_csv() {
+  const std::string first = header();
+  // Until it is written, the file is not ours: a part of the lines may be in it.
+  const bool appends = std::exchange(written_header_, "") == first;
+  if (appends)
+    io::append_file(csv_, rows(written_));
+  else
+    io::write_file(csv_, first + rows(0));
+  written_header_ = first;
+  written_ = steps_.size();
 }
 
 std::string Curves::to_svg(const std::string& title) const {

@@ -51,8 +51,8 @@ void Report::add_picture(uint64_t step) {
   write_samples(fmt::format("{}/samples_{:06}{}", folder_, step, ending), samples, generated_, {});
 }
 
-void Report::write() const {
-  io::write_file(folder_ + "/losses.csv", curves_.to_csv());
+void Report::write() {
+  write_losses();
   fig_model_info info{};
   check(fig_model_get_info(open_.model(), &info));
   io::write_file(folder_ + "/losses.svg", curves_.to_svg(std::string("Losses of ") + info.name));

@@ -23,8 +23,10 @@ class Report {
   void add(const fig_metrics& metrics) { curves_.add(metrics); }
   // Generates in the open session. Models that generate neither images nor sequences have no pictures.
   void add_picture(uint64_t step);
-  // The losses.
-  void write() const;
+  // Brings losses.csv up to date, for who looks while it trains.
+  void write_losses() { curves_.write_csv(); }
+  // All of the losses.
+  void write();
 
  private:
   struct Condition {

@@ -8,13 +8,16 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <optional>
+#include <set>
 
 #include "commands.h"
 #include "dataset.h"
 #include "io/terminal.h"
 #include "report.h"
 #include "running_score.h"
+#include "training_log.h"
 #include "training_monitor.h"
 
 namespace figment::cli {
@@ -35,6 +38,7 @@ struct Arguments {
   uint64_t steps = 0;
   uint32_t micro_batch = 0;
   std::vector<std::string> scalars;
+  bool json = false;
   SessionArguments session;
 };
 
@@ -115,13 +119,13 @@ struct Run {
   Best best;
 };
 
-// Goes on from a checkpoint, if there is one.
-void resume(const OpenModel& open, const Arguments& arguments, Run* run) {
+// Goes on from a checkpoint, if there is one; whether there was.
+bool resume(const OpenModel& open, const Arguments& arguments, Run* run) {
   Run found;
   size_t size = 0;
   const fig_status status =
       fig_checkpoint_load(open.session(), arguments.checkpoint.c_str(), &found, sizeof found, &size);
-  if (status == FIG_NOT_FOUND) return;
+  if (status == FIG_NOT_FOUND) return false;
   check(status);
   if (size != sizeof found) {
     throw Error(arguments.checkpoint +
@@ -133,8 +137,7 @@ void resume(const OpenModel& open, const Arguments& arguments, Run* run) {
         arguments.checkpoint, found.batch, found.seed, found.samples));
   }
   run->best = found.best;
-  io::print("resumed at step %llu from %s\n", static_cast<unsigned long long>(fig_session_steps(open.session())),
-            arguments.checkpoint.c_str());
+  return true;
 }
 
 // "NAME=VALUE" of scalars.
@@ -161,19 +164,230 @@ void check_writable(const std::string& path) {
     throw Error("cannot write " + path + ": " + std::strerror(errno));
 }
 
-// Without diagnostics, which losses.csv has.
-std::string to_text(const fig_metrics& metrics, const std::vector<fig_metric_info>& infos) {
-  std::string text;
-  for (uint32_t i = 0; i < metrics.count; ++i) {
-    const bool diagnostic = std::any_of(infos.begin(), infos.end(), [&](const fig_metric_info& info) {
-      return info.kind == FIG_METRIC_DIAGNOSTIC && std::strcmp(info.name, metrics.values[i].name) == 0;
-    });
-    if (diagnostic) continue;
-    text += std::string(text.empty() ? "" : ", ") + metrics.values[i].name + " " +
-            io::format_number(static_cast<double>(metrics.values[i].value), 4);
-  }
-  return text;
+// Where a run that names no file leaves its model: MODEL.trained.figment, or with a number what is not there yet.
+std::string default_output(const std::string& model) {
+  std::filesystem::path path(model);
+  std::string name = path.filename().string();
+  if (name.ends_with(".figment")) name.resize(name.size() - std::strlen(".figment"));
+  // Of a model that was trained so itself.
+  const size_t trained = name.rfind(".trained");
+  if (trained != std::string::npos && trained > 0) name.resize(trained);
+  std::string result;
+  for (unsigned number = 1; result.empty() || std::filesystem::exists(result); ++number)
+    result = path.replace_filename(name + ".trained" + (number > 1 ? "." + std::to_string(number) : "") + ".figment");
+  return result;
 }
+
+// The samples of one step, drawn from the data in an order of the seed's alone.
+class Batches {
+ public:
+  Batches(const Dataset& data, uint32_t batch, uint64_t seed)
+      : data_(data), batch_(batch), shuffle_(data.count(), seed) {
+    for (const Dataset::Input& input : data.inputs()) {
+      values_.emplace_back(batch * input.elements);
+      tensors_.push_back({input.name.c_str(), values_.back().data(), values_.back().size(), FIG_F32});
+    }
+  }
+
+  // That of step `step`, counted from 0; valid until the next.
+  fig_batch at(uint64_t step) {
+    for (size_t i = 0; i < batch_; ++i) {
+      const size_t sample = shuffle_.at(step * batch_ + i);
+      for (size_t j = 0; j < values_.size(); ++j) {
+        const Dataset::Input& input = data_.inputs()[j];
+        data_.copy(input, sample, values_[j].data() + i * input.elements);
+      }
+    }
+    return {sizeof(fig_batch), batch_, tensors_.data(), tensors_.size(), nullptr, 0};
+  }
+
+ private:
+  const Dataset& data_;
+  uint32_t batch_;
+  io::Shuffle shuffle_;
+  std::vector<std::vector<float>> values_;  // by input
+  std::vector<fig_tensor> tensors_;
+};
+
+// One run, from its first step or from a checkpoint on.
+class Training {
+ public:
+  Training(const Arguments& arguments, OpenModel* open, Dataset* data, uint64_t steps, uint32_t batch)
+      : arguments_(arguments),
+        open_(*open),
+        steps_(steps),
+        output_(arguments.output.empty() && arguments.checkpoint.empty() ? default_output(arguments.model)
+                                                                         : arguments.output),
+        run_{batch, data->count(), arguments.session.seed, {}},
+        batches_(*data, batch, arguments.session.seed),
+        monitor_(metrics_of(open_)) {
+    // Not found out only when hours of work are to be written.
+    check_writable(output_);
+    check_writable(arguments.best);
+    if (!output_.empty() && io::same_file(output_, arguments.best))
+      throw Error("--out and --keep-best are one file: " + output_);
+    resumed_ = !arguments.checkpoint.empty() && resume(open_, arguments, &run_);
+    set_scalars(open_, arguments.scalars);
+    start_ = fig_session_steps(open_.session());
+    metrics_.step = start_;
+    if (!arguments.report.empty()) {
+      report_.emplace(arguments.report, open_, start_);
+      report_->set_conditions(*data);
+    }
+    if (!arguments.best.empty()) {
+      data->choose(Dataset::Part::kHeldOut);
+      score_.emplace(open_, *data, arguments.classifier, arguments.session.threads);
+      data->choose(Dataset::Part::kTraining);
+    }
+  }
+
+  void run() {
+    log_.emplace(open_, steps_, arguments_.json);
+    announce();
+    while (metrics_.step < steps_ && g_stop == 0) step();
+    log_->end();
+    finish();
+  }
+
+ private:
+  void announce() {
+    if (resumed_)
+      log_->say(fmt::format("resumed from step {} in {}", start_, arguments_.checkpoint), {{"resumed", start_}});
+    if (arguments_.output.empty() && !output_.empty() && start_ < steps_)
+      log_->say(fmt::format("the trained model will be {} (--out names another)", output_), {{"output", output_}});
+  }
+
+  void step() {
+    const fig_batch batch = batches_.at(metrics_.step);
+    check(fig_train_step(open_.session(), &batch, &metrics_));
+    skipped_ += metrics_.skipped;
+    const uint64_t step = metrics_.step;
+    log_->add(metrics_);
+    monitor_.add(metrics_);
+    if (report_) {
+      report_->add(metrics_);
+      if (step % or_part(arguments_.pictures_every, 10) == 0) attempt([&] { report_->add_picture(step); });
+    }
+    if (score_ && (step % or_part(arguments_.score_every, 20) == 0 || step == steps_)) {
+      log_->doing("scoring");
+      if (monitor_.score((*score_)(), step, &run_.best))
+        attempt([&] { check(fig_session_export(open_.session(), arguments_.best.c_str())); });
+    }
+    for (const std::string& warning : monitor_.warnings()) log_->warn(warning);
+    if (step % arguments_.checkpoint_every == 0 && step < steps_) attempt([&] { save(); });
+    if (report_ && log_->seconds() - losses_written_ > kLossesSeconds) {
+      losses_written_ = log_->seconds();
+      attempt([&] { report_->write_losses(); });
+    }
+  }
+
+  // Every `given` steps, or a part of all.
+  uint64_t or_part(uint64_t given, uint64_t parts) const {
+    return given != 0 ? given : std::max<uint64_t>(steps_ / parts, 1);
+  }
+
+  // What fails to be written is no reason to lose the run: it is said, and what is written at the end may succeed.
+  void attempt(const std::function<void()>& write) {
+    try {
+      write();
+    } catch (const Error& error) {
+      if (failures_.insert(error.what()).second) log_->warn(error.what());
+    }
+  }
+
+  void save() {
+    if (report_) report_->write_losses();
+    if (!arguments_.checkpoint.empty())
+      check(fig_checkpoint_save(open_.session(), arguments_.checkpoint.c_str(), &run_, sizeof run_));
+  }
+
+  // All that can be written is, whatever else fails.
+  void write_results() {
+    std::string failure;
+    const auto keep = [&](const std::function<void()>& write) {
+      try {
+        write();
+      } catch (const Error& error) {
+        if (failure.empty()) failure = error.what();
+      }
+    };
+    if (!output_.empty() && (metrics_.step > start_ || !arguments_.output.empty()))
+      keep([&] { check(fig_session_export(open_.session(), output_.c_str())); });
+    if (metrics_.step > start_) keep([&] { save(); });
+    if (report_) keep([&] { report_->write(); });
+    if (!failure.empty()) throw Error(failure);
+  }
+
+  void finish() {
+    write_results();
+    const uint64_t step = metrics_.step;
+    nlohmann::ordered_json json = {{"done", step >= steps_}, {"step", step}, {"seconds", log_->seconds()}};
+    std::string text;
+    if (step == start_ && step >= steps_) {
+      text = fmt::format("nothing to do: the checkpoint in {} is finished, with {} of {} steps; more --steps go on",
+                         arguments_.checkpoint, step, steps_);
+    } else {
+      text = fmt::format("{} steps{}{}", step, metrics_.count > 0 ? ", " : "", log_->last_metrics());
+    }
+    log_->say(text, json_of(std::move(json)));
+    if (!arguments_.json && score_ && run_.best.step > 0) {
+      log_->say(fmt::format("best {} {:.4g} at step {}: {}", score_->name(), run_.best.score, run_.best.step,
+                            arguments_.best),
+                {});
+    }
+    if (!arguments_.json && !output_.empty() && (step > start_ || !arguments_.output.empty()))
+      log_->say("the trained model is " + output_, {});
+    if (!arguments_.json && output_.empty() && step >= steps_)
+      log_->say("the model of the checkpoint: rerun the command with --out FILE", {});
+    if (step < steps_) {
+      io::print_error(fmt::format("figment: stopped at step {} of {}{}", step, steps_,
+                                  arguments_.checkpoint.empty() ? "" : "; rerun the command to resume"));
+    }
+    if (skipped_ > 0) {
+      io::print_error(fmt::format(
+          "figment: {} updates were skipped because of NaN or infinite gradients: lower the learning rate", skipped_));
+    }
+    if (const int signal = g_stop; signal != 0) {
+      // Saved as asked: now the end that the signal would have been, so that a script that called stops, too.
+      std::fflush(stdout);
+      std::signal(signal, SIG_DFL);
+      std::raise(signal);
+    }
+  }
+
+  nlohmann::ordered_json json_of(nlohmann::ordered_json json) const {
+    json["metrics"] = nlohmann::ordered_json::object();
+    for (uint32_t i = 0; i < metrics_.count; ++i)
+      json["metrics"][metrics_.values[i].name] = static_cast<double>(metrics_.values[i].value);
+    if (!output_.empty()) json["output"] = output_;
+    if (!arguments_.checkpoint.empty()) json["checkpoint"] = arguments_.checkpoint;
+    if (score_ && run_.best.step > 0) {
+      json["best"] = {
+          {"score", score_->name()}, {"value", run_.best.score}, {"step", run_.best.step}, {"output", arguments_.best}};
+    }
+    json["skipped"] = skipped_;
+    return json;
+  }
+
+  static constexpr double kLossesSeconds = 5;
+
+  const Arguments& arguments_;
+  OpenModel& open_;
+  uint64_t steps_;
+  std::string output_;  // "": the checkpoint alone
+  Run run_;
+  bool resumed_ = false;
+  uint64_t start_ = 0;
+  Batches batches_;
+  TrainingMonitor monitor_;
+  std::optional<TrainingLog> log_;
+  std::optional<Report> report_;
+  std::optional<RunningScore> score_;
+  fig_metrics metrics_{};
+  uint64_t skipped_ = 0;
+  double losses_written_ = 0;
+  std::set<std::string> failures_;  // that were said
+};
 
 void train(const Arguments& arguments) {
   OpenModel open(arguments.model);
@@ -187,108 +401,19 @@ void train(const Arguments& arguments) {
     if (!input.samples) throw Error("the input " + input.name + " needs data: --data " + input.name + "=FILE");
   }
   data.choose(Dataset::Part::kTraining);
-  const size_t samples = data.count();
   fig_session_options options = arguments.session.options();
   options.training = true;
   options.micro_batch = arguments.micro_batch;
   if (options.batch == 0) options.batch = static_cast<uint32_t>(metadata_number(open, "training.batch", 32));
-  if (options.batch > samples)
-    throw Error(fmt::format("the batch is larger than the data: --batch {} at most", samples));
-  const uint64_t steps = arguments.steps != 0 ? arguments.steps : metadata_number(open, "training.steps", 1000);
-  // Not found out only when hours of work are to be written.
-  check_writable(arguments.output);
-  check_writable(arguments.best);
-  if (!arguments.output.empty() && io::same_file(arguments.output, arguments.best))
-    throw Error("--out and --keep-best are one file: " + arguments.output);
-  open.open_session(options);
-  Run run{options.batch, samples, options.seed, {}};
-  if (!arguments.checkpoint.empty()) resume(open, arguments, &run);
-  set_scalars(open, arguments.scalars);
-  const uint64_t start = fig_session_steps(open.session());
-  if (start >= steps) io::print("nothing to do: --steps %llu is reached\n", static_cast<unsigned long long>(steps));
-  const auto save = [&] {
-    if (!arguments.checkpoint.empty())
-      check(fig_checkpoint_save(open.session(), arguments.checkpoint.c_str(), &run, sizeof run));
-  };
-  std::vector<std::vector<float>> values;
-  std::vector<fig_tensor> tensors;
-  for (const Dataset::Input& input : data.inputs()) {
-    values.emplace_back(options.batch * input.elements);
-    tensors.push_back({input.name.c_str(), values.back().data(), values.back().size(), FIG_F32});
-  }
-  io::Shuffle shuffle(samples, options.seed);
-  const fig_batch batch{sizeof(fig_batch), options.batch, tensors.data(), tensors.size(), nullptr, 0};
-  std::optional<Report> report;
-  if (!arguments.report.empty()) {
-    report.emplace(arguments.report, open, start);
-    report->set_conditions(data);
-  }
-  const uint64_t pictures_every =
-      arguments.pictures_every != 0 ? arguments.pictures_every : std::max<uint64_t>(steps / 10, 1);
-  std::optional<RunningScore> score;
-  if (!arguments.best.empty()) {
-    data.choose(Dataset::Part::kHeldOut);
-    score.emplace(open, data, arguments.classifier, arguments.session.threads);
-    data.choose(Dataset::Part::kTraining);
-  }
-  const uint64_t score_every = arguments.score_every != 0 ? arguments.score_every : std::max<uint64_t>(steps / 20, 1);
-  const std::vector<fig_metric_info> infos = metrics_of(open);
-  TrainingMonitor monitor(infos);
-  fig_metrics metrics{};
-  metrics.step = start;
-  uint64_t skipped = 0;
-  if (options.batch == 1 && normalizes_batches(open)) {
+  if (options.batch > data.count())
+    throw Error(fmt::format("the batch is larger than the data: --batch {} at most", data.count()));
+  if (options.batch == 1 && normalizes_batches(open))
     io::print_error("figment: batch normalization over a single sample erases it: train with a batch of 16 or more");
-  }
+  const uint64_t steps = arguments.steps != 0 ? arguments.steps : metadata_number(open, "training.steps", 1000);
+  open.open_session(options);
+  Training training(arguments, &open, &data, steps, options.batch);
   stop_by_signals();
-  {
-    io::ProgressLine line("training");
-    for (uint64_t step = start; step < steps && g_stop == 0; ++step) {
-      for (size_t i = 0; i < options.batch; ++i) {
-        const size_t sample = shuffle.at(step * options.batch + i);
-        for (size_t j = 0; j < values.size(); ++j) {
-          const Dataset::Input& input = data.inputs()[j];
-          data.copy(input, sample, values[j].data() + i * input.elements);
-        }
-      }
-      check(fig_train_step(open.session(), &batch, &metrics));
-      skipped += metrics.skipped;
-      line.update(static_cast<double>(step + 1 - start) / static_cast<double>(steps - start), to_text(metrics, infos));
-      if (report) report->add(metrics);
-      if (report && metrics.step % pictures_every == 0) report->add_picture(metrics.step);
-      monitor.add(metrics);
-      const bool scored = score && (metrics.step % score_every == 0 || metrics.step == steps);
-      if (scored && monitor.score((*score)(), metrics.step, &run.best))
-        check(fig_session_export(open.session(), arguments.best.c_str()));
-      for (const std::string& warning : monitor.warnings())
-        line.print(fmt::format("step {}: {}", metrics.step, warning));
-      if (metrics.step % arguments.checkpoint_every == 0 && metrics.step < steps) save();
-    }
-  }
-  if (metrics.step > start) save();
-  if (!arguments.output.empty()) check(fig_session_export(open.session(), arguments.output.c_str()));
-  if (report) report->write();
-  io::print("%llu steps%s%s\n", static_cast<unsigned long long>(metrics.step), metrics.count > 0 ? ", " : "",
-            to_text(metrics, infos).c_str());
-  if (score && run.best.step > 0) {
-    io::print("best %s %.4g at step %llu: %s\n", score->name().c_str(), run.best.score,
-              static_cast<unsigned long long>(run.best.step), arguments.best.c_str());
-  }
-  if (metrics.step < steps) {
-    std::fprintf(stderr, "figment: stopped before step %llu%s\n", static_cast<unsigned long long>(steps),
-                 arguments.checkpoint.empty() ? "" : "; rerun the command to resume");
-  }
-  if (skipped > 0) {
-    std::fprintf(stderr,
-                 "figment: %llu updates were skipped because of NaN or infinite gradients: lower the learning rate\n",
-                 static_cast<unsigned long long>(skipped));
-  }
-  if (const int signal = g_stop; signal != 0) {
-    // Saved as asked: now the end that the signal would have been, so that a script that called stops, too.
-    std::fflush(stdout);
-    std::signal(signal, SIG_DFL);
-    std::raise(signal);
-  }
+  training.run();
 }
 
 }  // namespace
@@ -314,7 +439,9 @@ void add_train(CLI::App* app, Commands* commands) {
   command->add_option(
       "--set", arguments->scalars,
       "NAME=VALUE: a hyperparameter, also of a resumed run, as in g.learning_rate=1e-5; may be repeated");
-  command->add_option("--out", arguments->output, "write the trained model to this file, also when interrupted");
+  command->add_option("--out", arguments->output,
+                      "write the trained model to this file, also when interrupted (default, without --checkpoint: "
+                      "MODEL.trained.figment)");
   command->add_option("--keep-best", arguments->best,
                       "write the best model so far to this file, by Fréchet distance or a VAE's loss");
   command->add_option("--classifier", arguments->classifier,
@@ -325,6 +452,7 @@ void add_train(CLI::App* app, Commands* commands) {
                       "folder for pictures of samples during training and the losses (losses.csv, losses.svg)");
   command->add_option("--pictures-every", arguments->pictures_every, "steps between pictures (default: a tenth of all)")
       ->check(at_least_one("a tenth of all steps"));
+  command->add_flag("--json", arguments->json, "progress and results as lines of JSON");
   arguments->session.add_to(command, true);
   (*commands)[command] = [arguments] { train(*arguments); };
 }

@@ -42,17 +42,25 @@ class Descriptor {
   int file_;
 };
 
+void write_all(int file, std::span<const uint8_t> bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(file, bytes.data(), bytes.size());
+    if (written < 0 && errno != EINTR) fail("cannot write", path);
+    if (written > 0) bytes = bytes.subspan(static_cast<size_t>(written));
+  }
+}
+
 void write_special(const std::string& path, std::span<const uint8_t> bytes) {
   // A pipe that nobody reads would block here.
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0) fail("cannot write", path);
   const int flags = ::fcntl(file.get(), F_GETFL);
   ::fcntl(file.get(), F_SETFL, flags & ~O_NONBLOCK);
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
-    if (written < 0 && errno != EINTR) fail("cannot write", path);
-    if (written > 0) bytes = bytes.subspan(static_cast<size_t>(written));
-  }
+  write_all(file.get(), bytes, path);
+}
+
+std::span<const uint8_t> bytes_of(const std::string& text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
 }  // namespace
@@ -67,8 +75,12 @@ void write_file(const std::string& path, std::span<const uint8_t> bytes) {
   check(file.commit());
 }
 
-void write_file(const std::string& path, const std::string& text) {
-  write_file(path, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+void write_file(const std::string& path, const std::string& text) { write_file(path, bytes_of(text)); }
+
+void append_file(const std::string& path, const std::string& text) {
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_APPEND));
+  if (file.get() < 0) fail("cannot write", path);
+  write_all(file.get(), bytes_of(text), path);
 }
 
 bool same_file(const std::string& a, const std::string& b) {

@@ -19,6 +19,8 @@ class Error : public std::runtime_error {
 // to.
 void write_file(const std::string& path, std::span<const uint8_t> bytes);
 void write_file(const std::string& path, const std::string& text);
+// Writes behind what a file holds, which is there; if that fails, a part of `text` may be.
+void append_file(const std::string& path, const std::string& text);
 
 // Whether two paths lead to one file, there or not. No device is one.
 bool same_file(const std::string& a, const std::string& b);

@@ -1,50 +1,21 @@
 #include "io/terminal.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <cmath>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <iostream>
 
 #include "io/files.h"
 
 namespace figment::io {
-
-ProgressLine::ProgressLine(std::string what)
-    : what_(std::move(what)),
-      start_(std::chrono::steady_clock::now()),
-      shown_(start_),
-      terminal_(isatty(STDERR_FILENO) == 1) {}
-
-ProgressLine::~ProgressLine() {
-  if (visible_) std::fprintf(stderr, "\r\033[K");
-}
-
-void ProgressLine::update(double fraction, const std::string& text) {
-  if (!terminal_) return;
-  using Seconds = std::chrono::duration<double>;
-  const auto now = std::chrono::steady_clock::now();
-  const double elapsed = Seconds(now - start_).count();
-  if (elapsed < 2 || Seconds(now - shown_).count() < 0.1) return;
-  shown_ = now;
-  visible_ = true;
-  constexpr int kWidth = 30;
-  fraction = std::clamp(fraction, 0.0, 1.0);
-  const int filled = static_cast<int>(fraction * kWidth);
-  const double left = fraction > 0.01 ? elapsed / fraction - elapsed : 0;
-  std::fprintf(stderr, "\r\033[K%s [%.*s%*s] %3.0f %%, %.0f s left%s%s", what_.c_str(), filled,
-               "##############################", kWidth - filled, "", fraction * 100, left, text.empty() ? "" : "; ",
-               printable(text).c_str());
-}
-
-void ProgressLine::print(const std::string& text) {
-  std::fprintf(stderr, "%s%s\n", visible_ ? "\r\033[K" : "", printable(text).c_str());
-  visible_ = false;
-}
 
 namespace {
 
@@ -58,6 +29,72 @@ bool is_number(const std::string& text) {
 }
 
 }  // namespace
+
+size_t terminal_width() {
+  constexpr size_t kUsual = 80;
+  winsize size{};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kUsual;
+}
+
+StatusLine::StatusLine() : live_(isatty(STDERR_FILENO) == 1) {}
+
+void StatusLine::show(const std::string& text) {
+  if (!live_) return;
+  std::string line = printable(text);
+  const size_t most = terminal_width() - 1;
+  while (display_width(line) > most) {
+    // The last character, with the bytes that continue it.
+    while ((line.back() & 0xC0) == 0x80) line.pop_back();
+    line.pop_back();
+  }
+  if (line == shown_) return;
+  std::fprintf(stderr, "\r%s\033[K", line.c_str());
+  shown_ = std::move(line);
+}
+
+void StatusLine::print(const std::string& text) {
+  clear();
+  print_error(text);
+}
+
+void StatusLine::clear() {
+  if (!shown_.empty()) std::fprintf(stderr, "\r\033[K");
+  shown_.clear();
+}
+
+ProgressLine::ProgressLine(std::string what) : what_(std::move(what)) {
+  if (line_.live()) ticker_ = std::jthread([this](std::stop_token stop) { tick(std::move(stop)); });
+}
+
+ProgressLine::~ProgressLine() {
+  ticker_.request_stop();
+  if (ticker_.joinable()) ticker_.join();
+}
+
+void ProgressLine::update(double fraction, const std::string& phase) {
+  const std::lock_guard lock(mutex_);
+  fraction_ = std::clamp(fraction, 0.0, 1.0);
+  phase_ = phase;
+}
+
+void ProgressLine::tick(std::stop_token stop) {
+  constexpr std::chrono::milliseconds kPause{100};
+  std::unique_lock lock(mutex_);
+  while (!stopped_.wait_for(lock, stop, kPause, [] { return false; }) && !stop.stop_requested()) show();
+}
+
+void ProgressLine::show() {
+  constexpr double kQuiet = 2;  // seconds
+  constexpr int kWidth = 20;
+  const double elapsed = std::chrono::duration<double>(Clock::now() - start_).count();
+  if (elapsed < kQuiet) return;
+  const int filled = static_cast<int>(fraction_ * kWidth);
+  const std::string time = fraction_ > 0.01 ? format_duration(elapsed / fraction_ - elapsed) + " left"
+                                            : format_duration(elapsed) + " so far";
+  line_.show(what_ + " [" + std::string(static_cast<size_t>(filled), '#') +
+             std::string(static_cast<size_t>(kWidth - filled), ' ') + "] " + format_number(fraction_ * 100, 0) +
+             " %  " + time + (phase_.empty() ? "" : "  " + phase_));
+}
 
 std::string printable(const std::string& text, bool lines) {
   std::string result;
@@ -108,6 +145,12 @@ void print(const char* format, ...) {
 }
 
 void print_error(const std::string& text) { std::fprintf(stderr, "%s\n", printable(text, true).c_str()); }
+
+void print_line(const std::string& text) {
+  const std::string safe = printable(text) + "\n";
+  std::fwrite(safe.data(), 1, safe.size(), stdout);
+  std::fflush(stdout);
+}
 
 void finish_output() {
   errno = 0;
@@ -166,6 +209,32 @@ std::string list_of(const std::vector<std::string>& names) {
   std::string text;
   for (size_t i = 0; i < std::min(names.size(), kMost); ++i) text += (i > 0 ? ", " : "") + names[i];
   return text + (names.size() > kMost ? " and " + std::to_string(names.size() - kMost) + " more" : "");
+}
+
+std::string format_duration(double seconds) {
+  constexpr double kMost = 359999;  // 99:59:59
+  const auto whole = static_cast<int>(std::clamp(std::round(seconds), 0.0, kMost));
+  char text[32];
+  if (whole >= 3600)
+    std::snprintf(text, sizeof text, "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
+  else
+    std::snprintf(text, sizeof text, "%02d:%02d", whole / 60, whole % 60);
+  return text;
+}
+
+std::string format_short(double value) {
+  char text[32];
+  const double size = std::fabs(value);
+  if (!std::isfinite(value) || size == 0 || (size >= 0.01 && size < 1e5)) {
+    std::snprintf(text, sizeof text, size >= 100 ? "%.0f" : "%.3g", value);
+    return text;
+  }
+  std::snprintf(text, sizeof text, "%.2e", value);
+  // "2.00e-04" as "2e-4".
+  std::string mantissa(text, std::strchr(text, 'e'));
+  mantissa.erase(mantissa.find_last_not_of('0') + 1);
+  if (mantissa.back() == '.') mantissa.pop_back();
+  return mantissa + "e" + std::to_string(std::atoi(std::strchr(text, 'e') + 1));
 }
 
 std::string format_count(uint64_t count) {

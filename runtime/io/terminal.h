@@ -2,12 +2,39 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace figment::io {
 
-// One line on standard error with a bar and the time left, from two seconds on and only on a terminal.
+// A line on standard error that is written over itself, cut to the terminal's width. Where standard error is no
+// terminal, nothing is shown.
+class StatusLine {
+ public:
+  StatusLine();
+  ~StatusLine() { clear(); }
+  StatusLine(const StatusLine&) = delete;
+  StatusLine& operator=(const StatusLine&) = delete;
+
+  bool live() const { return live_; }
+  void show(const std::string& text);
+  // A line of its own on standard error, terminal or not, above this one.
+  void print(const std::string& text);
+  void clear();
+
+ private:
+  bool live_;
+  std::string shown_;
+};
+
+// The columns of the terminal that standard error is, or 80.
+size_t terminal_width();
+
+// A status line with a bar and the time left, from two seconds on. It moves by itself, so that what takes long between
+// two updates is not taken for a program that hangs.
 class ProgressLine {
  public:
   explicit ProgressLine(std::string what);
@@ -15,17 +42,23 @@ class ProgressLine {
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
 
-  // `fraction` done, 0 to 1; `text` is shown behind the time left.
-  void update(double fraction, const std::string& text = {});
-  // A line of its own on standard error, terminal or not, above the progress.
-  void print(const std::string& text);
+  // `fraction` done, 0 to 1; `phase` says what is being done.
+  void update(double fraction, const std::string& phase = {});
 
  private:
+  using Clock = std::chrono::steady_clock;
+
+  void tick(std::stop_token stop);
+  void show();
+
   std::string what_;
-  std::chrono::steady_clock::time_point start_;
-  std::chrono::steady_clock::time_point shown_;
-  bool terminal_;
-  bool visible_ = false;
+  Clock::time_point start_ = Clock::now();
+  StatusLine line_;
+  std::mutex mutex_;  // of what follows
+  std::condition_variable_any stopped_;
+  double fraction_ = 0;
+  std::string phase_;
+  std::jthread ticker_;
 };
 
 // `text` with its control characters, and bytes that are no UTF-8, as \\xNN: names from files could else steer a
@@ -36,6 +69,8 @@ std::string printable(const std::string& text, bool lines = false);
 [[gnu::format(printf, 1, 2)]] void print(const char* format, ...);
 // The same with a line's end behind, to standard error; whether that fails is not told.
 void print_error(const std::string& text);
+// A line on standard output that a reader sees at once. If that fails, finish_output says so.
+void print_line(const std::string& text);
 // What is still to be written to standard output is; throws Error, saying why, if anything printed was lost.
 void finish_output();
 
@@ -47,6 +82,10 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows);
 std::string format_bytes(double bytes);
 // "a, b and 3 more": the first names, for a message; "none".
 std::string list_of(const std::vector<std::string>& names);
+// "00:55", "2:03:00"
+std::string format_duration(double seconds);
+// Three significant digits, and an exponent where those are far from 1: "0.612", "231", "2e-4".
+std::string format_short(double value);
 // "1 234 567"
 std::string format_count(uint64_t count);
 // printf's %.*f

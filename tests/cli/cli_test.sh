@@ -24,6 +24,12 @@ expect() {
   if eval "$2"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED $1"; fi
 }
 figment="$launcher $bin/figment"
+# Beside a model that is trained without --out lies what it has become.
+cp "$models"/tiny_*.figment "$work"
+# in_terminal COMMAND: what a terminal of 80 columns shows of it.
+in_terminal() {
+  script -qec "stty cols 80; $1" /dev/null 2>&1 | tr '\r' '\n'
+}
 
 check "version" 0 "^[0-9]*\.[0-9]*\.[0-9]*$" $figment --version
 check "generate" 0 "" $figment generate "$models/dcgan_int8.figment" --seed 7 -n 4 -o "$work/a.png" -o "$work/a.npy"
@@ -83,7 +89,7 @@ check "run without outputs to keep" 0 "category  \[3, 4\]  " $figment run "$info
 check "run with a wrong shape" 1 "expected \[N, 100, 1, 1\]" $figment run "$models/dcgan.figment" --input latent="$work/a.npy" --output "$work/y.npy"
 printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 100, 1, 1), }" > "$work/empty.npy"
 check "run on no samples" 1 "holds no samples" $figment run "$models/dcgan.figment" --input latent="$work/empty.npy" --output "$work/y.npy"
-check "no steps" 105 "leave it out for the recipe's" $figment train "$models/tiny_vae.figment" --data "$work/a.npy" --steps 0
+check "no steps" 105 "leave it out for the recipe's" $figment train "$work/tiny_vae.figment" --data "$work/a.npy" --steps 0
 check "run with a wrong name" 1 "it has latent" $figment run "$models/dcgan.figment" --input noise="$work/a.npy" --output "$work/y.npy"
 check "run without input" 1 "latent" $figment run "$models/dcgan.figment" --output "$work/y.npy"
 check "an unknown program" 1 "no program paint" $figment run "$models/dcgan.figment" --program paint --output "$work/y.npy"
@@ -132,7 +138,7 @@ if [ -n "$convert" ]; then
   check "a size of no dimension" 1 "--dim tme=5: no input has an open dimension of that name; there are" $convert "$exported/script_g.onnx" --dim tme=5 -o "$work/reopened.figment"
   check "a length that nothing has" 1 "no dimension of the inputs stays open beside the batch" $convert "$exported/script_g.onnx" --length 5 -o "$work/reopened.figment"
   check "a length of a model of ours" 1 "convert it from its source" $convert "$models/dcgan.figment" --length 5 -o "$work/reopened.figment"
-  check "a length to train with" 109 "there is no option --length" $figment train "$models/tiny_vae.figment" --data "$work/x.npy" --length 5
+  check "a length to train with" 109 "there is no option --length" $figment train "$work/tiny_vae.figment" --data "$work/x.npy" --length 5
   check "the report of a batch that was fixed" 0 "note: .*fixed_g.onnx: the batch, which the exporter has fixed at" $convert "$exported/fixed_g.onnx" -o "$work/reopened.figment"
   check "weights in f16" 0 "weights are stored in f16, each at most" $convert "$onnx/dgan/generator.onnx" --f16 -o "$work/f16.figment" --report "$work/f16.txt"
   check "against f32" 0 "tensors shown" $figment compare "$work/f16.figment" --against "$models/dgan.figment" --tolerance 2e-3
@@ -229,41 +235,41 @@ if [ -n "$convert" ]; then
 fi
 # Data and scores.
 pictures=$(dirname "$0")/../data/pictures
-check "train on a folder of pictures" 0 "^3 steps" $figment train "$models/tiny_infogan.figment" --data "$pictures" --batch 2 --steps 3
-check "a folder without pictures" 1 "holds no .png" $figment train "$models/tiny_infogan.figment" --data "$(dirname "$0")" --batch 2 --steps 3
+check "train on a folder of pictures" 0 "^3 steps" $figment train "$work/tiny_infogan.figment" --data "$pictures" --batch 2 --steps 3
+check "a folder without pictures" 1 "holds no .png" $figment train "$work/tiny_infogan.figment" --data "$(dirname "$0")" --batch 2 --steps 3
 awk 'BEGIN { for (i = 0; i < 4; ++i) for (j = 0; j < 36; ++j) printf "%s%s", (i + j) % 5 / 4, j < 35 ? "," : "\n" }' > "$work/half.csv"
-check "data that takes half of the range" 0 "no value is below 0, the model's samples lie in \[-1, 1\]" $figment train "$models/tiny_infogan.figment" --data "$work/half.csv" --batch 2 --steps 3
-check "the same, scaled" 0 "^3 steps" $figment train "$models/tiny_infogan.figment" --data "$work/half.csv" --normalize --batch 2 --steps 3
+check "data that takes half of the range" 0 "no value is below 0, the model's samples lie in \[-1, 1\]" $figment train "$work/tiny_infogan.figment" --data "$work/half.csv" --batch 2 --steps 3
+check "the same, scaled" 0 "^3 steps" $figment train "$work/tiny_infogan.figment" --data "$work/half.csv" --normalize --batch 2 --steps 3
 i=0; while [ $i -lt 60 ]; do echo "$i,$((i * i % 17))"; i=$((i + 1)); done > "$work/series.csv"
-check "train on the windows of a series" 0 "^3 steps" $figment train "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --batch 8 --steps 3
-check "a series that is too short" 1 "a sequence has 7 steps" $figment train "$models/tiny_crgan.figment" --data "$(head -3 "$work/series.csv" > "$work/short.csv"; echo "$work/short.csv")" --batch 8 --steps 3
+check "train on the windows of a series" 0 "^3 steps" $figment train "$work/tiny_crgan.figment" --data "$work/series.csv" --normalize --batch 8 --steps 3
+check "a series that is too short" 1 "a sequence has 7 steps" $figment train "$work/tiny_crgan.figment" --data "$(head -3 "$work/series.csv" > "$work/short.csv"; echo "$work/short.csv")" --batch 8 --steps 3
 check "evaluate sequences" 0 "difference of power spectra" $figment evaluate "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --seeds 2
 check "evaluate --json" 0 '"frechet_distance":{"mean"' $figment evaluate "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --seeds 2 --json
 expect "windows of a series are not told apart by a classifier" '! $figment evaluate "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --seeds 1 | grep -q discriminative'
 $figment generate "$models/tiny_crgan.figment" --seed 7 -n 40 -o "$work/sequences.npy"
 check "evaluate --json of sequences" 0 '"discriminative":{"mean"' $figment evaluate "$models/tiny_crgan.figment" --data "$work/sequences.npy" --seeds 1 --json
-check "data for an input twice" 1 "one file each" $figment train "$models/tiny_vae.figment" --data "$work/a.npy" --data sample="$work/a.npy"
+check "data for an input twice" 1 "one file each" $figment train "$work/tiny_vae.figment" --data "$work/a.npy" --data sample="$work/a.npy"
 check "evaluate without a sequence that is a condition" 1 "missing: --data season=FILE" $figment evaluate "$(dirname "$0")/../../models/weather_crgan/weather_crgan.figment" --data "$(dirname "$0")/../../models/weather/seattle.csv" --normalize --seeds 1
 check "evaluate with it" 0 "power spectra" $figment evaluate "$(dirname "$0")/../../models/weather_crgan/weather_crgan.figment" --data sample="$(dirname "$0")/../../models/weather/seattle.csv" --data season="$(dirname "$0")/../../models/weather/season.csv" --normalize --hold-out 0.1 --seeds 1 --samples 40
-check "hold out the end of a series" 0 "^3 steps" $figment train "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --hold-out 0.4 --batch 27 --steps 3
-check "no window reaches into what is held out" 1 "larger than the data: --batch 27 at most" $figment train "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize --hold-out 0.4 --batch 28 --steps 3
+check "hold out the end of a series" 0 "^3 steps" $figment train "$work/tiny_crgan.figment" --data "$work/series.csv" --normalize --hold-out 0.4 --batch 27 --steps 3
+check "no window reaches into what is held out" 1 "larger than the data: --batch 27 at most" $figment train "$work/tiny_crgan.figment" --data "$work/series.csv" --normalize --hold-out 0.4 --batch 28 --steps 3
 $figment generate "$models/tiny_vae.figment" --seed 5 -n 64 -o "$work/real.npy"
 i=0; while [ $i -lt 64 ]; do echo "$((i % 4))"; i=$((i + 1)); done > "$work/classes.csv"
-only="$figment train $models/tiny_vae.figment --data $work/real.npy --labels $work/classes.csv --steps 2"
+only="$figment train $work/tiny_vae.figment --data $work/real.npy --labels $work/classes.csv --steps 2"
 check "train on some classes" 0 "^2 steps" $only --classes 0-1,3 --batch 48
 check "of which there are no more" 1 "larger than the data: --batch 48 at most" $only --classes 0-1,3 --batch 49
 check "train on a few samples of a class" 1 "larger than the data: --batch 5 at most" $only --classes 2 --limit 5 --batch 6
-check "classes without labels" 1 "needs the classes of the samples" $figment train "$models/tiny_vae.figment" --data "$work/real.npy" --classes 0
+check "classes without labels" 1 "needs the classes of the samples" $figment train "$work/tiny_vae.figment" --data "$work/real.npy" --classes 0
 check "classes that are none" 1 "write numbers and ranges" $only --classes 3-1
 check "a class that no sample has" 1 "there are no samples of them" $only --classes 7
-held=$($figment train "$models/tiny_vae.figment" --data "$work/real.npy" --hold-out 0.25 --batch 64 --steps 1 2>&1 | sed -n 's/.*--batch \([0-9]*\) at most/\1/p')
+held=$($figment train "$work/tiny_vae.figment" --data "$work/real.npy" --hold-out 0.25 --batch 64 --steps 1 2>&1 | sed -n 's/.*--batch \([0-9]*\) at most/\1/p')
 expect "a part is held out" '[ "$held" -gt 38 ] && [ "$held" -lt 58 ]'
 check "and judged by" 0 "ELBO" $figment evaluate "$models/tiny_vae.figment" --data "$work/real.npy" --hold-out 0.5 --seeds 1
 check "evaluate a VAE" 0 "ELBO in nats" $figment evaluate "$models/tiny_vae.figment" --data "$work/real.npy" --seeds 2
 $figment generate "$models/tiny_infogan.figment" -n 40 -o "$work/images.npy"
-check "keep the best" 0 "best loss (with beta)" $figment train "$models/tiny_vae.figment" --data "$work/real.npy" --batch 8 --steps 40 --keep-best "$work/best.figment" --out "$work/last.figment"
+check "keep the best" 0 "best loss (with beta)" $figment train "$work/tiny_vae.figment" --data "$work/real.npy" --batch 8 --steps 40 --keep-best "$work/best.figment" --out "$work/last.figment"
 check "the best is a model" 0 "ELBO" $figment evaluate "$work/best.figment" --data "$work/real.npy" --seeds 1
-check "keep the best images without a classifier" 1 "give --classifier" $figment train "$models/tiny_infogan.figment" --data "$work/images.npy" --batch 8 --steps 4 --keep-best "$work/best.figment"
+check "keep the best images without a classifier" 1 "give --classifier" $figment train "$work/tiny_infogan.figment" --data "$work/images.npy" --batch 8 --steps 4 --keep-best "$work/best.figment"
 $figment generate "$models/tiny_gan.figment" --class 1 -n 4 -o "$work/made.npy"
 check "project by the encoder" 0 "rms error" $figment project "$models/tiny_vae.figment" --data "$work/real.npy" -n 5 -o "$work/latents.npy"
 check "project by a search" 0 "rms error" $figment project "$models/tiny_infogan.figment" --data "$work/images.npy" -n 2 --steps 200 --learning-rate 0.1 --prior-weight 0 -o "$work/projected.png" -o "$work/projected.csv" -o "$work/latents.npy"
@@ -274,17 +280,32 @@ check "project without a program" 1 "neither an encoder nor" $figment project "$
 check "evaluate images without a classifier" 1 "give --classifier FILE" $figment evaluate "$models/tiny_infogan.figment" --data "$work/images.npy"
 # Training from the models that the x86-64 build converts, on every target.
 $figment generate "$models/tiny_vae.figment" --seed 1 -n 40 -o "$work/vae.npy"
-train="$figment train $models/tiny_vae.figment --data $work/vae.npy --batch 8 --seed 3"
+train="$figment train $work/tiny_vae.figment --data $work/vae.npy --batch 8 --seed 3"
 check "train in one go" 0 "^12 steps" $train --steps 12 --out "$work/straight.figment" --report "$work/straight"
 check "train with checkpoints" 0 "^5 steps" $train --steps 5 --checkpoint "$work/run" --checkpoint-every 2 --report "$work/resumed"
 check "go on from the checkpoint" 0 "^12 steps" $train --steps 12 --checkpoint "$work/run" --out "$work/resumed.figment" --report "$work/resumed"
 expect "a resumed run gives the same model" 'cmp -s "$work/straight.figment" "$work/resumed.figment"'
 expect "and the same losses" 'cmp -s "$work/straight/losses.csv" "$work/resumed/losses.csv"'
-check "a run that is over" 0 "nothing to do" $train --steps 12 --checkpoint "$work/run"
+rm "$work"/tiny_vae.trained*
+check "a run that names no file says where its model will be" 0 "the trained model is $work/tiny_vae.trained.figment" \
+  $train --steps 3
+check "and overwrites none" 0 "the trained model will be $work/tiny_vae.trained.2.figment" $train --steps 3
+expect "both are models" 'cmp -s "$work/tiny_vae.trained.figment" "$work/tiny_vae.trained.2.figment"'
+$train --steps 250 --out "$work/x.figment" > "$work/lines"
+expect "a line each 100 steps" '[ "$(grep -c "^step [12]00/250  [0-9.e]* it/s  0*:*00:0[0-9] left  loss [0-9.]*  lr [0-9.e-]*" "$work/lines")" = 2 ]'
+$train --steps 250 --out "$work/x.figment" --json > "$work/lines"
+expect "as JSON" '[ "$(grep -c "^{\"step\":[12]00,\"steps\":250,.*\"metrics\":{\"vae.loss\":" "$work/lines")" = 2 ] && tail -1 "$work/lines" | grep -q "^{\"done\":true,\"step\":250,"'
+in_terminal "$train --steps 250 --out $work/x.figment" > "$work/lines"
+expect "one line that fits, on a terminal" 'grep -q "step 250/250 .* left  loss" "$work/lines" && ! grep -q "^step.\{77\}" "$work/lines"'
+( $train --steps 1000000 --out "$work/x.figment" --report "$work/growing" > /dev/null 2>&1; true ) &
+sleep 8; expect "losses can be looked at while it trains" '[ "$(wc -l < "$work/growing/losses.csv")" -gt 2 ]'
+pkill -INT -f "$work/growing"; wait
+expect "and a run that is interrupted keeps them" 'tail -1 "$work/growing/losses.csv" | grep -q "^[0-9]*,[-0-9.]*," && [ -e "$work/growing/losses.svg" ]'
+check "a run that is over" 0 "is finished, with 12 of 12 steps" $train --steps 12 --checkpoint "$work/run"
 $figment parameters "$models/tiny_vae.figment" --checkpoint "$work/run" -o "$work/p12"
-check "a resumed run with another learning rate" 0 "resumed at step 12" $train --steps 13 --checkpoint "$work/run" --set vae.learning_rate=0
+check "a resumed run with another learning rate" 0 "resumed from step 12" $train --steps 13 --checkpoint "$work/run" --set vae.learning_rate=0
 check "a hyperparameter that is not there" 1 "for one of vae.learning_rate" $train --steps 14 --checkpoint "$work/run" --set rate=1
-check "a checkpoint of another run" 1 "give the same, or another folder" $figment train "$models/tiny_vae.figment" --data "$work/vae.npy" --batch 4 --steps 12 --checkpoint "$work/run"
+check "a checkpoint of another run" 1 "give the same, or another folder" $figment train "$work/tiny_vae.figment" --data "$work/vae.npy" --batch 4 --steps 12 --checkpoint "$work/run"
 check "a checkpoint of another model" 1 "another model" $figment parameters "$models/tiny_infogan.figment" --checkpoint "$work/run" -o "$work/p"
 check "parameters" 0 "parameters written" $figment parameters "$models/tiny_vae.figment" --checkpoint "$work/run" -o "$work/p"
 expect "without a learning rate nothing is learned" 'cmp -s "$work/p12/encoder.0.weight.npy" "$work/p/encoder.0.weight.npy"'
@@ -299,7 +320,7 @@ check "write them again" 0 "" $figment parameters "$work/loaded.figment" -o "$wo
 expect "they are the same" 'cmp -s "$work/p/encoder.0.weight.npy" "$work/p2/encoder.0.weight.npy"'
 total=$($figment inspect "$models/tiny_crgan.figment" --batch 64 --json | sed -n 's/.*"total": \([0-9]*\).*/\1/p')
 $figment generate "$models/tiny_crgan.figment" --seed 1 -n 64 -o "$work/sequences.npy"
-check "train in less memory" 0 "^3 steps" $figment train "$models/tiny_crgan.figment" --data "$work/sequences.npy" --batch 64 --steps 3 --memory-limit $((total - 1))
+check "train in less memory" 0 "^3 steps" $figment train "$work/tiny_crgan.figment" --data "$work/sequences.npy" --batch 64 --steps 3 --memory-limit $((total - 1))
 check "train in too little" 1 "needs \(at least \)\?[0-9]* bytes" $train --steps 3 --memory-limit 10K
 for signal in 15 1; do  # TERM and HUP
   ( $train --steps 1000000 --checkpoint "$work/signal$signal" --checkpoint-every 20 > "$work/signal.out" 2>&1; echo $? > "$work/signal.status" ) &
