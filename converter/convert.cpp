@@ -401,8 +401,8 @@ Converted finish(const ConvertOptions& options, ModelDefinition model, Converted
   if (options.int8) {
     const auto count = static_cast<double>(model.programs.size());
     for (size_t i = 0; i < model.programs.size(); ++i) {
-      const Progress part = [&](double fraction) {
-        if (progress) progress((static_cast<double>(i) + fraction) / count);
+      const Progress part = [&](double fraction, const char* phase) {
+        if (progress) progress((static_cast<double>(i) + fraction) / count, phase);
       };
       report.programs[i].int8 = quantize_program(options, model, &model.programs[i], part);
       remove_dead(&model.programs[i]);

@@ -363,7 +363,8 @@ int convert(int argc, char** argv) {
   }
   read_calibration(calibration, &options);
   std::optional<figment::io::ProgressLine> line(options.int8 ? "quantizing" : "converting");
-  const Converted converted = figment::converter::convert(options, [&](double fraction) { line->update(fraction); });
+  const Converted converted =
+      figment::converter::convert(options, [&](double fraction, const char* phase) { line->update(fraction, phase); });
   line.reset();
   figment::io::write_file(output, converted.file);
   const std::string report = to_text(converted.report);

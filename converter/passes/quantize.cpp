@@ -87,7 +87,9 @@ class Quantizer {
 
   QuantizeReport run() {
     if (graph_.nodes.empty()) return {{}, kExactDecibels, kExactDecibels, calibrated_, false};
+    phase_ = "the values' distributions";
     observe();
+    phase_ = "the f32 network";
     all_reference_ = run_whole(graph_, all_, samples_, most_at_once_);
     reference_ = part_of(all_reference_, samples_, calibrated_, samples_);
     trial_ = part_of(held_out_, held_out_samples(), 0, tried_);
@@ -110,7 +112,9 @@ class Quantizer {
       }
     }
     keep_islands();
+    phase_ = "ranges";
     choose_ranges();
+    phase_ = "layers to keep in f32";
     keep_costly_layers();
     reach_least_quality();
     keep_islands();
@@ -136,7 +140,7 @@ class Quantizer {
   size_t held_out_samples() const { return samples_ - calibrated_; }
 
   void tick(double fraction) const {
-    if (progress_) progress_(std::min(fraction, 1.0));
+    if (progress_) progress_(std::min(fraction, 1.0), phase_);
   }
 
   // Collects the distribution of every computed value and input.
@@ -569,6 +573,7 @@ class Quantizer {
   Graph& graph_;
   const QuantizeOptions& options_;
   const Progress& progress_;
+  const char* phase_ = "";
   size_t samples_;
   size_t calibrated_;
   const TensorMap& all_;

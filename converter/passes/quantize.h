@@ -44,8 +44,8 @@ struct QuantizeReport {
   bool fully_int8 = false;
 };
 
-// Called with the fraction done.
-using Progress = std::function<void(double)>;
+// Called with the fraction done, and what is being computed.
+using Progress = std::function<void(double fraction, const char* phase)>;
 
 // Throws Error if so many samples to calibrate on take more memory than is due to the model and the data.
 void check_memory(const Graph& graph, const QuantizeOptions& options, size_t samples);

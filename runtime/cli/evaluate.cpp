@@ -80,20 +80,21 @@ class Evaluation {
   void run() {
     io::ProgressLine line("evaluating");
     const double parts = arguments_.seeds + 1;
+    line.update(0, "real samples");
     const Seen real = look(real_);
     const Seen other = look(other_);
     real_classes_ = real.classes;
+    line.update(0.5 / parts, "real against real samples");
     compare(real, other, 0, true);
-    line.update(1 / parts);
     for (uint32_t i = 0; i < arguments_.seeds; ++i) {
       const uint64_t seed = arguments_.session.seed + i;
+      line.update((i + 1) / parts, "seed " + std::to_string(seed));
       const GeneratedSamples generated = generate_samples(open_, generated_, seed, count_, conditions_);
       const Seen seen = look(generated.samples);
       compare(real, seen, seed, false);
       if (has_elbo(open_)) bound(seed);
       codes(generated, seen);
       if (i == 0) first_ = generated.samples;
-      line.update((i + 2) / parts);
     }
     if (data_->has_labels()) real_codes();
     if (!arguments_.neighbors.empty()) picture();

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/status.h"
+#include "kernels/team.h"
 
 struct pthreadpool;  // pthreadpool.h
 
@@ -38,7 +39,8 @@ class Threads {
   // start.
   Status start(size_t count, pthreadpool* given);
 
-  pthreadpool* pool() const { return pool_; }
+  // Of the threads; its pool is nullptr where there are none.
+  Team team() const;
 
   // kInvalidArgument in a forked child: threads do not come along.
   Status check() const;
@@ -49,13 +51,12 @@ class Threads {
   uint64_t process_ = 0;
 };
 
-// The threads of a pool; 1 for nullptr.
-size_t thread_count(pthreadpool* threads);
+// The threads of a team; 1 for nullptr.
+size_t thread_count(const Team* team);
 
-// Calls task(context, thread, i) for i in [0, count), with thread < thread_count(threads), and returns when all have
+// Calls task(context, thread, i) for i in [0, count), with thread < thread_count(team), and returns when all have
 // returned. Denormal numbers may count as zero.
-void parallelize(pthreadpool* threads, void (*task)(void* context, size_t thread, size_t i), void* context,
-                 size_t count);
+void parallelize(Team* team, void (*task)(void* context, size_t thread, size_t i), void* context, size_t count);
 
 // Memory that the library's small objects (operators, indirection buffers) come from, given before they are made: a
 // session's need is known, and no allocation of the library's can fail half-way, which XNNPACK does not always survive.

@@ -12,8 +12,6 @@
 #include "core/status.h"
 #include "format/op.h"
 
-struct pthreadpool;  // pthreadpool.h
-
 namespace figment::kernels {
 
 using format::Attributes;
@@ -23,6 +21,7 @@ using format::Quantization;
 using format::Window;
 
 class Packer;  // packed_weights.h
+class Team;    // team.h
 
 // A tensor for one batch: dense, row-major, kReadablePadding readable bytes behind it. `data` of a constant is always
 // set; of planned memory, once the program is bound to an arena.
@@ -48,9 +47,9 @@ struct Step {
   Attributes attributes;
   std::span<Operand> inputs;
   Operand output;
-  void* scratch = nullptr;         // the kernel's scratch bytes
-  pthreadpool* threads = nullptr;  // nullptr: the calling thread alone
-  uint32_t program = 0;            // identify the op within its model
+  void* scratch = nullptr;  // the kernel's scratch bytes
+  Team* threads = nullptr;  // nullptr: the calling thread alone
+  uint32_t program = 0;     // identify the op within its model
   uint32_t index = 0;
   bool any_batch = false;  // may be resized to fewer samples
 

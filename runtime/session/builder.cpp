@@ -51,7 +51,9 @@ Status Builder::start() {
   view_ = *view;
   if (options_.kernels != kernels::KernelSet::kBest) return {};
   FIGMENT_RETURN_IF_ERROR(kernels::start_backend());
-  return threads_.start(options_.threads, options_.thread_pool);
+  FIGMENT_RETURN_IF_ERROR(threads_.start(options_.threads, options_.thread_pool));
+  team_ = threads_.team();
+  return {};
 }
 
 Status Builder::first_strategy() {
@@ -125,7 +127,13 @@ Builder::Parts Builder::lay_out_objects(Block* block, MemoryReport* report) {
   parts.session = block->array<Session>(1);
   const size_t count = program_count();
   auto* programs = block->array<Program>(count);
-  parts.setup = {&view, options_.kernels, threads_.pool(), selection_.training, nullptr, nullptr};
+  parts.setup = {&view, options_.kernels, nullptr, selection_.training, nullptr, nullptr};
+  if (team_.pool() != nullptr) {
+    // A place of its own, to which the kernels keep its address.
+    auto* team = block->array<kernels::Team>(1);
+    if (team != nullptr) *team = team_;
+    parts.setup.threads = team != nullptr ? team : &team_;
+  }
   parts.setup.operands = block->array<kernels::Operand>(most_operands());
   const CheckedSize latents = CheckedSize(selection_.largest_latent(view)) * selection_.batch;
   parts.latents = static_cast<float*>(block->take(latents * sizeof(float)));

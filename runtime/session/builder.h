@@ -46,6 +46,7 @@ class Builder {
   const SessionOptions& options_;
   kernels::Packer* packer_;
   kernels::Threads threads_;
+  kernels::Team team_;  // of these, while a session is measured
   Selection selection_;
 };
 

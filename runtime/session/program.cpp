@@ -74,6 +74,7 @@ Status Program::lay_out(const ProgramSetup& setup, size_t program, size_t batch,
   any_batch_ = view.updates();
   const size_t tensors = view.tensor_count();
   Step* steps = block->array<Step>(view.op_count());
+  if (setup.threads != nullptr) times_ = block->array<kernels::Team::Times>(view.op_count());
   addresses_ = block->array<void*>(tensors);
   inputs_ = block->array<Port>(view.input_count());
   outputs_ = block->array<Port>(view.output_count());
@@ -262,6 +263,7 @@ Status Program::resize(size_t batch) {
     read(i, &step);
     if (Status status = steps_[i].prepared->resize(step); !status.ok()) return name_op(status, step);
   }
+  for (size_t i = 0; times_ != nullptr && i < op_count(); ++i) times_[i] = {};
   // Kernels may have been bound to the arena again.
   for (size_t i = 0; i < view().output_count(); ++i) targets_[i].bound = nullptr;
   return {};
@@ -306,6 +308,7 @@ Status Program::run() {
 
 void Program::run_step(size_t index) {
   const Step& entry = steps_[index];
+  if (times_ != nullptr) setup_.threads->begin(times_[index]);
   if (entry.prepared != nullptr) {
     entry.prepared->run();
   } else {
@@ -313,6 +316,7 @@ void Program::run_step(size_t index) {
     read(index, &step);
     entry.kernel->run(step);
   }
+  if (times_ != nullptr) setup_.threads->end(&times_[index]);
   if (observer_.show != nullptr && !entry.update) {
     observer_.show(observer_.context, static_cast<uint32_t>(reader_.program()), static_cast<uint32_t>(index),
                    addresses_[view().op_output(index)]);

@@ -33,7 +33,7 @@ struct Port {
 struct ProgramSetup {
   const format::ModelView* model = nullptr;
   kernels::KernelSet kernels = kernels::KernelSet::kBest;
-  pthreadpool* threads = nullptr;
+  kernels::Team* threads = nullptr;  // nullptr: the calling thread alone
   bool training = false;
   // Training: the addresses of the variables, by constant; nullptr while a session is measured.
   float* const* variables = nullptr;
@@ -151,7 +151,8 @@ class Program {
   bool any_batch_ = false;
   uint32_t skipped_ = 0;
   Step* steps_ = nullptr;
-  void** addresses_ = nullptr;  // of each tensor
+  kernels::Team::Times* times_ = nullptr;  // by step, where there are threads
+  void** addresses_ = nullptr;             // of each tensor
   Port* inputs_ = nullptr;
   Port* outputs_ = nullptr;
   Target* targets_ = nullptr;  // of each output

@@ -18,7 +18,7 @@ class StepReader {
       : model_(model), view_(model->program(program)), program_(program), batch_(batch), addresses_(addresses) {}
 
   // Of the ops that a program runs.
-  void set(pthreadpool* threads, bool training, bool any_batch) {
+  void set(kernels::Team* threads, bool training, bool any_batch) {
     threads_ = threads;
     training_ = training;
     any_batch_ = any_batch;
@@ -37,7 +37,7 @@ class StepReader {
   size_t program_ = 0;
   const size_t* batch_ = nullptr;
   void* const* addresses_ = nullptr;
-  pthreadpool* threads_ = nullptr;
+  kernels::Team* threads_ = nullptr;
   bool training_ = false;
   bool any_batch_ = false;
 };

@@ -232,7 +232,7 @@ class Convolution {
   }
 
   const Step* step_;
-  pthreadpool* threads_;
+  Team* threads_;
   bool transposed_ = false;
   Pass pass_{};
   size_t taps_ = 0;

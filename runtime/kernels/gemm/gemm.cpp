@@ -213,7 +213,7 @@ void run_panel(void* context, size_t thread, size_t panel) {
   }
 }
 
-void run(Task task, pthreadpool* threads) {
+void run(Task task, Team* threads) {
   const Product& product = *task.product;
   constexpr size_t kWorth = 1000000;  // multiply-adds from which threads are worth their hand-over
   const size_t panels = panel_count(product.columns);
@@ -226,11 +226,11 @@ void run(Task task, pthreadpool* threads) {
 
 }  // namespace
 
-CheckedSize scratch_floats(CheckedSize depth, pthreadpool* threads) {
+CheckedSize scratch_floats(CheckedSize depth, Team* threads) {
   return CheckedSize(kPanel) * depth * thread_count(threads);
 }
 
-void multiply(const Product& product, float* scratch, pthreadpool* threads) {
+void multiply(const Product& product, float* scratch, Team* threads) {
   run({&product, scratch, nullptr, tiles()}, threads);
 }
 
@@ -244,7 +244,7 @@ void pack(const Product& product, float* packed) {
   }
 }
 
-void multiply_packed(const Product& product, const float* packed, pthreadpool* threads) {
+void multiply_packed(const Product& product, const float* packed, Team* threads) {
   run({&product, nullptr, packed, tiles()}, threads);
 }
 

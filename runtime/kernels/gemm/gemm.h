@@ -4,8 +4,7 @@
 #include <cstddef>
 
 #include "core/checked.h"
-
-struct pthreadpool;  // pthreadpool.h
+#include "kernels/team.h"
 
 namespace figment::kernels::gemm {
 
@@ -31,13 +30,13 @@ struct Product {
 
 // Floats of scratch that a product needs: each thread rearranges a panel of b's columns, which stays in the cache while
 // the rows of a pass over it.
-CheckedSize scratch_floats(CheckedSize depth, pthreadpool* threads);
+CheckedSize scratch_floats(CheckedSize depth, Team* threads);
 
-void multiply(const Product& product, float* scratch, pthreadpool* threads);
+void multiply(const Product& product, float* scratch, Team* threads);
 
 // The same in two parts, for a b that is used several times: `packed` holds all its panels.
 CheckedSize packed_floats(CheckedSize depth, size_t columns);
 void pack(const Product& product, float* packed);
-void multiply_packed(const Product& product, const float* packed, pthreadpool* threads);
+void multiply_packed(const Product& product, const float* packed, Team* threads);
 
 }  // namespace figment::kernels::gemm

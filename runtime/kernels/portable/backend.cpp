@@ -9,10 +9,11 @@ Threads::~Threads() = default;
 Status Threads::start(size_t /*count*/, pthreadpool* /*given*/) { return {}; }
 Status Threads::check() const { return {}; }
 
-size_t thread_count(pthreadpool* /*threads*/) { return 1; }
+Team Threads::team() const { return {}; }
 
-void parallelize(pthreadpool* /*threads*/, void (*task)(void* context, size_t thread, size_t i), void* context,
-                 size_t count) {
+size_t thread_count(const Team* /*team*/) { return 1; }
+
+void parallelize(Team* /*team*/, void (*task)(void* context, size_t thread, size_t i), void* context, size_t count) {
   for (size_t i = 0; i < count; ++i) task(context, 0, i);
 }
 

@@ -35,8 +35,7 @@ class StepProduct {
   }
 
   // a: rows a_row apart (0: all the same); c: rows c_row apart.
-  void run(const float* a, size_t a_row, size_t rows, float* c, size_t c_row, bool accumulate,
-           pthreadpool* threads) const {
+  void run(const float* a, size_t a_row, size_t rows, float* c, size_t c_row, bool accumulate, Team* threads) const {
     if (packs_) {
       gemm::multiply_packed(product(a, a_row, rows, c, c_row, accumulate), packed_, threads);
       return;
@@ -130,7 +129,7 @@ class Recurrent {
   }
 
   const Step* step_;
-  pthreadpool* threads_;
+  Team* threads_;
   StepProduct products_[2];
   size_t steps_ = 0;
   size_t batch_ = 0;

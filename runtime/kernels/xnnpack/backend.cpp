@@ -7,6 +7,7 @@
 #include <xnnpack.h>
 
 #include <cstring>
+#include <ctime>
 #include <utility>
 
 #include "core/memory.h"
@@ -169,15 +170,46 @@ Status Threads::check() const {
                        "after the fork, or with one thread");
 }
 
-size_t thread_count(pthreadpool* threads) { return threads == nullptr ? 1 : pthreadpool_get_threads_count(threads); }
+namespace {
 
-void parallelize(pthreadpool* threads, void (*task)(void* context, size_t thread, size_t i), void* context,
-                 size_t count) {
-  if (threads == nullptr) {
-    for (size_t i = 0; i < count; ++i) task(context, 0, i);
-  } else {
-    pthreadpool_parallelize_1d_with_thread(threads, task, context, count, PTHREADPOOL_FLAG_DISABLE_DENORMALS);
+uint64_t nanoseconds(clockid_t clock) {
+  timespec time{};
+  clock_gettime(clock, &time);
+  return static_cast<uint64_t>(time.tv_sec) * 1000000000 + static_cast<uint64_t>(time.tv_nsec);
+}
+uint64_t passed() { return nanoseconds(CLOCK_MONOTONIC); }
+uint64_t computed() { return nanoseconds(CLOCK_PROCESS_CPUTIME_ID); }
+
+// A task, and when the calling thread, which is thread 0, ended its last part.
+struct Timed {
+  void (*task)(void* context, size_t thread, size_t i);
+  void* context;
+  uint64_t last;
+
+  static void run(void* timed, size_t thread, size_t i) {
+    auto& self = *static_cast<Timed*>(timed);
+    self.task(self.context, thread, i);
+    if (thread == 0) self.last = passed();
   }
+};
+
+}  // namespace
+
+Team Threads::team() const {
+  return {pool_, pool_ == nullptr ? 1 : pthreadpool_get_threads_count(pool_), {passed, computed}};
+}
+
+size_t thread_count(const Team* team) { return team == nullptr ? 1 : team->count(); }
+
+void parallelize(Team* team, void (*task)(void* context, size_t thread, size_t i), void* context, size_t count) {
+  pthreadpool* pool = now(team);
+  if (pool == nullptr) {
+    for (size_t i = 0; i < count; ++i) task(context, 0, i);
+    return;
+  }
+  Timed timed{task, context, passed()};
+  pthreadpool_parallelize_1d_with_thread(pool, Timed::run, &timed, count, PTHREADPOOL_FLAG_DISABLE_DENORMALS);
+  team->waited(static_cast<double>(passed() - timed.last));
 }
 
 }  // namespace figment::kernels

@@ -1,4 +1,5 @@
 // f32 functions of one and two operands, and softmax over the last axis.
+#include "kernels/team.h"
 #include "kernels/xnnpack/operators.h"
 #include "kernels/xnnpack/xnnpack_kernels.h"
 
@@ -13,14 +14,14 @@ class ElementwiseKernel : public PreparedKernel {
     if (operator_ != nullptr) xnn_delete_operator(operator_);
   }
   CheckedSize operator_bytes(const Step& /*step*/) const override { return LinearOperator::kPoolBytes; }
-  void run() override { xnn_run_operator(operator_, threads_); }
+  void run() override { xnn_run_operator(operator_, now(threads_)); }
 
  protected:
   // Elementwise work is worth threads from a few hundred thousand elements on.
-  static pthreadpool* choose_threads(const Step& step) { return threads_for(step.output.elements() * 4, step); }
+  static Team* choose_threads(const Step& step) { return threads_for(step.output.elements() * 4, step); }
 
   xnn_operator_t operator_ = nullptr;
-  pthreadpool* threads_ = nullptr;
+  Team* threads_ = nullptr;
 };
 
 xnn_unary_operator unary_operator(OpKind kind) {
@@ -66,7 +67,7 @@ class Unary : public ElementwiseKernel {
   }
   Status reshape(xnn_operator_t created, const Step& step) const {
     const size_t elements = step.output.elements();
-    return xnnpack_status(xnn_reshape_unary_elementwise_nc(created, 1, elements, elements, elements, threads_),
+    return xnnpack_status(xnn_reshape_unary_elementwise_nc(created, 1, elements, elements, elements, pool_of(threads_)),
                           "an elementwise operator's shape");
   }
   static Status setup(xnn_operator_t created, const void* input, void* output) {
@@ -103,8 +104,8 @@ class Sigmoid final : public Unary {
   }
 
   void run() override {
-    xnn_run_operator(clamp_, threads_);
-    xnn_run_operator(operator_, threads_);
+    xnn_run_operator(clamp_, now(threads_));
+    xnn_run_operator(operator_, now(threads_));
   }
 
  private:
@@ -145,7 +146,7 @@ class Binary final : public ElementwiseKernel {
     const Extents& a = step.inputs[0].shape;
     const Extents& b = step.inputs[1].shape;
     return xnnpack_status(
-        xnn_reshape_binary_elementwise_nd(operator_, a.rank(), a.begin(), b.rank(), b.begin(), threads_),
+        xnn_reshape_binary_elementwise_nd(operator_, a.rank(), a.begin(), b.rank(), b.begin(), pool_of(threads_)),
         "a binary operator's shape");
   }
 };
@@ -159,7 +160,7 @@ class Softmax final : public ElementwiseKernel {
     threads_ = choose_threads(step);
     FIGMENT_RETURN_IF_ERROR(xnnpack_status(xnn_create_softmax_nc_f32(0, &operator_), "a softmax operator"));
     return xnnpack_status(xnn_reshape_softmax_nc_f32(operator_, channels, channels, channels,
-                                                     step.output.elements() / channels, threads_),
+                                                     step.output.elements() / channels, pool_of(threads_)),
                           "a softmax operator's shape");
   }
 

@@ -1,6 +1,7 @@
 #include "kernels/xnnpack/operators.h"
 
 #include "format/quantized.h"
+#include "kernels/team.h"
 
 namespace figment::kernels {
 
@@ -13,7 +14,7 @@ Status xnnpack_status(xnn_status status, const char* what) {
   }
 }
 
-pthreadpool* threads_for(size_t operations, const Step& step) {
+Team* threads_for(size_t operations, const Step& step) {
   constexpr size_t kWorthThreads = 1000000;
   return operations < kWorthThreads ? nullptr : step.threads;
 }
@@ -82,12 +83,12 @@ Status LinearOperator::create_fully_connected(const Weights& weights, size_t inp
       "an int8 fully connected operator");
 }
 
-Status LinearOperator::reshape_fully_connected(pthreadpool* threads) {
+Status LinearOperator::reshape_fully_connected(Team* threads) {
   threads_ = threads;
   if (kind_ == Kind::kProduct) return {};
   const xnn_status status = type_ == DataType::kF32
-                                ? xnn_reshape_fully_connected_nc_f32(operator_, rows_, threads_)
-                                : xnn_reshape_fully_connected_nc_qs8_qc8w(operator_, rows_, threads_);
+                                ? xnn_reshape_fully_connected_nc_f32(operator_, rows_, pool_of(threads_))
+                                : xnn_reshape_fully_connected_nc_qs8_qc8w(operator_, rows_, pool_of(threads_));
   return xnnpack_status(status, "the shape of a fully connected operator");
 }
 
@@ -120,7 +121,7 @@ Status LinearOperator::create_convolution(const Weights& weights, const Window& 
 }
 
 Status LinearOperator::reshape_convolution(const Window& window, size_t batch, size_t height, size_t width,
-                                           pthreadpool* threads) {
+                                           Team* threads) {
   threads_ = threads;
   if (const char* condition = convolution_violation(type_, window, {height, width})) {
     return violated(condition, "a convolution");
@@ -129,9 +130,9 @@ Status LinearOperator::reshape_convolution(const Window& window, size_t batch, s
   size_t alignment = 0;
   const auto reshape =
       type_ == DataType::kF32 ? xnn_reshape_convolution2d_nhwc_f32 : xnn_reshape_convolution2d_nhwc_qs8_qc8w;
-  FIGMENT_RETURN_IF_ERROR(
-      xnnpack_status(reshape(operator_, batch, height, width, &workspace, &alignment, nullptr, nullptr, threads),
-                     "a convolution's shape"));
+  FIGMENT_RETURN_IF_ERROR(xnnpack_status(
+      reshape(operator_, batch, height, width, &workspace, &alignment, nullptr, nullptr, pool_of(threads)),
+      "a convolution's shape"));
   if (workspace != 0) return Status::error(StatusCode::kInternal, "XNNPACK wants a workspace for a convolution");
   return {};
 }
@@ -165,7 +166,7 @@ Status LinearOperator::create_deconvolution(const Weights& weights, const Window
 }
 
 Status LinearOperator::reshape_deconvolution(const Window& window, size_t batch, size_t height, size_t width,
-                                             pthreadpool* threads) {
+                                             Team* threads) {
   threads_ = threads;
   if (const char* condition = deconvolution_violation(type_, window, {height, width})) {
     return violated(condition, "a transposed convolution");
@@ -173,7 +174,7 @@ Status LinearOperator::reshape_deconvolution(const Window& window, size_t batch,
   const auto reshape =
       type_ == DataType::kF32 ? xnn_reshape_deconvolution2d_nhwc_f32 : xnn_reshape_deconvolution2d_nhwc_qs8_qc8w;
   return xnnpack_status(reshape(operator_, batch, height, width, window.output_padding[0], window.output_padding[1],
-                                nullptr, nullptr, threads),
+                                nullptr, nullptr, pool_of(threads)),
                         "a transposed convolution's shape");
 }
 
@@ -217,9 +218,9 @@ Status LinearOperator::setup(const void* input, void* output) {
 
 void LinearOperator::run() {
   if (kind_ == Kind::kProduct) {
-    avx512::multiply(product_, threads_);
+    avx512::multiply(product_, now(threads_));
   } else {
-    xnn_run_operator(operator_, threads_);
+    xnn_run_operator(operator_, now(threads_));
   }
 }
 

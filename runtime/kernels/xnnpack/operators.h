@@ -20,7 +20,7 @@ Status xnnpack_status(xnn_status status, const char* what);
 
 // The threads that a step of `operations` multiply-adds runs on: below about a million the hand-over costs more than
 // it saves.
-pthreadpool* threads_for(size_t operations, const Step& step);
+Team* threads_for(size_t operations, const Step& step);
 
 // Everything of a linear step but its geometry.
 struct Weights {
@@ -58,16 +58,16 @@ class LinearOperator {
 
   // `rows` of `inputs` values to as many of `outputs` values.
   Status create_fully_connected(const Weights& weights, size_t inputs, size_t outputs, size_t rows);
-  Status reshape_fully_connected(pthreadpool* threads);
+  Status reshape_fully_connected(Team* threads);
 
   // Reshaping what violates a condition of preconditions.h is kInternal.
   // Images of `channels` to images of `outputs` whose pixels are `output_stride` apart.
   Status create_convolution(const Weights& weights, const Window& window, size_t channels, size_t outputs,
                             size_t output_stride);
-  Status reshape_convolution(const Window& window, size_t batch, size_t height, size_t width, pthreadpool* threads);
+  Status reshape_convolution(const Window& window, size_t batch, size_t height, size_t width, Team* threads);
 
   Status create_deconvolution(const Weights& weights, const Window& window, size_t channels, size_t outputs);
-  Status reshape_deconvolution(const Window& window, size_t batch, size_t height, size_t width, pthreadpool* threads);
+  Status reshape_deconvolution(const Window& window, size_t batch, size_t height, size_t width, Team* threads);
 
   // What runs, once created.
   const char* kernel_name() const;
@@ -86,7 +86,7 @@ class LinearOperator {
   size_t rows_ = 0;  // fully connected
   Kind kind_{};
   DataType type_{};
-  pthreadpool* threads_ = nullptr;
+  Team* threads_ = nullptr;
   Packing packing_;
 };
 
