@@ -61,21 +61,31 @@ uint32_t growth_of_sample(const PortDefinition& port) {
   return static_cast<uint32_t>(element_count(longer, 1).value() - element_count(port.shape, 1).value());
 }
 
-// The values that an output can take, from the function that makes it; nothing if that has no bounds.
-std::optional<std::pair<float, float>> range_of(const Graph& graph, ValueId id) {
+// The values that an output can take, from the function that makes it; infinite where that has no bound.
+std::pair<float, float> reach_of(const Graph& graph, ValueId id) {
+  constexpr float kInfinite = std::numeric_limits<float>::infinity();
   const std::vector<int32_t> producers = graph.producers();
   while (producers[id] >= 0) {
     const Node& node = graph.nodes[static_cast<size_t>(producers[id])];
-    if (node.kind == OpKind::kSigmoid) return {{0.0F, 1.0F}};
-    if (node.kind == OpKind::kTanh) return {{-1.0F, 1.0F}};
+    if (node.kind == OpKind::kSigmoid) return {0.0F, 1.0F};
+    if (node.kind == OpKind::kTanh) return {-1.0F, 1.0F};
+    if (node.kind == OpKind::kExp || node.kind == OpKind::kSoftplus || node.kind == OpKind::kAbs ||
+        node.kind == OpKind::kSqrt)
+      return {0.0F, kInfinite};
     if (node.kind == OpKind::kReshape || node.kind == OpKind::kTranspose || node.kind == OpKind::kSlice) {
       id = node.inputs[0];
       continue;
     }
-    const Attributes& a = node.attributes;
-    if (a.clamp_min > -1e30F && a.clamp_max < 1e30F) return {{a.clamp_min, a.clamp_max}};
-    break;
+    return {node.attributes.clamp_min, node.attributes.clamp_max};
   }
+  return {-kInfinite, kInfinite};
+}
+
+// The same where there are both bounds.
+std::optional<std::pair<float, float>> range_of(const Graph& graph, ValueId id) {
+  constexpr float kMost = 1e30F;
+  const auto [low, high] = reach_of(graph, id);
+  if (low > -kMost && high < kMost) return {{low, high}};
   return std::nullopt;
 }
 
@@ -83,7 +93,7 @@ constexpr std::pair<float, float> kUnknownRange = {-1.0F, 1.0F};
 
 // `known`: the range that samples have, whatever the last function.
 void describe_output(const ConvertOptions& options, const Graph& graph, std::optional<std::pair<float, float>> known,
-                     ModelDefinition* model, std::vector<std::string>* notes) {
+                     bool trains, ModelDefinition* model, ConvertReport* report) {
   const PortDefinition& port = graph.outputs[0];
   OutputDefinition output;
   output.program = graph.name;
@@ -92,20 +102,36 @@ void describe_output(const ConvertOptions& options, const Graph& graph, std::opt
   output.kind = image ? format::OutputKind::kImage : format::OutputKind::kOther;
   const std::optional<std::pair<float, float>> possible = range_of(graph, port.value);
   if (known && possible && *possible != *known) {
-    notes->push_back(fmt::format("samples are said to lie in [{}, {}], but {} lies in [{}, {}] by its last op",
-                                 known->first, known->second, port.name, possible->first, possible->second));
+    throw Error(
+        fmt::format("the loss is of samples in [{}, {}], but the network's {} lies in [{}, {}] by its last op: end it "
+                    "in a sigmoid, "
+                    "or take a loss for such samples (--likelihood gaussian; \"kind\": \"gaussian\" in a recipe)",
+                    known->first, known->second, port.name, possible->first, possible->second));
   }
   if (!known) known = possible;
   std::tie(output.range_min, output.range_max) = known.value_or(kUnknownRange);
   output.bounded = known || options.range_min;
   if (!output.bounded) {
-    notes->push_back("the range of " + port.name +
-                     " is not known from its last op: black and white are taken to be -1 and 1, and data is not "
-                     "checked; give --range MIN MAX");
+    report->notes.push_back("the range of " + port.name +
+                            " is not known from its last op: black and white are taken to be -1 and 1, and data is not "
+                            "checked; give --range MIN MAX");
   }
   output.range_min = options.range_min.value_or(output.range_min);
   output.range_max = options.range_max.value_or(output.range_max);
   if (!(output.range_min < output.range_max)) throw Error("the output's range is empty: --range needs MIN < MAX");
+  const auto [least, most] = reach_of(graph, port.value);
+  if (output.range_min < least || output.range_max > most) {
+    std::string text = fmt::format(
+        "{} cannot be below {} or above {}, by its last op, and its range is said to be [{}, {}]: ", port.name, least,
+        most, output.range_min, output.range_max);
+    const std::string range = fmt::format("{} {}", std::max(least, output.range_min), std::min(most, output.range_max));
+    if (trains && output.range_min == -1 && output.range_max == 1)
+      text += "end the network in tanh, or give the range " + range + " and data in it";
+    else
+      text += trains ? "give the range " + range + " and data in it" : "give --range " + range;
+    if (trains) throw Error(text);
+    report->warnings.push_back(text);
+  }
   model->output = output;
 }
 
@@ -157,12 +183,53 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
   return quantize(graph, quantize_options, calibration.samples(), calibration.count(), progress);
 }
 
+std::string to_text(const fig_shape& shape) {
+  std::string text = "[";
+  for (uint32_t d = 0; d < shape.rank; ++d) {
+    text += d > 0 ? ", " : "";
+    text += shape.per_batch[d] && shape.extents[d] == 1 ? "N" : std::to_string(shape.extents[d]);
+    if (shape.per_batch[d] && shape.extents[d] != 1) text += "·N";
+  }
+  return text + "]";
+}
+
+void describe_memory(Runner* runner, bool training, ConvertReport* report) {
+  constexpr uint32_t kUsualBatch = 32;
+  fig_model_info info{};
+  if (fig_model_get_info(runner->model(), &info) != FIG_OK) throw Error(fig_error_message());
+  report->parameters = info.parameter_elements;
+  fig_session_options options{};
+  options.struct_size = sizeof options;
+  options.batch = 1;
+  fig_memory_report memory{};
+  if (fig_session_memory(runner->model(), &options, &memory) == FIG_OK) report->run_bytes = memory.total;
+  if (!training) return;
+  options.batch = kUsualBatch;
+  for (uint32_t i = 0; i < info.metadata; ++i) {
+    const char* key = "";
+    const char* value = "";
+    if (fig_model_metadata(runner->model(), i, &key, &value) == FIG_OK && std::string(key) == "training.batch")
+      options.batch = static_cast<uint32_t>(std::strtoul(value, nullptr, 10));
+  }
+  options.training = true;
+  report->training_batch = options.batch;
+  if (fig_session_memory(runner->model(), &options, &memory) == FIG_OK) report->training_bytes = memory.total;
+}
+
 void describe_ops(const std::vector<uint8_t>& file, bool training, ConvertReport* report) {
   // A recipe states the size of its networks, others come in files.
   Runner runner(file, 1, FIG_KERNELS_BEST, training, 0, training ? 0 : report->source_bytes);
   for (uint32_t p = 0; p < report->programs.size(); ++p) {
     fig_program_info program{};
     if (fig_model_program(runner.model(), p, &program) != FIG_OK) throw Error(fig_error_message());
+    ProgramReport& described = report->programs[p];
+    described.trains = program.trains;
+    described.level = program.level;
+    fig_port_info port{};
+    for (uint32_t i = 0; fig_model_input(runner.model(), p, i, &port) == FIG_OK; ++i)
+      described.inputs.push_back(port.name + (" " + to_text(port.shape)));
+    for (uint32_t i = 0; fig_model_output(runner.model(), p, i, &port) == FIG_OK; ++i)
+      described.outputs.push_back(port.name + (" " + to_text(port.shape)));
     for (uint32_t i = 0; i < program.ops; ++i) {
       fig_op_info op{};
       fig_tensor_info output{};
@@ -173,16 +240,11 @@ void describe_ops(const std::vector<uint8_t>& file, bool training, ConvertReport
       }
       // Programs of other levels of the schedule have no kernels in this session.
       if (fig_session_kernel(runner.session(), p, i, &kernel) != FIG_OK) kernel = "";
-      std::string shape = output.type == FIG_I8 ? "i8 [" : "f32 [";
-      for (uint32_t d = 0; d < output.shape.rank; ++d) {
-        shape += d > 0 ? ", " : "";
-        shape +=
-            output.shape.per_batch[d] && output.shape.extents[d] == 1 ? "N" : std::to_string(output.shape.extents[d]);
-        if (output.shape.per_batch[d] && output.shape.extents[d] != 1) shape += "·N";
-      }
-      report->programs[p].ops.push_back({op.kind, op.name, shape + "]", kernel});
+      described.ops.push_back(
+          {op.kind, op.name, (output.type == FIG_I8 ? "i8 " : "f32 ") + to_text(output.shape), kernel});
     }
   }
+  describe_memory(&runner, training, report);
 }
 
 }  // namespace
@@ -290,6 +352,8 @@ TrainedModel train_model(const ConvertOptions& options, const Recipe& recipe) {
       throw Error("--start-from " + options.start_from + ": " + error.what());
     }
   }
+  std::vector<std::string> warnings;
+  uint64_t source_bytes = 0;
   std::vector<Network> networks;
   std::set<std::string> roles;
   size_t generates = 0;
@@ -298,7 +362,9 @@ TrainedModel train_model(const ConvertOptions& options, const Recipe& recipe) {
     if (role.takes_latent) generates = networks.size();
     Graph graph = options.recipe.empty() ? load_network(options, role.name) : recipe.networks.at(role.name);
     if (trained_before) start_from(options.start_from, role.name, *trained_before, &graph);
+    if (options.recipe.empty()) source_bytes += graph.source_bytes;
     for (const std::string& note : graph.notes) notes.push_back(role.name + ": " + note);
+    for (const std::string& warning : graph.warnings) warnings.push_back(role.name + ": " + warning);
     networks.push_back(make_network(role.name, std::move(graph), options.scope));
   }
   check_scope(options.scope, networks);
@@ -313,6 +379,8 @@ TrainedModel train_model(const ConvertOptions& options, const Recipe& recipe) {
   context.range = {options.range_min.value_or(low), options.range_max.value_or(high)};
   TrainedModel trained = recipe.objective->build(std::move(networks), context);
   trained.notes.insert(trained.notes.begin(), notes.begin(), notes.end());
+  trained.warnings = std::move(warnings);
+  trained.source_bytes = source_bytes;
   return trained;
 }
 
@@ -381,11 +449,11 @@ Converted convert_training(ConvertOptions options) {
                 ", " + io::format_number(known->second, 0) + "], not in the range that is given");
   }
   result.report.notes = trained.notes;
-  describe_output(options, model.programs[0], known, &model, &result.report.notes);
-  for (const Graph& graph : model.programs) result.report.programs.push_back({graph.name, {}, {}, {}});
+  result.report.warnings = trained.warnings;
+  describe_output(options, model.programs[0], known, true, &model, &result.report);
+  for (const Graph& graph : model.programs) result.report.programs.emplace_back().name = graph.name;
   result.report.trained = list_trained(model);
-  for (const auto& [role, path] : options.networks) result.report.source_bytes += std::filesystem::file_size(path);
-  if (!options.recipe.empty()) result.report.source_bytes = std::filesystem::file_size(options.recipe);
+  result.report.source_bytes = trained.source_bytes;
   write(options, &model, true, &result);
   return result;
 }
@@ -409,8 +477,8 @@ Converted finish(const ConvertOptions& options, ModelDefinition model, Converted
     }
   }
   if (options.half_weights) {
-    for (size_t i = 0; i < model.programs.size(); ++i)
-      report.programs[i].notes.push_back(store_in_half(&model.programs[i]));
+    for (Graph& program : model.programs)
+      report.notes.push_back("program " + program.name + ": " + store_in_half(&program));
   }
   write(options, &model, false, &result);
   return result;
@@ -500,7 +568,7 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
                                       0,
                                       {},
                                       growth_of_sample(*latent)};
-      describe_output(options, graph, std::nullopt, &model, &report.notes);
+      describe_output(options, graph, std::nullopt, false, &model, &report);
     }
     for (const PortDefinition& port : graph.inputs) {
       if (!port.drawn || (model.latent && model.latent->program == graph.name && model.latent->input == port.name))

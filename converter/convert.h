@@ -66,6 +66,11 @@ struct ProgramReport {
     std::string kernel;
   };
   std::vector<Op> ops;
+  // "image [N, 1, 28, 28]"
+  std::vector<std::string> inputs;
+  std::vector<std::string> outputs;
+  bool trains = false;
+  uint32_t level = 0;  // of one that trains: above 0, another way to compute a step, in less memory
 };
 
 // A parameter that training changes.
@@ -77,9 +82,14 @@ struct TrainedReport {
 struct ConvertReport {
   std::vector<ProgramReport> programs;
   std::vector<TrainedReport> trained;
-  std::vector<std::string> notes;  // of the whole model
-  uint64_t source_bytes = 0;
+  std::vector<std::string> warnings;  // settings that do not fit each other, and what to type
+  std::vector<std::string> notes;     // of the whole model
+  uint64_t source_bytes = 0;          // of the files that it is made from; 0: of a recipe
   uint64_t file_bytes = 0;
+  uint64_t parameters = 0;      // values
+  uint64_t run_bytes = 0;       // all memory of a session that runs one sample
+  uint32_t training_batch = 0;  // of a model that trains, and all memory of a session that trains on it; 0: unknown
+  uint64_t training_bytes = 0;
 };
 
 struct Converted {
@@ -99,7 +109,9 @@ std::string op_table();
 // The ops that XNNPACK has kernels for.
 const std::set<OpKind>& xnnpack_kinds();
 
-// The report for a person.
+// The report for a person: all ops, layers and parameters.
 std::string to_text(const ConvertReport& report);
+// The same in 25 lines at most.
+std::string summary(const ConvertReport& report);
 
 }  // namespace figment::converter

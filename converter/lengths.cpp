@@ -178,7 +178,7 @@ Opened with_length(const std::string& name, uint32_t wanted, const std::function
         result.graph.length = LengthDefinition{
             name, length, unit, static_cast<uint32_t>(int64_t{length} + least * unit), length + more * unit};
         const LengthDefinition& found = *result.graph.length;
-        result.notes.push_back(fmt::format(
+        result.graph.notes.push_back(fmt::format(
             "{} may be any{} from {} to {}, chosen when a session is created; {} where it is not", name,
             unit == 1 ? "" : fmt::format(" multiple of {}", unit), found.least, found.greatest, found.length));
         return result;
@@ -189,7 +189,7 @@ Opened with_length(const std::string& name, uint32_t wanted, const std::function
     break;
   }
   if (!fixed) throw Error(reason + advice_for(name));
-  fixed->notes.push_back(
+  fixed->graph.notes.push_back(
       fmt::format("{} stays fixed at {}: {}; --dim {}=N gives another size", name, fixed->length, reason, name));
   return std::move(*fixed);
 }

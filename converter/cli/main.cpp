@@ -12,7 +12,7 @@
 #include <set>
 
 #include "convert.h"
-#include "figment/version.h"
+#include "figment/figment.h"
 #include "import/import_onnx.h"
 #include "io/arrays.h"
 #include "io/files.h"
@@ -206,7 +206,14 @@ void add_scope_options(CLI::App* app, const std::string& group, ConvertOptions* 
 
 int convert(int argc, char** argv) {
   CLI::App app("Converts ONNX models and recipes to one .figment file.", "figment-convert");
-  app.set_version_flag("--version", FIGMENT_VERSION);
+  app.footer(
+      "  figment-convert generator.onnx -o model.figment --int8\n"
+      "  figment-convert recipe.json -o model.figment\n"
+      "  figment-convert --objective gan --generator g.onnx --discriminator d.onnx -o g.figment\n"
+      "  figment-convert trained.figment --int8 -o trained_int8.figment");
+  app.set_version_flag("--version",
+                       std::string("figment-convert ") + fig_version() + "\nkernels: " + fig_kernels_name(),
+                       "print the version, and which kernels are in use");
   std::vector<std::string> models;
   std::string output;
   std::string report_path;
@@ -215,11 +222,13 @@ int convert(int argc, char** argv) {
   std::vector<std::string> keep;
   ConvertOptions options;
   bool quiet = false;
+  bool verbose = false;
   app.add_option("model", models,
                  "ONNX file, or PROGRAM=FILE; several make one file of several programs. Or one recipe (.json), or one "
                  "model of ours (.figment) to quantize");
   app.add_option("-o,--output", output, "the .figment file to write")->required();
   app.add_option("--name", options.name, "name of the model (default: the recipe's, or the output file's)");
+  app.option_defaults()->group("Inputs and outputs");
   app.add_option("--latent", options.latent, "the input that generation draws (default: found by its name or shape)");
   app.add_option("--range", range, "values of black and white in the output (default: by its last activation)")
       ->expected(2);
@@ -229,6 +238,7 @@ int convert(int argc, char** argv) {
                  "size of the one that stays open, which sessions may choose, where they do not choose")
       ->check(CLI::Range(1, 1 << 24));
   app.add_flag("--fixed-batch", options.fixed_batch, "keep a batch that the exporter has fixed");
+  app.option_defaults()->group("int8, f16 and memory plans");
   app.add_flag("--int8", options.int8, "quantize to int8");
   app.add_flag("--f16", options.half_weights,
                "store weights in f16, half the bytes; they are f32 again in memory, and what is computed is");
@@ -253,6 +263,7 @@ int convert(int argc, char** argv) {
       ->delimiter(',')
       ->check(CLI::Range(1, 1048576));
   const std::string training = "Training";
+  app.option_defaults()->group("Options");
   app.add_option("--checkpoint", options.checkpoint, "take the parameters of a .figment model from this checkpoint");
   std::vector<std::string> names;
   std::set<std::string> roles;
@@ -272,6 +283,7 @@ int convert(int argc, char** argv) {
   add_scope_options(&app, training, &options);
   ObjectiveFlags objective_flags(&app, training);
   CLI::Option* prior = app.get_option("--prior")->group(app.get_option("--latent")->get_group());  // of any generator
+  app.option_defaults()->group("Lists");
   app.add_flag_callback(
       "--objectives",
       [] {
@@ -294,8 +306,10 @@ int convert(int argc, char** argv) {
         throw CLI::Success();
       },
       "list the layers of recipes: type, keys, and in brackets optional keys");
-  app.add_option("--report", report_path, "write the report to this file too");
-  app.add_flag("-q,--quiet", quiet, "do not print the report");
+  app.option_defaults()->group("Report");
+  app.add_option("--report", report_path, "write all of the report to this file");
+  app.add_flag("-v,--verbose", verbose, "print all of the report: every op, layer and parameter");
+  app.add_flag("-q,--quiet", quiet, "print no report");
   app.add_flag_callback("--allow-large", figment::io::Budget::lift, figment::io::kAllowLargeHelp);
   if (const int status = figment::io::parse(&app, argc, argv); status >= 0) return status;
   const auto single = [&](const char* extension) {
@@ -369,7 +383,14 @@ int convert(int argc, char** argv) {
   figment::io::write_file(output, converted.file);
   const std::string report = to_text(converted.report);
   if (!report_path.empty()) figment::io::write_file(report_path, report);
-  if (!quiet) figment::io::print("%s", report.c_str());
+  if (verbose) figment::io::print("%s", report.c_str());
+  if (!quiet && !verbose) {
+    figment::io::print("%s%s: --verbose, or --report FILE, shows all ops\n", summary(converted.report).c_str(),
+                       output.c_str());
+  }
+  for (const std::string& warning : converted.report.warnings) {
+    if (!verbose) figment::io::print_error("figment-convert: " + warning);
+  }
   for (const figment::converter::ProgramReport& program : converted.report.programs) {
     const bool in_int8 =
         program.int8 && std::ranges::any_of(program.int8->layers, &figment::converter::LayerReport::int8);

@@ -487,7 +487,7 @@ void OnnxImporter::note_left_out() const {
     if (graphs && (node.input_size() < 3 || node.input(2).empty())) without_bias.push_back(weights);
   }
   const auto note = [&](const std::vector<std::string>& names, const std::string& before, const std::string& behind) {
-    if (!names.empty()) graph_.notes.push_back(before + io::list_of(names) + behind);
+    if (!names.empty()) graph_.warnings.push_back(before + io::list_of(names) + behind);
   };
   const std::string folded = "batch normalizations are folded into ";
   note(by_script, "the exporter computed ",

@@ -150,9 +150,10 @@ struct Graph {
   bool fully_int8 = false;
   std::vector<MemoryPlan> plans;  // that the file is to carry
   std::optional<LengthDefinition> length;
-  uint64_t source_bytes = 0;       // of the file that it comes from, which bounds what may be made of it
-  std::vector<std::string> notes;  // what its exporter left out, as far as the importer can tell
-  uint64_t parameters = 0;         // values of parameters in that file
+  uint64_t source_bytes = 0;          // of the file that it comes from, which bounds what may be made of it
+  std::vector<std::string> notes;     // what became of the file
+  std::vector<std::string> warnings;  // what its exporter left out and training misses, as far as the importer can tell
+  uint64_t parameters = 0;            // values of parameters in that file
 
   // Whether the tool that wrote the file has quantized weights: they are multiples of a scale.
   bool quantized = false;

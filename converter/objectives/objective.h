@@ -44,10 +44,12 @@ struct ModelContext {
   std::pair<float, float> range{-1.0F, 1.0F};  // of the samples' values
 };
 
-// A model that trains, and notes for the conversion report.
+// A model that trains, and what the conversion report says of it.
 struct TrainedModel {
   ModelDefinition model;
   std::vector<std::string> notes;
+  std::vector<std::string> warnings;
+  uint64_t source_bytes = 0;  // of the networks' files
 };
 
 class Objective {

@@ -43,6 +43,7 @@ fig_status figment::api::fail(const Status& status) {
 extern "C" {
 
 const char* fig_version(void) { return FIGMENT_VERSION; }
+const char* fig_kernels_name(void) { return figment::kernels::backend_name(); }
 
 const char* fig_status_name(fig_status status) {
   switch (status) {

@@ -162,6 +162,7 @@ void bench(const Arguments& arguments) {
 void add_bench(CLI::App* app, Commands* commands) {
   CLI::App* command = app->add_subcommand("bench", "Time a model's programs");
   auto arguments = std::make_shared<Arguments>();
+  command->footer("  figment bench model.figment --batch 1,16 --threads 1,4");
   command->add_option("model", arguments->model, ".figment file")->required();
   command->add_option("--program", arguments->program, "the program (default: all)");
   command->add_option("--batch", arguments->batches, "batches to time")

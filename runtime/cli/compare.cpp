@@ -32,6 +32,7 @@ struct Arguments {
 
 // What one model generates, and at what cost.
 struct Candidate {
+  std::string path;
   std::string name;
   std::vector<float> samples;
   fig_shape shape{};
@@ -82,6 +83,7 @@ Candidate generate(const std::string& path, const Arguments& arguments) {
   fig_model_info model{};
   check(fig_session_memory_used(open.session(), &memory));
   check(fig_model_get_info(open.model(), &model));
+  result.path = path;
   result.name = model.name;
   result.samples_per_second = arguments.count / best;
   result.memory_bytes = memory.total;
@@ -95,7 +97,8 @@ double psnr(const Candidate& reference, const Candidate& other) {
   for (size_t i = 0; i < reference.samples.size(); ++i)
     error += std::pow(static_cast<double>(reference.samples[i]) - other.samples[i], 2);
   const double peak = static_cast<double>(reference.output.range_max) - reference.output.range_min;
-  return 10 * std::log10(peak * peak / std::max(error / static_cast<double>(reference.samples.size()), 1e-30));
+  if (error == 0) return INFINITY;
+  return 10 * std::log10(peak * peak / (error / static_cast<double>(reference.samples.size())));
 }
 
 io::Picture picture_of(const Candidate& generated) {
@@ -113,26 +116,29 @@ void compare(Arguments arguments) {
     return compare_layers(arguments.layers);
   }
   if (arguments.models.size() % 2 != 0) throw Error("give pairs of models: REFERENCE OTHER ...");
-  std::vector<std::vector<std::string>> rows = {{"model", "file", "parameters", "PSNR", "samples/s", "memory"}};
+  std::vector<std::vector<std::string>> rows = {{"model", "size", "parameters", "PSNR", "samples/s", "memory"}};
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   std::map<std::string, size_t> pictures;
   for (size_t i = 0; i < arguments.models.size(); i += 2) {
     const Candidate pair[2] = {generate(arguments.models[i], arguments), generate(arguments.models[i + 1], arguments)};
     if (pair[0].samples.size() != pair[1].samples.size())
-      throw Error(pair[0].name + " and " + pair[1].name + " make samples of different sizes");
+      throw Error(pair[0].path + " and " + pair[1].path + " make samples of different sizes");
     const double db = psnr(pair[0], pair[1]);
     for (const Candidate& generated : pair) {
       const bool reference = &generated == pair;
-      rows.push_back({generated.name, io::format_bytes(static_cast<double>(generated.file_bytes)),
-                      io::format_count(generated.parameters), reference ? "" : io::format_number(db, 1) + " dB",
+      const std::string quality = std::isinf(db) ? "identical" : io::format_number(db, 1) + " dB";
+      rows.push_back({generated.path, io::format_bytes(static_cast<double>(generated.file_bytes)),
+                      io::format_count(generated.parameters), reference ? "" : quality,
                       io::format_number(generated.samples_per_second, 0),
                       io::format_bytes(static_cast<double>(generated.memory_bytes))});
-      list.push_back({{"name", generated.name},
+      list.push_back({{"file", generated.path},
+                      {"name", generated.name},
                       {"file_bytes", generated.file_bytes},
                       {"parameters", generated.parameters},
                       {"samples_per_second", generated.samples_per_second},
                       {"memory_bytes", generated.memory_bytes}});
-      if (!reference) list.back()["psnr_db"] = db;
+      if (!reference) list.back()["identical"] = std::isinf(db);
+      if (!reference && !std::isinf(db)) list.back()["psnr_db"] = db;
     }
     if (!arguments.pictures.empty() && pair[0].output.image) {
       const io::Picture both = io::beside(picture_of(pair[0]), picture_of(pair[1]), kGap);
@@ -156,6 +162,9 @@ void add_compare(CLI::App* app, Commands* commands) {
       "Generate with pairs of models from the same latents: size, speed, memory, PSNR; or --against "
       "what a model was made of, layer by layer");
   auto arguments = std::make_shared<Arguments>();
+  command->footer(
+      "  figment compare model.figment model_int8.figment --pictures folder\n"
+      "  figment compare model.figment --against model.onnx");
   command->add_option("models", arguments->models, "REFERENCE OTHER pairs of .figment files; one with --against")
       ->required();
   command->add_option("--pictures", arguments->pictures, "folder for a picture of each pair, side by side");

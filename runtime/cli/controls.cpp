@@ -249,6 +249,7 @@ std::vector<float> between(const std::vector<float>& a, const std::vector<float>
 }  // namespace
 
 void ControlArguments::add_to(CLI::App* command) {
+  command->option_defaults()->group("What is generated");
   command->add_option("--class", classes,
                       "[INPUT=]NUMBER: this class only (of a condition or a categorical code); may be repeated");
   command->add_option("--code", codes,
@@ -311,7 +312,8 @@ Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t
   steered.count = count * (sweep ? sweep->rows() : 1);
   if (steered.count > kMaxValues / std::max<size_t>(latent.size, 1))
     throw Error("that many samples do not fit in memory; make fewer at a time, with --first");
-  if (sweep) steered.columns = static_cast<uint32_t>(count);
+  // A row for each value, or from one latent to the other.
+  if (sweep || !arguments.interpolate.empty()) steered.columns = static_cast<uint32_t>(count);
   const auto latent_at = [&](uint64_t index) {
     std::vector<float> values(latent.size);
     check(fig_model_draw_latent(open.model(), seed, index, values.data(), values.size()));

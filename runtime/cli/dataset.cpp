@@ -48,6 +48,7 @@ bool is_held_out(uint64_t i, double share) {
 }  // namespace
 
 void DataArguments::add_to(CLI::App* command) {
+  command->option_defaults()->group("Data");
   command
       ->add_option("--data", data,
                    std::string(io::kDataHelp) + "; with conditions INPUT=FILE for each, labels as class numbers")

@@ -354,8 +354,12 @@ void evaluate(const Arguments& arguments) {
 void add_evaluate(CLI::App* app, Commands* commands) {
   CLI::App* command = app->add_subcommand("evaluate", "Score generated samples against real ones");
   auto arguments = std::make_shared<Arguments>();
+  command->footer(
+      "  figment evaluate model.figment --data images\n"
+      "  figment evaluate model.figment --data images --neighbors near.png");
   command->add_option("model", arguments->model, ".figment file")->required();
   arguments->data.add_to(command);
+  command->option_defaults()->group("Scores");
   command->add_option("--classifier", arguments->classifier,
                       "classifier of the images, with outputs features and logits (models/classifier)");
   command->add_option("--samples", arguments->samples, "samples to compare (at most half of the data)")

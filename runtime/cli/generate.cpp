@@ -72,6 +72,10 @@ void generate(const Arguments& arguments) {
 void add_generate(CLI::App* app, Commands* commands) {
   CLI::App* command = app->add_subcommand("generate", "Draw samples");
   auto arguments = std::make_shared<Arguments>();
+  command->footer(
+      "  figment generate model.figment --seed 7 -n 64 -o grid.png\n"
+      "  figment generate model.figment --sweep class -n 10 -o classes.png\n"
+      "  figment generate model.figment --interpolate 3 17 -o path.png");
   command->add_option("model", arguments->model, ".figment file")->required();
   command
       ->add_option("-o,--output", arguments->outputs,
@@ -85,6 +89,7 @@ void add_generate(CLI::App* app, Commands* commands) {
       ->capture_default_str();
   command->add_option("--first", arguments->first, "index of the first latent")->capture_default_str();
   arguments->controls.add_to(command);
+  command->option_defaults()->group("Pictures");
   command->add_option("--columns", arguments->layout.columns, "samples per row of the picture (default: a square grid)")
       ->check(CLI::Range(1, 10000));
   command->add_option("--scale", arguments->layout.scale, "picture pixels per sample pixel")

@@ -243,6 +243,9 @@ void inspect(const Arguments& arguments) {
 void add_inspect(CLI::App* app, Commands* commands) {
   CLI::App* command = app->add_subcommand("inspect", "Show a model's programs, tensors and memory plan");
   auto arguments = std::make_shared<Arguments>();
+  command->footer(
+      "  figment inspect model.figment\n"
+      "  figment inspect model.figment --batch 16 --memory-limit 4M");
   command->add_option("model", arguments->model, ".figment file")->required();
   command->add_flag("--json", arguments->json, "machine-readable");
   arguments->session.add_to(command, true);

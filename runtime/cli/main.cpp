@@ -206,6 +206,7 @@ uint32_t OpenModel::find_program(const std::string& name) const {
 }
 
 void SessionArguments::add_to(CLI::App* command, bool with_batch) {
+  command->option_defaults()->group("Computing");
   if (with_batch)
     command->add_option("--batch", batch, "batch size (default: up to 64; to train, the recipe's, or 32)")
         ->check(CLI::Range(1, 1 << 20));
@@ -286,8 +287,14 @@ namespace {
 
 int run(int argc, char** argv) {
   using namespace figment::cli;  // NOLINT(google-build-using-namespace)
-  CLI::App app("Runs Figment models.", "figment");
-  app.set_version_flag("--version", fig_version());
+  CLI::App app("Generates with Figment models, trains, scores and inspects them. figment COMMAND --help explains one.",
+               "figment");
+  app.footer(
+      "  figment generate model.figment --seed 7 -n 64 -o grid.png\n"
+      "  figment train model.figment --data images --checkpoint run --out trained.figment\n"
+      "  figment evaluate trained.figment --data images");
+  app.set_version_flag("--version", fmt::format("figment {}\nkernels: {}", fig_version(), fig_kernels_name()),
+                       "print the version, and which kernels are in use");
   app.require_subcommand(1);
   app.fallthrough();  // commands inherit it when they are made
   Commands commands;

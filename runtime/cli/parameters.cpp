@@ -40,9 +40,13 @@ void load(const OpenModel& open, const std::string& folder) {
   }
   fig_parameter_info info{};
   size_t loaded = 0;
+  std::vector<std::string> kept;  // parameters without a file
   for (uint32_t i = 0; fig_model_parameter(open.model(), i, &info) == FIG_OK; ++i) {
     const std::string name = io::file_name_of(info.name) + ".npy";
-    if (files.erase(name) == 0) continue;
+    if (files.erase(name) == 0) {
+      if (!info.derived) kept.emplace_back(info.name);
+      continue;
+    }
     const std::string path = folder + "/" + name;
     const io::Array expected = shaped(info);
     const io::Array array = io::read_array(path);
@@ -62,7 +66,10 @@ void load(const OpenModel& open, const std::string& folder) {
                 (files.size() > 1 ? fmt::format(", nor of {} other files'", files.size() - 1) : "") +
                 "; figment parameters MODEL -o FOLDER writes all with their names");
   }
-  io::print("%zu parameters loaded\n", loaded);
+  io::print("%zu parameters loaded", loaded);
+  if (!kept.empty())
+    io::print(", %zu kept, of which the folder has no file: %s", kept.size(), io::list_of(kept).c_str());
+  io::print("\n");
 }
 
 void parameters(const Arguments& arguments) {
@@ -103,6 +110,9 @@ void add_parameters(CLI::App* app, Commands* commands) {
   CLI::App* command = app->add_subcommand(
       "parameters", "Write parameters and the optimizer's state as .npy files, in the exporter's layout, or load them");
   auto arguments = std::make_shared<Arguments>();
+  command->footer(
+      "  figment parameters trained.figment -o folder\n"
+      "  figment parameters model.figment --load folder --out loaded.figment");
   command->add_option("model", arguments->model, ".figment file")->required();
   command->add_option("--checkpoint", arguments->checkpoint, "read them from this checkpoint");
   command->add_option("-o,--output", arguments->output,

@@ -237,6 +237,7 @@ void project(const Arguments& arguments) {
 void add_project(CLI::App* app, Commands* commands) {
   CLI::App* command = app->add_subcommand("project", "Find the latents of samples: by the encoder, or by a search");
   auto arguments = std::make_shared<Arguments>();
+  command->footer("  figment project model.figment --data images -n 8 -o pairs.png -o latents.npy");
   command->add_option("model", arguments->model, ".figment file")->required();
   command->add_option("--data", arguments->data, io::kDataHelp)->required();
   command->add_flag("--normalize", arguments->normalize, io::kNormalizeHelp);

@@ -108,6 +108,7 @@ void run(const Arguments& arguments) {
 void add_run(CLI::App* app, Commands* commands) {
   CLI::App* command = app->add_subcommand("run", "Run a program on .npy files");
   auto arguments = std::make_shared<Arguments>();
+  command->footer("  figment run model.figment --program encode --input x.npy --output mean=y.npy");
   command->add_option("model", arguments->model, ".figment file")->required();
   command->add_option("--program", arguments->program, "the program (may be left out where there is one)");
   command->add_option("--input", arguments->inputs, "NAME=FILE.npy; the name may be left out where there is one input");

@@ -421,8 +421,13 @@ void train(const Arguments& arguments) {
 void add_train(CLI::App* app, Commands* commands) {
   CLI::App* command = app->add_subcommand("train", "Train a model that was converted with an objective");
   auto arguments = std::make_shared<Arguments>();
+  command->footer(
+      "  figment train model.figment --data images --steps 2000 --out trained.figment\n"
+      "  figment train model.figment --data x.npy --data label=y.npy --report report\n"
+      "  figment train model.figment --data x.csv --normalize --checkpoint run");
   command->add_option("model", arguments->model, ".figment file")->required();
   arguments->data.add_to(command);
+  command->option_defaults()->group("Training");
   command->add_option("--steps", arguments->steps, "train up to this step (default: the recipe's, or 1000)")
       ->check(at_least_one("the recipe's, or 1000"));
   command
@@ -431,14 +436,15 @@ void add_train(CLI::App* app, Commands* commands) {
       ->check(at_least_one("the whole batch, or what --memory-limit allows"));
   command->add_option("--seed", arguments->session.seed, "seed of the order of the data and of what is drawn")
       ->capture_default_str();
+  command->add_option(
+      "--set", arguments->scalars,
+      "NAME=VALUE: a hyperparameter, also of a resumed run, as in g.learning_rate=1e-5; may be repeated");
+  command->option_defaults()->group("What is kept");
   command->add_option("--checkpoint", arguments->checkpoint,
                       "checkpoint folder: resumed from if it holds a checkpoint, saved to also when interrupted");
   command->add_option("--checkpoint-every", arguments->checkpoint_every, "steps between checkpoints")
       ->check(at_least_one("500"))
       ->capture_default_str();
-  command->add_option(
-      "--set", arguments->scalars,
-      "NAME=VALUE: a hyperparameter, also of a resumed run, as in g.learning_rate=1e-5; may be repeated");
   command->add_option("--out", arguments->output,
                       "write the trained model to this file, also when interrupted (default, without --checkpoint: "
                       "MODEL.trained.figment)");

@@ -33,7 +33,7 @@ TrainingLog::TrainingLog(const OpenModel& open, uint64_t steps, bool json)
     if (std::string(name).ends_with(kRate)) learning_rates_.emplace_back(name);
   }
   recent_.emplace_back(0, first_);
-  if (live_ && first_ < steps_) line_.show(line(io::terminal_width()));
+  if (live_ && first_ < steps_) line_.show(line(io::terminal_width(STDERR_FILENO)));
 }
 
 void TrainingLog::add(const fig_metrics& metrics) {
@@ -46,7 +46,7 @@ void TrainingLog::add(const fig_metrics& metrics) {
   recent_.emplace_back(seconds(), metrics.step);
   while (recent_.size() > 2 && recent_.back().first - recent_[1].first > kRecentSeconds) recent_.pop_front();
   if (live_)
-    line_.show(line(io::terminal_width()));
+    line_.show(line(io::terminal_width(STDERR_FILENO)));
   else if (json_)
     print_json(to_json());
   else

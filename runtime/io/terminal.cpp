@@ -30,10 +30,10 @@ bool is_number(const std::string& text) {
 
 }  // namespace
 
-size_t terminal_width() {
+size_t terminal_width(int file) {
   constexpr size_t kUsual = 80;
   winsize size{};
-  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kUsual;
+  return ioctl(file, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kUsual;
 }
 
 StatusLine::StatusLine() : live_(isatty(STDERR_FILENO) == 1) {}
@@ -41,7 +41,7 @@ StatusLine::StatusLine() : live_(isatty(STDERR_FILENO) == 1) {}
 void StatusLine::show(const std::string& text) {
   if (!live_) return;
   std::string line = printable(text);
-  const size_t most = terminal_width() - 1;
+  const size_t most = terminal_width(STDERR_FILENO) - 1;
   while (display_width(line) > most) {
     // The last character, with the bytes that continue it.
     while ((line.back() & 0xC0) == 0x80) line.pop_back();

@@ -30,8 +30,8 @@ class StatusLine {
   std::string shown_;
 };
 
-// The columns of the terminal that standard error is, or 80.
-size_t terminal_width();
+// The columns of the terminal that a file descriptor is, or 80.
+size_t terminal_width(int file);
 
 // A status line with a bar and the time left, from two seconds on. It moves by itself, so that what takes long between
 // two updates is not taken for a program that hangs.

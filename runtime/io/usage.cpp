@@ -1,9 +1,13 @@
 #include "io/usage.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <memory>
 #include <numeric>
+#include <sstream>
 #include <vector>
 
 #include "io/terminal.h"
@@ -84,10 +88,94 @@ std::string unknown_word(const CLI::App& app, const CLI::App& command, int argc,
   return "";
 }
 
+// Help in two columns that fit the terminal, with the names of values that people use.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_option(const CLI::Option* option, bool positional) const override {
+    std::string left = positional ? option->get_name(true) : option->get_name(false, true);
+    if (!positional) left += value_of(*option);
+    std::string text = option->get_description();
+    const std::string type = option->get_type_name();
+    if (const size_t set = type.find('{'); set != std::string::npos) text += ": " + type.substr(set);
+    if (!option->get_default_str().empty()) text += " (default: " + option->get_default_str() + ")";
+    if (option->get_required()) text += " (required)";
+    return two_columns(left, text);
+  }
+  std::string make_subcommand(const CLI::App* command) const override {
+    return two_columns(command->get_name(), command->get_description());
+  }
+  std::string make_description(const CLI::App* app) const override {
+    return wrapped(app->get_description(), 0) + "\n\n";
+  }
+  std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
+    std::string text = CLI::Formatter::make_help(app, std::move(name), mode);
+    // One empty line between groups.
+    for (size_t i; (i = text.find("\n\n\n")) != std::string::npos;) text.erase(i, 1);
+    return text;
+  }
+  std::string make_footer(const CLI::App* app) const override {
+    return app->get_footer().empty() ? "" : "\nExamples:\n" + app->get_footer() + "\n";
+  }
+
+ private:
+  static constexpr size_t kLeft = 26;
+
+  // What stands behind an option for its value.
+  static std::string value_of(const CLI::Option& option) {
+    if (option.get_type_size() == 0) return "";
+    const std::string type = option.get_type_name();
+    std::string name = type.substr(0, type.find_first_of(":{ "));
+    if (name == "UINT" || name == "INT") name = "N";
+    if (name == "FLOAT") name = "X";
+    if (name == "TEXT" && type.find('{') != std::string::npos) name = "KIND";
+    std::string result;
+    const int values = std::max(option.get_items_expected_max() > 1000 ? 1 : option.get_items_expected_max(), 1);
+    for (int i = 0; i < values; ++i) result += " " + name;
+    return result;
+  }
+
+  static std::string wrapped(const std::string& text, size_t indent) {
+    const size_t width = std::clamp<size_t>(terminal_width(STDOUT_FILENO), 60, 100);
+    std::string result;
+    size_t column = indent;
+    std::istringstream words(text);
+    for (std::string word; words >> word;) {
+      if (column > indent && column + 1 + word.size() >= width) {
+        result += "\n" + std::string(indent, ' ');
+        column = indent;
+      }
+      if (column > indent) result += ' ', ++column;
+      result += word;
+      column += word.size();
+    }
+    return result;
+  }
+
+  static std::string two_columns(const std::string& left, const std::string& text) {
+    std::string line = "  " + left;
+    if (line.size() + 2 > kLeft)
+      line += "\n" + std::string(kLeft, ' ');
+    else
+      line.resize(kLeft, ' ');
+    return line + wrapped(text, kLeft) + "\n";
+  }
+};
+
+void format_help(CLI::App* app, const std::shared_ptr<HelpFormatter>& formatter) {
+  app->formatter(formatter);
+  if (app->get_help_ptr() != nullptr) app->get_help_ptr()->group("Help")->description("print this help");
+  for (CLI::App* command : app->get_subcommands([](const CLI::App*) { return true; })) format_help(command, formatter);
+}
+
 }  // namespace
 
 int parse(CLI::App* app, int argc, char** argv) {
   require_finite_options(app);
+  format_help(app, std::make_shared<HelpFormatter>());
+  if (argc == 1) {
+    print("%s", app->help().c_str());
+    return 0;
+  }
   try {
     app->parse(argc, argv);
     return -1;

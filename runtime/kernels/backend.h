@@ -17,6 +17,9 @@ namespace figment::kernels {
 // Prepares the library, once a process; cheap afterwards. Thread-safe. kUnsupported, kOutOfMemory.
 Status start_backend();
 
+// What the library is and which instructions its kernels have here: "XNNPACK 0.20241108, AVX2". Never nullptr.
+const char* backend_name();
+
 // The threads that kernels compute on: a pool of a session's own, or one of the caller's; none where one thread
 // computes. The portable backend has one thread.
 class Threads {

@@ -31,7 +31,12 @@ in_terminal() {
   script -qec "stty cols 80; $1" /dev/null 2>&1 | tr '\r' '\n'
 }
 
-check "version" 0 "^[0-9]*\.[0-9]*\.[0-9]*$" $figment --version
+check "version" 0 "^figment [0-9]*\.[0-9]*\.[0-9]*$" $figment --version
+check "with its kernels" 0 "^kernels: \(XNNPACK [0-9.]*, [A-Z]\|portable\)" $figment --version
+check "help without a command" 0 "^  generate  *[A-Z]" $figment
+check "a command that is nearly one" 106 "did you mean generate" $figment generat
+check "help with examples" 0 "^  figment train model.figment --data images" $figment train --help
+expect "help fits a terminal" '! { for c in generate run train evaluate project inspect parameters compare bench; do $figment $c --help; done; } | grep -q "^.\{81\}"'
 check "generate" 0 "" $figment generate "$models/dcgan_int8.figment" --seed 7 -n 4 -o "$work/a.png" -o "$work/a.npy"
 expect "a PNG is written" '[ "$(head -c 4 "$work/a.png" | tail -c 3)" = PNG ]'
 check "generate in batches" 0 "" $figment generate "$models/dcgan_int8.figment" --seed 7 -n 4 --batch 3 -o "$work/b.npy"
@@ -152,8 +157,9 @@ if [ -n "$convert" ]; then
     $figment compare "$onnx/cdcgan/cdcgan_int8.figment" --against "$onnx/cdcgan/cdcgan.figment" --want-snr 90
   check "against what is none of these" 1 "give an .onnx file" $figment compare "$work/script_g.figment" --against "$work/out"
   check "compare models under a condition" 0 "dB" $figment compare "$onnx/cdcgan/cdcgan.figment" "$onnx/cdcgan/cdcgan_int8.figment" -n 20
-  check "convert" 0 "folded into" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/m.figment" --report "$work/report.txt"
-  expect "the report is written" 'grep -q "size:" "$work/report.txt"'
+  check "convert" 0 "^generate, 4 ops: latent .N, 100, 1, 1. -> image .N, 1, 28, 28.$" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/m.figment" --report "$work/report.txt"
+  check "with all that was done" 0 "folded into" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/m.figment" --report "$work/report.txt" --verbose
+  expect "the report is written" 'grep -q "^file: .* memory: .* to run a sample" "$work/report.txt"'
   check "convert twice" 0 "" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/m2.figment" --name m -q
   expect "the same input gives the same file" 'cmp -s "$work/m.figment" "$work/m2.figment"'
   check "keep a layer f32" 0 "kept f32 as asked" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/k.figment" --int8 --keep-f32 /3/ConvTranspose

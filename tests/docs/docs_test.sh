@@ -52,7 +52,7 @@ cmp -s "$work/ops" "$work/documented" || { fail "docs/convert.md: not the ops of
 for objective in $("$bin/figment-convert" --objectives | sed 's/ .*//'); do
   grep -q "\`$objective\`" "$source/docs/recipes.md" || fail "docs/recipes.md lacks the objective $objective"
 done
-for loss in $("$bin/figment-convert" --help | sed -n 's/.*--gan-loss TEXT:{\([^}]*\)}.*/\1/p' | tr , ' '); do
+for loss in $("$bin/figment-convert" --help | sed -n 's/.*{\(non-saturating[^}]*\)}.*/\1/p' | tr , ' '); do
   grep -q "^| \`$loss\`" "$source/docs/train.md" || fail "docs/train.md lacks the loss $loss"
 done
 

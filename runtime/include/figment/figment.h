@@ -56,6 +56,10 @@ typedef enum fig_status {
 /* The library's version as "major.minor.patch"; compare with FIGMENT_VERSION. */
 FIG_API const char* fig_version(void);
 
+/* The kernels that this library computes with on this processor, for reports: "XNNPACK 0.20241108, AVX2". Never NULL.
+ */
+FIG_API const char* fig_kernels_name(void);
+
 /* "ok", "invalid argument", ...; never NULL. */
 FIG_API const char* fig_status_name(fig_status status);
 

@@ -4,6 +4,7 @@
 namespace figment::kernels {
 
 Status start_backend() { return {}; }
+const char* backend_name() { return "portable C++"; }
 
 Threads::~Threads() = default;
 Status Threads::start(size_t /*count*/, pthreadpool* /*given*/) { return {}; }

@@ -6,6 +6,7 @@
 #include <pthreadpool.h>
 #include <xnnpack.h>
 
+#include <cstdio>
 #include <cstring>
 #include <ctime>
 #include <utility>
@@ -146,6 +147,32 @@ Status try_threads(size_t count) {
 }
 
 }  // namespace
+
+const char* backend_name() {
+#if defined(__x86_64__) || defined(__i386__)
+  const auto instructions = [] {
+    return !cpuinfo_initialize()       ? "unknown processor"
+           : cpuinfo_has_x86_avx512f() ? "AVX-512"
+           : cpuinfo_has_x86_avx2()    ? "AVX2"
+           : cpuinfo_has_x86_avx()     ? "AVX"
+                                       : "SSE2";
+  };
+#else
+  const auto instructions = [] {
+    return !cpuinfo_initialize()        ? "unknown processor"
+           : cpuinfo_has_arm_neon_dot() ? "NEON with dot products"
+           : cpuinfo_has_arm_neon()     ? "NEON"
+                                        : "no vectors";
+  };
+#endif
+  static const struct Name {
+    char text[64];
+    explicit Name(const char* processor) {
+      std::snprintf(text, sizeof text, "XNNPACK %s, %s", FIGMENT_XNNPACK_VERSION, processor);
+    }
+  } name(instructions());
+  return name.text;
+}
 
 Threads::~Threads() {
   // A forked child has no threads to end: what is left of the pool stays.
