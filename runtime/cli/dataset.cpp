@@ -16,18 +16,25 @@ namespace {
 
 constexpr size_t kMaxClasses = 1000;
 
-// "0-7,9" as a flag for each class.
-std::vector<bool> parse_classes(const std::string& text) {
+// "0-7,9", or of classes that have names "cat,dog", as a flag for each class.
+std::vector<bool> parse_classes(const std::string& text, const std::vector<std::string>& names) {
   std::vector<bool> wanted(kMaxClasses);
   for (size_t start = 0; start <= text.size();) {
     const char* end = text.data() + std::min(text.find(',', start), text.size());
+    const auto named = std::find(names.begin(), names.end(), std::string(text.data() + start, end));
+    if (named != names.end()) {
+      wanted[static_cast<size_t>(named - names.begin())] = true;
+      start = static_cast<size_t>(end - text.data()) + 1;
+      continue;
+    }
     size_t first = 0;
     auto parsed = std::from_chars(text.data() + start, end, first);
     size_t last = first;
     if (parsed.ec == std::errc() && parsed.ptr != end && *parsed.ptr == '-')
       parsed = std::from_chars(parsed.ptr + 1, end, last);
     if (parsed.ec != std::errc() || parsed.ptr != end || last < first || last >= kMaxClasses)
-      throw Error("--classes " + text + ": write numbers and ranges, 0-7,9");
+      throw Error("--classes " + text + ": write numbers and ranges, 0-7,9" +
+                  (names.empty() ? "" : ", or names: " + io::list_of(names)));
     std::fill(wanted.begin() + static_cast<std::ptrdiff_t>(first),
               wanted.begin() + static_cast<std::ptrdiff_t>(last) + 1, true);
     start = static_cast<size_t>(end - text.data()) + 1;
@@ -55,12 +62,31 @@ void DataArguments::add_to(CLI::App* command) {
       ->required();
   command->add_flag("--normalize", normalize, io::kNormalizeHelp);
   command->add_option("--labels", labels, "file of the samples' classes, where no condition gives them");
-  command->add_option("--classes", classes, "only samples of these classes: 0-7,9");
+  command->add_option("--classes", classes,
+                      "only samples of these classes: 0-7,9, or the names of subfolders: cat,dog");
   command->add_option("--limit", limit, "use only the first N samples (of the --classes)")->check(at_least_one("all"));
   command
       ->add_option("--hold-out", hold_out,
                    "fraction of the samples held out from training for scores (of a long series, the last windows)")
       ->check(CLI::Range(0.0, 0.9));
+  pictures.add_to(command);
+  command->add_option("--preview", preview, "picture to write: the first sixteen samples as the network sees them");
+}
+
+void PictureArguments::add_to(CLI::App* command) {
+  command->add_option("--background", background, "color behind transparent pixels: white, black, gray or #rrggbb")
+      ->capture_default_str();
+  command
+      ->add_option("--fit", fit,
+                   "pictures of other proportions than the model's: their middle, with a frame, or distorted")
+      ->check(CLI::IsMember({"crop", "pad", "squeeze"}))
+      ->capture_default_str();
+}
+
+io::PictureOptions PictureArguments::options() const {
+  return {io::parse_color(background), fit == "pad"       ? io::Fit::kPad
+                                       : fit == "squeeze" ? io::Fit::kSqueeze
+                                                          : io::Fit::kCrop};
 }
 
 io::SampleForm form_of(const fig_port_info& port, const fig_output_info& output, bool normalize) {
@@ -121,6 +147,7 @@ Dataset::Dataset(const DataArguments& arguments, const std::vector<fig_port_info
     io::SampleForm form = form_of(input.port, output, arguments.normalize);
     form.generated = &input == inputs_.data();
     form.bounded = form.generated && output.bounded;
+    form.pictures = arguments.pictures.options();
     input.samples.emplace(input.path, form);
     if (form.generated) note_half_range(input.path, *input.samples, form);
     if (input.samples->count() != inputs_[0].samples->count()) {
@@ -128,9 +155,33 @@ Dataset::Dataset(const DataArguments& arguments, const std::vector<fig_port_info
                               inputs_[0].samples->count()));
     }
   }
+  if (const std::string text = inputs_[0].samples->description(); !text.empty()) io::print_error(text);
+  take_folder_labels();
   read_labels(arguments);
   choose_classes(arguments);
   chosen_ = wanted_;
+}
+
+void Dataset::take_folder_labels() {
+  const std::vector<std::string> names = inputs_[0].samples->classes();
+  Input* place = nullptr;
+  for (Input& input : inputs_) {
+    if (input.samples) continue;
+    if (place != nullptr || names.empty()) return;
+    place = &input;
+  }
+  if (place == nullptr) return;
+  const bool integers = place->port.integers && place->elements == 1;
+  const size_t classes = integers ? static_cast<size_t>(std::max(place->port.greatest, 0)) + 1 : place->elements;
+  if (names.size() != classes && (!integers || names.size() > classes)) {
+    throw Error(fmt::format("{} has {} subfolders, {} takes {} classes: give as many, or --data {}=FILE", path(),
+                            names.size(), place->name, classes, place->name));
+  }
+  io::Array labels{{inputs_[0].samples->count()}, {}};
+  for (size_t i = 0; i < labels.shape[0]; ++i)
+    labels.values.push_back(static_cast<float>(inputs_[0].samples->label(i)));
+  place->path = path();
+  place->samples.emplace(std::move(labels), path(), form_of(place->port, {}, false));
 }
 
 void Dataset::read_labels(const DataArguments& arguments) {
@@ -158,14 +209,17 @@ void Dataset::read_labels(const DataArguments& arguments) {
     }
     return;
   }
+  if (inputs_[0].samples->classes().empty()) return;
+  for (size_t i = 0; i < count; ++i) labels_.push_back(inputs_[0].samples->label(i));
 }
 
 void Dataset::choose_classes(const DataArguments& arguments) {
   wanted_.resize(inputs_[0].samples->count());
   std::iota(wanted_.begin(), wanted_.end(), size_t{0});
   if (!arguments.classes.empty()) {
-    if (labels_.empty()) throw Error("--classes needs the classes of the samples: --labels FILE");
-    const std::vector<bool> classes = parse_classes(arguments.classes);
+    if (labels_.empty())
+      throw Error("--classes needs the classes of the samples: --labels FILE, or a folder of subfolders");
+    const std::vector<bool> classes = parse_classes(arguments.classes, inputs_[0].samples->classes());
     std::erase_if(wanted_, [&](size_t i) { return !classes[labels_[i]]; });
     if (wanted_.empty()) throw Error("--classes " + arguments.classes + ": there are no samples of them");
   }

@@ -13,6 +13,16 @@ namespace figment::cli {
 // How samples for an input look, in the range of what the model generates.
 io::SampleForm form_of(const fig_port_info& port, const fig_output_info& output, bool normalize);
 
+// Options of how pictures are read.
+struct PictureArguments {
+  std::string background = "white";
+  std::string fit = "crop";
+
+  void add_to(CLI::App* command);
+  // Throws Error.
+  io::PictureOptions options() const;
+};
+
 // Options that `train` and `evaluate` share.
 struct DataArguments {
   std::vector<std::string> data;  // "[INPUT=]FILE"
@@ -21,6 +31,8 @@ struct DataArguments {
   std::string classes;  // "0-7,9"
   uint64_t limit = 0;   // 0: all
   double hold_out = 0;  // share
+  PictureArguments pictures;
+  std::string preview;  // a picture to write
 
   void add_to(CLI::App* command);
 };
@@ -58,10 +70,14 @@ class Dataset {
   bool overlaps() const { return inputs_[0].samples->overlap() > 0; }
   bool has_labels() const { return !labels_.empty(); }
   size_t label(size_t i) const { return labels_[chosen_[i]]; }
+  // The file of sample `i`, of a folder; else "".
+  std::string file(size_t i) const { return inputs_[0].samples->file(chosen_[i]); }
   // For messages.
   const std::string& path() const { return inputs_[0].path; }
 
  private:
+  // Those of the first input's folder go to the one condition that has no data.
+  void take_folder_labels();
   void read_labels(const DataArguments& arguments);
   void choose_classes(const DataArguments& arguments);
 

@@ -59,6 +59,7 @@ class Evaluation {
     ports.insert(ports.begin(), generated_.port);
     data_.emplace(arguments.data, ports, output);
     data_->choose(Dataset::Part::kHeldOut);
+    if (!arguments.data.preview.empty()) write_preview(arguments.data.preview, *data_, generated_);
     count_ = std::min<size_t>(arguments.samples, data_->count() / 2);
     if (count_ < 8)
       throw Error(data_->path() +
@@ -340,7 +341,9 @@ class Evaluation {
 
 void evaluate(const Arguments& arguments) {
   OpenModel open(arguments.model);
-  if (!arguments.neighbors.empty()) check_kind(arguments.neighbors, generated_of(open));
+  for (const std::string& path : {arguments.neighbors, arguments.data.preview}) {
+    if (!path.empty()) check_kind(path, generated_of(open));
+  }
   Evaluation evaluation(arguments, &open);
   evaluation.run();
   if (arguments.json)

@@ -27,6 +27,7 @@ struct Arguments {
   float learning_rate = 0.05F;
   float prior_weight = 0.04F;
   bool normalize = false;
+  PictureArguments pictures;
   Layout layout;
   SessionArguments session;
 };
@@ -199,6 +200,7 @@ void project(const Arguments& arguments) {
   io::SampleForm form = form_of(generated.port, generated.output, arguments.normalize);
   form.generated = true;
   form.bounded = generated.output.bounded;
+  form.pictures = arguments.pictures.options();
   const io::Samples data(arguments.data, form);
   if (arguments.first >= data.count() || arguments.count > data.count() - arguments.first)
     throw Error(fmt::format("{}: holds only {} samples", arguments.data, data.count()));
@@ -215,7 +217,8 @@ void project(const Arguments& arguments) {
   for (size_t i = 0; i < arguments.count; ++i) {
     const float* sample = samples.data() + i * generated.sample;
     const float* reconstruction = found.reconstructions.data() + i * generated.sample;
-    table.push_back({std::to_string(arguments.first + i),
+    const std::string file = data.file(static_cast<size_t>(arguments.first) + i);
+    table.push_back({file.empty() ? std::to_string(arguments.first + i) : file,
                      io::format_number(error_of(sample, reconstruction, generated.sample), 4)});
     pairs.insert(pairs.end(), sample, sample + generated.sample);
     pairs.insert(pairs.end(), reconstruction, reconstruction + generated.sample);
@@ -241,6 +244,7 @@ void add_project(CLI::App* app, Commands* commands) {
   command->add_option("model", arguments->model, ".figment file")->required();
   command->add_option("--data", arguments->data, io::kDataHelp)->required();
   command->add_flag("--normalize", arguments->normalize, io::kNormalizeHelp);
+  arguments->pictures.add_to(command);
   command->add_option("-n,--count", arguments->count, "number of samples")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();

@@ -20,6 +20,15 @@ RealSamples real_samples(const Dataset& data, io::Shuffle* shuffle, size_t first
   return result;
 }
 
+void write_preview(const std::string& path, const Dataset& data, const Generated& generated) {
+  constexpr size_t kSamples = 16;
+  const size_t count = std::min(kSamples, data.count());
+  const Dataset::Input& input = data.inputs()[0];
+  std::vector<float> values(count * input.elements);
+  for (size_t i = 0; i < count; ++i) data.copy(input, i, values.data() + i * input.elements);
+  write_samples(path, values, generated, {});
+}
+
 GeneratedSamples generate_samples(const OpenModel& open, const Generated& generated, uint64_t seed, size_t count,
                                   const std::vector<Steered::Condition>& conditions) {
   Steered steered = steer(open, {}, seed, 0, count, Draw::kAlways, Steered::Missing::kClassesInTurn, conditions);

@@ -19,6 +19,9 @@ struct RealSamples {
 // From position `first` of the order that `shuffle` gives. The data set's first input is what is generated.
 RealSamples real_samples(const Dataset& data, io::Shuffle* shuffle, size_t first, size_t count);
 
+// Writes the first sixteen samples that are chosen as a picture (.png, or .svg of sequences).
+void write_preview(const std::string& path, const Dataset& data, const Generated& generated);
+
 // Rows of samples with their latents, under the given conditions; a class condition that is not among them takes the
 // classes 0, 1, 2, ... in turn.
 struct GeneratedSamples {

@@ -17,6 +17,7 @@
 #include "io/terminal.h"
 #include "report.h"
 #include "running_score.h"
+#include "sample_sets.h"
 #include "training_log.h"
 #include "training_monitor.h"
 
@@ -89,6 +90,20 @@ bool is_drawn(const OpenModel& open, const std::string& input) {
   return false;
 }
 
+// Whether some program computes in int8.
+bool is_int8(const OpenModel& open) {
+  fig_model_info info{};
+  check(fig_model_get_info(open.model(), &info));
+  for (uint32_t p = 0; p < info.programs; ++p) {
+    fig_program_info program{};
+    check(fig_model_program(open.model(), p, &program));
+    for (uint32_t i = 0; i < program.tensors; ++i) {
+      if (open.tensor(p, i).type == FIG_I8) return true;
+    }
+  }
+  return false;
+}
+
 // The inputs of the train programs that the session does not draw, what is generated first.
 std::vector<fig_port_info> data_inputs(const OpenModel& open) {
   fig_model_info info{};
@@ -107,7 +122,12 @@ std::vector<fig_port_info> data_inputs(const OpenModel& open) {
       result.insert(sample_elements(port.shape) == generated ? result.begin() : result.end(), port);
     }
   }
-  if (result.empty()) throw Error("the model does not train: figment-convert --objective makes one that does");
+  if (result.empty()) {
+    throw Error(is_int8(open)
+                    ? "an int8 model does not train: train the f32 model that it was made of, then quantize the result "
+                      "(figment-convert trained.figment --int8 -o trained_int8.figment)"
+                    : "the model does not train: figment-convert --objective, or a recipe, makes one that does");
+  }
   return result;
 }
 
@@ -396,11 +416,13 @@ void train(const Arguments& arguments) {
   check(fig_model_generated(open.model(), &output));
   if (!arguments.data.labels.empty() && arguments.data.classes.empty())
     throw Error("--labels is for --classes; labels that are trained on are a condition, --data INPUT=FILE");
+  if (!arguments.data.preview.empty()) check_kind(arguments.data.preview, generated_of(open));
   Dataset data(arguments.data, ports, output);
   for (const Dataset::Input& input : data.inputs()) {
     if (!input.samples) throw Error("the input " + input.name + " needs data: --data " + input.name + "=FILE");
   }
   data.choose(Dataset::Part::kTraining);
+  if (!arguments.data.preview.empty()) write_preview(arguments.data.preview, data, generated_of(open));
   fig_session_options options = arguments.session.options();
   options.training = true;
   options.micro_batch = arguments.micro_batch;

@@ -3,6 +3,7 @@
 #include <turbojpeg.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -47,13 +48,25 @@ std::vector<uint8_t> only_pixels(std::span<const uint8_t> png, const std::string
 
 }  // namespace
 
-Picture parse_png(std::span<const uint8_t> bytes, const std::string& origin, uint32_t channels) {
+Color parse_color(const std::string& text) {
+  if (text == "white") return {255, 255, 255};
+  if (text == "black") return {0, 0, 0};
+  if (text == "gray") return {128, 128, 128};
+  uint32_t value = 0;
+  const char* end = text.data() + text.size();
+  if (text.size() != 7 || text[0] != '#' || std::from_chars(text.data() + 1, end, value, 16).ptr != end)
+    throw Error("\"" + text + "\" is no color: give white, black, gray or #rrggbb");
+  return {static_cast<uint8_t>(value >> 16), static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)};
+}
+
+Picture parse_png(std::span<const uint8_t> bytes, const std::string& origin, uint32_t channels, Color background) {
   const std::vector<uint8_t> pixels_only = only_pixels(bytes, origin);
   png_image image{};
   image.version = PNG_IMAGE_VERSION;
   const std::unique_ptr<png_image, decltype(&png_image_free)> release(&image, png_image_free);
   if (png_image_begin_read_from_memory(&image, pixels_only.data(), pixels_only.size()) == 0)
     throw Error(origin + ": " + image.message);
+  const bool color = (image.format & PNG_FORMAT_FLAG_COLOR) != 0;
   // With alpha and without gamma, both of which libpng would mix in linear light.
   image.format = PNG_FORMAT_RGBA;
   image.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
@@ -62,14 +75,18 @@ Picture parse_png(std::span<const uint8_t> bytes, const std::string& origin, uin
   Budget(bytes.size())
       .check(area * (kDecodedBytes + channels),
              fmt::format("{}: its {} x {} pixels", origin, image.width, image.height));
-  Picture picture{{}, image.width, image.height, channels};
+  Picture picture{{}, image.width, image.height, channels, color};
+  const uint8_t behind[] = {background.red, background.green, background.blue};
   std::vector<uint8_t> decoded(static_cast<size_t>(area * kDecodedBytes));
   if (png_image_finish_read(&image, nullptr, decoded.data(), 0, nullptr) == 0 || image.warning_or_error != 0)
     throw Error(origin + ": " + image.message);
   picture.pixels.resize(static_cast<size_t>(area) * channels);
   for (size_t i = 0; i < area; ++i) {
     const uint8_t* pixel = &decoded[i * kDecodedBytes];
-    const auto opaque = [&](size_t c) { return (uint32_t{pixel[c]} * pixel[3] + 127) / 255; };
+    const auto opaque = [&](size_t c) {
+      return (uint32_t{pixel[c]} * pixel[3] + uint32_t{behind[c]} * (255U - pixel[3]) + 127) / 255;
+    };
+    picture.transparent = picture.transparent || pixel[3] != 255;
     if (channels == 1) {
       picture.pixels[i] = gray_of(opaque(0), opaque(1), opaque(2));
     } else {
@@ -157,7 +174,7 @@ Picture parse_jpeg(std::span<const uint8_t> bytes, const std::string& origin, ui
   const uint64_t area = static_cast<uint64_t>(width) * static_cast<uint64_t>(height);
   Budget(bytes.size()).check(area * (6 + channels), fmt::format("{}: its {} x {} pixels", origin, width, height));
   Picture picture{std::vector<uint8_t>(static_cast<size_t>(area) * channels), static_cast<uint32_t>(width),
-                  static_cast<uint32_t>(height), channels};
+                  static_cast<uint32_t>(height), channels, colors != TJCS_GRAY};
   if (tjDecompress2(decoder.get(), bytes.data(), bytes.size(), picture.pixels.data(), width, 0, height,
                     channels == 1 ? TJPF_GRAY : TJPF_RGB, TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS) != 0)
     throw Error(origin + ": " + tjGetErrorStr2(decoder.get()));
@@ -178,9 +195,9 @@ bool is_picture(const std::string& path) {
   return ends_in(path, ".png") || ends_in(path, ".jpg") || ends_in(path, ".jpeg");
 }
 
-Picture read_picture(const std::string& path, uint32_t channels) {
+Picture read_picture(const std::string& path, uint32_t channels, Color background) {
   const std::vector<uint8_t> bytes = read_file(path);
-  return ends_in(path, ".png") ? parse_png(bytes, path, channels) : parse_jpeg(bytes, path, channels);
+  return ends_in(path, ".png") ? parse_png(bytes, path, channels, background) : parse_jpeg(bytes, path, channels);
 }
 
 Picture resized(const Picture& picture, uint32_t width, uint32_t height) {
@@ -209,6 +226,63 @@ Picture resized(const Picture& picture, uint32_t width, uint32_t height) {
     }
   }
   return result;
+}
+
+namespace {
+
+// The middle of a picture.
+Picture cropped(const Picture& picture, uint32_t width, uint32_t height) {
+  Picture result = picture;
+  result.width = width;
+  result.height = height;
+  result.pixels.resize(size_t{width} * height * picture.channels);
+  const size_t left = (picture.width - width) / 2;
+  const size_t top = (picture.height - height) / 2;
+  const size_t row = size_t{width} * picture.channels;
+  for (size_t y = 0; y < height; ++y)
+    std::memcpy(&result.pixels[y * row], &picture.pixels[((top + y) * picture.width + left) * picture.channels], row);
+  return result;
+}
+
+// A picture in the middle of a frame.
+Picture framed(const Picture& picture, uint32_t width, uint32_t height, Color color) {
+  Picture result{{}, width, height, picture.channels};
+  const uint8_t rgb[] = {color.red, color.green, color.blue};
+  const uint8_t gray = gray_of(color.red, color.green, color.blue);
+  result.pixels.resize(size_t{width} * height * picture.channels);
+  for (size_t i = 0; i < result.pixels.size(); ++i) result.pixels[i] = picture.channels == 1 ? gray : rgb[i % 3];
+  const size_t left = (width - picture.width) / 2;
+  const size_t top = (height - picture.height) / 2;
+  const size_t row = size_t{picture.width} * picture.channels;
+  for (size_t y = 0; y < picture.height; ++y)
+    std::memcpy(&result.pixels[((top + y) * width + left) * picture.channels], &picture.pixels[y * row], row);
+  return result;
+}
+
+// a * b / c, rounded, at least 1.
+uint32_t scaled(uint32_t a, uint32_t b, uint32_t c) {
+  return static_cast<uint32_t>(std::max<uint64_t>((uint64_t{a} * b + c / 2) / c, 1));
+}
+
+}  // namespace
+
+Picture fitted(const Picture& picture, uint32_t width, uint32_t height, const PictureOptions& options) {
+  const bool wide = uint64_t{picture.width} * height > uint64_t{picture.height} * width;
+  switch (options.fit) {
+    case Fit::kSqueeze: break;
+    case Fit::kCrop: {
+      const uint32_t part_width = wide ? std::min(scaled(picture.height, width, height), picture.width) : picture.width;
+      const uint32_t part_height =
+          wide ? picture.height : std::min(scaled(picture.width, height, width), picture.height);
+      return resized(cropped(picture, part_width, part_height), width, height);
+    }
+    case Fit::kPad: {
+      const uint32_t inner_width = wide ? width : std::min(scaled(picture.width, height, picture.height), width);
+      const uint32_t inner_height = wide ? std::min(scaled(picture.height, width, picture.width), height) : height;
+      return framed(resized(picture, inner_width, inner_height), width, height, options.background);
+    }
+  }
+  return resized(picture, width, height);
 }
 
 std::vector<uint8_t> encode_png(std::span<const uint8_t> pixels, uint32_t width, uint32_t height, uint32_t channels) {

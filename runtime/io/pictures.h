@@ -16,6 +16,26 @@ struct Picture {
   uint32_t width = 0;
   uint32_t height = 0;
   uint32_t channels = 1;  // 1: gray, 3: RGB
+  // Of the file that it was read from.
+  bool color = false;
+  bool transparent = false;  // some pixels are not opaque
+};
+
+struct Color {
+  uint8_t red = 255;
+  uint8_t green = 255;
+  uint8_t blue = 255;
+};
+// "white", "black", "gray" or "#rrggbb". Throws Error.
+Color parse_color(const std::string& text);
+
+// How a picture gets another shape: its middle, all of it within a frame, or all of it out of proportion.
+enum class Fit : uint8_t { kCrop, kPad, kSqueeze };
+
+// How pictures become samples.
+struct PictureOptions {
+  Color background;  // behind transparent pixels, and of frames
+  Fit fit = Fit::kCrop;
 };
 
 // Encodes 8-bit pixels, row by row, of 1 (gray) or 3 (RGB) channels.
@@ -29,14 +49,16 @@ Picture make_grid(std::span<const float> samples, uint32_t channels, uint32_t he
 // Whether the name of a file ends like a picture's that read_picture reads.
 bool is_picture(const std::string& path);
 // A PNG or JPEG file as gray (1 channel: 0.299 R + 0.587 G + 0.114 B) or RGB (3). Values are taken as they stand,
-// whatever a PNG says of its gamma; 16 bits are scaled to 8, transparent pixels are black behind; a JPEG is turned as
-// its EXIF orientation says. What the decoders warn of, such as missing data, is an error. So is CMYK.
-Picture read_picture(const std::string& path, uint32_t channels);
-Picture parse_png(std::span<const uint8_t> bytes, const std::string& origin, uint32_t channels);
+// whatever a PNG says of its gamma; 16 bits are scaled to 8, transparent pixels have `background` behind; a JPEG is
+// turned as its EXIF orientation says. What the decoders warn of, such as missing data, is an error. So is CMYK.
+Picture read_picture(const std::string& path, uint32_t channels, Color background);
+Picture parse_png(std::span<const uint8_t> bytes, const std::string& origin, uint32_t channels, Color background);
 Picture parse_jpeg(std::span<const uint8_t> bytes, const std::string& origin, uint32_t channels);
 
 // The mean over the pixels that lie under each new one, or their nearest where the picture grows.
 Picture resized(const Picture& picture, uint32_t width, uint32_t height);
+// The same for any proportions, as `options` say.
+Picture fitted(const Picture& picture, uint32_t width, uint32_t height, const PictureOptions& options);
 // Pictures of one height and channel count side by side.
 Picture beside(const Picture& left, const Picture& right, uint32_t gap);
 

@@ -9,7 +9,7 @@
 #include <numeric>
 #include <random>
 
-#include "io/pictures.h"
+#include "io/picture_folder.h"
 
 namespace figment::io {
 
@@ -75,40 +75,6 @@ class Labels final : public SampleSource {
   size_t classes_;
 };
 
-class Folder final : public SampleSource {
- public:
-  Folder(const std::string& path, const SampleForm& form) : low_(form.low), high_(form.high) {
-    if (form.shape.size() != 3 || (form.shape[0] != 1 && form.shape[0] != 3))
-      throw Error(path + " is a folder of images, and " + form.input + " is no image of 1 or 3 channels");
-    channels_ = static_cast<uint32_t>(form.shape[0]);
-    height_ = static_cast<uint32_t>(form.shape[1]);
-    width_ = static_cast<uint32_t>(form.shape[2]);
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
-      if (entry.is_regular_file() && is_picture(entry.path().string())) files_.push_back(entry.path().string());
-    }
-    std::sort(files_.begin(), files_.end());
-    if (files_.empty()) throw Error(path + ": holds no .png, .jpg or .jpeg files");
-  }
-
-  size_t count() const override { return files_.size(); }
-  void copy(size_t i, float* out) const override {
-    const Picture picture = resized(read_picture(files_[i], channels_), width_, height_);
-    const size_t pixels = size_t{width_} * height_;
-    for (size_t p = 0; p < pixels; ++p) {
-      for (size_t c = 0; c < channels_; ++c)
-        out[c * pixels + p] = low_ + (high_ - low_) / 255 * static_cast<float>(picture.pixels[p * channels_ + c]);
-    }
-  }
-
- private:
-  std::vector<std::string> files_;
-  uint32_t channels_ = 0;
-  uint32_t height_ = 0;
-  uint32_t width_ = 0;
-  float low_;
-  float high_;
-};
-
 // Scales each column of rows of `columns` values to [low, high].
 void normalize(std::vector<float>* values, size_t columns, const SampleForm& form) {
   for (size_t c = 0; c < columns; ++c) {
@@ -128,8 +94,8 @@ void normalize(std::vector<float>* values, size_t columns, const SampleForm& for
   }
 }
 
-// How the samples of an array fit an input.
-enum class Fit {
+// How the samples of an array go with an input.
+enum class Match {
   kSame,          // in the order of the input's elements
   kChannelsLast,  // images [H, W, C] for [C, H, W]
   kLabels,        // class numbers for one 1 among zeros
@@ -142,20 +108,20 @@ std::vector<size_t> without_ones(std::vector<size_t> shape) {
 }
 
 // Shapes decide, dimensions of 1 apart. A vector stands for any shape of as many elements, and any sample for a vector.
-Fit fit_of(const std::vector<size_t>& array, const std::string& path, const SampleForm& form) {
+Match match_of(const std::vector<size_t>& array, const std::string& path, const SampleForm& form) {
   if (array.empty() || array[0] == 0) throw Error(path + ": holds no samples, its shape is " + to_string(array));
   const std::vector<size_t> sample(array.begin() + 1, array.end());
   const std::vector<size_t> given = without_ones(sample);
   const std::vector<size_t> wanted = without_ones(form.shape);
   const std::vector<size_t>& shape = form.shape;
-  if (sample == shape) return Fit::kSame;
-  if (shape.size() == 3 && sample == std::vector<size_t>{shape[1], shape[2], shape[0]}) return Fit::kChannelsLast;
-  if (given == wanted) return Fit::kSame;
+  if (sample == shape) return Match::kSame;
+  if (shape.size() == 3 && sample == std::vector<size_t>{shape[1], shape[2], shape[0]}) return Match::kChannelsLast;
+  if (given == wanted) return Match::kSame;
   size_t count = 1;
   for (size_t extent : given) count *= extent;
-  if (count == form.elements() && (given.size() == 1 || wanted.size() == 1)) return Fit::kSame;
-  if (shape.size() == 2 && sample.size() < 2 && count == shape[1]) return Fit::kWindows;
-  if (given.empty() && wanted.size() == 1 && !form.generated) return Fit::kLabels;
+  if (count == form.elements() && (given.size() == 1 || wanted.size() == 1)) return Match::kSame;
+  if (shape.size() == 2 && sample.size() < 2 && count == shape[1]) return Match::kWindows;
+  if (given.empty() && wanted.size() == 1 && !form.generated) return Match::kLabels;
   throw Error(path + ": has the shape " + to_string(array) + ", that is samples of " + to_string(sample) + "; input " +
               form.input + " takes samples of " + to_string(form.shape));
 }
@@ -199,44 +165,45 @@ std::unique_ptr<SampleSource> from_bytes(ByteArray array, const std::string& pat
     throw Error(path + ": holds 8-bit pixels, and the model does not say which range they are to become: save floats " +
                 "as input " + form.input + " was trained on");
   }
-  switch (fit_of(array.shape, path, form)) {
-    case Fit::kLabels:
+  switch (match_of(array.shape, path, form)) {
+    case Match::kLabels:
       return std::make_unique<Labels>(std::vector<float>(array.values.begin(), array.values.end()), form.elements(),
                                       path);
-    case Fit::kWindows: throw Error(path + ": holds bytes; a long sequence is read from .npy and .csv files");
-    case Fit::kChannelsLast: array.values = channels_first(array.values, array.shape); break;
-    case Fit::kSame: break;
+    case Match::kWindows: throw Error(path + ": holds bytes; a long sequence is read from .npy and .csv files");
+    case Match::kChannelsLast: array.values = channels_first(array.values, array.shape); break;
+    case Match::kSame: break;
   }
   return std::make_unique<Bytes>(std::move(array), form);
 }
 
 std::unique_ptr<SampleSource> from_floats(Array array, const std::string& path, const SampleForm& form) {
-  const Fit fit = fit_of(array.shape, path, form);
+  const Match match = match_of(array.shape, path, form);
   const size_t elements = form.elements();
   // Bytes are pixels where samples or images go; labels, and one 1 among zeros, are numbers like others.
   const bool pictures = form.generated || form.shape.size() == 3;
-  if (array.bytes && pictures && !form.integers && (fit == Fit::kSame || fit == Fit::kChannelsLast) && elements > 1)
+  if (array.bytes && pictures && !form.integers && (match == Match::kSame || match == Match::kChannelsLast) &&
+      elements > 1)
     return from_bytes({array.shape, {array.values.begin(), array.values.end()}}, path, form);
   if (!std::all_of(array.values.begin(), array.values.end(), [](float x) { return std::isfinite(x); }))
     throw Error(path + ": has NaN or infinite values");
-  if (fit == Fit::kLabels) return std::make_unique<Labels>(std::move(array.values), elements, path);
-  if (fit == Fit::kChannelsLast) array.values = channels_first(array.values, array.shape);
+  if (match == Match::kLabels) return std::make_unique<Labels>(std::move(array.values), elements, path);
+  if (match == Match::kChannelsLast) array.values = channels_first(array.values, array.shape);
   const size_t rows = array.shape[0];
   const size_t features = form.shape.back();
   const bool table = form.shape.size() <= 2;
-  const size_t steps = fit == Fit::kWindows ? form.shape[0] : 0;
+  const size_t steps = match == Match::kWindows ? form.shape[0] : 0;
   if (rows < steps) {
     throw Error(fmt::format("{}: has {} rows, a sequence has {} steps", path, rows, steps));
   }
   if (form.normalize) normalize(&array.values, table ? features : 1, form);
   check_range(array.values, array.values.size() / rows, path, form);
-  if (fit != Fit::kWindows) return std::make_unique<Floats>(std::move(array.values), rows, elements, elements);
+  if (match != Match::kWindows) return std::make_unique<Floats>(std::move(array.values), rows, elements, elements);
   return std::make_unique<Floats>(std::move(array.values), rows - steps + 1, features, elements);
 }
 
 std::unique_ptr<SampleSource> open_source(const std::string& path, const SampleForm& form) {
   std::error_code none;
-  if (std::filesystem::is_directory(path, none)) return std::make_unique<Folder>(path, form);
+  if (std::filesystem::is_directory(path, none)) return open_picture_folder(path, form);
   const bool floats = path.ends_with(".npy") || path.ends_with(".csv") || path.ends_with(".npz") ||
                       path.find(".npz:") != std::string::npos;
   if (floats) return from_floats(read_array(path), path, form);

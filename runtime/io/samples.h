@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "io/arrays.h"
+#include "io/pictures.h"
 
 namespace figment::io {
 
@@ -19,6 +20,12 @@ class SampleSource {
   virtual size_t overlap() const { return 0; }
   // Whether samples are class numbers, copied as one 1 among zeros.
   virtual bool one_hot() const { return false; }
+  // Of a folder: a sample's file, its class and the classes' names, which are those of subfolders. "", 0 and none else.
+  virtual std::string file(size_t /*i*/) const { return ""; }
+  virtual size_t label(size_t /*i*/) const { return 0; }
+  virtual std::vector<std::string> classes() const { return {}; }
+  // A line for people on what was read, or "".
+  virtual std::string description() const { return ""; }
 };
 
 // How a sample is to look: the shape of the input that it goes to, without the batch, and its values' range.
@@ -33,6 +40,7 @@ struct SampleForm {
   bool ranged = true;                             // whether the range is known; if not, pixels are an error
   bool integers = false;                          // labels and indices: bytes are numbers, not pixels
   std::string advice = "scale it to that range";  // of data that is outside
+  PictureOptions pictures = {};
 
   size_t elements() const;
 };
@@ -44,8 +52,8 @@ struct SampleForm {
 //    columns as a sequence has features is read as one long sequence: the samples are all its windows. `normalize`
 //    scales them to the range, from the least to the greatest value of each column (of a table or of sequences) or of
 //    all (images).
-//  - a folder: its PNG and JPEG files in the order of their names, or of its subfolders, resized to the input's shape
-//    and scaled to the range; read when they are needed.
+//  - a folder: its PNG and JPEG files in the order of their names, or of its subfolders, which are classes; fitted to
+//    the input's shape and scaled to the range.
 //  - labels: single numbers for an input that is one vector, which become one 1 among zeros; as they are for an input
 //  of
 //    integers.
@@ -61,6 +69,10 @@ class Samples {
   void copy(size_t i, float* out) const { source_->copy(i, out); }
   size_t overlap() const { return source_->overlap(); }
   bool one_hot() const { return source_->one_hot(); }
+  std::string file(size_t i) const { return source_->file(i); }
+  size_t label(size_t i) const { return source_->label(i); }
+  std::vector<std::string> classes() const { return source_->classes(); }
+  std::string description() const { return source_->description(); }
 
  private:
   std::unique_ptr<SampleSource> source_;

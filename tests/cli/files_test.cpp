@@ -18,6 +18,8 @@ using namespace figment::io;
 
 namespace {
 
+constexpr Color kBlack{0, 0, 0};
+
 // A file of its own in the temporary folder, removed at the end.
 struct Temporary {
   Temporary(const std::string& ending, const std::string& text)
@@ -147,17 +149,49 @@ TEST_CASE("an archive's array is read by its name, or alone") {
 }
 
 TEST_CASE("pictures are read as gray or color") {
-  const Picture gray = read_picture(kPictures + "a/ramp.png", 1);
+  const Picture gray = read_picture(kPictures + "a/ramp.png", 1, kBlack);
   CHECK(gray.width == 16);
   CHECK(gray.height == 12);
   CHECK(gray.pixels[5] == 80);
-  const Picture three = read_picture(kPictures + "a/ramp.png", 3);
+  const Picture three = read_picture(kPictures + "a/ramp.png", 3, kBlack);
   CHECK(three.pixels[3 * 5 + 2] == 80);
-  const Picture color = read_picture(kPictures + "b/color.jpg", 3);
+  const Picture color = read_picture(kPictures + "b/color.jpg", 3, kBlack);
   CHECK(std::abs(color.pixels[0] - 200) <= 2);
   CHECK(std::abs(color.pixels[2] - 50) <= 2);
-  const Picture light = read_picture(kPictures + "b/color.jpg", 1);
+  const Picture light = read_picture(kPictures + "b/color.jpg", 1, kBlack);
   CHECK(std::abs(light.pixels[0] - 124) <= 2);  // 0.299 R + 0.587 G + 0.114 B
+}
+
+TEST_CASE("transparent pixels show the background, and pictures are cropped, padded or squeezed") {
+  // Red, green, blue and white that is half transparent.
+  const std::string path = FIGMENT_TEST_SOURCE "/data/png/primaries.png";
+  CHECK(read_picture(path, 1, {255, 255, 255}).pixels == std::vector<uint8_t>{76, 150, 29, 255});
+  const Picture on_blue = read_picture(path, 3, parse_color("#0000ff"));
+  CHECK(on_blue.transparent);
+  CHECK(std::vector<uint8_t>(on_blue.pixels.end() - 3, on_blue.pixels.end()) == std::vector<uint8_t>{128, 128, 255});
+  CHECK_THROWS_WITH_AS(parse_color("#12345"), doctest::Contains("#rrggbb"), Error);
+  const Picture wide{{10, 20, 30, 40, 50, 60, 70, 80}, 4, 2};
+  CHECK(fitted(wide, 2, 2, {{}, Fit::kCrop}).pixels == std::vector<uint8_t>{20, 30, 60, 70});
+  CHECK(fitted(wide, 2, 2, {{}, Fit::kSqueeze}).pixels == std::vector<uint8_t>{15, 35, 55, 75});
+  CHECK(fitted(wide, 4, 4, {{7, 7, 7}, Fit::kPad}).pixels ==
+        std::vector<uint8_t>{7, 7, 7, 7, 10, 20, 30, 40, 50, 60, 70, 80, 7, 7, 7, 7});
+  // A line becomes at least one pixel thick.
+  const Picture line{std::vector<uint8_t>(1000, 9), 1000, 1};
+  CHECK(fitted(line, 4, 4, {{}, Fit::kPad}).pixels.size() == 16);
+  CHECK(fitted(line, 4, 4, {{}, Fit::kCrop}).pixels == std::vector<uint8_t>(16, 9));
+}
+
+TEST_CASE("a folder of pictures says what is in it, and its subfolders are classes") {
+  const std::string folder = kPictures.substr(0, kPictures.size() - 1);
+  const Samples samples(folder, {"image", {3, 8, 8}, 0, 255});
+  CHECK(samples.count() == 2);
+  CHECK(samples.classes() == std::vector<std::string>{"a", "b"});
+  CHECK(samples.label(1) == 1);
+  CHECK(samples.file(0) == "a/ramp.png");
+  CHECK(samples.description() ==
+        folder + ": 2 pictures in 2 classes (a, b), 16x12 to 16x16, 1 of them gray, cropped (--fit) to 8x8");
+  CHECK(Samples(folder + "/a", {"image", {1, 12, 16}, 0, 255}).description() ==
+        folder + "/a: 1 picture, 16x12");
 }
 
 TEST_CASE("a PNG's values are taken as they stand, whatever it says of gamma") {
@@ -166,13 +200,13 @@ TEST_CASE("a PNG's values are taken as they stand, whatever it says of gamma") {
   for (const char* name :
        {"gray8", "gray8_gamma1", "gray8_gamma_srgb", "gray16", "gray16_gamma1", "rgb8", "rgb16", "palette", "rgba8"}) {
     INFO(name);
-    const Picture gray = read_picture(folder + name + ".png", 1);
+    const Picture gray = read_picture(folder + name + ".png", 1, kBlack);
     CHECK(gray.pixels == std::vector<uint8_t>{0, 64, 128, 255});
-    CHECK(read_picture(folder + name + ".png", 3).pixels ==
+    CHECK(read_picture(folder + name + ".png", 3, kBlack).pixels ==
           std::vector<uint8_t>{0, 0, 0, 64, 64, 64, 128, 128, 128, 255, 255, 255});
   }
   // Red, green and blue become gray as a JPEG's do; half transparent white is gray on black.
-  CHECK(read_picture(folder + "primaries.png", 1).pixels == std::vector<uint8_t>{76, 150, 29, 128});
+  CHECK(read_picture(folder + "primaries.png", 1, kBlack).pixels == std::vector<uint8_t>{76, 150, 29, 128});
 }
 
 TEST_CASE("a JPEG is turned as its EXIF orientation says") {
@@ -180,7 +214,7 @@ TEST_CASE("a JPEG is turned as its EXIF orientation says") {
   for (int orientation = 1; orientation <= 8; ++orientation) {
     INFO(orientation);
     const Picture picture =
-        read_picture(FIGMENT_TEST_SOURCE "/data/jpeg/orientation_" + std::to_string(orientation) + ".jpg", 1);
+        read_picture(FIGMENT_TEST_SOURCE "/data/jpeg/orientation_" + std::to_string(orientation) + ".jpg", 1, kBlack);
     REQUIRE(picture.width == 32);
     REQUIRE(picture.height == 16);
     const auto at = [&](size_t x, size_t y) { return picture.pixels[y * 32 + x]; };
@@ -195,19 +229,20 @@ TEST_CASE("broken pictures are errors") {
   // A chunk that says it is longer than addresses go.
   std::vector<uint8_t> long_chunk = read_file(kPictures + "a/ramp.png");
   for (size_t i = 33; i < 37; ++i) long_chunk[i] = i == 36 ? 0xF4 : 0xFF;
-  CHECK_THROWS_AS(parse_png(long_chunk, "t.png", 1), Error);
+  CHECK_THROWS_AS(parse_png(long_chunk, "t.png", 1, kBlack), Error);
   const std::vector<uint8_t> jpeg = read_file(kPictures + "b/color.jpg");
   const std::vector<uint8_t> png = read_file(kPictures + "a/ramp.png");
   for (size_t size = 0; size + 1 < jpeg.size(); size += 31)
     CHECK_THROWS_AS(parse_jpeg(std::span(jpeg).first(size), "t.jpg", 1), Error);
   for (size_t size = 0; size < png.size(); ++size)
-    CHECK_THROWS_AS(parse_png(std::span(png).first(size), "t.png", 1), Error);
+    CHECK_THROWS_AS(parse_png(std::span(png).first(size), "t.png", 1, kBlack), Error);
   const Temporary no_jpeg(".jpg", "hello");
   const Temporary no_png(".png", "hello");
   for (const std::string& path : {no_jpeg.path, no_png.path}) {
-    CHECK_THROWS_WITH_AS(read_picture(path, 1), doctest::Contains(path.c_str()), Error);
+    CHECK_THROWS_WITH_AS(read_picture(path, 1, kBlack), doctest::Contains(path.c_str()), Error);
   }
-  CHECK_THROWS_WITH_AS(read_picture(FIGMENT_TEST_SOURCE "/data/jpeg/cmyk.jpg", 3), doctest::Contains("CMYK"), Error);
+  CHECK_THROWS_WITH_AS(read_picture(FIGMENT_TEST_SOURCE "/data/jpeg/cmyk.jpg", 3, kBlack), doctest::Contains("CMYK"),
+                       Error);
 }
 
 TEST_CASE("gzipped files are read to their end, and checked") {
@@ -237,8 +272,8 @@ TEST_CASE("small files that promise much are refused before the memory is taken"
     CHECK(message.find("GB, more ") != std::string::npos);
     if (sizeof(size_t) > 4) CHECK(message.find("--allow-large") != std::string::npos);
   };
-  check(message_of([] { read_picture(kHostile + "large.jpg", 1); }));
-  check(message_of([] { read_picture(kHostile + "large.png", 3); }));
+  check(message_of([] { read_picture(kHostile + "large.jpg", 1, kBlack); }));
+  check(message_of([] { read_picture(kHostile + "large.png", 3, kBlack); }));
   check(message_of([] { read_idx(kHostile + "large.idx.gz"); }));
   check(message_of([] { read_npz(kHostile + "large.npz"); }));
 }

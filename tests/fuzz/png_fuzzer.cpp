@@ -4,6 +4,6 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   return figment::test::fuzz_parser<figment::io::Error>(data, size, [](std::span<const uint8_t> bytes) {
-    for (uint32_t channels : {3U, 1U}) figment::io::parse_png(bytes, "input", channels);
+    for (uint32_t channels : {3U, 1U}) figment::io::parse_png(bytes, "input", channels, {});
   });
 }
