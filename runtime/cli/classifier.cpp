@@ -46,10 +46,16 @@ Classifier::Classifier(const std::string& path, uint32_t threads) : open_(path),
   open_.open_session(options);
 }
 
+void Classifier::check_size(size_t elements) const {
+  if (elements == elements_) return;
+  throw Error(
+      fmt::format("{}: takes images of {} values, the model makes {}: train a classifier of such images, or leave "
+                  "it out to compare them by --features random",
+                  path_, elements_, elements));
+}
+
 Classifier::Result Classifier::classify(const Features& samples, float low, float high) const {
-  if (static_cast<size_t>(samples.cols()) != elements_) {
-    throw Error(fmt::format("{}: takes images of {} values, the model makes {}", path_, elements_, samples.cols()));
-  }
+  check_size(static_cast<size_t>(samples.cols()));
   const auto count = static_cast<size_t>(samples.rows());
   Features scaled = ((samples.array() - low) * (2 / (high - low)) - 1).matrix();
   Result result{evaluation::rows(count, features_), std::vector<size_t>(count)};

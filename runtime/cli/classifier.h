@@ -22,6 +22,8 @@ class Classifier {
   // Samples are rows with values from `low` to `high`. Throws where they have another size than the classifier takes.
   Result classify(const evaluation::Features& samples, float low, float high) const;
   size_t classes() const { return classes_; }
+  // Throws Error unless it takes images of so many values.
+  void check_size(size_t elements) const;
 
  private:
   OpenModel open_;

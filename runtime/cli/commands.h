@@ -51,6 +51,8 @@ class OpenModel {
 
   fig_model* model() const { return model_; }
   fig_session* session() const { return session_; }
+  // The session's.
+  uint32_t batch() const { return batch_; }
   // The program of that name, or the only one if it is empty.
   uint32_t find_program(const std::string& name) const;
   bool has_program(const std::string& name) const;
@@ -60,6 +62,7 @@ class OpenModel {
  private:
   fig_model* model_ = nullptr;
   fig_session* session_ = nullptr;
+  uint32_t batch_ = 1;
   uint32_t length_ = 0;
   int64_t units_ = 0;  // that it is more than the file's
 };

@@ -4,12 +4,12 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
-#include "classifier.h"
 #include "commands.h"
 #include "elbo.h"
 #include "evaluation/reservoir.h"
 #include "io/files.h"
 #include "io/terminal.h"
+#include "sample_features.h"
 #include "sample_sets.h"
 
 namespace figment::cli {
@@ -21,7 +21,7 @@ using evaluation::Features;
 struct Arguments {
   std::string model;
   DataArguments data;
-  std::string classifier;
+  FeatureArguments features;
   std::string neighbors;  // a picture to write
   uint32_t samples = 10000;
   uint32_t seeds = 3;
@@ -64,10 +64,6 @@ class Evaluation {
     if (count_ < 8)
       throw Error(data_->path() +
                   ": leaves too few samples to compare with (16; see --classes, --limit and --hold-out)");
-    if (!arguments.classifier.empty()) classifier_.emplace(arguments.classifier, arguments.session.threads);
-    if (output.image && !classifier_)
-      throw Error(
-          "to score images, give --classifier FILE (figment-convert models/classifier/classifier.onnx makes one)");
     io::Shuffle shuffle(data_->count(), arguments.session.seed + 1);
     RealSamples real = real_samples(*data_, &shuffle, 0, count_);
     real_ = std::move(real.samples);
@@ -76,6 +72,7 @@ class Evaluation {
     fig_session_options options = arguments.session.options();
     if (options.batch == 0) options.batch = 64;
     open_.open_session(options);
+    features_.emplace(open_, generated_, arguments.features, arguments.session.threads);
   }
 
   void run() {
@@ -114,7 +111,7 @@ class Evaluation {
   }
 
   void print_json() const {
-    nlohmann::ordered_json result = {{"samples", count_}, {"seeds", arguments_.seeds}};
+    nlohmann::ordered_json result = {{"samples", count_}, {"seeds", arguments_.seeds}, {"features", features_->kind()}};
     for (const Score& score : scores_) {
       const evaluation::Mean mean = evaluation::mean_of(score.values);
       nlohmann::ordered_json entry = {{"mean", mean.mean}, {"deviation", mean.deviation}, {"values", score.values}};
@@ -129,7 +126,7 @@ class Evaluation {
   }
 
  private:
-  // Samples, what the classifier makes of them, or the values themselves.
+  // Samples and what they are compared by.
   struct Seen {
     const Features& samples;
     Features features;
@@ -137,9 +134,7 @@ class Evaluation {
   };
 
   Seen look(const Features& samples) const {
-    if (!classifier_) return {samples, samples, {}};
-    const auto& output = generated_.output;
-    Classifier::Result result = classifier_->classify(samples, output.range_min, output.range_max);
+    Classifier::Result result = features_->of(samples);
     return {samples, std::move(result.features), std::move(result.classes)};
   }
 
@@ -154,7 +149,7 @@ class Evaluation {
 
   // Scores of `seen` beside the real samples; as the measure of how small they can be, if `seen` is real, too.
   void compare(const Seen& real, const Seen& seen, uint64_t seed, bool is_real) {
-    add("frechet_distance", classifier_ ? "Fréchet distance of features" : "Fréchet distance of values", 3,
+    add("frechet_distance", "Fréchet distance " + features_->name(), 3,
         evaluation::frechet_distance(real.features, seen.features), is_real);
     const evaluation::Discrepancy discrepancy = evaluation::kernel_discrepancy(
         top(real.features, kKernelSamples), top(seen.features, kKernelSamples), kPermutations, seed);
@@ -182,7 +177,7 @@ class Evaluation {
     }
     if (is_real) return;
     generated_classes_.insert(generated_classes_.end(), seen.classes.begin(), seen.classes.end());
-    if (classifier_) {
+    if (features_->classes() > 0) {
       const std::vector<double> generated = histogram(seen.classes);
       const std::vector<double> wanted = histogram(real.classes);
       size_t present = 0;
@@ -221,8 +216,8 @@ class Evaluation {
     fig_code_info code{};
     for (uint32_t i = 0; fig_model_code(open_.model(), i, &code) == FIG_OK; ++i) {
       if (code.prior == FIG_PRIOR_CATEGORICAL) {
-        if (!classifier_) continue;
-        std::vector<std::vector<size_t>> counts(code.size, std::vector<size_t>(classifier_->classes()));
+        if (features_->classes() == 0) continue;
+        std::vector<std::vector<size_t>> counts(code.size, std::vector<size_t>(features_->classes()));
         for (size_t n = 0; n < count_; ++n) {
           const float* values = generated.latents.data() + n * latent.size + code.start;
           ++counts[static_cast<size_t>(std::max_element(values, values + code.size) - values)][seen.classes[n]];
@@ -295,7 +290,7 @@ class Evaluation {
   }
 
   std::vector<double> histogram(const std::vector<size_t>& classes) const {
-    std::vector<double> shares(classifier_->classes());
+    std::vector<double> shares(features_->classes());
     for (size_t c : classes) shares[c] += 1 / static_cast<double>(classes.size());
     return shares;
   }
@@ -328,7 +323,7 @@ class Evaluation {
   OpenModel& open_;
   Generated generated_;
   std::optional<Dataset> data_;
-  std::optional<Classifier> classifier_;
+  std::optional<SampleFeatures> features_;
   size_t count_ = 0;
   Features real_;
   std::vector<Steered::Condition> conditions_;  // of the real ones
@@ -363,8 +358,7 @@ void add_evaluate(CLI::App* app, Commands* commands) {
   command->add_option("model", arguments->model, ".figment file")->required();
   arguments->data.add_to(command);
   command->option_defaults()->group("Scores");
-  command->add_option("--classifier", arguments->classifier,
-                      "classifier of the images, with outputs features and logits (models/classifier)");
+  arguments->features.add_to(command);
   command->add_option("--samples", arguments->samples, "samples to compare (at most half of the data)")
       ->check(CLI::Range(8, 1000000))
       ->capture_default_str();

@@ -32,6 +32,7 @@ void OpenModel::open_session(fig_session_options options) {
   fig_session_destroy(session_);
   session_ = nullptr;
   check(fig_session_create(model_, &options, &session_));
+  batch_ = std::max(options.batch, 1U);
 }
 
 void OpenModel::set_length(uint32_t length) {
@@ -112,6 +113,7 @@ void OpenModel::open_within_budget(fig_session_options options) {
   if (status == FIG_MEMORY_LIMIT && !asked)
     throw Error(std::string(fig_error_message()) + "; if a file this small needs that, give --allow-large");
   check(status);
+  batch_ = std::max(options.batch, 1U);
 }
 
 void OpenModel::open_session(fig_session_options options, const fig_program_info& program) {
@@ -139,6 +141,7 @@ uint32_t OpenModel::open_fitting(fig_session_options options, const fig_program_
     // A batch whose tensors have too many elements is an invalid argument.
     if (last || (status != FIG_MEMORY_LIMIT && status != FIG_INVALID_ARGUMENT)) {
       check(status);
+      batch_ = options.batch;
       return options.batch;
     }
   }

@@ -14,7 +14,8 @@ constexpr size_t kSamples = 2000;
 
 }  // namespace
 
-RunningScore::RunningScore(const OpenModel& open, const Dataset& data, const std::string& classifier, uint32_t threads)
+RunningScore::RunningScore(const OpenModel& open, const Dataset& data, const FeatureArguments& arguments,
+                           uint32_t threads)
     : open_(open), generated_(generated_of(open)), elbo_(has_elbo(open)) {
   if (data.count() < 8)
     throw Error(data.path() + ": leaves too few samples to score by (8; see --classes, --limit and --hold-out)");
@@ -30,17 +31,11 @@ RunningScore::RunningScore(const OpenModel& open, const Dataset& data, const std
     name_ = beta_ == 1 ? "negative ELBO" : "loss (with beta)";
     return;
   }
-  if (classifier.empty() && generated_.output.image)
-    throw Error(
-        "to score images, give --classifier FILE (figment-convert models/classifier/classifier.onnx makes one)");
-  if (!classifier.empty()) classifier_.emplace(classifier, threads);
-  features_ = features_of(real_.samples);
-  name_ = classifier_ ? "Fréchet distance" : "Fréchet distance of values";
-}
-
-Features RunningScore::features_of(const Features& samples) const {
-  if (!classifier_) return samples;
-  return classifier_->classify(samples, generated_.output.range_min, generated_.output.range_max).features;
+  if (arguments.features == "discriminator")
+    throw Error("--keep-best: the discriminator changes while it trains; give --features random, or a classifier");
+  compared_.emplace(open, generated_, arguments, threads);
+  features_ = compared_->of(real_.samples).features;
+  name_ = "Fréchet distance " + compared_->name();
 }
 
 double RunningScore::operator()() const {
@@ -50,7 +45,7 @@ double RunningScore::operator()() const {
     return beta_ * bound.divergence - bound.reconstruction;
   }
   return evaluation::frechet_distance(
-      features_, features_of(generate_samples(open_, generated_, 1, count, real_.conditions).samples));
+      features_, compared_->of(generate_samples(open_, generated_, 1, count, real_.conditions).samples).features);
 }
 
 }  // namespace figment::cli

@@ -32,7 +32,7 @@ struct Arguments {
   std::string report;
   uint64_t pictures_every = 0;
   std::string best;
-  std::string classifier;
+  FeatureArguments features;
   uint64_t score_every = 0;
   std::string checkpoint;
   uint64_t checkpoint_every = 500;
@@ -256,7 +256,7 @@ class Training {
     }
     if (!arguments.best.empty()) {
       data->choose(Dataset::Part::kHeldOut);
-      score_.emplace(open_, *data, arguments.classifier, arguments.session.threads);
+      score_.emplace(open_, *data, arguments.features, arguments.session.threads);
       data->choose(Dataset::Part::kTraining);
     }
   }
@@ -472,8 +472,7 @@ void add_train(CLI::App* app, Commands* commands) {
                       "MODEL.trained.figment)");
   command->add_option("--keep-best", arguments->best,
                       "write the best model so far to this file, by Fréchet distance or a VAE's loss");
-  command->add_option("--classifier", arguments->classifier,
-                      "classifier whose features score images (models/classifier)");
+  arguments->features.add_to(command);
   command->add_option("--score-every", arguments->score_every, "steps between scores (default: a twentieth of all)")
       ->check(at_least_one("a twentieth of all steps"));
   command->add_option("--report", arguments->report,

@@ -276,7 +276,7 @@ check "evaluate a VAE" 0 "ELBO in nats" $figment evaluate "$models/tiny_vae.figm
 $figment generate "$models/tiny_infogan.figment" -n 40 -o "$work/images.npy"
 check "keep the best" 0 "best loss (with beta)" $figment train "$work/tiny_vae.figment" --data "$work/real.npy" --batch 8 --steps 40 --keep-best "$work/best.figment" --out "$work/last.figment"
 check "the best is a model" 0 "ELBO" $figment evaluate "$work/best.figment" --data "$work/real.npy" --seeds 1
-check "keep the best images without a classifier" 1 "give --classifier" $figment train "$work/tiny_infogan.figment" --data "$work/images.npy" --batch 8 --steps 4 --keep-best "$work/best.figment"
+check "keep the best images without a classifier" 0 "best Fréchet distance of random features" $figment train "$work/tiny_infogan.figment" --data "$work/images.npy" --batch 8 --steps 4 --keep-best "$work/best.figment"
 $figment generate "$models/tiny_gan.figment" --class 1 -n 4 -o "$work/made.npy"
 check "project by the encoder" 0 "rms error" $figment project "$models/tiny_vae.figment" --data "$work/real.npy" -n 5 -o "$work/latents.npy"
 check "project by a search" 0 "rms error" $figment project "$models/tiny_infogan.figment" --data "$work/images.npy" -n 2 --steps 200 --learning-rate 0.1 --prior-weight 0 -o "$work/projected.png" -o "$work/projected.csv" -o "$work/latents.npy"
@@ -284,7 +284,9 @@ expect "finds what the model made" '[ "$($figment project "$info" --data "$work/
 check "project a sequence" 0 "rms error" $figment project "$models/tiny_crgan.figment" --data "$work/series.csv" --normalize -n 2 --steps 5 -o "$work/projected.svg"
 check "project with a class" 0 "rms error" $figment project "$models/tiny_gan.figment" --data "$work/made.npy" -n 2 --steps 5
 check "project without a program" 1 "neither an encoder nor" $figment project "$models/dgan.figment" --data "$work/images.npy"
-check "evaluate images without a classifier" 1 "give --classifier FILE" $figment evaluate "$models/tiny_infogan.figment" --data "$work/images.npy"
+check "evaluate images without a classifier" 0 "Fréchet distance of random features" $figment evaluate "$models/tiny_infogan.figment" --data "$work/images.npy" --seeds 1
+check "or by the discriminator" 0 "Fréchet distance of the discriminator" $figment evaluate "$models/tiny_infogan.figment" --data "$work/images.npy" --seeds 1 --features discriminator
+check "which changes while it trains" 1 "give --features random" $figment train "$work/tiny_infogan.figment" --data "$work/images.npy" --batch 8 --steps 4 --keep-best "$work/best.figment" --features discriminator
 # Training from the models that the x86-64 build converts, on every target.
 $figment generate "$models/tiny_vae.figment" --seed 1 -n 40 -o "$work/vae.npy"
 train="$figment train $work/tiny_vae.figment --data $work/vae.npy --batch 8 --seed 3"
@@ -339,6 +341,8 @@ $figment generate "$models/tiny_vae.figment" --seed 9 -n 6 --batch 6 -o "$work/x
 $figment run "$models/tiny_vae.figment" --program encode --batch 6 --input sample="$work/x.npy" --output latent_mean="$work/noise.npy"
 check "run a train program" 0 "" $figment run "$models/tiny_vae.figment" --program train.step --batch 6 --input sample="$work/x.npy" --input noise="$work/noise.npy" --output vae.loss="$work/loss.npy"
 if [ -n "$convert" ]; then
+  "$convert" "$onnx/classifier/classifier.onnx" -o "$work/classifier.figment" -q
+  check "evaluate with a classifier of another size" 1 "takes images of 784 values, the model makes 36: train a classifier of such images" $figment evaluate "$models/tiny_infogan.figment" --data "$work/images.npy" --seeds 1 --classifier "$work/classifier.figment"
   check "quantize a trained model" 0 "PSNR" "$convert" "$work/straight.figment" --int8 -o "$work/q.figment"
   check "quantize a recurrent generator" 0 "PSNR" "$convert" "$models/tiny_crgan.figment" --int8 -o "$work/q3.figment" --psnr-goal 0
   check "quantize a checkpoint" 0 "PSNR" "$convert" "$models/tiny_vae.figment" --checkpoint "$work/run" --int8 -o "$work/q2.figment" --name tiny_vae

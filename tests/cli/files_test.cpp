@@ -190,8 +190,7 @@ TEST_CASE("a folder of pictures says what is in it, and its subfolders are class
   CHECK(samples.file(0) == "a/ramp.png");
   CHECK(samples.description() ==
         folder + ": 2 pictures in 2 classes (a, b), 16x12 to 16x16, 1 of them gray, cropped (--fit) to 8x8");
-  CHECK(Samples(folder + "/a", {"image", {1, 12, 16}, 0, 255}).description() ==
-        folder + "/a: 1 picture, 16x12");
+  CHECK(Samples(folder + "/a", {"image", {1, 12, 16}, 0, 255}).description() == folder + "/a: 1 picture, 16x12");
 }
 
 TEST_CASE("a PNG's values are taken as they stand, whatever it says of gamma") {

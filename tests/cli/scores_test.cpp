@@ -5,6 +5,7 @@
 #include <numeric>
 #include <random>
 
+#include "evaluation/random_features.h"
 #include "evaluation/reservoir.h"
 #include "evaluation/scores.h"
 #include "support.h"
@@ -189,4 +190,48 @@ TEST_CASE("scores of sequences know features apart") {
   const SequenceForm form{20, 2};
   CHECK(discriminative_score(follows(1), follows(2), form) < 0.1);
   CHECK(discriminative_score(follows(1), pair(waves(600, 20, 2, 0, 3), waves(600, 20, 2, 0, 4)), form) > 0.4);
+}
+
+TEST_CASE("random features tell images apart, and are always the same") {
+  // Stripes along one axis or the other, of random phase.
+  const auto stripes = [](size_t count, bool across, uint64_t seed) {
+    std::mt19937_64 random(seed);
+    Features images = rows(count, 3 * 9 * 12);
+    for (size_t n = 0; n < count; ++n) {
+      const auto phase = static_cast<size_t>(random() % 4);
+      for (size_t c = 0; c < 3; ++c) {
+        for (size_t y = 0; y < 9; ++y) {
+          for (size_t x = 0; x < 12; ++x)
+            images(static_cast<Eigen::Index>(n), static_cast<Eigen::Index>((c * 9 + y) * 12 + x)) =
+                ((across ? y : x) + phase) % 4 < 2 ? 1.0F : -1.0F;
+        }
+      }
+    }
+    return images;
+  };
+  const RandomFeatures network(3, 9, 12);
+  const Features a = network.of(stripes(200, false, 1));
+  CHECK(a.cols() == RandomFeatures::kFeatures);
+  const double same = frechet_distance(a, network.of(stripes(200, false, 2)));
+  const double other = frechet_distance(a, network.of(stripes(200, true, 3)));
+  CHECK(other > 20 * same);
+  // Of any size, down to a pixel.
+  for (const size_t size : {1U, 2U, 3U, 5U, 64U}) {
+    const Features features =
+        RandomFeatures(1, size, size).of(Features::Constant(2, static_cast<Eigen::Index>(size * size), 0.5F));
+    CHECK(features.allFinite());
+    CHECK(features.row(0) == features.row(1));
+  }
+  // Scores of another machine compare with these.
+  const Features one = RandomFeatures(1, 8, 8).of(Features::Ones(1, 64));
+  CHECK(one.sum() == doctest::Approx(412.655).epsilon(1e-4));
+}
+
+TEST_CASE("a projection keeps distances") {
+  const Features rows_of = normal(40, 3000, 5);
+  const Features less = projected(rows_of, 128);
+  for (Eigen::Index i = 1; i < 40; ++i) {
+    const float ratio = (less.row(0) - less.row(i)).norm() / (rows_of.row(0) - rows_of.row(i)).norm();
+    CHECK(std::fabs(ratio - 1) < 0.3F);
+  }
 }
