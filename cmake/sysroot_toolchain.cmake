@@ -41,6 +41,7 @@ set(CMAKE_CXX_COMPILER_TARGET ${triple})
 set(CMAKE_AR llvm-ar-19 CACHE FILEPATH "")
 set(CMAKE_RANLIB llvm-ranlib-19 CACHE FILEPATH "")
 set(CMAKE_STRIP llvm-strip-19 CACHE FILEPATH "")
+set(CMAKE_OBJCOPY llvm-objcopy-19 CACHE FILEPATH "")
 set(CMAKE_LIBRARY_ARCHITECTURE ${triple})
 # By way of lib, a link to usr/lib, the compiler would name the headers by paths that ninja, which shortens them before it
 # looks, does not find, and compile everything again every time.
@@ -51,16 +52,18 @@ set(CMAKE_FIND_ROOT_PATH ${FIGMENT_SYSROOT})
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
-set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+# Packages may lie elsewhere: CMAKE_PREFIX_PATH.
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE BOTH)
 
 set(linker_flags "-fuse-ld=lld")
 if(FIGMENT_TARGET STREQUAL x86_64)
   # Run with the sysroot's loader and libraries. DT_RPATH, not RUNPATH: only the former also holds for the libraries'
   # own dependencies, and a host's older libcpuinfo would cost most of the speed.
   string(APPEND linker_flags
-    " -Wl,--dynamic-linker=${FIGMENT_SYSROOT}/${figment_loader_x86_64}"
-    " -Wl,--disable-new-dtags -Wl,-rpath,${FIGMENT_SYSROOT}/usr/lib/${triple}")
+    " -Wl,--dynamic-linker=${FIGMENT_SYSROOT}/${figment_loader_x86_64} -Wl,--disable-new-dtags")
   set(CMAKE_BUILD_RPATH "${FIGMENT_SYSROOT}/usr/lib/${triple}")
+  # What is installed starts by the loader that every system has in this place.
+  set(FIGMENT_INSTALLED_LOADER /lib64/ld-linux-x86-64.so.2)
 else()
   set(CMAKE_CROSSCOMPILING TRUE)
   set(CMAKE_CROSSCOMPILING_EMULATOR ${figment_emulator_${FIGMENT_TARGET}} -L ${FIGMENT_SYSROOT})

@@ -290,6 +290,14 @@ fig_status fig_model_drawn(const fig_model* model, uint32_t index, fig_drawn_inf
   return fail(Status::error(StatusCode::kNotFound, "there is no drawn input %u", index));
 }
 
+fig_status fig_model_batch_input(const fig_model* model, uint32_t index, fig_port_info* info) {
+  if (model == nullptr || info == nullptr) return null_argument("fig_model_batch_input");
+  const format::ModelView& view = unwrap(model)->view();
+  const std::optional<format::BatchInput> input = view.batch_input(index);
+  if (!input) return fail(Status::error(StatusCode::kNotFound, "a batch has no input %u", index));
+  return done(read_port(view, static_cast<uint32_t>(input->program), static_cast<uint32_t>(input->port), true, info));
+}
+
 fig_status fig_model_scalar(const fig_model* model, uint32_t index, const char** name) {
   if (model == nullptr || name == nullptr) return null_argument("fig_model_scalar");
   const format::ModelView& view = unwrap(model)->view();

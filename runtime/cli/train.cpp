@@ -82,14 +82,6 @@ uint64_t metadata_number(const OpenModel& open, const std::string& key, uint64_t
   return text.empty() ? fallback : std::strtoull(text.c_str(), nullptr, 10);
 }
 
-bool is_drawn(const OpenModel& open, const std::string& input) {
-  fig_drawn_info drawn{};
-  for (uint32_t i = 0; fig_model_drawn(open.model(), i, &drawn) == FIG_OK; ++i) {
-    if (input == drawn.input) return true;
-  }
-  return false;
-}
-
 // Whether some program computes in int8.
 bool is_int8(const OpenModel& open) {
   fig_model_info info{};
@@ -104,24 +96,13 @@ bool is_int8(const OpenModel& open) {
   return false;
 }
 
-// The inputs of the train programs that the session does not draw, what is generated first.
+// The inputs of a batch, what is generated first.
 std::vector<fig_port_info> data_inputs(const OpenModel& open) {
-  fig_model_info info{};
-  check(fig_model_get_info(open.model(), &info));
   const size_t generated = generated_of(open).sample;
   std::vector<fig_port_info> result;
-  for (uint32_t p = 0; p < info.programs; ++p) {
-    fig_program_info program{};
-    check(fig_model_program(open.model(), p, &program));
-    for (uint32_t i = 0; program.trains && i < program.inputs; ++i) {
-      const fig_port_info port = open.input(p, i);
-      const bool known = std::any_of(result.begin(), result.end(), [&](const fig_port_info& other) {
-        return std::strcmp(other.name, port.name) == 0;
-      });
-      if (known || is_drawn(open, port.name)) continue;
-      result.insert(sample_elements(port.shape) == generated ? result.begin() : result.end(), port);
-    }
-  }
+  fig_port_info port{};
+  for (uint32_t i = 0; fig_model_batch_input(open.model(), i, &port) == FIG_OK; ++i)
+    result.insert(sample_elements(port.shape) == generated ? result.begin() : result.end(), port);
   if (result.empty()) {
     throw Error(is_int8(open)
                     ? "an int8 model does not train: train the f32 model that it was made of, then quantize the result "

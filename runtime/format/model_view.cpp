@@ -221,6 +221,42 @@ std::optional<LatentView> ModelView::find_drawn(const char* program, const char*
   return std::nullopt;
 }
 
+std::optional<BatchInput> ModelView::batch_input(size_t i) const {
+  // Those of all entries in turn; one that came before under its name does not count.
+  const auto is_drawn = [&](size_t entry, const char* input) {
+    for (size_t latent = 0; latent < schedule(entry).latent_count; ++latent) {
+      if (std::strcmp(schedule_latent(entry, latent).input, input) == 0) return true;
+    }
+    return false;
+  };
+  const auto program_of = [&](size_t entry) {
+    size_t found = 0;
+    while (std::strcmp(program(found).name(), schedule(entry).program) != 0) ++found;
+    return found;
+  };
+  const auto comes_before = [&](size_t entry, size_t port, const char* name) {
+    for (size_t before = 0; before <= entry; ++before) {
+      if (schedule(before).level != 0) continue;
+      const ProgramView view = program(program_of(before));
+      for (size_t p = 0; p < (before == entry ? port : view.input_count()); ++p) {
+        if (std::strcmp(view.input(p).name, name) == 0 && !is_drawn(before, name)) return true;
+      }
+    }
+    return false;
+  };
+  size_t left = i;
+  for (size_t entry = 0; entry < schedule_count(); ++entry) {
+    if (schedule(entry).level != 0) continue;
+    const size_t found = program_of(entry);
+    for (size_t port = 0; port < program(found).input_count(); ++port) {
+      const char* name = program(found).input(port).name;
+      if (is_drawn(entry, name) || comes_before(entry, port, name)) continue;
+      if (left-- == 0) return BatchInput{found, port};
+    }
+  }
+  return std::nullopt;
+}
+
 bool ModelView::has_output() const { return model_->output() != nullptr; }
 OutputView ModelView::output() const {
   const schema::Output* output = model_->output();

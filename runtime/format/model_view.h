@@ -242,6 +242,12 @@ struct LengthView {
 inline constexpr size_t kMaxOps = 65536;
 inline constexpr size_t kMaxTensors = 65536;
 
+// An input of a train program that comes with the batch: the first program, by number, that reads it.
+struct BatchInput {
+  size_t program;
+  size_t port;
+};
+
 class ModelView {
  public:
   // Checks all of `data` and returns the view. `data` is aligned to 64 bytes and must outlive the view.
@@ -281,6 +287,8 @@ class ModelView {
   size_t schedule_count() const;
   ScheduleView schedule(size_t i) const;
   LatentView schedule_latent(size_t i, size_t latent) const;
+  // What the train programs of level 0 read and do not draw, each name once; none past the last.
+  std::optional<BatchInput> batch_input(size_t i) const;
   size_t scalar_count() const;
   ScalarView scalar(size_t i) const;
   int32_t micro_batch_weight() const;  // a variable's constant, or -1

@@ -1,6 +1,7 @@
 #include "training/trainer.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 #include "session/exchange.h"
@@ -39,9 +40,14 @@ Status Trainer::check_batch(const TrainBatch& batch) const {
   };
   for (const NamedTensor& tensor : batch.inputs) {
     if (is_read(tensor, false)) continue;
-    return wrong(is_read(tensor, true) ? "\"%s\" is drawn: give it among the latents, or not at all"
-                                       : "no train program has an input \"%s\"",
-                 tensor.name);
+    if (is_read(tensor, true)) return wrong("\"%s\" is drawn: give it among the latents, or not at all", tensor.name);
+    char names[200] = "";
+    for (size_t i = 0; const auto known = view_.batch_input(i); ++i) {
+      const size_t used = std::strlen(names);
+      std::snprintf(names + used, sizeof names - used, "%s\"%s\"", i > 0 ? ", " : "",
+                    view_.program(known->program).input(known->port).name);
+    }
+    return wrong("no train program has an input \"%s\"; a batch holds %s", tensor.name, names);
   }
   for (const NamedTensor& tensor : batch.latents) {
     if (!is_read(tensor, true)) return wrong("no train program draws \"%s\"", tensor.name);

@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "convert.h"
-#include "imported.h"
 #include "io/files.h"
 #include "support.h"
 #include "write/runner.h"
@@ -151,22 +150,23 @@ TEST_CASE("a network that cannot make the samples it is to make is an error that
       return error.what();
     }
   };
+  const auto contains = [](const std::string& text, const char* part) { return text.find(part) != std::string::npos; };
   nlohmann::json recipe = small_recipe();
   recipe["sample"]["range"] = {-1, 1};
   recipe["generator"]["layers"].push_back("tanh");
   CHECK(conversion_error(recipe).empty());
   recipe["generator"]["layers"].back() = "sigmoid";
-  CHECK(has(conversion_error(recipe), "end the network in tanh, or give the range 0 1 and data in it"));
+  CHECK(contains(conversion_error(recipe), "end the network in tanh, or give the range 0 1 and data in it"));
   recipe["generator"]["layers"].back() = "relu";
-  CHECK(has(conversion_error(recipe), "cannot be below 0"));
+  CHECK(contains(conversion_error(recipe), "cannot be below 0"));
   recipe["sample"]["range"] = {0, 5};
   CHECK(conversion_error(recipe).empty());
   recipe["generator"]["layers"].back() = "tanh";
-  CHECK(has(conversion_error(recipe), "give the range 0 1 and data in it"));
+  CHECK(contains(conversion_error(recipe), "give the range 0 1 and data in it"));
   nlohmann::json vae = nlohmann::json::parse(figment::io::read_text(recipe_path("vae")));
   CHECK(conversion_error(vae).empty());
-  vae["decoder"]["layers"].back() = "tanh";
-  CHECK(has(conversion_error(vae), "end it in a sigmoid, or take a loss for such samples"));
+  vae["decoder"]["layers"][3] = "tanh";
+  CHECK(contains(conversion_error(vae), "end it in a sigmoid, or take a loss for such samples"));
 }
 
 TEST_CASE("the forget gates of an LSTM begin as its recipe says") {

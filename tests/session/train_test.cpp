@@ -327,7 +327,7 @@ TEST_CASE("a step that is refused changes nothing, whatever is wrong with its ba
     refused(bad, "no train program draws \"no such latent\"");
     bad = good;
     bad.tensors.push_back({"labels", latent.data(), 6, FIG_F32});
-    refused(bad, "no train program has an input \"labels\"");
+    refused(bad, "no train program has an input \"labels\"; a batch holds \"sample\"");
     bad = good;
     bad.tensors.push_back({last.input, latent.data(), latent.size(), FIG_F32});
     refused(bad, "among the latents");
@@ -386,4 +386,24 @@ TEST_CASE("structs of older callers are taken, those that end inside a field are
     if (!inside) whole.push_back(size);
   }
   CHECK(taken == whole);
+}
+
+TEST_CASE("a model says what a batch holds") {
+  fig_model* gan = nullptr;
+  REQUIRE(fig_model_open(figment::test::model_path("tiny_gan").c_str(), &gan) == FIG_OK);
+  fig_port_info port{};
+  std::vector<std::string> names;
+  while (fig_model_batch_input(gan, static_cast<uint32_t>(names.size()), &port) == FIG_OK) {
+    names.emplace_back(port.name);
+    CHECK(port.shape.per_batch[0]);
+  }
+  std::sort(names.begin(), names.end());
+  CHECK(names == std::vector<std::string>{"label", "sample"});
+  CHECK(fig_model_batch_input(gan, 2, &port) == FIG_NOT_FOUND);
+  CHECK(fig_model_batch_input(nullptr, 0, &port) == FIG_INVALID_ARGUMENT);
+  fig_model_close(gan);
+  fig_model* generator = nullptr;
+  REQUIRE(fig_model_open(figment::test::model_path("dgan").c_str(), &generator) == FIG_OK);
+  CHECK(fig_model_batch_input(generator, 0, &port) == FIG_NOT_FOUND);
+  fig_model_close(generator);
 }

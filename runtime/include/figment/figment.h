@@ -415,6 +415,25 @@ FIG_API fig_status fig_run(fig_session* session, const char* program, size_t cou
 
 /* ---- Training ------------------------------------------------------------------------------------------------ */
 
+/* A model that figment-convert made with an objective, or from a recipe, holds its train step. A session that is
+ * created with options.training has its own copy of what training changes.
+ *
+ *   while (fig_session_steps(session) < steps) {
+ *     fill(images, labels);                                          // a batch of your data
+ *     const fig_tensor inputs[] = {{"sample", images, 32 * 784}, {"label", labels, 32 * 10}};
+ *     const fig_batch batch = {.struct_size = sizeof batch, .count = 32, .inputs = inputs, .input_count = 2};
+ *     fig_metrics metrics;
+ *     if (fig_train_step(session, &batch, &metrics) != FIG_OK) die(fig_error_message());
+ *   }
+ *
+ * What a batch holds, fig_model_batch_input says: in models from a recipe "sample" ("sample": {"name": ...} calls it
+ * otherwise) and the recipe's conditions; in models from ONNX files the inputs of those, but what is drawn: latents and
+ * dropout. */
+
+/* The inputs that a batch holds, by name, with their shapes for one sample; FIG_NOT_FOUND past the last. `tensor`
+ * counts among the tensors of the first train program that reads it. */
+FIG_API fig_status fig_model_batch_input(const fig_model* model, uint32_t index, fig_port_info* info);
+
 /* One batch. All memory is the caller's and only read. It is checked as a whole before the step: a name that no train
  * program reads, or that comes twice, is an error, and so is one value a channel for batch normalization. */
 typedef struct fig_batch {
