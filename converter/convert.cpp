@@ -384,6 +384,41 @@ TrainedModel train_model(const ConvertOptions& options, const Recipe& recipe) {
   return trained;
 }
 
+// Of the inputs of a batch that are vectors or sequences of measurements: what is generated, unless that is an image,
+// and conditions that are sequences.
+std::vector<ScalingDefinition> scalings_of(const ModelDefinition& model) {
+  constexpr uint32_t kMostChannels = 256;
+  const Graph& generates = model.programs[0];
+  const Shape& sample = generates.outputs[0].shape;
+  std::vector<ScalingDefinition> result;
+  for (const ScheduleDefinition& entry : model.schedule) {
+    const auto program = std::ranges::find_if(model.programs, [&](const Graph& p) { return p.name == entry.program; });
+    for (const PortDefinition& port : program->inputs) {
+      const bool drawn =
+          std::ranges::any_of(entry.latents, [&](const LatentDefinition& latent) { return latent.input == port.name; });
+      const bool known =
+          std::ranges::any_of(result, [&](const ScalingDefinition& other) { return other.input == port.name; });
+      const bool samples = port.shape == sample;
+      const size_t rank = port.shape.rank();
+      if (drawn || known || port.integers || rank < 2 || rank > 3 || !(samples || rank == 3)) continue;
+      const uint32_t channels = port.shape[rank - 1].extent;
+      if (port.shape[rank - 1].per_batch || channels > kMostChannels) continue;
+      ScalingDefinition scaling{port.name, samples, channels, {}};
+      result.insert(samples ? result.begin() : result.end(), std::move(scaling));
+    }
+  }
+  return result;
+}
+
+// A model that starts from a trained one goes on in its units.
+void keep_scalings(const std::string& path, ModelDefinition* model) {
+  for (const ScalingDefinition& trained : import_figment(io::read_file(path), path).scalings) {
+    for (ScalingDefinition& scaling : model->scalings) {
+      if (scaling.input == trained.input && scaling.channels == trained.channels) scaling.values = trained.values;
+    }
+  }
+}
+
 // What gradients train, in the order of its use.
 std::vector<TrainedReport> list_trained(const ModelDefinition& model) {
   std::vector<TrainedReport> result;
@@ -451,6 +486,8 @@ Converted convert_training(ConvertOptions options) {
   result.report.notes = trained.notes;
   result.report.warnings = trained.warnings;
   describe_output(options, model.programs[0], known, true, &model, &result.report);
+  model.scalings = scalings_of(model);
+  if (!options.start_from.empty()) keep_scalings(options.start_from, &model);
   for (const Graph& graph : model.programs) result.report.programs.emplace_back().name = graph.name;
   result.report.trained = list_trained(model);
   result.report.source_bytes = trained.source_bytes;

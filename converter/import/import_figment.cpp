@@ -5,6 +5,7 @@
 
 #include "core/memory.h"
 #include "format/model_view.h"
+#include "format/scaling.h"
 #include "io/files.h"
 #include "write/runner.h"
 
@@ -159,6 +160,13 @@ ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::stri
                            drawn.stream,
                            {},
                            growth_of(drawn, longer.drawn(i))});
+  }
+  for (size_t i = 0; i < view.scaling_count(); ++i) {
+    const format::ScalingView scaling = view.scaling(i);
+    const auto* values = static_cast<const float*>(view.constant_data(scaling.constant));
+    const auto channels = static_cast<uint32_t>(scaling.channels);
+    model.scalings.push_back(
+        {scaling.input, scaling.samples, channels, {values, values + channels * format::ChannelScaling::kValues}});
   }
   if (view.has_output()) {
     const format::OutputView output = view.output();

@@ -259,6 +259,14 @@ struct TrainedDefinition {
   std::vector<std::string> state;
 };
 
+// What people measure for the values of an input, [channels, 50]; empty: not known yet. See Scaling in model.fbs.
+struct ScalingDefinition {
+  std::string input;
+  bool samples = false;
+  uint32_t channels = 0;
+  std::vector<float> values;
+};
+
 // A whole model file.
 struct ModelDefinition {
   std::string name;
@@ -274,6 +282,7 @@ struct ModelDefinition {
   std::vector<TrainedDefinition> trained;
   std::string micro_batch_weight;  // a variable, or ""
   std::optional<ObjectiveDefinition> objective;
+  std::vector<ScalingDefinition> scalings;
 
   // What is drawn for an input beside the latent, or nullptr.
   const LatentDefinition* find_drawn(const std::string& program, const std::string& input) const;

@@ -10,6 +10,7 @@
 #include "core/memory.h"
 #include "figment/version.h"
 #include "format/model_view.h"
+#include "format/scaling.h"
 #include "ir/batch.h"
 #include "model_generated.h"
 
@@ -71,6 +72,9 @@ class Writer {
     const auto name = builder_.CreateString(model.name);
     const auto producer = builder_.CreateString("figment-convert " FIGMENT_VERSION);
     const auto metadata_vector = builder_.CreateVectorOfSortedTables(&metadata);
+    std::vector<Offset<schema::Scaling>> scalings;
+    for (const ScalingDefinition& entry : model.scalings) scalings.push_back(scaling(entry, !model.schedule.empty()));
+    const auto scalings_vector = builder_.CreateVector(scalings);
     const auto constants = builder_.CreateVector(constants_);
     const auto parameters = builder_.CreateVector(parameters_);
     const auto programs_vector = builder_.CreateVector(programs);
@@ -102,6 +106,7 @@ class Writer {
         root.add_micro_batch_weight(static_cast<int32_t>(variable(model.micro_batch_weight)));
     }
     if (model.objective) root.add_objective(objective);
+    if (!scalings.empty()) root.add_scalings(scalings_vector);
     builder_.FinishSizePrefixed(root.Finish(), schema::ModelIdentifier());
     const uint64_t header = aligned(builder_.GetSize());
     std::vector<uint8_t> file(header + blob_bytes_);
@@ -111,6 +116,20 @@ class Writer {
   }
 
  private:
+  Offset<schema::Scaling> scaling(const ScalingDefinition& entry, bool trains) {
+    Value& value = scalings_.emplace_back();
+    value.name = "scaling." + entry.input;
+    value.shape = constant_shape({entry.channels, format::ChannelScaling::kValues});
+    std::vector<float> values = entry.values;
+    values.resize(entry.channels * format::ChannelScaling::kValues);
+    value.constant.emplace();
+    value.constant->variable = trains;
+    const auto* bytes = reinterpret_cast<const uint8_t*>(values.data());
+    value.constant->bytes.assign({bytes, bytes + values.size() * sizeof(float)});
+    return schema::CreateScaling(builder_, builder_.CreateString(entry.input), entry.samples,
+                                 static_cast<uint32_t>(constant(value, false)));
+  }
+
   Offset<schema::Objective> objective(const ObjectiveDefinition& objective) {
     std::vector<Offset<schema::Metric>> metrics;
     for (const MetricDefinition& metric : objective.metrics) {
@@ -348,6 +367,7 @@ class Writer {
   // Of the model that is being written, and where they go in the blob section.
   std::vector<std::pair<uint64_t, std::span<const uint8_t>>> blobs_;
   uint64_t blob_bytes_ = 0;
+  std::deque<Value> scalings_;
   std::deque<std::vector<uint8_t>> halves_;  // constants in f16
   uint64_t widened_bytes_ = 0;               // that these take as f32
 };

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "figment/figment.h"
+#include "format/scaling.h"
 #include "session/model.h"
 #include "session/session.h"
 
@@ -37,6 +38,20 @@ inline fig_model* wrap(Model* model) { return reinterpret_cast<fig_model*>(model
 inline Session* unwrap(fig_session* session) { return reinterpret_cast<Session*>(session); }
 inline const Session* unwrap(const fig_session* session) { return reinterpret_cast<const Session*>(session); }
 inline fig_session* wrap(Session* session) { return reinterpret_cast<fig_session*>(session); }
+
+// Channels' scalings are the same bytes in both worlds.
+static_assert(sizeof(fig_scaling) == sizeof(format::ChannelScaling) &&
+              offsetof(fig_scaling, unit) == offsetof(format::ChannelScaling, unit));
+inline fig_scaling to_public(const format::ChannelScaling& scaling) {
+  fig_scaling result;
+  std::memcpy(&result, &scaling, sizeof result);
+  return result;
+}
+inline format::ChannelScaling to_internal(const fig_scaling& scaling) {
+  format::ChannelScaling result;
+  std::memcpy(&result, &scaling, sizeof result);
+  return result;
+}
 
 // A field of a struct of the caller's.
 struct Field {

@@ -290,6 +290,16 @@ fig_status fig_model_drawn(const fig_model* model, uint32_t index, fig_drawn_inf
   return fail(Status::error(StatusCode::kNotFound, "there is no drawn input %u", index));
 }
 
+fig_status fig_model_scaling(const fig_model* model, const char* input, uint32_t channel, fig_scaling* scaling) {
+  if (model == nullptr || scaling == nullptr) return null_argument("fig_model_scaling");
+  const format::ModelView& view = unwrap(model)->view();
+  const Result<format::ScalingView> found = format::find_scaling(view, input, channel);
+  if (!found.ok()) return fail(found.status());
+  const auto* values = static_cast<const float*>(view.constant_data(found->constant));
+  *scaling = to_public(format::read_scaling(values + channel * format::ChannelScaling::kValues));
+  return FIG_OK;
+}
+
 fig_status fig_model_batch_input(const fig_model* model, uint32_t index, fig_port_info* info) {
   if (model == nullptr || info == nullptr) return null_argument("fig_model_batch_input");
   const format::ModelView& view = unwrap(model)->view();

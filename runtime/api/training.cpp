@@ -52,6 +52,27 @@ fig_status fig_session_set_scalar(fig_session* session, const char* name, double
   return FIG_OK;
 }
 
+fig_status fig_session_get_scaling(const fig_session* session, const char* input, uint32_t channel,
+                                   fig_scaling* scaling) {
+  if (session == nullptr || scaling == nullptr) return null_argument("fig_session_get_scaling");
+  const Result<const float*> found = scaling_values(*unwrap(session), input, channel);
+  if (!found.ok()) return fail(found.status());
+  *scaling = to_public(format::read_scaling(*found));
+  return FIG_OK;
+}
+
+fig_status fig_session_set_scaling(fig_session* session, const char* input, uint32_t channel,
+                                   const fig_scaling* scaling) {
+  if (session == nullptr || scaling == nullptr) return null_argument("fig_session_set_scaling");
+  const Result<const float*> found = scaling_values(*unwrap(session), input, channel);
+  if (!found.ok()) return fail(found.status());
+  if (!(scaling->offset - scaling->offset == 0) || !(scaling->scale - scaling->scale == 0))
+    return fail(Status::error(StatusCode::kInvalidArgument, "fig_session_set_scaling: a number is not finite"));
+  // The session's own, which it may change.
+  format::write_scaling(to_internal(*scaling), const_cast<float*>(*found));
+  return FIG_OK;
+}
+
 fig_status fig_parameter_get(const fig_session* session, const char* name, float* values, size_t elements) {
   if (session == nullptr || name == nullptr || values == nullptr) return null_argument("fig_parameter_get");
   return done(get_parameter(*unwrap(session), name, {values, elements}));

@@ -104,6 +104,7 @@ void add_inspect(CLI::App* app, Commands* commands);
 void add_parameters(CLI::App* app, Commands* commands);
 void add_project(CLI::App* app, Commands* commands);
 void add_run(CLI::App* app, Commands* commands);
+void add_score(CLI::App* app, Commands* commands);
 void add_train(CLI::App* app, Commands* commands);
 
 }  // namespace figment::cli

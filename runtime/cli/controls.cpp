@@ -305,7 +305,7 @@ Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t
   steered.latent_size = latent.size;
   for (const fig_port_info& port : conditions_of(open)) {
     const size_t labels = port.integers && port.least == 0 ? static_cast<size_t>(port.greatest) + 1 : 0;
-    steered.conditions.push_back({port.name, form_of(port, {}, false).shape, sample_elements(port.shape), labels, {}});
+    steered.conditions.push_back({port.name, form_of(port, {}).shape, sample_elements(port.shape), labels, {}});
   }
   std::optional<Sweep> sweep;
   if (!arguments.sweep.empty()) sweep.emplace(open, arguments, steered);

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <numeric>
 
 #include "io/files.h"
@@ -70,7 +71,18 @@ void DataArguments::add_to(CLI::App* command) {
                    "fraction of the samples held out from training for scores (of a long series, the last windows)")
       ->check(CLI::Range(0.0, 0.9));
   pictures.add_to(command);
+  table.add_to(command);
   command->add_option("--preview", preview, "picture to write: the first sixteen samples as the network sees them");
+}
+
+void TableArguments::add_to(CLI::App* command) {
+  command->add_option(
+      "--columns", options.columns,
+      "columns of a .csv file, by the header's names or by numbers: temperature,humidity,3-5 (default: all)");
+  command->add_option("--time-column", options.time_column, "the column of times, by name or number: no value");
+  command->add_option("--skip-rows", options.skip_rows, "lines of a .csv file before its table");
+  command->add_option("--fill", options.fill,
+                      "fill missing values by previous, linear, mean or a number (default: they are an error)");
 }
 
 void PictureArguments::add_to(CLI::App* command) {
@@ -89,8 +101,8 @@ io::PictureOptions PictureArguments::options() const {
                                                           : io::Fit::kCrop};
 }
 
-io::SampleForm form_of(const fig_port_info& port, const fig_output_info& output, bool normalize) {
-  io::SampleForm form{port.name, {}, output.range_min, output.range_max, normalize, false, false};
+io::SampleForm form_of(const fig_port_info& port, const fig_output_info& output) {
+  io::SampleForm form{port.name, {}, output.range_min, output.range_max};
   form.advice = "give --normalize to scale the data to that range, or scale it yourself";
   for (uint32_t i = 0; i < port.shape.rank; ++i) {
     // The batch is a dimension of its own, or a factor of one.
@@ -106,7 +118,7 @@ namespace {
 // Values of [0, 1] lie in a range that begins below 0, and yet look gray to the model: said, since they may be meant.
 void note_half_range(const std::string& path, const io::Samples& samples, const io::SampleForm& form) {
   constexpr size_t kMax = 256;
-  if (!form.bounded || form.low >= 0 || form.normalize) return;
+  if (!form.bounded || form.low >= 0) return;
   std::vector<float> sample(form.elements());
   for (size_t i = 0; i < std::min(kMax, samples.count()); ++i) {
     samples.copy(i, sample.data());
@@ -122,9 +134,28 @@ void note_half_range(const std::string& path, const io::Samples& samples, const 
 
 }  // namespace
 
-Dataset::Dataset(const DataArguments& arguments, const std::vector<fig_port_info>& ports, const fig_output_info& output)
-    : hold_out_(arguments.hold_out) {
-  for (const fig_port_info& port : ports) inputs_.push_back({port.name, port, sample_elements(port.shape), "", {}});
+Scaling scaling_of(const fig_port_info& port, const fig_output_info& output, size_t count,
+                   const std::function<void(size_t i, float* out)>& copy) {
+  const bool image = port.shape.rank > 3;
+  const size_t channels = image ? 1 : port.shape.extents[port.shape.rank - 1];
+  std::vector<float> sample(sample_elements(port.shape));
+  std::vector<float> least(channels, std::numeric_limits<float>::infinity());
+  std::vector<float> greatest(channels, -std::numeric_limits<float>::infinity());
+  for (size_t i = 0; i < count; ++i) {
+    copy(i, sample.data());
+    for (size_t j = 0; j < sample.size(); ++j) {
+      least[j % channels] = std::min(least[j % channels], sample[j]);
+      greatest[j % channels] = std::max(greatest[j % channels], sample[j]);
+    }
+  }
+  return Scaling::between(least, greatest, output.range_min, output.range_max);
+}
+
+Dataset::Dataset(const OpenModel& open, const DataArguments& arguments, const std::vector<fig_port_info>& ports,
+                 const fig_output_info& output)
+    : output_(output), normalize_(arguments.normalize), hold_out_(arguments.hold_out) {
+  for (const fig_port_info& port : ports)
+    inputs_.push_back({port.name, port, sample_elements(port.shape), "", {}, Scaling::of(open, port.name)});
   for (const bool named : {true, false}) {
     for (const std::string& text : arguments.data) {
       auto [name, path] = io::split_assignment(text);
@@ -144,9 +175,15 @@ Dataset::Dataset(const DataArguments& arguments, const std::vector<fig_port_info
     throw Error("the input " + inputs_[0].name + " needs data: --data " + inputs_[0].name + "=FILE");
   for (Input& input : inputs_) {
     if (input.path.empty()) continue;
-    io::SampleForm form = form_of(input.port, output, arguments.normalize);
+    io::SampleForm form = form_of(input.port, output);
     form.generated = &input == inputs_.data();
-    form.bounded = form.generated && output.bounded;
+    // What is scaled is so that it fits; new data may lie beyond what the scaling was found by.
+    const bool scaled = arguments.normalize || (input.scaling.known() && !input.scaling.identity());
+    form.bounded = form.generated && output.bounded && !scaled;
+    if (form.generated) {
+      form.table = arguments.table.options;
+      form.table.expected = input.scaling.names();
+    }
     form.pictures = arguments.pictures.options();
     input.samples.emplace(input.path, form);
     if (form.generated) note_half_range(input.path, *input.samples, form);
@@ -160,6 +197,51 @@ Dataset::Dataset(const DataArguments& arguments, const std::vector<fig_port_info
   read_labels(arguments);
   choose_classes(arguments);
   chosen_ = wanted_;
+}
+
+void Dataset::find_scaling() {
+  for (Input& input : inputs_) {
+    if (!input.samples) continue;
+    // Pixels and class numbers have their scale; what the model keeps is what it was trained by.
+    const bool measured = input.samples->measured() && !input.port.integers;
+    if (!measured) input.scaling = {};
+    if (normalize_ && measured && !input.scaling.known()) {
+      input.scaling =
+          scaling_of(input.port, output_, count(), [&](size_t i, float* out) { input.samples->copy(chosen_[i], out); });
+    }
+    const io::Table* table = input.samples->table();
+    const fig_shape& shape = input.port.shape;
+    if (table == nullptr || shape.rank > 3 || table->names.size() != shape.extents[shape.rank - 1]) continue;
+    if (!input.scaling.known()) {
+      // As it is, but with names.
+      const std::vector<float> low(table->names.size(), output_.range_min);
+      const std::vector<float> high(table->names.size(), output_.range_max);
+      input.scaling = Scaling::between(low, high, output_.range_min, output_.range_max);
+    }
+    const std::vector<std::string> wanted = input.scaling.names();
+    for (size_t c = 0; c < wanted.size(); ++c) {
+      if (!table->names[c].empty() && table->names[c] != wanted[c]) {
+        io::print_error(fmt::format("figment: {}: the column {} is taken for the model's {}; --columns chooses others",
+                                    input.path, table->names[c], wanted[c]));
+      }
+    }
+    input.scaling.set_names(table->names, table->units);
+    if (!input.scaling.named() && input.scaling.identity()) input.scaling = {};
+  }
+}
+
+void Dataset::share_scaling(const OpenModel& open) {
+  for (Input& input : inputs_) {
+    if (!input.samples || input.scaling.channels() == 0) continue;
+    const Scaling kept = Scaling::of(open, input.name.c_str());
+    if (kept.known()) {
+      input.scaling = kept;
+    } else if (!input.scaling.keep(open, input.name.c_str()) && !input.scaling.identity() &&
+               input.port.shape.rank < 4) {
+      io::print_error("figment: the model has no room for the ranges of " + input.name +
+                      ", so that they must be given again: convert it again to keep them");
+    }
+  }
 }
 
 void Dataset::take_folder_labels() {
@@ -181,13 +263,13 @@ void Dataset::take_folder_labels() {
   for (size_t i = 0; i < labels.shape[0]; ++i)
     labels.values.push_back(static_cast<float>(inputs_[0].samples->label(i)));
   place->path = path();
-  place->samples.emplace(std::move(labels), path(), form_of(place->port, {}, false));
+  place->samples.emplace(std::move(labels), path(), form_of(place->port, {}));
 }
 
 void Dataset::read_labels(const DataArguments& arguments) {
   const size_t count = inputs_[0].samples->count();
   if (!arguments.labels.empty()) {
-    const io::Samples file(arguments.labels, {"labels", {1}, 0, 255, false, false, false});
+    const io::Samples file(arguments.labels, {"labels", {1}, 0, 255});
     if (file.count() != count) {
       throw Error(fmt::format("{} holds {} labels for {} samples", arguments.labels, file.count(), count));
     }
@@ -244,6 +326,12 @@ void Dataset::choose(Part part) {
   }
   if (chosen_.empty())
     throw Error("--hold-out: leaves no samples " + std::string(part == Part::kHeldOut ? "to score by" : "to train on"));
+}
+
+std::string Dataset::time_of(size_t i, bool end) const {
+  const io::Table* table = inputs_[0].samples->table();
+  if (table == nullptr || table->times.empty()) return "";
+  return table->times[chosen_[i] + (end ? inputs_[0].samples->overlap() : 0)];
 }
 
 const Dataset::Input* Dataset::find(const std::string& name) const {

@@ -1,17 +1,19 @@
 // The data that training and evaluation read.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "commands.h"
 #include "io/samples.h"
+#include "scaling.h"
 
 namespace figment::cli {
 
 // How samples for an input look, in the range of what the model generates.
-io::SampleForm form_of(const fig_port_info& port, const fig_output_info& output, bool normalize);
+io::SampleForm form_of(const fig_port_info& port, const fig_output_info& output);
 
 // Options of how pictures are read.
 struct PictureArguments {
@@ -23,6 +25,18 @@ struct PictureArguments {
   io::PictureOptions options() const;
 };
 
+// Options of how .csv files are read.
+struct TableArguments {
+  io::TableOptions options;
+
+  void add_to(CLI::App* command);
+};
+
+// Of samples as they were measured: the one that turns the least value of each channel into black and the greatest into
+// white; images are one channel. `copy` gives sample i.
+Scaling scaling_of(const fig_port_info& port, const fig_output_info& output, size_t count,
+                   const std::function<void(size_t i, float* out)>& copy);
+
 // Options that `train` and `evaluate` share.
 struct DataArguments {
   std::vector<std::string> data;  // "[INPUT=]FILE"
@@ -32,6 +46,7 @@ struct DataArguments {
   uint64_t limit = 0;   // 0: all
   double hold_out = 0;  // share
   PictureArguments pictures;
+  TableArguments table;
   std::string preview;  // a picture to write
 
   void add_to(CLI::App* command);
@@ -50,11 +65,18 @@ class Dataset {
     size_t elements = 0;  // of a sample
     std::string path;     // empty: there is no data for it
     std::optional<io::Samples> samples;
+    Scaling scaling;  // from what was measured; without channels there is none
   };
 
   // The first input is the one that must have data: "FILE" without a name is for the first that has none. Throws an
   // error that names the file or the option and what to do.
-  Dataset(const DataArguments& arguments, const std::vector<fig_port_info>& ports, const fig_output_info& output);
+  Dataset(const OpenModel& open, const DataArguments& arguments, const std::vector<fig_port_info>& ports,
+          const fig_output_info& output);
+
+  // With --normalize, for what the model keeps no scaling of: by the samples that are chosen.
+  void find_scaling();
+  // What the open training session keeps goes before what was found, and what was found is kept by it.
+  void share_scaling(const OpenModel& open);
 
   // Which of the samples the following functions count; all, at first.
   void choose(Part part);
@@ -64,7 +86,10 @@ class Dataset {
   // The input of that name if there is data for it, else nullptr.
   const Input* find(const std::string& name) const;
   // Sample `i` of an input.
-  void copy(const Input& input, size_t i, float* out) const { input.samples->copy(chosen_[i], out); }
+  void copy(const Input& input, size_t i, float* out) const {
+    input.samples->copy(chosen_[i], out);
+    input.scaling.to_values({out, input.elements});
+  }
 
   // Whether samples are windows of one series, which share rows.
   bool overlaps() const { return inputs_[0].samples->overlap() > 0; }
@@ -72,6 +97,8 @@ class Dataset {
   size_t label(size_t i) const { return labels_[chosen_[i]]; }
   // The file of sample `i`, of a folder; else "".
   std::string file(size_t i) const { return inputs_[0].samples->file(chosen_[i]); }
+  // The time at which sample `i`, a row or a window of a table with times, begins or ends; else "".
+  std::string time_of(size_t i, bool end) const;
   // For messages.
   const std::string& path() const { return inputs_[0].path; }
 
@@ -85,6 +112,8 @@ class Dataset {
   std::vector<size_t> labels_;  // of all samples; empty if none are known
   std::vector<size_t> wanted_;  // those of the wanted classes, within the limit
   std::vector<size_t> chosen_;
+  fig_output_info output_{};
+  bool normalize_ = false;
   double hold_out_ = 0;
 };
 

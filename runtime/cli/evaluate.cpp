@@ -57,7 +57,8 @@ class Evaluation {
     const fig_output_info& output = generated_.output;
     std::vector<fig_port_info> ports = conditions_of(open_);
     ports.insert(ports.begin(), generated_.port);
-    data_.emplace(arguments.data, ports, output);
+    data_.emplace(open_, arguments.data, ports, output);
+    data_->find_scaling();
     data_->choose(Dataset::Part::kHeldOut);
     if (!arguments.data.preview.empty()) write_preview(arguments.data.preview, *data_, generated_);
     count_ = std::min<size_t>(arguments.samples, data_->count() / 2);

@@ -4,6 +4,7 @@
 
 #include "commands.h"
 #include "io/terminal.h"
+#include "scaling.h"
 
 namespace figment::cli {
 
@@ -131,6 +132,10 @@ Json model_json(const OpenModel& open, uint32_t batch) {
                         {"greatest", length.greatest},
                         {"unit", length.unit}};
   }
+  if (const Scaling scaling = Scaling::of(open, nullptr); scaling.known() && !scaling.identity()) {
+    result["scaling"] = Json::array();
+    for (size_t i = 0; i < scaling.channels(); ++i) result["scaling"].push_back(scaling.formula(i));
+  }
   if (fig_model_latent(open.model(), &latent) == FIG_OK) {
     latent = open.latent();
     result["latent"] = {{"program", latent.program},
@@ -174,6 +179,8 @@ void print(const Json& model) {
               latent["program"].get<std::string>().c_str(), latent["size"].get<int>(),
               latent["prior"].get<std::string>().c_str());
   }
+  for (const Json& channel : model.value("scaling", Json::array()))
+    io::print("scaling: %s\n", channel.get<std::string>().c_str());
   if (model.contains("length")) {
     const Json& length = model["length"];
     io::print("length: %s from %u to %u, %u apart; %u if none is chosen (--length)\n",

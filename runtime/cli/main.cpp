@@ -305,6 +305,7 @@ int run(int argc, char** argv) {
   add_run(&app, &commands);
   add_train(&app, &commands);
   add_evaluate(&app, &commands);
+  add_score(&app, &commands);
   add_project(&app, &commands);
   add_inspect(&app, &commands);
   add_parameters(&app, &commands);

@@ -13,12 +13,17 @@ namespace figment::cli {
 
 namespace {
 
+// A cell of a .csv file.
+std::string quoted(const std::string& text) {
+  return text.find_first_of(",\"") == std::string::npos ? text : "\"" + text + "\"";
+}
+
 std::string to_csv(std::span<const float> samples, const Generated& generated) {
   const fig_shape& shape = generated.port.shape;
   const size_t steps = generated.sequence() ? shape.extents[1] : 1;
   const size_t values = generated.sample / steps;
   std::string text = generated.sequence() ? "sample,step" : "sample";
-  for (size_t i = 0; i < values; ++i) text += fmt::format(",v{}", i);
+  for (size_t i = 0; i < values; ++i) text += "," + quoted(generated.scaling.label(i));
   text += "\n";
   for (size_t row = 0; row * values < samples.size(); ++row) {
     text += std::to_string(row / steps);
@@ -28,6 +33,21 @@ std::string to_csv(std::span<const float> samples, const Generated& generated) {
     text += "\n";
   }
   return text;
+}
+
+// "temperature (°C), -3.1 to 35.2": each channel with what lies at the bottom and at the top of a plot.
+std::vector<std::string> legend_of(const Generated& generated) {
+  std::vector<std::string> legend;
+  if (!generated.scaling.known()) return legend;
+  const size_t channels = generated.port.shape.extents[2];
+  for (size_t c = 0; c < channels; ++c) {
+    std::vector<float> low(channels, generated.output.range_min);
+    std::vector<float> high(channels, generated.output.range_max);
+    generated.scaling.to_measured(low);
+    generated.scaling.to_measured(high);
+    legend.push_back(fmt::format("{}, {:.3g} to {:.3g}", generated.scaling.label(c), low[c], high[c]));
+  }
+  return legend;
 }
 
 }  // namespace
@@ -44,6 +64,7 @@ Generated generated_of(const OpenModel& open) {
     if (std::string(result.output.port) == result.port.name) break;
   }
   result.sample = sample_elements(result.port.shape);
+  if (!result.output.image) result.scaling = Scaling::of(open, nullptr);
   return result;
 }
 
@@ -75,9 +96,16 @@ void check_kind(const std::string& path, const Generated& generated) {
   throw Error(path + ": the output must be a .png, .svg, .csv or .npy file");
 }
 
-void write_samples(const std::string& path, std::span<const float> samples, const Generated& generated,
+void write_samples(const std::string& path, std::span<const float> values, const Generated& generated,
                    const Layout& layout) {
   check_kind(path, generated);
+  std::vector<float> measured;
+  std::span<const float> samples = values;
+  if (generated.scaling.known() && !path.ends_with(".png") && !path.ends_with(".svg")) {
+    measured.assign(values.begin(), values.end());
+    generated.scaling.to_measured(measured);
+    samples = measured;
+  }
   const fig_shape& shape = generated.port.shape;
   const fig_output_info& output = generated.output;
   const size_t count = samples.size() / generated.sample;
@@ -92,7 +120,7 @@ void write_samples(const std::string& path, std::span<const float> samples, cons
     io::write_file(path, to_csv(samples, generated));
   } else if (path.ends_with(".svg")) {
     io::write_file(path, io::plot_sequences(samples, shape.extents[1], shape.extents[2], output.range_min,
-                                            output.range_max, columns));
+                                            output.range_max, columns, legend_of(generated)));
   } else {
     const io::Picture picture = io::make_grid(samples, shape.extents[1], shape.extents[2], shape.extents[3],
                                               output.range_min, output.range_max, columns, layout.scale);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "commands.h"
+#include "scaling.h"
 
 namespace figment::cli {
 
@@ -14,6 +15,7 @@ struct Generated {
   fig_port_info port{};  // of the generator
   fig_output_info output{};
   size_t sample = 0;  // values
+  Scaling scaling;    // to what is measured; without channels there is none
   bool sequence() const { return port.shape.rank == 3; }
 };
 Generated generated_of(const OpenModel& open);
@@ -26,8 +28,9 @@ struct Layout {
   uint32_t scale = 2;    // picture pixels per sample pixel
 };
 
-// Writes samples by the ending of `path`: .png (images), .svg (sequences as plots), .csv (a row for each sample, or for
-// each step of a sequence) or .npy. Throws for a kind that does not fit the model, or another ending.
+// Writes samples, given as the model's values and written as what is measured, by the ending of `path`: .png (images),
+// .svg (sequences as plots), .csv (a row for each sample, or for each step of a sequence) or .npy. Throws for a kind
+// that does not fit the model, or another ending.
 void write_samples(const std::string& path, std::span<const float> samples, const Generated& generated,
                    const Layout& layout);
 // Whether `path` can be written: throws what write_samples would throw about its ending.

@@ -28,6 +28,7 @@ struct Arguments {
   float prior_weight = 0.04F;
   bool normalize = false;
   PictureArguments pictures;
+  TableArguments table;
   Layout layout;
   SessionArguments session;
 };
@@ -197,16 +198,26 @@ void project(const Arguments& arguments) {
   const bool encodes = open.has_program("encode");
   if (!encodes && !open.has_program("project"))
     throw Error("the model has neither an encoder nor the program \"project\": convert it with an objective, in f32");
-  io::SampleForm form = form_of(generated.port, generated.output, arguments.normalize);
+  io::SampleForm form = form_of(generated.port, generated.output);
   form.generated = true;
-  form.bounded = generated.output.bounded;
+  Scaling scaling = generated.scaling;
+  const bool scaled = arguments.normalize || (scaling.known() && !scaling.identity());
+  form.bounded = generated.output.bounded && !scaled;
+  form.table = arguments.table.options;
+  form.table.expected = scaling.names();
   form.pictures = arguments.pictures.options();
   const io::Samples data(arguments.data, form);
   if (arguments.first >= data.count() || arguments.count > data.count() - arguments.first)
     throw Error(fmt::format("{}: holds only {} samples", arguments.data, data.count()));
+  if (!data.measured()) scaling = {};
+  if (arguments.normalize && data.measured() && !scaling.known()) {
+    scaling =
+        scaling_of(generated.port, generated.output, data.count(), [&](size_t i, float* out) { data.copy(i, out); });
+  }
   std::vector<float> samples(arguments.count * generated.sample);
   for (size_t i = 0; i < arguments.count; ++i)
     data.copy(static_cast<size_t>(arguments.first) + i, samples.data() + i * generated.sample);
+  scaling.to_values(samples);
   fig_session_options options = arguments.session.options();
   if (options.batch == 0) options.batch = 64;
   open.open_session(options);
@@ -245,6 +256,7 @@ void add_project(CLI::App* app, Commands* commands) {
   command->add_option("--data", arguments->data, io::kDataHelp)->required();
   command->add_flag("--normalize", arguments->normalize, io::kNormalizeHelp);
   arguments->pictures.add_to(command);
+  arguments->table.add_to(command);
   command->add_option("-n,--count", arguments->count, "number of samples")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();

@@ -228,6 +228,7 @@ class Training {
     if (!output_.empty() && io::same_file(output_, arguments.best))
       throw Error("--out and --keep-best are one file: " + output_);
     resumed_ = !arguments.checkpoint.empty() && resume(open_, arguments, &run_);
+    data->share_scaling(open_);
     set_scalars(open_, arguments.scalars);
     start_ = fig_session_steps(open_.session());
     metrics_.step = start_;
@@ -398,11 +399,12 @@ void train(const Arguments& arguments) {
   if (!arguments.data.labels.empty() && arguments.data.classes.empty())
     throw Error("--labels is for --classes; labels that are trained on are a condition, --data INPUT=FILE");
   if (!arguments.data.preview.empty()) check_kind(arguments.data.preview, generated_of(open));
-  Dataset data(arguments.data, ports, output);
+  Dataset data(open, arguments.data, ports, output);
   for (const Dataset::Input& input : data.inputs()) {
     if (!input.samples) throw Error("the input " + input.name + " needs data: --data " + input.name + "=FILE");
   }
   data.choose(Dataset::Part::kTraining);
+  data.find_scaling();
   if (!arguments.data.preview.empty()) write_preview(arguments.data.preview, data, generated_of(open));
   fig_session_options options = arguments.session.options();
   options.training = true;

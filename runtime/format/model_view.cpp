@@ -302,10 +302,27 @@ MetricView ModelView::metric(size_t i) const {
   return {text(metric->name()), static_cast<MetricKind>(metric->kind()), metric->saturation()};
 }
 
+size_t ModelView::scaling_count() const { return length(model_->scalings()); }
+ScalingView ModelView::scaling(size_t i) const {
+  const schema::Scaling* scaling = model_->scalings()->Get(static_cast<uint32_t>(i));
+  return {text(scaling->input()), scaling->samples(), scaling->constant(),
+          constant(scaling->constant()).shape[0].extent};
+}
 size_t ModelView::trained_count() const { return length(model_->trained()); }
 TrainedView ModelView::trained(size_t i) const {
   const schema::Trained* trained = model_->trained()->Get(static_cast<uint32_t>(i));
   return {text(trained->network()), trained->constant(), indices(trained->state())};
+}
+
+Result<ScalingView> find_scaling(const ModelView& view, const char* input, size_t channel) {
+  for (size_t i = 0; i < view.scaling_count(); ++i) {
+    const ScalingView found = view.scaling(i);
+    if (input == nullptr ? !found.samples : std::strcmp(found.input, input) != 0) continue;
+    if (channel < found.channels) return found;
+    return Status::error(StatusCode::kNotFound, "\"%s\" has %zu channels", found.input, found.channels);
+  }
+  return Status::error(StatusCode::kNotFound, "the model keeps no scaling of %s",
+                       input == nullptr ? "its samples" : input);
 }
 
 }  // namespace figment::format

@@ -175,6 +175,14 @@ struct TrainedView {
   std::span<const uint32_t> state;
 };
 
+// Of the values of an input, by its last dimension: format/scaling.h reads and writes them.
+struct ScalingView {
+  const char* input;
+  bool samples;  // what is generated, too
+  uint32_t constant;
+  size_t channels;
+};
+
 struct MetadataView {
   const char* key;
   const char* value;
@@ -295,6 +303,8 @@ class ModelView {
   bool has_objective() const;
   ObjectiveView objective() const;
   MetricView metric(size_t i) const;
+  size_t scaling_count() const;
+  ScalingView scaling(size_t i) const;
   size_t trained_count() const;
   TrainedView trained(size_t i) const;
 
@@ -305,5 +315,8 @@ class ModelView {
   const uint8_t* blobs_ = nullptr;
   int64_t units_ = 0;  // that the length is more than the file's, or less
 };
+
+// Of an input that has such a channel, or nullptr: of the samples. kNotFound, saying what the file keeps.
+Result<ScalingView> find_scaling(const ModelView& view, const char* input, size_t channel);
 
 }  // namespace figment::format

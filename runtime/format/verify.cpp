@@ -11,6 +11,7 @@
 #include "format/integer_rule.h"
 #include "format/model_view.h"
 #include "format/quantized.h"
+#include "format/scaling.h"
 #include "format/schema_access.h"
 
 namespace figment::format {
@@ -194,6 +195,7 @@ class Verifier {
     FIGMENT_RETURN_IF_ERROR(length_to_choose());
     FIGMENT_RETURN_IF_ERROR(programs());
     FIGMENT_RETURN_IF_ERROR(output());
+    FIGMENT_RETURN_IF_ERROR(scalings());
     FIGMENT_RETURN_IF_ERROR(objective());
     return training();
   }
@@ -599,6 +601,22 @@ class Verifier {
     if (!std::isfinite(output->range_min()) || !std::isfinite(output->range_max()) ||
         !(output->range_min() < output->range_max())) {
       return bad("the output's range is empty");
+    }
+    return {};
+  }
+
+  Status scalings() {
+    if (length(root().scalings()) > kMaxPorts) return bad("more than %zu scalings", kMaxPorts);
+    for (uint32_t i = 0; i < length(root().scalings()); ++i) {
+      const schema::Scaling* scaling = root().scalings()->Get(i);
+      FIGMENT_RETURN_IF_ERROR(check_name(scaling->input()));
+      if (scaling->constant() >= length(root().constants())) return bad("scaling %u names no constant", i);
+      const schema::Constant* constant = root().constants()->Get(scaling->constant());
+      if (constant->type() != schema::DataType::f32 || constant->transient() || constant->half() ||
+          constant->not_finite() || constant->blob() == nullptr || length(constant->shape()) != 2 ||
+          constant->shape()->Get(1) != ChannelScaling::kValues) {
+        return bad("scaling %u is not f32 [channels, %zu]", i, size_t{ChannelScaling::kValues});
+      }
     }
     return {};
   }

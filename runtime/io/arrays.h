@@ -59,9 +59,7 @@ struct ByteArray {
 ByteArray read_idx(const std::string& path);
 ByteArray parse_idx(std::span<const uint8_t> bytes, const std::string& origin);
 
-// A table of numbers [rows, columns]. Cells are separated by semicolons or tabs if the first line has any, and numbers
-// may then have decimal commas; else by commas. A first line without any number is a header. Numbers too small for
-// float32 are 0. An empty cell, or one that is no number, is an error that names the line.
+// A table of numbers [rows, columns], without missing values; see table.h.
 Array read_csv(const std::string& path);
 Array parse_csv(const std::string& text, const std::string& origin);
 

@@ -1,11 +1,14 @@
 #include <fmt/format.h>
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <numeric>
 #include <string_view>
 
-#include "io/arrays.h"
+#include "io/table.h"
+#include "io/terminal.h"
 
 namespace figment::io {
 
@@ -48,14 +51,21 @@ std::vector<std::string> split(std::string_view line, char separator) {
   return cells;
 }
 
-enum class Cell { kNumber, kText, kTooLarge };
+enum class Cell { kNumber, kMissing, kText, kTooLarge };
 
-// The number that a cell holds; `comma`: it may have a decimal comma.
-Cell parse(std::string cell, bool comma, float* number) {
-  if (comma) {
-    const size_t place = cell.find(',');
-    if (place != std::string::npos && cell.find_first_of(",.", place + 1) == std::string::npos) cell[place] = '.';
+bool is_missing(const std::string& cell) {
+  for (const char* name : {"", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "-"}) {
+    if (cell == name) return true;
   }
+  return false;
+}
+
+// The number that a cell holds; one comma in it is a decimal comma.
+Cell parse(std::string cell, float* number) {
+  *number = std::numeric_limits<float>::quiet_NaN();
+  if (is_missing(cell)) return Cell::kMissing;
+  const size_t place = cell.find(',');
+  if (place != std::string::npos && cell.find_first_of(",.", place + 1) == std::string::npos) cell[place] = '.';
   const char* first = cell.data() + (cell.starts_with('+') && !cell.starts_with("+-") ? 1 : 0);
   const char* last = cell.data() + cell.size();
   double value = 0;
@@ -70,50 +80,234 @@ Cell parse(std::string cell, bool comma, float* number) {
   return std::isfinite(*number) || !std::isfinite(value) ? Cell::kNumber : Cell::kTooLarge;
 }
 
+// "temperature (°C)" and "temperature [°C]" as a name and a unit.
+std::pair<std::string, std::string> name_and_unit(const std::string& header) {
+  for (const char* brackets : {"()", "[]"}) {
+    const size_t open = header.rfind(brackets[0]);
+    if (open == std::string::npos || open == 0 || header.back() != brackets[1]) continue;
+    return {std::string(trimmed(header.substr(0, open))), header.substr(open + 1, header.size() - open - 2)};
+  }
+  return {header, ""};
+}
+
+// The lines of a table, as cells.
+class Reader {
+ public:
+  Reader(const std::string& text, std::string origin, const TableOptions& options)
+      : rest_(text), origin_(std::move(origin)), options_(options) {
+    if (rest_.starts_with(kByteOrderMark)) rest_.remove_prefix(kByteOrderMark.size());
+  }
+
+  Table read() {
+    for (std::vector<std::string> cells; next(&cells);) {
+      if (count_ == 0) begin(cells);
+      if (cells.size() != count_) {
+        throw Error(
+            fmt::format("{}, line {}: has {} cells, the lines before have {}", origin_, number_, cells.size(), count_));
+      }
+      if (header_ && number_ == header_line_) continue;
+      add(cells);
+    }
+    const size_t columns = chosen_.size();
+    table_.values.shape = {columns == 0 ? 0 : table_.values.values.size() / columns, columns};
+    fill();
+    describe();
+    return std::move(table_);
+  }
+
+ private:
+  // The next line that is not empty. Without columns yet, the separator is found in it.
+  bool next(std::vector<std::string>* cells) {
+    while (!rest_.empty()) {
+      ++number_;
+      const size_t end = std::min(rest_.find('\n'), rest_.size());
+      const std::string_view line = rest_.substr(0, end);
+      rest_.remove_prefix(std::min(end + 1, rest_.size()));
+      if (number_ <= options_.skip_rows) continue;
+      // A tab may be space around a cell, or stand between cells.
+      if (trimmed(line).empty() && (separator_ != '\t' || line.find('\t') == std::string_view::npos)) continue;
+      if (separator_ == 0) separator_ = separator_of(line);
+      *cells = split(line, separator_);
+      return true;
+    }
+    return false;
+  }
+
+  // The columns, by the first line.
+  void begin(const std::vector<std::string>& cells) {
+    count_ = cells.size();
+    float number = 0;
+    header_ = std::all_of(cells.begin(), cells.end(),
+                          [&](const std::string& cell) { return parse(cell, &number) == Cell::kText; });
+    header_line_ = number_;
+    if (header_) headers_ = cells;
+    if (!options_.time_column.empty()) time_ = one_column(options_.time_column, "--time-column");
+    const bool expected =
+        !options_.expected.empty() && header_ &&
+        std::ranges::all_of(options_.expected, [&](const std::string& name) { return find(name) < count_; });
+    if (options_.columns.empty() && expected) {
+      for (const std::string& name : options_.expected) chosen_.push_back(find(name));
+    } else if (options_.columns.empty()) {
+      for (size_t i = 0; i < count_; ++i) {
+        if (i != time_) chosen_.push_back(i);
+      }
+    } else {
+      choose(options_.columns);
+    }
+    for (const size_t i : chosen_) {
+      const auto [name, unit] = name_and_unit(header_ ? headers_[i] : "");
+      table_.names.push_back(name);
+      table_.units.push_back(unit);
+    }
+  }
+
+  // The column of that name, with or without its unit, or number; count_ if there is none.
+  size_t find(std::string_view text) const {
+    for (size_t i = 0; i < headers_.size(); ++i) {
+      if (text == headers_[i] || text == name_and_unit(headers_[i]).first) return i;
+    }
+    size_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const bool whole = error == std::errc() && end == text.data() + text.size();
+    return whole && number >= 1 && number <= count_ ? number - 1 : count_;
+  }
+
+  size_t one_column(std::string_view text, const char* option) const {
+    const size_t found = find(text);
+    if (found < count_) return found;
+    throw Error(fmt::format("{} {}: {} has no such column; it has {}", option, text, origin_,
+                            header_ ? list_of(headers_) : fmt::format("the columns 1 to {}", count_)));
+  }
+
+  void choose(const std::string& list) {
+    for (size_t start = 0; start <= list.size();) {
+      const size_t comma = std::min(list.find(',', start), list.size());
+      const std::string_view item = trimmed(std::string_view(list).substr(start, comma - start));
+      start = comma + 1;
+      const size_t dash = item.find('-');
+      if (find(item) == count_ && dash != std::string_view::npos && dash > 0) {
+        const size_t first = one_column(item.substr(0, dash), "--columns");
+        const size_t last = one_column(item.substr(dash + 1), "--columns");
+        if (last < first) throw Error(fmt::format("--columns {}: the last column stands before the first", item));
+        for (size_t i = first; i <= last; ++i) chosen_.push_back(i);
+      } else {
+        chosen_.push_back(one_column(item, "--columns"));
+      }
+    }
+  }
+
+  std::string name_of(size_t column) const { return header_ ? headers_[column] : fmt::format("cell {}", column + 1); }
+
+  void add(const std::vector<std::string>& cells) {
+    for (const size_t i : chosen_) {
+      float value = 0;
+      const Cell cell = parse(cells[i], &value);
+      const auto fail = [&](const std::string& what) {
+        throw Error(fmt::format("{}, line {}: {}{}", origin_, number_, name_of(i), what));
+      };
+      if (cell == Cell::kTooLarge) fail(", " + cells[i] + ", is too large for float32");
+      if (cell == Cell::kText) {
+        const bool first = table_.values.values.empty() && header_;
+        fail(", \"" + cells[i].substr(0, 40) + "\", is no number" +
+             (options_.time_column.empty() && cells[i].find(':') != std::string::npos
+                  ? fmt::format("; if it is a time, give --time-column {}", i + 1)
+              : first && options_.skip_rows == 0 ? "; if lines stand before the table, give --skip-rows N"
+                                                 : ""));
+      }
+      if (cell == Cell::kMissing && options_.fill.empty()) {
+        fail(std::string(cells[i].empty() ? " is empty" : " is missing") +
+             "; --fill previous, linear, mean or a number fills missing values");
+      }
+      decimal_comma_ = decimal_comma_ || (cell == Cell::kNumber && cells[i].find(',') != std::string::npos);
+      table_.values.values.push_back(value);
+    }
+    if (time_ < count_) table_.times.push_back(cells[time_]);
+  }
+
+  void fill() {
+    std::vector<float>& values = table_.values.values;
+    const size_t columns = chosen_.size();
+    for (size_t c = 0; c < columns && !options_.fill.empty(); ++c) {
+      std::vector<size_t> known;
+      for (size_t i = c; i < values.size(); i += columns) {
+        if (!std::isnan(values[i])) known.push_back(i);
+      }
+      table_.missing += table_.values.shape[0] - known.size();
+      if (known.empty()) throw Error(origin_ + ": " + name_of(chosen_[c]) + " has no values at all");
+      fill_column(c, columns, known);
+    }
+  }
+
+  void fill_column(size_t column, size_t columns, const std::vector<size_t>& known) {
+    std::vector<float>& values = table_.values.values;
+    float number = 0;
+    double sum = 0;
+    for (const size_t i : known) sum += static_cast<double>(values[i]);
+    const bool is_number = parse(options_.fill, &number) == Cell::kNumber;
+    if (options_.fill == "mean") number = static_cast<float>(sum / static_cast<double>(known.size()));
+    size_t after = 0;  // of the known ones, the first behind the place
+    for (size_t i = column; i < values.size(); i += columns) {
+      while (after < known.size() && known[after] < i) ++after;
+      if (!std::isnan(values[i])) continue;
+      // Before the first known value, and behind the last, it is that.
+      const size_t next = known[std::min(after, known.size() - 1)];
+      const size_t previous = after == 0 ? next : known[after - 1];
+      if (is_number || options_.fill == "mean") {
+        values[i] = number;
+      } else if (options_.fill == "previous" || previous >= next) {
+        values[i] = values[previous];
+      } else {
+        const auto part = static_cast<float>(i - previous) / static_cast<float>(next - previous);
+        values[i] = values[previous] + part * (values[next] - values[previous]);
+      }
+    }
+  }
+
+  void describe() {
+    std::vector<std::string> columns;
+    for (const size_t i : chosen_) columns.push_back(header_ ? headers_[i] : std::to_string(i + 1));
+    std::string& text = table_.description;
+    text = fmt::format("{}: {} rows of {} column{}", origin_, table_.values.shape[0], columns.size(),
+                       columns.size() == 1 ? "" : "s");
+    if (header_ || !options_.columns.empty()) text += " (" + list_of(columns) + ")";
+    if (separator_ != ',') text += separator_ == '\t' ? ", separated by tabs" : ", separated by ';'";
+    if (decimal_comma_) text += ", with decimal commas";
+    if (!table_.times.empty()) text += fmt::format(", from {} to {}", table_.times.front(), table_.times.back());
+    if (table_.missing > 0) text += fmt::format(", {} missing values filled ({})", table_.missing, options_.fill);
+  }
+
+  std::string_view rest_;
+  std::string origin_;
+  const TableOptions& options_;
+  size_t number_ = 0;  // of the line
+  char separator_ = 0;
+  size_t count_ = 0;  // cells a line
+  bool header_ = false;
+  size_t header_line_ = 0;
+  std::vector<std::string> headers_;
+  size_t time_ = SIZE_MAX;      // the column
+  std::vector<size_t> chosen_;  // columns
+  bool decimal_comma_ = false;
+  Table table_;
+};
+
 }  // namespace
 
+Table parse_table(const std::string& text, const std::string& origin, const TableOptions& options) {
+  float number = 0;
+  const std::string& fill = options.fill;
+  if (!fill.empty() && fill != "previous" && fill != "linear" && fill != "mean" &&
+      parse(fill, &number) != Cell::kNumber)
+    throw Error("--fill " + fill + ": give previous, linear, mean or a number");
+  return Reader(text, origin, options).read();
+}
+
+Table read_table(const std::string& path, const TableOptions& options) {
+  return parse_table(read_text(path), path, options);
+}
+
 Array parse_csv(const std::string& text, const std::string& origin) {
-  std::string_view rest = text;
-  if (rest.starts_with(kByteOrderMark)) rest.remove_prefix(kByteOrderMark.size());
-  Array array;
-  size_t columns = 0;
-  size_t rows = 0;
-  char separator = 0;
-  bool first = true;
-  for (size_t number = 1; !rest.empty(); ++number) {
-    const size_t end = std::min(rest.find('\n'), rest.size());
-    const std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    // A tab may be space around a cell, or stand between cells.
-    if (trimmed(line).empty() && (separator != '\t' || line.find('\t') == std::string_view::npos)) continue;
-    if (separator == 0) separator = separator_of(line);
-    const std::string place = fmt::format("{}, line {}: ", origin, number);
-    const std::vector<std::string> cells = split(line, separator);
-    std::vector<float> values(cells.size());
-    size_t texts = 0;
-    std::string mistake;
-    for (size_t i = 0; i < cells.size(); ++i) {
-      const Cell cell = parse(cells[i], separator != ',', &values[i]);
-      texts += cell == Cell::kText ? 1 : 0;
-      if (cell == Cell::kNumber || !mistake.empty()) continue;
-      const std::string what = cell == Cell::kTooLarge ? ", " + cells[i] + ", is too large for float32"
-                               : cells[i].empty()      ? " is empty"
-                                                       : ", \"" + cells[i].substr(0, 40) + "\", is no number";
-      mistake = fmt::format("cell {}{}", i + 1, what);
-    }
-    const bool header = first && texts == cells.size();
-    first = false;
-    if (header) continue;
-    if (!mistake.empty()) throw Error(place + mistake);
-    if (columns == 0) columns = values.size();
-    if (values.size() != columns) {
-      throw Error(fmt::format("{}has {} cells, the lines before have {}", place, values.size(), columns));
-    }
-    array.values.insert(array.values.end(), values.begin(), values.end());
-    ++rows;
-  }
-  array.shape = {rows, columns};
-  return array;
+  return std::move(parse_table(text, origin, {}).values);
 }
 
 Array read_csv(const std::string& path) { return parse_csv(read_text(path), path); }

@@ -176,19 +176,26 @@ std::string plot_lines(const std::string& title, const std::string& horizontal, 
 }
 
 std::string plot_sequences(std::span<const float> samples, size_t steps, size_t channels, float low, float high,
-                           size_t columns) {
+                           size_t columns, const std::vector<std::string>& legend) {
   constexpr double kCellWidth = 160;
+  constexpr double kLegendLine = 18;
   constexpr double kCellHeight = 90;
   constexpr double kGap = 8;
   const size_t count = samples.size() / (steps * channels);
   columns = std::clamp<size_t>(columns, 1, std::max<size_t>(count, 1));
   const size_t rows = (count + columns - 1) / columns;
-  std::string svg = open_svg(kGap + static_cast<double>(columns) * (kCellWidth + kGap),
-                             kGap + static_cast<double>(rows) * (kCellHeight + kGap));
+  const double above = kLegendLine * static_cast<double>(legend.size());
+  std::string svg =
+      open_svg(std::max(kGap + static_cast<double>(columns) * (kCellWidth + kGap), legend.empty() ? 0 : 340.0),
+               kGap + above + static_cast<double>(rows) * (kCellHeight + kGap));
+  for (size_t c = 0; c < legend.size(); ++c) {
+    svg += "<g fill='" + std::string(color(c)) + "'>" +
+           text(kGap, kLegendLine * static_cast<double>(c + 1), "start", "■ " + legend[c]) + "</g>\n";
+  }
   for (size_t n = 0; n < count; ++n) {
     const size_t row = n / columns;
     const double left = kGap + static_cast<double>(n % columns) * (kCellWidth + kGap);
-    const double top = kGap + static_cast<double>(row) * (kCellHeight + kGap);
+    const double top = kGap + above + static_cast<double>(row) * (kCellHeight + kGap);
     svg += "<rect fill='none' stroke='#ccc' x='" + number(left) + "' y='" + number(top) + "' width='" +
            number(kCellWidth) + "' height='" + number(kCellHeight) + "'/>\n";
     const Axis x{0, std::max(1.0, static_cast<double>(steps - 1)), left, left + kCellWidth};

@@ -17,8 +17,9 @@ struct Line {
 // neighbors and a band their range.
 std::string plot_lines(const std::string& title, const std::string& horizontal, const std::vector<Line>& lines);
 
-// Sequences [N, steps, channels] as small plots, `columns` a row, one line a channel, from `low` to `high`.
+// Sequences [N, steps, channels] as small plots, `columns` a row, one line a channel, from `low` to `high`, below a
+// `legend` with a line for each channel, if there is one.
 std::string plot_sequences(std::span<const float> samples, size_t steps, size_t channels, float low, float high,
-                           size_t columns);
+                           size_t columns, const std::vector<std::string>& legend = {});
 
 }  // namespace figment::io

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <random>
 
 #include "io/picture_folder.h"
@@ -35,20 +36,24 @@ class Bytes final : public SampleSource {
 // Samples of `elements` values that begin `stride` values apart: less than a sample where they are windows.
 class Floats final : public SampleSource {
  public:
-  Floats(std::vector<float> values, size_t count, size_t stride, size_t elements)
-      : values_(std::move(values)), count_(count), stride_(stride), elements_(elements) {}
+  Floats(std::vector<float> values, size_t count, size_t stride, size_t elements, std::optional<Table> table)
+      : values_(std::move(values)), count_(count), stride_(stride), elements_(elements), table_(std::move(table)) {}
 
   size_t count() const override { return count_; }
   void copy(size_t i, float* out) const override {
     std::copy_n(values_.begin() + static_cast<std::ptrdiff_t>(i * stride_), elements_, out);
   }
   size_t overlap() const override { return elements_ / stride_ - 1; }
+  bool measured() const override { return true; }
+  const Table* table() const override { return table_ ? &*table_ : nullptr; }
+  std::string description() const override { return table_ ? table_->description : ""; }
 
  private:
   std::vector<float> values_;
   size_t count_;
   size_t stride_;
   size_t elements_;
+  std::optional<Table> table_;
 };
 
 class Labels final : public SampleSource {
@@ -74,25 +79,6 @@ class Labels final : public SampleSource {
   std::vector<float> values_;
   size_t classes_;
 };
-
-// Scales each column of rows of `columns` values to [low, high].
-void normalize(std::vector<float>* values, size_t columns, const SampleForm& form) {
-  for (size_t c = 0; c < columns; ++c) {
-    float least = std::numeric_limits<float>::infinity();
-    float most = -least;
-    for (size_t i = c; i < values->size(); i += columns) {
-      least = std::min(least, (*values)[i]);
-      most = std::max(most, (*values)[i]);
-    }
-    // In double: the difference of two floats may be none.
-    const double range = static_cast<double>(most) - static_cast<double>(least);
-    const double scale = range > 0 ? (static_cast<double>(form.high) - static_cast<double>(form.low)) / range : 0;
-    for (size_t i = c; i < values->size(); i += columns) {
-      const double above = static_cast<double>((*values)[i]) - static_cast<double>(least);
-      (*values)[i] = static_cast<float>(static_cast<double>(form.low) + scale * above);
-    }
-  }
-}
 
 // How the samples of an array go with an input.
 enum class Match {
@@ -155,7 +141,8 @@ void check_range(const std::vector<float>& values, size_t elements, const std::s
   throw Error(fmt::format("{}: sample {} {}: {}", path, place / elements, text, form.advice));
 }
 
-std::unique_ptr<SampleSource> from_floats(Array array, const std::string& path, const SampleForm& form);
+std::unique_ptr<SampleSource> from_floats(Array array, const std::string& path, const SampleForm& form,
+                                          std::optional<Table> table = {});
 
 std::unique_ptr<SampleSource> from_bytes(ByteArray array, const std::string& path, const SampleForm& form) {
   if (form.integers) {
@@ -176,7 +163,8 @@ std::unique_ptr<SampleSource> from_bytes(ByteArray array, const std::string& pat
   return std::make_unique<Bytes>(std::move(array), form);
 }
 
-std::unique_ptr<SampleSource> from_floats(Array array, const std::string& path, const SampleForm& form) {
+std::unique_ptr<SampleSource> from_floats(Array array, const std::string& path, const SampleForm& form,
+                                          std::optional<Table> table) {
   const Match match = match_of(array.shape, path, form);
   const size_t elements = form.elements();
   // Bytes are pixels where samples or images go; labels, and one 1 among zeros, are numbers like others.
@@ -190,22 +178,26 @@ std::unique_ptr<SampleSource> from_floats(Array array, const std::string& path, 
   if (match == Match::kChannelsLast) array.values = channels_first(array.values, array.shape);
   const size_t rows = array.shape[0];
   const size_t features = form.shape.back();
-  const bool table = form.shape.size() <= 2;
   const size_t steps = match == Match::kWindows ? form.shape[0] : 0;
   if (rows < steps) {
     throw Error(fmt::format("{}: has {} rows, a sequence has {} steps", path, rows, steps));
   }
-  if (form.normalize) normalize(&array.values, table ? features : 1, form);
   check_range(array.values, array.values.size() / rows, path, form);
-  if (match != Match::kWindows) return std::make_unique<Floats>(std::move(array.values), rows, elements, elements);
-  return std::make_unique<Floats>(std::move(array.values), rows - steps + 1, features, elements);
+  if (match != Match::kWindows)
+    return std::make_unique<Floats>(std::move(array.values), rows, elements, elements, std::move(table));
+  return std::make_unique<Floats>(std::move(array.values), rows - steps + 1, features, elements, std::move(table));
 }
 
 std::unique_ptr<SampleSource> open_source(const std::string& path, const SampleForm& form) {
   std::error_code none;
   if (std::filesystem::is_directory(path, none)) return open_picture_folder(path, form);
-  const bool floats = path.ends_with(".npy") || path.ends_with(".csv") || path.ends_with(".npz") ||
-                      path.find(".npz:") != std::string::npos;
+  if (path.ends_with(".csv")) {
+    Table table = read_table(path, form.table);
+    Array values = std::move(table.values);
+    return from_floats(std::move(values), path, form, std::move(table));
+  }
+  if (form.table.any()) throw Error(path + ": --columns, --time-column, --skip-rows and --fill are for .csv files");
+  const bool floats = path.ends_with(".npy") || path.ends_with(".npz") || path.find(".npz:") != std::string::npos;
   if (floats) return from_floats(read_array(path), path, form);
   return from_bytes(read_idx(path), path, form);
 }

@@ -7,6 +7,7 @@
 
 #include "io/arrays.h"
 #include "io/pictures.h"
+#include "io/table.h"
 
 namespace figment::io {
 
@@ -24,6 +25,10 @@ class SampleSource {
   virtual std::string file(size_t /*i*/) const { return ""; }
   virtual size_t label(size_t /*i*/) const { return 0; }
   virtual std::vector<std::string> classes() const { return {}; }
+  // Whether samples are numbers as someone has written them, and no pixels or class numbers.
+  virtual bool measured() const { return false; }
+  // Of a .csv file, without its values; row i is where sample i begins. Else nullptr.
+  virtual const Table* table() const { return nullptr; }
   // A line for people on what was read, or "".
   virtual std::string description() const { return ""; }
 };
@@ -32,15 +37,15 @@ class SampleSource {
 struct SampleForm {
   std::string input;
   std::vector<size_t> shape;
-  float low = 0;   // black
-  float high = 1;  // white
-  bool normalize = false;
+  float low = 0;                                  // black
+  float high = 1;                                 // white
   bool generated = false;                         // what the model generates: never class numbers
   bool bounded = false;                           // values outside the range are an error
   bool ranged = true;                             // whether the range is known; if not, pixels are an error
   bool integers = false;                          // labels and indices: bytes are numbers, not pixels
   std::string advice = "scale it to that range";  // of data that is outside
   PictureOptions pictures = {};
+  TableOptions table = {};  // of .csv files
 
   size_t elements() const;
 };
@@ -49,9 +54,7 @@ struct SampleForm {
 //  - IDX (also gzipped), and .npy and .npz files of unsigned bytes where samples or images go: pixels, scaled to the
 //    range.
 //  - other .npy, .npz (PATH.npz:NAME where it holds several) and .csv files: values as they are. A table of as many
-//    columns as a sequence has features is read as one long sequence: the samples are all its windows. `normalize`
-//    scales them to the range, from the least to the greatest value of each column (of a table or of sequences) or of
-//    all (images).
+//    columns as a sequence has features is read as one long sequence: the samples are all its windows.
 //  - a folder: its PNG and JPEG files in the order of their names, or of its subfolders, which are classes; fitted to
 //    the input's shape and scaled to the range.
 //  - labels: single numbers for an input that is one vector, which become one 1 among zeros; as they are for an input
@@ -73,6 +76,8 @@ class Samples {
   size_t label(size_t i) const { return source_->label(i); }
   std::vector<std::string> classes() const { return source_->classes(); }
   std::string description() const { return source_->description(); }
+  bool measured() const { return source_->measured(); }
+  const Table* table() const { return source_->table(); }
 
  private:
   std::unique_ptr<SampleSource> source_;
@@ -82,7 +87,8 @@ constexpr const char* kDataHelp =
     "samples: IDX (also gzipped), .npy, .npz, .csv (rows of samples, or a long sequence), a folder of PNG and JPEG "
     "files";
 constexpr const char* kNormalizeHelp =
-    "scale .npy, .npz and .csv files to the model's range, each from its own least value to its greatest";
+    "scale .npy, .npz and .csv files to the model's range: columns from their least value to their greatest, which the "
+    "trained model keeps";
 
 // A permutation of `count` samples for each pass over them, from the seed alone.
 class Shuffle {

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/finite.h"
+#include "format/scaling.h"
 #include "kernels/permute.h"
 #include "session/exchange.h"
 #include "training/trainer.h"
@@ -44,6 +45,16 @@ Result<float*> find_scalar(Session* session, const char* name) {
   return Status::error(StatusCode::kNotFound, "the model has no scalar \"%s\"%s%s", name,
                        view.scalar_count() == 0 ? "" : "; its first is ",
                        view.scalar_count() == 0 ? "" : view.scalar(0).name);
+}
+
+Result<const float*> scaling_values(const Session& session, const char* input, uint32_t channel) {
+  FIGMENT_RETURN_IF_ERROR(check_training(session));
+  const format::ModelView& view = session.model()->view();
+  const Result<format::ScalingView> found = format::find_scaling(view, input, channel);
+  if (!found.ok()) return found.status();
+  const float* values = session.variables().data(found->constant);
+  if (values == nullptr) return Status::error(StatusCode::kNotFound, "the model's scaling does not change");
+  return values + channel * format::ChannelScaling::kValues;
 }
 
 Status check_variables(const Session& session) {

@@ -36,7 +36,7 @@ check "with its kernels" 0 "^kernels: \(XNNPACK [0-9.]*, [A-Z]\|portable\)" $fig
 check "help without a command" 0 "^  generate  *[A-Z]" $figment
 check "a command that is nearly one" 106 "did you mean generate" $figment generat
 check "help with examples" 0 "^  figment train model.figment --data images" $figment train --help
-expect "help fits a terminal" '! { for c in generate run train evaluate project inspect parameters compare bench; do $figment $c --help; done; } | grep -q "^.\{81\}"'
+expect "help fits a terminal" '! { for c in generate run train evaluate score project inspect parameters compare bench; do $figment $c --help; done; } | grep -q "^.\{81\}"'
 check "generate" 0 "" $figment generate "$models/dcgan_int8.figment" --seed 7 -n 4 -o "$work/a.png" -o "$work/a.npy"
 expect "a PNG is written" '[ "$(head -c 4 "$work/a.png" | tail -c 3)" = PNG ]'
 check "generate in batches" 0 "" $figment generate "$models/dcgan_int8.figment" --seed 7 -n 4 --batch 3 -o "$work/b.npy"
@@ -287,6 +287,24 @@ check "project without a program" 1 "neither an encoder nor" $figment project "$
 check "evaluate images without a classifier" 0 "Fréchet distance of random features" $figment evaluate "$models/tiny_infogan.figment" --data "$work/images.npy" --seeds 1
 check "or by the discriminator" 0 "Fréchet distance of the discriminator" $figment evaluate "$models/tiny_infogan.figment" --data "$work/images.npy" --seeds 1 --features discriminator
 check "which changes while it trains" 1 "give --features random" $figment train "$work/tiny_infogan.figment" --data "$work/images.npy" --batch 8 --steps 4 --keep-best "$work/best.figment" --features discriminator
+# Measurements, in their units.
+awk 'BEGIN { print "time,temp (°C),hum (%)"; for (i = 0; i < 120; ++i) printf "%02d:00,%.3f,%.3f\n", i % 24, 20 + 5 * sin(i / 4), 50 + 10 * cos(i / 4) }' > "$work/sensor.csv"
+crgan="$work/tiny_crgan.figment"
+check "a column of times" 1 "give --time-column 1" $figment train "$crgan" --data "$work/sensor.csv" --steps 3 --batch 8
+check "train in the data's units" 0 "120 rows of 2 columns (temp (°C), hum (%)), from 00:00 to 23:00" $figment train "$crgan" --data "$work/sensor.csv" --time-column time --normalize --steps 3 --batch 8 --out "$work/sensor.figment" --checkpoint "$work/sensor_run"
+check "the model keeps the ranges" 0 "scaling: temp (°C) = [12][09]\.[0-9]* + 4\.9[0-9]* x" $figment inspect "$work/sensor.figment"
+check "and writes in its units" 0 "" $figment generate "$work/sensor.figment" -n 3 -o "$work/sensor_samples.csv" -o "$work/sensor_samples.svg" -o "$work/sensor_samples.npy"
+expect "with names" 'head -1 "$work/sensor_samples.csv" | grep -q "^sample,step,temp (°C),hum (%)$" && grep -q "■ temp (°C), 15" "$work/sensor_samples.svg"'
+expect "with values between the least and the greatest" 'tail -n +2 "$work/sensor_samples.csv" | awk -F, "\$3 < 14.9 || \$3 > 25.1 || \$4 < 39.9 || \$4 > 60.1 { bad = 1 } END { exit bad }"'
+check "a resumed run keeps them" 0 "resumed from step 3" $figment train "$crgan" --data "$work/sensor.csv" --columns 2-3 --time-column 1 --normalize --steps 4 --batch 8 --checkpoint "$work/sensor_run" --out "$work/sensor2.figment"
+check "the same ranges" 0 "scaling: temp (°C) = [12][09]\.[0-9]* + 4\.9[0-9]* x" $figment inspect "$work/sensor2.figment"
+check "they are applied to new data, whose columns are found by name" 0 "power spectra" $figment evaluate "$work/sensor.figment" --data "$work/sensor.csv" --seeds 1
+sed '2,200s/\([^,]*,\)[^,]*/\1/' "$work/sensor.csv" > "$work/gaps.csv"
+check "missing values" 1 "line 2: temp (°C) is empty; --fill previous" $figment evaluate "$work/sensor.figment" --data "$work/gaps.csv" --seeds 1
+check "score by a discriminator" 0 "windows by their negative output of the discriminator, threshold" $figment score "$work/sensor.figment" --data "$work/sensor.csv" --time-column time -o "$work/scores.csv" --plot "$work/scores.svg"
+expect "a row for each window" '[ "$(wc -l < "$work/scores.csv")" = 115 ] && head -1 "$work/scores.csv" | grep -q "^window,from,to,score,alarm$" && grep -q "</svg>" "$work/scores.svg"'
+check "score by a reconstruction" 0 "64 windows by their reconstruction error, threshold" $figment score "$models/tiny_vae.figment" --data "$work/real.npy"
+check "score as JSON" 0 '"by":"negative ELBO","threshold":0.5,"calibrated_on":0' $figment score "$models/tiny_vae.figment" --data "$work/real.npy" --by elbo --threshold 0.5 --json
 # Training from the models that the x86-64 build converts, on every target.
 $figment generate "$models/tiny_vae.figment" --seed 1 -n 40 -o "$work/vae.npy"
 train="$figment train $work/tiny_vae.figment --data $work/vae.npy --batch 8 --seed 3"

@@ -12,6 +12,7 @@
 #include "io/pictures.h"
 #include "io/plot.h"
 #include "io/samples.h"
+#include "io/table.h"
 #include "io/terminal.h"
 
 using namespace figment::io;
@@ -82,6 +83,50 @@ TEST_CASE("tables of numbers are read with and without a header") {
   CHECK(csv_message("1\t2\n\t\n3\t4\n").find("line 2: cell 1 is empty") != std::string::npos);
   CHECK(csv_values("1\t2\n  \n3\t4\n") == std::vector<float>{1, 2, 3, 4});
   CHECK(csv_values("-1e-400,1e-5000") == std::vector<float>{0, 0});
+}
+
+TEST_CASE("tables of measurements have columns by name, times and values to fill in") {
+  const std::string text =
+      "logger 7\ntime;temp (°C);hum [%];door\n10:00;1,5;40;0\n11:00;;42;0\n12:00;2,5;NA;1\n13:00;3,5;46;1\n";
+  TableOptions options;
+  options.skip_rows = 1;
+  options.time_column = "time";
+  options.columns = "temp,3";
+  CHECK(message_of([&] { parse_table(text, "t.csv", options); }).find("line 4: temp (°C) is empty; --fill") !=
+        std::string::npos);
+  options.fill = "linear";
+  const Table table = parse_table(text, "t.csv", options);
+  CHECK(table.names == std::vector<std::string>{"temp", "hum"});
+  CHECK(table.units == std::vector<std::string>{"°C", "%"});
+  CHECK(table.times == std::vector<std::string>{"10:00", "11:00", "12:00", "13:00"});
+  CHECK(table.values.shape == std::vector<size_t>{4, 2});
+  CHECK(table.values.values == std::vector<float>{1.5F, 40, 2, 42, 2.5F, 44, 3.5F, 46});
+  CHECK(table.description ==
+        "t.csv: 4 rows of 2 columns (temp (°C), hum [%]), separated by ';', with decimal commas, from 10:00 to 13:00, "
+        "2 missing values filled (linear)");
+  const auto filled = [&](const char* fill) {
+    options.fill = fill;
+    return parse_table(text, "t.csv", options).values.values;
+  };
+  CHECK(filled("previous") == std::vector<float>{1.5F, 40, 1.5F, 42, 2.5F, 42, 3.5F, 46});
+  CHECK(filled("mean") == std::vector<float>{1.5F, 40, 2.5F, 42, 2.5F, 128 / 3.0F, 3.5F, 46});
+  CHECK(filled("-1") == std::vector<float>{1.5F, 40, -1, 42, 2.5F, -1, 3.5F, 46});
+  CHECK(message_of([&] { filled("next"); }).find("--fill next") != std::string::npos);
+  options.fill = "previous";
+  options.columns = "3-4";
+  CHECK(parse_table(text, "t.csv", options).names == std::vector<std::string>{"hum", "door"});
+  options.columns = "wind";
+  CHECK(message_of([&] { parse_table(text, "t.csv", options); }).find("it has time, temp (°C), hum [%], door") !=
+        std::string::npos);
+  // What a model was trained on is found by its names.
+  options = {};
+  options.skip_rows = 1;
+  options.fill = "previous";
+  options.expected = {"hum", "temp"};
+  CHECK(parse_table(text, "t.csv", options).names == std::vector<std::string>{"hum", "temp"});
+  CHECK(message_of([&] { parse_table("t,v\n10:00,1\n", "t.csv", {}); }).find("give --time-column 1") !=
+        std::string::npos);
+  CHECK(message_of([&] { parse_table(text, "t.csv", {}); }).find("give --skip-rows N") != std::string::npos);
 }
 
 TEST_CASE("tables with mistakes name the line and the cell, and lose no row") {

@@ -4,6 +4,10 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <vector>
 
 #include "core/memory.h"
 #include "training.h"
@@ -406,4 +410,51 @@ TEST_CASE("a model says what a batch holds") {
   REQUIRE(fig_model_open(figment::test::model_path("dgan").c_str(), &generator) == FIG_OK);
   CHECK(fig_model_batch_input(generator, 0, &port) == FIG_NOT_FOUND);
   fig_model_close(generator);
+}
+
+TEST_CASE("what people measure is kept by sessions, checkpoints and models") {
+  fig_model* model = nullptr;
+  REQUIRE(fig_model_open(figment::test::model_path("tiny_crgan").c_str(), &model) == FIG_OK);
+  fig_scaling scaling{};
+  REQUIRE(fig_model_scaling(model, nullptr, 1, &scaling) == FIG_OK);
+  CHECK(scaling.scale == 0);
+  CHECK(fig_model_scaling(model, nullptr, 2, &scaling) == FIG_NOT_FOUND);
+  CHECK(fig_model_scaling(model, "nothing", 0, &scaling) == FIG_NOT_FOUND);
+  fig_session_options options{};
+  options.struct_size = sizeof options;
+  options.training = true;
+  fig_session* session = nullptr;
+  REQUIRE(fig_session_create(model, &options, &session) == FIG_OK);
+  scaling = {20.5F, 4, "", "°C"};
+  // 30 bytes, and a character of two: there is room for 31.
+  std::snprintf(scaling.name, sizeof scaling.name, "%s", "temperature of the last stage \xc3");
+  std::memcpy(scaling.name + 30, "\xc3\xa4", 2);
+  CHECK(fig_session_set_scaling(session, nullptr, 1, &scaling) == FIG_OK);
+  fig_scaling found{};
+  REQUIRE(fig_session_get_scaling(session, "sample", 1, &found) == FIG_OK);
+  CHECK(found.offset == 20.5F);
+  CHECK(found.scale == 4);
+  CHECK(std::string(found.name) == "temperature of the last stage ");
+  CHECK(std::string(found.unit) == "°C");
+  scaling.offset = INFINITY;
+  CHECK(fig_session_set_scaling(session, nullptr, 1, &scaling) == FIG_INVALID_ARGUMENT);
+  const std::string path = std::filesystem::temp_directory_path() / "figment_scaling.figment";
+  const std::string folder = std::filesystem::temp_directory_path() / "figment_scaling_run";
+  REQUIRE(fig_session_export(session, path.c_str()) == FIG_OK);
+  REQUIRE(fig_checkpoint_save(session, folder.c_str(), nullptr, 0) == FIG_OK);
+  fig_session_destroy(session);
+  REQUIRE(fig_session_create(model, &options, &session) == FIG_OK);
+  REQUIRE(fig_checkpoint_load(session, folder.c_str(), nullptr, 0, nullptr) == FIG_OK);
+  REQUIRE(fig_session_get_scaling(session, nullptr, 1, &found) == FIG_OK);
+  CHECK(found.scale == 4);
+  fig_session_destroy(session);
+  fig_model* exported = nullptr;
+  REQUIRE(fig_model_open(path.c_str(), &exported) == FIG_OK);
+  REQUIRE(fig_model_scaling(exported, nullptr, 1, &found) == FIG_OK);
+  CHECK(found.offset == 20.5F);
+  CHECK(std::string(found.unit) == "°C");
+  fig_model_close(exported);
+  fig_model_close(model);
+  std::filesystem::remove(path);
+  std::filesystem::remove_all(folder);
 }

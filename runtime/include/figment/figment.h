@@ -255,6 +255,19 @@ FIG_API fig_status fig_model_code(const fig_model* model, uint32_t index, fig_co
 FIG_API fig_status fig_model_draw_latent(const fig_model* model, uint64_t seed, uint64_t index, float* latent,
                                          size_t elements);
 
+/* What people measure for the values of a channel, an index of the last dimension of an input:
+ * measured = offset + scale * value. `scale` is 0 where that is not known. Text is UTF-8 and ends in NUL. */
+typedef struct fig_scaling {
+  float offset;
+  float scale;
+  char name[32]; /* "temperature" */
+  char unit[16]; /* "°C" */
+} fig_scaling;
+
+/* Of an input of a batch; NULL: of the samples, which are also what the model generates and encodes. FIG_NOT_FOUND past
+ * the last channel, and if the model keeps none for it. */
+FIG_API fig_status fig_model_scaling(const fig_model* model, const char* input, uint32_t channel, fig_scaling* scaling);
+
 /* How the generated output is to be read. */
 typedef struct fig_output_info {
   const char* program;
@@ -484,6 +497,13 @@ FIG_API fig_status fig_model_scalar(const fig_model* model, uint32_t index, cons
 FIG_API fig_status fig_session_get_scalar(fig_session* session, const char* name, double* value);
 /* FIG_INVALID_ARGUMENT if the value is not finite. */
 FIG_API fig_status fig_session_set_scalar(fig_session* session, const char* name, double value);
+
+/* The same of a training session, whose checkpoints and exported models keep it. Text that is too long is cut.
+ * FIG_INVALID_ARGUMENT if a number is not finite. */
+FIG_API fig_status fig_session_get_scaling(const fig_session* session, const char* input, uint32_t channel,
+                                           fig_scaling* scaling);
+FIG_API fig_status fig_session_set_scaling(fig_session* session, const char* input, uint32_t channel,
+                                           const fig_scaling* scaling);
 
 /* A parameter under the exporter's name, in the exporter's layout. */
 typedef struct fig_parameter_info {

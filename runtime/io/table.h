@@ -1,0 +1,38 @@
+// Tables of measurements: columns with names and units, a time for each row, values that may be missing.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "io/arrays.h"
+
+namespace figment::io {
+
+// What a user says of a table.
+struct TableOptions {
+  std::string columns;      // "temperature,humidity,3-5": by name or by number from 1 on; "": all but the time's
+  std::string time_column;  // likewise, one; "": none
+  size_t skip_rows = 0;     // lines before the table
+  std::vector<std::string> expected;  // names: without `columns`, these are read where the header has them all
+  std::string fill;  // for missing values: "previous", "linear", "mean" or a number; "": they are an error
+
+  bool any() const { return !columns.empty() || !time_column.empty() || skip_rows > 0 || !fill.empty(); }
+};
+
+struct Table {
+  std::vector<std::string> names;  // of the columns: of the header without units, or "" where there is no header
+  std::vector<std::string> units;  // as in "temperature (°C)" or "[°C]"; "" where there is none
+  std::vector<std::string> times;  // by row, as they stand; empty without a time column
+  Array values;                    // [rows, columns]
+  size_t missing = 0;              // values that were filled
+  std::string description;         // for people: rows, columns, separator, what was filled
+};
+
+// Cells are separated by semicolons or tabs if the first line has any, else by commas; cells in quotes may hold
+// separators, and numbers decimal commas unless commas separate them. A first line without any number is a header. An
+// empty cell and NA, NaN, null, None or - are missing values. Numbers too small for float32 are 0. What is no number,
+// or missing and not filled, is an error that names the line and the column.
+Table read_table(const std::string& path, const TableOptions& options);
+Table parse_table(const std::string& text, const std::string& origin, const TableOptions& options);
+
+}  // namespace figment::io
