@@ -70,7 +70,8 @@ void append_program(const ProgramReport& program, Lines* lines) {
   const std::string name = program.name + ", " + std::to_string(program.ops.size()) + " ops: ";
   const std::string given = io::list_of(program.outputs);
   if (program.trains) {
-    lines->push_back(name + "a step, with " + given);
+    lines->push_back(name + "a step");
+    lines->push_back("  -> " + given);
   } else if (std::string line = name + io::list_of(program.inputs) + " -> " + given; line.size() <= kWidth) {
     lines->push_back(std::move(line));
   } else {

@@ -209,7 +209,7 @@ int convert(int argc, char** argv) {
   app.footer(
       "  figment-convert generator.onnx -o model.figment --int8\n"
       "  figment-convert recipe.json -o model.figment\n"
-      "  figment-convert --objective gan --generator g.onnx --discriminator d.onnx -o g.figment\n"
+      "  figment-convert --objective gan --generator g.onnx --discriminator d.onnx \\\n    -o gan.figment\n"
       "  figment-convert trained.figment --int8 -o trained_int8.figment");
   app.set_version_flag("--version",
                        std::string("figment-convert ") + fig_version() + "\nkernels: " + fig_kernels_name(),

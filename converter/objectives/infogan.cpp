@@ -93,7 +93,7 @@ class InfoGan : public Objective {
   AdversarialOptions options_;
 };
 
-const Registered<InfoGan> kInfoGan("infogan", "GAN with codes: categories and continuous factors found without labels");
+const Registered<InfoGan> kInfoGan("infogan", "GAN with codes: finds categories and continuous factors without labels");
 
 }  // namespace
 

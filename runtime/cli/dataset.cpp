@@ -115,21 +115,34 @@ io::SampleForm form_of(const fig_port_info& port, const fig_output_info& output)
 
 namespace {
 
-// Values of [0, 1] lie in a range that begins below 0, and yet look gray to the model: said, since they may be meant.
-void note_half_range(const std::string& path, const io::Samples& samples, const io::SampleForm& form) {
+// Says what of the data's scale may not be meant: values of [0, 1] where the model's range begins below 0, so that they
+// look gray to it, and values far from 1 where it has no range.
+void note_scale(const std::string& path, const io::Samples& samples, const io::SampleForm& form) {
   constexpr size_t kMax = 256;
-  if (!form.bounded || form.low >= 0) return;
+  constexpr float kLarge = 20;
+  constexpr float kSmall = 0.02F;
   std::vector<float> sample(form.elements());
+  float low = std::numeric_limits<float>::infinity();
+  float high = -low;
   for (size_t i = 0; i < std::min(kMax, samples.count()); ++i) {
     samples.copy(i, sample.data());
     const auto [least, most] = std::minmax_element(sample.begin(), sample.end());
-    if (*least < 0 || *most > 1) return;
+    low = std::min(low, *least);
+    high = std::max(high, *most);
   }
-  char text[160];
-  std::snprintf(text, sizeof text,
-                ": no value is below 0, the model's samples lie in [%g, %g]: if 0 is black there, give --normalize",
-                static_cast<double>(form.low), static_cast<double>(form.high));
-  io::print_error("figment: " + path + text);
+  if (form.bounded && form.low < 0 && low >= 0 && high <= 1) {
+    io::print_error(fmt::format(
+        "figment: {}: no value is below 0, the model's samples lie in [{:g}, {:g}]: if 0 is black there, give "
+        "--normalize",
+        path, form.low, form.high));
+  }
+  const float size = std::max(std::fabs(low), std::fabs(high));
+  if (!form.bounded && (size > kLarge || size < kSmall)) {
+    io::print_error(
+        fmt::format("figment: {}: has values from {:g} to {:g}, and networks learn best from values around [-1, 1]: "
+                    "give --normalize",
+                    path, low, high));
+  }
 }
 
 }  // namespace
@@ -186,7 +199,7 @@ Dataset::Dataset(const OpenModel& open, const DataArguments& arguments, const st
     }
     form.pictures = arguments.pictures.options();
     input.samples.emplace(input.path, form);
-    if (form.generated) note_half_range(input.path, *input.samples, form);
+    if (form.generated && !scaled) note_scale(input.path, *input.samples, form);
     if (input.samples->count() != inputs_[0].samples->count()) {
       throw Error(fmt::format("{} holds {} samples, {} {}", input.path, input.samples->count(), path(),
                               inputs_[0].samples->count()));

@@ -188,14 +188,22 @@ void print(const Json& model) {
               length["greatest"].get<uint32_t>(), length["unit"].get<uint32_t>(), length["default"].get<uint32_t>());
   }
   const Json& memory = model["memory"];
-  const bool trains = memory["variables"].get<uint64_t>() > 0;
-  io::print(
-      "memory at batch %d: %s = model %s + packed weights %s + programs %s + operators %s%s%s + arena %s (lower bound "
-      "%s)\n",
-      model["batch"].get<int>(), bytes(memory["total"]).c_str(), bytes(memory["model"]).c_str(),
-      bytes(memory["packed_weights"]).c_str(), bytes(memory["programs"]).c_str(), bytes(memory["operators"]).c_str(),
-      trains ? " + variables " : "", trains ? bytes(memory["variables"]).c_str() : "", bytes(memory["arena"]).c_str(),
-      bytes(memory["arena_lower_bound"]).c_str());
+  io::print("memory at batch %d: %s\n", model["batch"].get<int>(), bytes(memory["total"]).c_str());
+  constexpr size_t kWidth = 78;
+  std::string line;
+  const std::pair<const char*, const char*> kinds[] = {{"model", "model"},         {"packed weights", "packed_weights"},
+                                                       {"programs", "programs"},   {"operators", "operators"},
+                                                       {"variables", "variables"}, {"arena", "arena"}};
+  for (const auto& [name, key] : kinds) {
+    if (memory[key].get<uint64_t>() == 0) continue;
+    const std::string part = std::string(name) + " " + bytes(memory[key]);
+    if (line.size() + 2 + part.size() > kWidth) {
+      io::print("  %s,\n", line.c_str());
+      line.clear();
+    }
+    line += (line.empty() ? "" : ", ") + part;
+  }
+  io::print("  %s\n", line.c_str());
   if (memory["peak"] != memory["total"]) io::print("while it is created: %s\n", bytes(memory["peak"]).c_str());
   for (const Json& program : model["programs"]) {
     io::print("\nprogram %s%s\n", program["name"].get<std::string>().c_str(),

@@ -33,6 +33,19 @@ void describe(const std::vector<fig_tensor>& outputs, const std::vector<io::Arra
   io::print("%s", io::format_table(rows).c_str());
 }
 
+// The port that "[NAME=]FILE" is for, among those of these names; without a name the only one that must be given.
+std::string port_of(const std::string& text, const std::string& name, const char* kind,
+                    const std::vector<std::string>& all, const std::vector<std::string>& needed, const char* program) {
+  if (name.empty() && needed.size() == 1) return needed[0];
+  std::string known;
+  for (const std::string& other : all) {
+    if (name == other) return name;
+    known += (known.empty() ? "" : ", ") + other;
+  }
+  if (name.empty()) throw Error(fmt::format("--{} {}: name the {}, NAME=FILE, of {}", kind, text, kind, known));
+  throw Error(fmt::format("program {} has no {} \"{}\"; it has {}", program, kind, name, known));
+}
+
 void run(const Arguments& arguments) {
   OpenModel open(arguments.model);
   const uint32_t index = open.find_program(arguments.program);
@@ -40,22 +53,31 @@ void run(const Arguments& arguments) {
   check(fig_model_program(open.model(), index, &program));
   std::map<std::string, io::Array> arrays;
   size_t batch = 0;
+  std::vector<std::string> input_names;
+  std::vector<std::string> needed;  // those that the session does not draw
+  std::vector<std::string> output_names;
+  for (uint32_t i = 0; i < program.inputs; ++i) {
+    const fig_port_info port = open.input(index, i);
+    input_names.emplace_back(port.name);
+    if (!port.drawn) needed.emplace_back(port.name);
+  }
+  for (uint32_t i = 0; i < program.outputs; ++i) output_names.emplace_back(open.output(index, i).name);
+  std::vector<std::string> read;
   for (const std::string& text : arguments.inputs) {
-    auto [name, path] = io::split_assignment(text);
-    fig_port_info port{};
-    if (name.empty() && program.inputs == 1) {
-      port = open.input(index, 0);
-      name = port.name;
+    const auto [given, path] = io::split_assignment(text);
+    const std::string name = port_of(text, given, "input", input_names, needed, program.name);
+    if (!arrays.emplace(name, io::read_array(path)).second)
+      throw Error("--input " + text + ": " + name + " is given twice");
+    read.push_back(path);
+  }
+  std::map<std::string, std::string> files;  // of outputs
+  for (const std::string& text : arguments.outputs) {
+    const auto [given, path] = io::split_assignment(text);
+    const std::string name = port_of(text, given, "output", output_names, output_names, program.name);
+    for (const std::string& input : read) {
+      if (io::same_file(input, path)) throw Error(path + " is read, and would be overwritten: give another --output");
     }
-    bool found = false;
-    std::string known;
-    for (uint32_t i = 0; i < program.inputs && !found; ++i) {
-      port = open.input(index, i);
-      found = name == port.name;
-      known += std::string(known.empty() ? "" : ", ") + port.name;
-    }
-    if (!found) throw Error("program " + std::string(program.name) + " has no input \"" + name + "\"; it has " + known);
-    arrays[name] = io::read_array(path);
+    if (!files.emplace(name, path).second) throw Error("--output " + text + ": " + name + " is given twice");
   }
   open.set_length(arguments.session.length != 0 ? arguments.session.length : fitting_length(open, index, arrays));
   for (uint32_t i = 0; i < program.inputs; ++i) {
@@ -89,17 +111,9 @@ void run(const Arguments& arguments) {
   }
   check(fig_run(open.session(), program.name, batch, inputs.data(), inputs.size(), outputs.data(), outputs.size()));
   if (arguments.outputs.empty()) describe(outputs, results);
-  for (const std::string& text : arguments.outputs) {
-    auto [name, path] = io::split_assignment(text);
-    if (name.empty() && outputs.size() == 1) name = outputs[0].name;
-    const auto found = std::find_if(outputs.begin(), outputs.end(),
-                                    [wanted = name](const fig_tensor& tensor) { return wanted == tensor.name; });
-    if (found == outputs.end()) {
-      std::string known;
-      for (const fig_tensor& tensor : outputs) known += std::string(known.empty() ? "" : ", ") + tensor.name;
-      throw Error("program " + std::string(program.name) + " has no output \"" + name + "\"; it has " + known);
-    }
-    io::write_file(path, io::format_npy(results[static_cast<size_t>(found - outputs.begin())]));
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const auto file = files.find(outputs[i].name);
+    if (file != files.end()) io::write_file(file->second, io::format_npy(results[i]));
   }
 }
 

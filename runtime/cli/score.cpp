@@ -226,7 +226,8 @@ void score(const Arguments& arguments) {
   io::print("%zu windows by their %s, threshold %s", count, names[static_cast<int>(by)],
             io::format_short(threshold).c_str());
   if (!arguments.threshold_given)
-    io::print(" (not exceeded by %s %% of the first %zu)", io::format_short(100 * arguments.quantile).c_str(), normal);
+    io::print(",\nwhich %s %% of the first %zu do not exceed", io::format_short(100 * arguments.quantile).c_str(),
+              normal);
   io::print("\n%zu windows are above it", alarms);
   if (runs.size() > 1) io::print(", in %zu runs", runs.size());
   io::print("\n");

@@ -237,6 +237,10 @@ if [ -n "$convert" ]; then
   check "train with them" 0 "^6 steps" $figment train "$work/critic.figment" --data "$work/critic.npy" --batch 8 --steps 6 --report "$work/critic"
   expect "every metric has its column, empty where a step has none" \
     '[ "$(head -1 "$work/critic/losses.csv")" = step,d.loss,g.loss ] && grep -q "^1,[-0-9.]*,$" "$work/critic/losses.csv" && grep -q "^3,[-0-9.]*,[-0-9.]*$" "$work/critic/losses.csv"'
+  printf '{"objective": "vae", "latent": {"size": 2}, "sample": {"shape": [3]}, "encoder": {"layers": [{"type": "linear", "units": 4}]}, "decoder": {"layers": [{"type": "linear", "units": 3}]}, "loss": {"likelihood": "gaussian"}}' > "$work/free.json"
+  "$convert" "$work/free.json" -q -o "$work/free.figment"
+  printf '0,10,250\n5,20,200\n9,30,100\n7,15,220\n' > "$work/far.csv"
+  check "data far from 1" 0 "has values from 0 to 250, and networks learn best from values around" $figment train "$work/free.figment" --data "$work/far.csv" --batch 2 --steps 1 --out "$work/x.figment"
   check "unknown codes" 1 "write NAME=CATEGORIES" "$convert" --objective infogan --codes category --generator x --discriminator y -o "$work/x.figment"
   check "infogan without codes" 1 "infogan needs codes" "$convert" --objective infogan --generator x --discriminator y -o "$work/x.figment"
 fi
@@ -357,6 +361,9 @@ for signal in 15 1; do  # TERM and HUP
 done
 $figment generate "$models/tiny_vae.figment" --seed 9 -n 6 --batch 6 -o "$work/x.npy"
 $figment run "$models/tiny_vae.figment" --program encode --batch 6 --input sample="$work/x.npy" --output latent_mean="$work/noise.npy"
+check "an output over its input" 1 "would be overwritten" $figment run "$models/tiny_vae.figment" --program encode --input "$work/x.npy" --output latent_mean="$work/x.npy"
+check "an input twice" 1 "sample is given twice" $figment run "$models/tiny_vae.figment" --program encode --input "$work/x.npy" --input sample="$work/x.npy"
+check "an output without a name" 1 "name the output, NAME=FILE, of latent_mean, latent_log_variance" $figment run "$models/tiny_vae.figment" --program encode --input "$work/x.npy" --output "$work/y.npy"
 check "run a train program" 0 "" $figment run "$models/tiny_vae.figment" --program train.step --batch 6 --input sample="$work/x.npy" --input noise="$work/noise.npy" --output vae.loss="$work/loss.npy"
 if [ -n "$convert" ]; then
   "$convert" "$onnx/classifier/classifier.onnx" -o "$work/classifier.figment" -q
