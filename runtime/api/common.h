@@ -39,17 +39,16 @@ inline Session* unwrap(fig_session* session) { return reinterpret_cast<Session*>
 inline const Session* unwrap(const fig_session* session) { return reinterpret_cast<const Session*>(session); }
 inline fig_session* wrap(Session* session) { return reinterpret_cast<fig_session*>(session); }
 
-// Channels' scalings are the same bytes in both worlds.
-static_assert(sizeof(fig_scaling) == sizeof(format::ChannelScaling) &&
-              offsetof(fig_scaling, unit) == offsetof(format::ChannelScaling, unit));
-inline fig_scaling to_public(const format::ChannelScaling& scaling) {
-  fig_scaling result;
-  std::memcpy(&result, &scaling, sizeof result);
-  return result;
-}
-inline format::ChannelScaling to_internal(const fig_scaling& scaling) {
-  format::ChannelScaling result;
-  std::memcpy(&result, &scaling, sizeof result);
+// A channel's scaling in both worlds.
+static_assert(sizeof(fig_scaling::name) == format::ChannelScaling::kName &&
+              sizeof(fig_scaling::unit) == format::ChannelScaling::kUnit);
+template <typename To, typename From>
+To copy_scaling(const From& from) {
+  To result;
+  result.offset = from.offset;
+  result.scale = from.scale;
+  std::memcpy(result.name, from.name, sizeof result.name);
+  std::memcpy(result.unit, from.unit, sizeof result.unit);
   return result;
 }
 

@@ -296,7 +296,7 @@ fig_status fig_model_scaling(const fig_model* model, const char* input, uint32_t
   const Result<format::ScalingView> found = format::find_scaling(view, input, channel);
   if (!found.ok()) return fail(found.status());
   const auto* values = static_cast<const float*>(view.constant_data(found->constant));
-  *scaling = to_public(format::read_scaling(values + channel * format::ChannelScaling::kValues));
+  *scaling = copy_scaling<fig_scaling>(format::read_scaling(values + channel * format::ChannelScaling::kValues));
   return FIG_OK;
 }
 
