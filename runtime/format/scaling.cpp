@@ -1,7 +1,5 @@
 #include "format/scaling.h"
 
-#include <cstring>
-
 namespace figment::format {
 
 namespace {
@@ -16,7 +14,8 @@ void read_text(const float* values, size_t size, char* text) {
 }
 
 void write_text(const char* text, size_t size, float* values) {
-  size_t length = strnlen(text, size - 1);
+  size_t length = 0;
+  while (length + 1 < size && text[length] != 0) ++length;
   // No part of a character of several bytes is left at the end of what is cut.
   const auto continues = [text](size_t i) { return (static_cast<unsigned char>(text[i]) & 0xC0) == 0x80; };
   if (text[length] != 0) {
