@@ -485,7 +485,12 @@ Converted convert_training(ConvertOptions options) {
   }
   result.report.notes = trained.notes;
   result.report.warnings = trained.warnings;
-  describe_output(options, model.programs[0], known, true, &model, &result.report);
+  if (model.latent) {
+    describe_output(options, model.programs[0], known, true, &model, &result.report);
+  } else if (options.range_min.value_or(-1) != -1 || options.range_max.value_or(1) != 1) {
+    throw Error(
+        "a classifier takes samples in [-1, 1], whatever range they have elsewhere: give it that range or none");
+  }
   model.scalings = scalings_of(model);
   if (!options.start_from.empty()) keep_scalings(options.start_from, &model);
   for (const Graph& graph : model.programs) result.report.programs.emplace_back().name = graph.name;
@@ -545,6 +550,7 @@ Converted convert_model(const ConvertOptions& options, const Progress& progress)
                                       missing);
       return !missing.empty();
     });
+    if (model.programs.empty()) throw Error(options.model + ": " + result.report.notes.back());
   }
   for (Graph& graph : model.programs) {
     ProgramReport program;

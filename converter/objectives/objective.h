@@ -21,7 +21,7 @@ namespace figment::converter {
 // An output of a network that a recipe builds.
 struct RecipeOutput {
   std::string name;
-  int64_t units = 0;
+  int64_t units = 0;  // 0: as many as the network's own layers end in
   // What the names of the parameters of a fully connected layer, which is appended for this output, begin with; "": the
   // network's own layers end in it.
   std::string head;
@@ -66,7 +66,8 @@ class Objective {
   virtual std::vector<NetworkRole> networks(int64_t latent) const = 0;
   // The range in which samples must lie for the loss to make sense, if there is one.
   virtual std::optional<std::pair<float, float>> sample_range() const { return std::nullopt; }
-  // `networks` in the order of networks(). The model's first program generates. Throws Error.
+  // `networks` in the order of networks(). The model's first program generates, if the model has a latent. Throws
+  // Error.
   virtual TrainedModel build(std::vector<Network> networks, const ModelContext& context) = 0;
 };
 

@@ -150,7 +150,11 @@ class RecipeReader {
         static_cast<Initialization>(root_.choice("initialization", 0, {"pytorch", "dcgan", "xavier", "he"}));
     seed_ = static_cast<uint64_t>(root_.integer("seed", 1, 0, int64_t{1} << 53));
     read_sample();
-    read_latent();
+    const std::vector<NetworkRole> any = recipe_.objective->networks(0);
+    if (std::ranges::any_of(any, &NetworkRole::takes_latent))
+      read_latent();
+    else if (root_.has("latent"))
+      root_.at("latent").fail("does not go with the objective " + name);
     const std::vector<NetworkRole> roles = read_roles();
     bool conditional = false;
     for (const NetworkRole& role : roles) {
@@ -253,11 +257,15 @@ class RecipeReader {
     std::map<std::string, LayerBuilder::Tensor> shared;  // by the name of their layers
     for (const RecipeOutput& output : role.outputs) {
       if (output.head.empty()) {
-        if (x.shape != std::vector<int64_t>{output.units})
-          value.fail("must end in " + to_text({output.units}) + ", ends in " + to_text(x.shape));
+        if (output.units == 0 ? x.shape.size() != 1 : x.shape != std::vector<int64_t>{output.units})
+          output.units == 0
+              ? value.fail("must end in features: put \"flatten\" behind its layers, which end in " + to_text(x.shape))
+              : value.fail("must end in " + to_text({output.units}) + ", ends in " + to_text(x.shape));
         build.output(x, output.name);
         continue;
       }
+      if (output.units == 0 && role.takes_latent) root_.at("latent").fail("must have a size for this objective");
+      if (output.units == 0 && !root_.has("latent")) root_.fail("needs \"classes\", their number");
       if (output.units == 0) root_.at("latent").fail("must have a size for this objective");
       const auto found = shared.find(output.layers);
       if (found == shared.end()) {

@@ -10,8 +10,8 @@ namespace {
 
 constexpr uint32_t kBatch = 64;
 constexpr const char* kHowTo =
-    "a classifier has one input and the outputs features and logits (figment-convert models/classifier/classifier.onnx "
-    "makes one)";
+    "a classifier has one input and the outputs features and logits (figment train --classifier-recipe makes one for "
+    "your images)";
 
 fig_port_info port_of(const OpenModel& open, uint32_t program, const std::string& output) {
   fig_program_info info{};
@@ -28,9 +28,11 @@ fig_port_info port_of(const OpenModel& open, uint32_t program, const std::string
 Classifier::Classifier(const std::string& path, uint32_t threads) : open_(path), path_(path) {
   fig_model_info model{};
   check(fig_model_get_info(open_.model(), &model));
-  if (model.programs != 1) throw Error(path + ": is no classifier: it has several programs; " + kHowTo);
+  // One that Figment has trained has its train steps, too.
+  const bool trained = open_.has_program("classify");
+  if (model.programs != 1 && !trained) throw Error(path + ": is no classifier: it has several programs; " + kHowTo);
   fig_program_info info{};
-  const uint32_t program = open_.find_program("");
+  const uint32_t program = open_.find_program(trained ? "classify" : "");
   check(fig_model_program(open_.model(), program, &info));
   program_ = info.name;
   if (info.inputs != 1) throw Error(fmt::format("{}: has {} inputs; {}", path, info.inputs, kHowTo));
@@ -43,14 +45,15 @@ Classifier::Classifier(const std::string& path, uint32_t threads) : open_(path),
   options.struct_size = sizeof options;
   options.batch = kBatch;
   options.threads = threads;
+  options.program = program_.c_str();
   open_.open_session(options);
 }
 
 void Classifier::check_size(size_t elements) const {
   if (elements == elements_) return;
   throw Error(
-      fmt::format("{}: takes images of {} values, the model makes {}: train a classifier of such images, or leave "
-                  "it out to compare them by --features random",
+      fmt::format("{}: takes images of {} values, the model makes {}: train one for such images (figment train "
+                  "--classifier-recipe), or leave it out to compare them by --features random",
                   path_, elements_, elements));
 }
 

@@ -299,10 +299,13 @@ class Evaluation {
   void print_histogram() const {
     const std::vector<double> generated = histogram(generated_classes_);
     const std::vector<double> real = histogram(real_classes_);
+    // The longest bar fits a terminal.
+    constexpr double kWidth = 56;
+    const double step = std::max(*std::max_element(generated.begin(), generated.end()) / kWidth, 0.005);
     io::print("\nclass    fake   real\n");
     for (size_t i = 0; i < generated.size(); ++i) {
       std::string bar;
-      for (double share = 0; share < generated[i] - 0.0025; share += 0.005) bar += "#";
+      for (double share = 0; share < generated[i] - step / 2; share += step) bar += "#";
       io::print("%5zu %5.1f%% %5.1f%%  %s\n", i, generated[i] * 100, real[i] * 100, bar.c_str());
     }
   }
@@ -335,8 +338,32 @@ class Evaluation {
   std::vector<Score> scores_;
 };
 
+// How often a classifier's class is the label.
+void evaluate_classifier(const Arguments& arguments, const OpenModel& open) {
+  const Generated learned = learned_of(open);
+  std::vector<fig_port_info> ports;
+  fig_port_info port{};
+  for (uint32_t i = 0; fig_model_batch_input(open.model(), i, &port) == FIG_OK; ++i) ports.push_back(port);
+  Dataset data(open, arguments.data, ports, learned.output);
+  data.choose(Dataset::Part::kHeldOut);
+  if (!data.has_labels()) throw Error("a classifier is scored by labels: --data label=FILE, or a folder of subfolders");
+  const Classifier classifier(arguments.model, arguments.session.threads);
+  Features samples = evaluation::rows(data.count(), learned.sample);
+  for (size_t i = 0; i < data.count(); ++i)
+    data.copy(data.inputs()[0], i, samples.row(static_cast<Eigen::Index>(i)).data());
+  const Classifier::Result result = classifier.classify(samples, learned.output.range_min, learned.output.range_max);
+  size_t right = 0;
+  for (size_t i = 0; i < data.count(); ++i) right += result.classes[i] == data.label(i) ? 1 : 0;
+  const double accuracy = static_cast<double>(right) / static_cast<double>(data.count());
+  if (arguments.json)
+    io::print("%s\n", nlohmann::ordered_json{{"samples", data.count()}, {"accuracy", accuracy}}.dump().c_str());
+  else
+    io::print("accuracy %.1f %% of %zu samples\n", 100 * accuracy, data.count());
+}
+
 void evaluate(const Arguments& arguments) {
   OpenModel open(arguments.model);
+  if (std::string(objective_of(open).name) == "classifier") return evaluate_classifier(arguments, open);
   for (const std::string& path : {arguments.neighbors, arguments.data.preview}) {
     if (!path.empty()) check_kind(path, generated_of(open));
   }

@@ -68,6 +68,20 @@ Generated generated_of(const OpenModel& open) {
   return result;
 }
 
+Generated learned_of(const OpenModel& open) {
+  Generated result;
+  if (fig_model_generated(open.model(), &result.output) == FIG_OK) return generated_of(open);
+  if (fig_model_batch_input(open.model(), 0, &result.port) != FIG_OK) return result;
+  const fig_shape& shape = result.port.shape;
+  result.output.port = result.port.name;
+  result.output.image = shape.rank == 4 && (shape.extents[1] == 1 || shape.extents[1] == 3);
+  result.output.range_min = -1;
+  result.output.range_max = 1;
+  result.output.bounded = result.output.image;
+  result.sample = sample_elements(shape);
+  return result;
+}
+
 std::vector<fig_port_info> conditions_of(const OpenModel& open) {
   const fig_latent_info latent = open.latent();
   const uint32_t program = open.find_program(latent.program);

@@ -20,6 +20,10 @@ struct Generated {
 };
 Generated generated_of(const OpenModel& open);
 
+// The same of what a model learns from: what it generates, or of one that does not, such as a classifier, the first
+// input of its batches, in [-1, 1].
+Generated learned_of(const OpenModel& open);
+
 // The generator's inputs other than the latent.
 std::vector<fig_port_info> conditions_of(const OpenModel& open);
 

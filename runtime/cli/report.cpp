@@ -16,13 +16,14 @@ constexpr size_t kPlots = 16;
 }  // namespace
 
 Report::Report(const std::string& folder, const OpenModel& open, uint64_t resumed)
-    : open_(open), folder_(folder), generated_(generated_of(open)), curves_(folder + "/losses.csv", resumed) {
+    : open_(open), folder_(folder), generated_(learned_of(open)), curves_(folder + "/losses.csv", resumed) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) throw Error("cannot make the folder " + folder + ": " + error.message());
 }
 
 void Report::set_conditions(const Dataset& data) {
+  if (!generates()) return;
   for (const fig_port_info& port : conditions_of(open_)) {
     const Dataset::Input* input = data.find(port.name);
     if (input == nullptr) continue;
@@ -34,7 +35,7 @@ void Report::set_conditions(const Dataset& data) {
 }
 
 void Report::add_picture(uint64_t step) {
-  if (!generated_.output.image && !generated_.sequence()) return;
+  if (!generates() || (!generated_.output.image && !generated_.sequence())) return;
   const size_t count = generated_.output.image ? kPictureSamples : kPlots;
   std::vector<fig_tensor> inputs;
   for (Condition& condition : conditions_) {

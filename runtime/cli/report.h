@@ -29,6 +29,8 @@ class Report {
   void write();
 
  private:
+  bool generates() const { return !generated_.program.empty(); }
+
   struct Condition {
     std::string name;
     std::vector<float> values;

@@ -28,8 +28,10 @@ int64_t producer_of(const OpenModel& open, uint32_t program, uint32_t ops, uint3
 }  // namespace
 
 void FeatureArguments::add_to(CLI::App* command) {
-  command->add_option("--classifier", classifier,
-                      "classifier of such images, whose features they are compared by (models/classifier)");
+  command->add_option(
+      "--classifier", classifier,
+      "classifier of such images, whose features they are compared by (models/classifier, or figment train "
+      "--classifier-recipe)");
   command
       ->add_option("--features", features,
                    "what images are compared by without a classifier: convolutions with random weights, the same for "

@@ -104,9 +104,9 @@ class Scoring {
       double sum = 0;
       for (size_t c = 0; c < channels_; ++c) {
         sum += sums[c];
-        const auto steps = static_cast<double>(generated_.sample / channels_);
-        result->errors[c].push_back(
-            data_.inputs()[0].scaling.difference_to_measured(c, static_cast<float>(std::sqrt(sums[c] / steps))));
+        const size_t steps = generated_.sample / channels_;
+        result->errors[c].push_back(data_.inputs()[0].scaling.difference_to_measured(
+            c, static_cast<float>(std::sqrt(sums[c] / static_cast<double>(steps)))));
       }
       if (by_ == By::kError) {
         result->scores.push_back(sum / static_cast<double>(generated_.sample));

@@ -40,6 +40,7 @@ struct Arguments {
   uint32_t micro_batch = 0;
   std::vector<std::string> scalars;
   bool json = false;
+  std::string classifier_recipe;
   SessionArguments session;
 };
 
@@ -98,7 +99,7 @@ bool is_int8(const OpenModel& open) {
 
 // The inputs of a batch, what is generated first.
 std::vector<fig_port_info> data_inputs(const OpenModel& open) {
-  const size_t generated = generated_of(open).sample;
+  const size_t generated = learned_of(open).sample;
   std::vector<fig_port_info> result;
   fig_port_info port{};
   for (uint32_t i = 0; fig_model_batch_input(open.model(), i, &port) == FIG_OK; ++i)
@@ -391,21 +392,63 @@ class Training {
   std::set<std::string> failures_;  // that were said
 };
 
+// A recipe of a classifier for such images and labels, whose features samples are then compared by.
+void write_classifier_recipe(const Arguments& arguments, const Dataset& data, const Generated& learned) {
+  const uint32_t* extents = learned.port.shape.extents;
+  if (!learned.output.image) throw Error("--classifier-recipe is for images, which the model does not learn from");
+  size_t classes = 0;
+  for (size_t i = 0; data.has_labels() && i < data.count(); ++i) classes = std::max(classes, data.label(i) + 1);
+  if (classes < 2) {
+    throw Error(
+        "--classifier-recipe: the images have no classes: put them into subfolders, or give --labels FILE and "
+        "--classes");
+  }
+  nlohmann::ordered_json layers = nlohmann::ordered_json::array();
+  uint32_t channels = 16;
+  for (uint32_t size = std::min(extents[2], extents[3]); size > 4 && channels <= 64;
+       size = (size + 1) / 2, channels *= 2) {
+    layers.push_back({{"type", "conv"}, {"channels", channels}, {"kernel", 3}, {"stride", 2}, {"padding", 1}});
+    layers.push_back("batch_norm");
+    layers.push_back("leaky_relu");
+  }
+  layers.push_back("flatten");
+  layers.push_back({{"type", "dropout"}, {"rate", 0.3}});
+  layers.push_back({{"type", "linear"}, {"units", 64}});
+  layers.push_back("relu");
+  const nlohmann::ordered_json recipe = {{"name", "classifier"},
+                                         {"objective", "classifier"},
+                                         {"sample", {{"shape", {extents[1], extents[2], extents[3]}}}},
+                                         {"classes", classes},
+                                         {"classifier", {{"layers", layers}}},
+                                         {"training", {{"batch", 32}, {"steps", 1000}}}};
+  io::write_file(arguments.classifier_recipe, recipe.dump(2) + "\n");
+  std::string options;
+  for (const std::string& file : arguments.data.data) options += " --data " + file;
+  if (!arguments.data.labels.empty()) options += " --labels " + arguments.data.labels;
+  io::print(
+      "%s: a classifier of %zu classes. Train it, and score by it:\n  figment-convert %s -o untrained.figment\n"
+      "  figment train untrained.figment%s --hold-out 0.1 --out classifier.figment\n"
+      "  figment evaluate classifier.figment%s --hold-out 0.1\n"
+      "  figment evaluate %s%s --classifier classifier.figment\n",
+      arguments.classifier_recipe.c_str(), classes, arguments.classifier_recipe.c_str(), options.c_str(),
+      options.c_str(), arguments.model.c_str(), options.c_str());
+}
+
 void train(const Arguments& arguments) {
   OpenModel open(arguments.model);
-  fig_output_info output{};
   const std::vector<fig_port_info> ports = data_inputs(open);
-  check(fig_model_generated(open.model(), &output));
+  const Generated learned = learned_of(open);
   if (!arguments.data.labels.empty() && arguments.data.classes.empty())
     throw Error("--labels is for --classes; labels that are trained on are a condition, --data INPUT=FILE");
-  if (!arguments.data.preview.empty()) check_kind(arguments.data.preview, generated_of(open));
-  Dataset data(open, arguments.data, ports, output);
+  if (!arguments.data.preview.empty()) check_kind(arguments.data.preview, learned);
+  Dataset data(open, arguments.data, ports, learned.output);
+  if (!arguments.classifier_recipe.empty()) return write_classifier_recipe(arguments, data, learned);
   for (const Dataset::Input& input : data.inputs()) {
     if (!input.samples) throw Error("the input " + input.name + " needs data: --data " + input.name + "=FILE");
   }
   data.choose(Dataset::Part::kTraining);
   data.find_scaling();
-  if (!arguments.data.preview.empty()) write_preview(arguments.data.preview, data, generated_of(open));
+  if (!arguments.data.preview.empty()) write_preview(arguments.data.preview, data, learned);
   fig_session_options options = arguments.session.options();
   options.training = true;
   options.micro_batch = arguments.micro_batch;
@@ -462,6 +505,10 @@ void add_train(CLI::App* app, Commands* commands) {
                       "folder for pictures of samples during training and the losses (losses.csv, losses.svg)");
   command->add_option("--pictures-every", arguments->pictures_every, "steps between pictures (default: a tenth of all)")
       ->check(at_least_one("a tenth of all steps"));
+  command->add_option(
+      "--classifier-recipe", arguments->classifier_recipe,
+      "do not train, but write a recipe of a classifier of the images to this file (.json), whose features "
+      "samples can be compared by");
   command->add_flag("--json", arguments->json, "progress and results as lines of JSON");
   arguments->session.add_to(command, true);
   (*commands)[command] = [arguments] { train(*arguments); };

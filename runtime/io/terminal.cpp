@@ -63,7 +63,7 @@ void StatusLine::clear() {
 }
 
 ProgressLine::ProgressLine(std::string what) : what_(std::move(what)) {
-  if (line_.live()) ticker_ = std::jthread([this](std::stop_token stop) { tick(std::move(stop)); });
+  if (line_.live()) ticker_ = std::jthread([this](const std::stop_token& stop) { tick(stop); });
 }
 
 ProgressLine::~ProgressLine() {
@@ -77,7 +77,7 @@ void ProgressLine::update(double fraction, const std::string& phase) {
   phase_ = phase;
 }
 
-void ProgressLine::tick(std::stop_token stop) {
+void ProgressLine::tick(const std::stop_token& stop) {
   constexpr std::chrono::milliseconds kPause{100};
   std::unique_lock lock(mutex_);
   while (!stopped_.wait_for(lock, stop, kPause, [] { return false; }) && !stop.stop_requested()) show();

@@ -48,7 +48,7 @@ class ProgressLine {
  private:
   using Clock = std::chrono::steady_clock;
 
-  void tick(std::stop_token stop);
+  void tick(const std::stop_token& stop);
   void show();
 
   std::string what_;

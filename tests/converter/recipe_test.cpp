@@ -98,7 +98,7 @@ TEST_CASE("a mistake in a recipe is named with its place") {
     const char* part;
   };
   const Mistake mistakes[] = {
-      {"/objective", "gam", "r.json.objective: is \"gam\", must be one of gan, infogan, vae"},
+      {"/objective", "gam", "r.json.objective: is \"gam\", must be one of classifier, gan, infogan, vae"},
       {"/generator/layers/0/units", -3, "r.json.generator.layers[0].units: is -3"},
       {"/generator/layers/0/units", 2.5, "r.json.generator.layers[0].units: must be a whole number"},
       {"/generator/layers/0/unit", 3, "r.json.generator.layers[0]: does not know \"unit\""},

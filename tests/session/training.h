@@ -12,7 +12,8 @@
 
 namespace figment::test {
 
-inline constexpr const char* kTrainable[] = {"tiny_gan", "tiny_dcgan", "tiny_vae", "tiny_crgan", "tiny_infogan"};
+inline constexpr const char* kTrainable[] = {"tiny_gan",   "tiny_dcgan",   "tiny_vae",
+                                             "tiny_crgan", "tiny_infogan", "tiny_classifier"};
 
 // A training session of a model, or of a file of it, on made-up data, which depends on the step alone.
 class Trainer {
