@@ -329,7 +329,8 @@ expect "as JSON" '[ "$(grep -c "^{\"step\":[12]00,\"steps\":250,.*\"metrics\":{\
 in_terminal "$train --steps 250 --out $work/x.figment" > "$work/lines"
 expect "one line that fits, on a terminal" 'grep -q "step 250/250 .* left  loss" "$work/lines" && ! grep -q "^step.\{77\}" "$work/lines"'
 ( $train --steps 1000000 --out "$work/x.figment" --report "$work/growing" > /dev/null 2>&1; true ) &
-sleep 8; expect "losses can be looked at while it trains" '[ "$(wc -l < "$work/growing/losses.csv")" -gt 2 ]'
+for wait in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do [ -s "$work/growing/losses.csv" ] || sleep 1; done
+expect "losses can be looked at while it trains" '[ "$(wc -l < "$work/growing/losses.csv")" -gt 2 ]'
 pkill -INT -f "$work/growing"; wait
 expect "and a run that is interrupted keeps them" 'tail -1 "$work/growing/losses.csv" | grep -q "^[0-9]*,[-0-9.]*," && [ -e "$work/growing/losses.svg" ]'
 check "a run that is over" 0 "is finished, with 12 of 12 steps" $train --steps 12 --checkpoint "$work/run"
