@@ -198,12 +198,16 @@ void describe_memory(Runner* runner, bool training, ConvertReport* report) {
   fig_model_info info{};
   if (fig_model_get_info(runner->model(), &info) != FIG_OK) throw Error(fig_error_message());
   report->parameters = info.parameter_elements;
+  fig_memory_report memory{};
+  if (!training) {
+    // The runner's session is of one sample.
+    if (fig_session_memory_used(runner->session(), &memory) == FIG_OK) report->run_bytes = memory.total;
+    return;
+  }
   fig_session_options options{};
   options.struct_size = sizeof options;
   options.batch = 1;
-  fig_memory_report memory{};
   if (fig_session_memory(runner->model(), &options, &memory) == FIG_OK) report->run_bytes = memory.total;
-  if (!training) return;
   options.batch = kUsualBatch;
   for (uint32_t i = 0; i < info.metadata; ++i) {
     const char* key = "";

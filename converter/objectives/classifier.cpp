@@ -36,20 +36,10 @@ class ClassifierBuilder {
 
   void build() {
     model_.programs.push_back(inference_program("classify", network_));
-    {
-      TrainProgram pass("train.step");
-      updates_.update(&pass.composer, objective(pass), pass.statistics);
-      add_train_program(&pass.composer, {"", 1, 0, {}}, &streams_, &model_);
-    }
-    add_recomputing_levels(&model_);
-    if (network_.couples_batch()) return;
-    const uint32_t level = next_level(model_);
-    TrainProgram micro_batch("train.classifier.micro_batch");
-    updates_.accumulate(&micro_batch.composer, objective(micro_batch));
-    add_train_program(&micro_batch.composer, {"", 1, 0, {}, level, true}, &streams_, &model_);
-    TrainProgram update("train.classifier.update");
-    updates_.update_accumulated(&update.composer);
-    add_train_program(&update.composer, {"", 1, 0, {}, level, false}, &streams_, &model_);
+    const bool micro_batches = !network_.couples_batch();
+    schedule_one_loss(
+        &updates_, "classifier", [this](TrainProgram& pass) { return objective(pass); }, {}, micro_batches, &streams_,
+        &model_);
   }
 
  private:

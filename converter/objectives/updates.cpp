@@ -219,4 +219,24 @@ void Updates::apply(Composer* composer, Gradients gradients, const std::vector<R
   }
 }
 
+void schedule_one_loss(Updates* updates, const std::string& network, const std::function<ValueId(TrainProgram&)>& loss,
+                       const std::vector<LatentDefinition>& drawn, bool micro_batches, Streams* streams,
+                       ModelDefinition* model) {
+  {
+    TrainProgram pass("train.step");
+    const ValueId value = loss(pass);
+    updates->update(&pass.composer, value, pass.statistics);
+    add_train_program(&pass.composer, {"", 1, 0, drawn}, streams, model);
+  }
+  add_recomputing_levels(model);
+  if (!micro_batches) return;
+  const uint32_t level = next_level(*model);
+  TrainProgram micro_batch("train." + network + ".micro_batch");
+  updates->accumulate(&micro_batch.composer, loss(micro_batch));
+  add_train_program(&micro_batch.composer, {"", 1, 0, drawn, level, true}, streams, model);
+  TrainProgram update("train." + network + ".update");
+  updates->update_accumulated(&update.composer);
+  add_train_program(&update.composer, {"", 1, 0, {}, level, false}, streams, model);
+}
+
 }  // namespace figment::converter

@@ -1,8 +1,11 @@
 // The end of a sub-step: from a loss to changed variables.
 #pragma once
 
+#include <functional>
+
 #include "objectives/network.h"
 #include "objectives/optimizer.h"
+#include "objectives/programs.h"
 #include "passes/gradient.h"
 
 namespace figment::converter {
@@ -51,5 +54,11 @@ class Updates {
   double ema_decay_ = 0;
   ModelDefinition* model_;
 };
+
+// The schedule of an objective of one loss, which `loss` adds to a train program: "train.step", its levels in less
+// memory, and, if `micro_batches`, one that accumulates gradients. `drawn` is what it draws beside dropout masks.
+void schedule_one_loss(Updates* updates, const std::string& network, const std::function<ValueId(TrainProgram&)>& loss,
+                       const std::vector<LatentDefinition>& drawn, bool micro_batches, Streams* streams,
+                       ModelDefinition* model);
 
 }  // namespace figment::converter

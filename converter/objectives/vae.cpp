@@ -53,21 +53,11 @@ class VaeBuilder {
     model_.programs.push_back(inference_program("generate", decoder_));
     model_.programs.push_back(inference_program("encode", encoder_));
     model_.latent = LatentDefinition{"generate", latent_.name, sample_size(latent_), Prior::kNormal, 0, 0, {}};
-    {
-      TrainProgram pass("train.step");
-      vae_.update(&pass.composer, objective(pass), pass.statistics);
-      add_train_program(&pass.composer, {"", 1, 0, {noise()}}, &streams_, &model_);
-    }
-    add_recomputing_levels(&model_);
     // Free bits are of means over the whole batch.
-    if (encoder_.couples_batch() || logits_.couples_batch() || options_.free_bits > 0) return;
-    const uint32_t level = next_level(model_);
-    TrainProgram micro_batch("train.vae.micro_batch");
-    vae_.accumulate(&micro_batch.composer, objective(micro_batch));
-    add_train_program(&micro_batch.composer, {"", 1, 0, {noise()}, level, true}, &streams_, &model_);
-    TrainProgram update("train.vae.update");
-    vae_.update_accumulated(&update.composer);
-    add_train_program(&update.composer, {"", 1, 0, {}, level, false}, &streams_, &model_);
+    const bool micro_batches = !encoder_.couples_batch() && !logits_.couples_batch() && options_.free_bits == 0;
+    schedule_one_loss(
+        &vae_, "vae", [this](TrainProgram& pass) { return objective(pass); }, {noise()}, micro_batches, &streams_,
+        &model_);
   }
 
  private:

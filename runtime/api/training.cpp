@@ -55,7 +55,7 @@ fig_status fig_session_set_scalar(fig_session* session, const char* name, double
 fig_status fig_session_get_scaling(const fig_session* session, const char* input, uint32_t channel,
                                    fig_scaling* scaling) {
   if (session == nullptr || scaling == nullptr) return null_argument("fig_session_get_scaling");
-  const Result<const float*> found = scaling_values(*unwrap(session), input, channel);
+  const Result<float*> found = scaling_values(*unwrap(session), input, channel);
   if (!found.ok()) return fail(found.status());
   *scaling = copy_scaling<fig_scaling>(format::read_scaling(*found));
   return FIG_OK;
@@ -64,12 +64,11 @@ fig_status fig_session_get_scaling(const fig_session* session, const char* input
 fig_status fig_session_set_scaling(fig_session* session, const char* input, uint32_t channel,
                                    const fig_scaling* scaling) {
   if (session == nullptr || scaling == nullptr) return null_argument("fig_session_set_scaling");
-  const Result<const float*> found = scaling_values(*unwrap(session), input, channel);
+  const Result<float*> found = scaling_values(*unwrap(session), input, channel);
   if (!found.ok()) return fail(found.status());
   if (!(scaling->offset - scaling->offset == 0) || !(scaling->scale - scaling->scale == 0))
     return fail(Status::error(StatusCode::kInvalidArgument, "fig_session_set_scaling: a number is not finite"));
-  // The session's own, which it may change.
-  format::write_scaling(copy_scaling<format::ChannelScaling>(*scaling), const_cast<float*>(*found));
+  format::write_scaling(copy_scaling<format::ChannelScaling>(*scaling), *found);
   return FIG_OK;
 }
 

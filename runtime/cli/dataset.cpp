@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <functional>
 #include <limits>
 #include <numeric>
 
@@ -145,8 +146,8 @@ void note_scale(const std::string& path, const io::Samples& samples, const io::S
   }
 }
 
-}  // namespace
-
+// Of samples as they were measured: the one that turns the least value of each channel into black and the greatest into
+// white; images are one channel. `copy` gives sample i.
 Scaling scaling_of(const fig_port_info& port, const fig_output_info& output, size_t count,
                    const std::function<void(size_t i, float* out)>& copy) {
   const bool image = port.shape.rank > 3;
@@ -163,6 +164,8 @@ Scaling scaling_of(const fig_port_info& port, const fig_output_info& output, siz
   }
   return Scaling::between(least, greatest, output.range_min, output.range_max);
 }
+
+}  // namespace
 
 Dataset::Dataset(const OpenModel& open, const DataArguments& arguments, const std::vector<fig_port_info>& ports,
                  const fig_output_info& output)
@@ -282,6 +285,7 @@ void Dataset::take_folder_labels() {
 void Dataset::read_labels(const DataArguments& arguments) {
   const size_t count = inputs_[0].samples->count();
   if (!arguments.labels.empty()) {
+    label_path_ = arguments.labels;
     const io::Samples file(arguments.labels, {"labels", {1}, 0, 255});
     if (file.count() != count) {
       throw Error(fmt::format("{} holds {} labels for {} samples", arguments.labels, file.count(), count));
@@ -297,6 +301,7 @@ void Dataset::read_labels(const DataArguments& arguments) {
   }
   for (const Input& input : inputs_) {
     if (!input.samples || !input.samples->one_hot()) continue;
+    if (input.path != path()) label_path_ = input.path;
     std::vector<float> values(input.elements);
     for (size_t i = 0; i < count; ++i) {
       input.samples->copy(i, values.data());

@@ -1,7 +1,6 @@
 // The data that training and evaluation read.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,11 +30,6 @@ struct TableArguments {
 
   void add_to(CLI::App* command);
 };
-
-// Of samples as they were measured: the one that turns the least value of each channel into black and the greatest into
-// white; images are one channel. `copy` gives sample i.
-Scaling scaling_of(const fig_port_info& port, const fig_output_info& output, size_t count,
-                   const std::function<void(size_t i, float* out)>& copy);
 
 // Options that `train` and `evaluate` share.
 struct DataArguments {
@@ -94,6 +88,8 @@ class Dataset {
   // Whether samples are windows of one series, which share rows.
   bool overlaps() const { return inputs_[0].samples->overlap() > 0; }
   bool has_labels() const { return !labels_.empty(); }
+  // The file that the classes come from, beside the samples; "" of a folder's.
+  const std::string& label_path() const { return label_path_; }
   size_t label(size_t i) const { return labels_[chosen_[i]]; }
   // The file of sample `i`, of a folder; else "".
   std::string file(size_t i) const { return inputs_[0].samples->file(chosen_[i]); }
@@ -109,6 +105,7 @@ class Dataset {
   void choose_classes(const DataArguments& arguments);
 
   std::vector<Input> inputs_;
+  std::string label_path_;
   std::vector<size_t> labels_;  // of all samples; empty if none are known
   std::vector<size_t> wanted_;  // those of the wanted classes, within the limit
   std::vector<size_t> chosen_;

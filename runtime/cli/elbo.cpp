@@ -12,8 +12,8 @@ bool has_elbo(const OpenModel& open) {
          open.has_program("encode");
 }
 
-EvidenceLowerBound evidence_lower_bound(const OpenModel& open, const Generated& generated, const Features& samples,
-                                        uint64_t seed) {
+std::vector<EvidenceLowerBound> evidence_lower_bounds(const OpenModel& open, const Generated& generated,
+                                                      const Features& samples, uint64_t seed, uint64_t first) {
   const fig_latent_info latent = open.latent();
   const fig_likelihood likelihood = objective_of(open).likelihood;
   const auto count = static_cast<size_t>(samples.rows());
@@ -23,7 +23,7 @@ EvidenceLowerBound evidence_lower_bound(const OpenModel& open, const Generated& 
                    log_variance.data(), count * latent.size));
   Features z = evaluation::rows(count, latent.size);
   for (size_t i = 0; i < count; ++i)
-    check(fig_model_draw_latent(open.model(), seed, i, z.data() + i * latent.size, latent.size));
+    check(fig_model_draw_latent(open.model(), seed, first + i, z.data() + i * latent.size, latent.size));
   // As the objective bounds them.
   log_variance = log_variance.array().max(-20.0F).min(20.0F).matrix();
   z = (mean.array() + (log_variance.array() / 2).exp() * z.array()).matrix();
@@ -32,22 +32,33 @@ EvidenceLowerBound evidence_lower_bound(const OpenModel& open, const Generated& 
                    count * generated.sample));
   const Eigen::ArrayXXd x = samples.array().cast<double>();
   const Eigen::ArrayXXd y = reconstructions.array().cast<double>();
-  EvidenceLowerBound result;
+  Eigen::ArrayXd reconstruction;
   if (likelihood == FIG_LIKELIHOOD_GAUSSIAN) {
-    result.reconstruction = -((x - y).square() / 2 + std::log(2 * M_PI) / 2).sum();
+    reconstruction = -((x - y).square() / 2 + std::log(2 * M_PI) / 2).rowwise().sum();
   } else if (likelihood == FIG_LIKELIHOOD_BERNOULLI_LOGITS) {
-    result.reconstruction = (x * y - y.max(0.0) - (1 + (-y.abs()).exp()).log()).sum();
+    reconstruction = (x * y - y.max(0.0) - (1 + (-y.abs()).exp()).log()).rowwise().sum();
   } else {
     // A probability of 1 is one within f32's rounding.
     const Eigen::ArrayXXd p = y.max(1e-7).min(1 - 1e-7);
-    result.reconstruction = (x * p.log() + (1 - x) * (1 - p).log()).sum();
+    reconstruction = (x * p.log() + (1 - x) * (1 - p).log()).rowwise().sum();
   }
   const Eigen::ArrayXXd m = mean.array().cast<double>();
   const Eigen::ArrayXXd v = log_variance.array().cast<double>();
-  result.divergence = (m.square() + v.exp() - v - 1).sum() / 2;
-  result.reconstruction /= static_cast<double>(count);
-  result.divergence /= static_cast<double>(count);
+  const Eigen::ArrayXd divergence = (m.square() + v.exp() - v - 1).rowwise().sum() / 2;
+  std::vector<EvidenceLowerBound> result;
+  for (Eigen::Index i = 0; i < samples.rows(); ++i) result.push_back({reconstruction[i], divergence[i]});
   return result;
+}
+
+EvidenceLowerBound evidence_lower_bound(const OpenModel& open, const Generated& generated, const Features& samples,
+                                        uint64_t seed) {
+  const std::vector<EvidenceLowerBound> bounds = evidence_lower_bounds(open, generated, samples, seed);
+  EvidenceLowerBound mean;
+  for (const EvidenceLowerBound& bound : bounds) {
+    mean.reconstruction += bound.reconstruction / static_cast<double>(bounds.size());
+    mean.divergence += bound.divergence / static_cast<double>(bounds.size());
+  }
+  return mean;
 }
 
 }  // namespace figment::cli

@@ -346,6 +346,7 @@ void evaluate_classifier(const Arguments& arguments, const OpenModel& open) {
   for (uint32_t i = 0; fig_model_batch_input(open.model(), i, &port) == FIG_OK; ++i) ports.push_back(port);
   Dataset data(open, arguments.data, ports, learned.output);
   data.choose(Dataset::Part::kHeldOut);
+  if (!arguments.data.preview.empty()) write_preview(arguments.data.preview, data, learned);
   if (!data.has_labels()) throw Error("a classifier is scored by labels: --data label=FILE, or a folder of subfolders");
   const Classifier classifier(arguments.model, arguments.session.threads);
   Features samples = evaluation::rows(data.count(), learned.sample);

@@ -7,23 +7,19 @@
 #include "io/files.h"
 #include "io/pictures.h"
 #include "io/plot.h"
+#include "io/table.h"
 #include "io/terminal.h"
 
 namespace figment::cli {
 
 namespace {
 
-// A cell of a .csv file.
-std::string quoted(const std::string& text) {
-  return text.find_first_of(",\"") == std::string::npos ? text : "\"" + text + "\"";
-}
-
 std::string to_csv(std::span<const float> samples, const Generated& generated) {
   const fig_shape& shape = generated.port.shape;
   const size_t steps = generated.sequence() ? shape.extents[1] : 1;
   const size_t values = generated.sample / steps;
   std::string text = generated.sequence() ? "sample,step" : "sample";
-  for (size_t i = 0; i < values; ++i) text += "," + quoted(generated.scaling.label(i));
+  for (size_t i = 0; i < values; ++i) text += "," + io::csv_cell(generated.scaling.label(i));
   text += "\n";
   for (size_t row = 0; row * values < samples.size(); ++row) {
     text += std::to_string(row / steps);

@@ -198,26 +198,19 @@ void project(const Arguments& arguments) {
   const bool encodes = open.has_program("encode");
   if (!encodes && !open.has_program("project"))
     throw Error("the model has neither an encoder nor the program \"project\": convert it with an objective, in f32");
-  io::SampleForm form = form_of(generated.port, generated.output);
-  form.generated = true;
-  Scaling scaling = generated.scaling;
-  const bool scaled = arguments.normalize || (scaling.known() && !scaling.identity());
-  form.bounded = generated.output.bounded && !scaled;
-  form.table = arguments.table.options;
-  form.table.expected = scaling.names();
-  form.pictures = arguments.pictures.options();
-  const io::Samples data(arguments.data, form);
+  DataArguments read;
+  read.data = {arguments.data};
+  read.normalize = arguments.normalize;
+  read.pictures = arguments.pictures;
+  read.table = arguments.table;
+  Dataset data(open, read, {generated.port}, generated.output);
+  data.find_scaling();
   if (arguments.first >= data.count() || arguments.count > data.count() - arguments.first)
     throw Error(fmt::format("{}: holds only {} samples", arguments.data, data.count()));
-  if (!data.measured()) scaling = {};
-  if (arguments.normalize && data.measured() && !scaling.known()) {
-    scaling =
-        scaling_of(generated.port, generated.output, data.count(), [&](size_t i, float* out) { data.copy(i, out); });
-  }
   std::vector<float> samples(arguments.count * generated.sample);
-  for (size_t i = 0; i < arguments.count; ++i)
-    data.copy(static_cast<size_t>(arguments.first) + i, samples.data() + i * generated.sample);
-  scaling.to_values(samples);
+  for (size_t i = 0; i < arguments.count; ++i) {
+    data.copy(data.inputs()[0], static_cast<size_t>(arguments.first) + i, samples.data() + i * generated.sample);
+  }
   fig_session_options options = arguments.session.options();
   if (options.batch == 0) options.batch = 64;
   open.open_session(options);

@@ -9,8 +9,10 @@
 #include "elbo.h"
 #include "io/files.h"
 #include "io/plot.h"
+#include "io/table.h"
 #include "io/terminal.h"
 #include "output.h"
+#include "sample_sets.h"
 
 namespace figment::cli {
 
@@ -108,14 +110,13 @@ class Scoring {
         result->errors[c].push_back(data_.inputs()[0].scaling.difference_to_measured(
             c, static_cast<float>(std::sqrt(sums[c] / static_cast<double>(steps)))));
       }
-      if (by_ == By::kError) {
-        result->scores.push_back(sum / static_cast<double>(generated_.sample));
-      } else {
-        const evaluation::Features row = Eigen::Map<const evaluation::Features>(
-            samples.data() + i * generated_.sample, 1, static_cast<Eigen::Index>(generated_.sample));
-        result->scores.push_back(-evidence_lower_bound(open_, generated_, row, seed_).value());
-      }
+      if (by_ == By::kError) result->scores.push_back(sum / static_cast<double>(generated_.sample));
     }
+    if (by_ == By::kError) return;
+    const evaluation::Features rows = Eigen::Map<const evaluation::Features>(
+        samples.data(), static_cast<Eigen::Index>(part), static_cast<Eigen::Index>(generated_.sample));
+    for (const EvidenceLowerBound& bound : evidence_lower_bounds(open_, generated_, rows, seed_, result->scores.size()))
+      result->scores.push_back(-bound.value());
   }
 
   const OpenModel& open_;
@@ -148,19 +149,15 @@ std::vector<Run> runs_above(const std::vector<double>& scores, double threshold)
   return runs;
 }
 
-std::string quoted(const std::string& text) {
-  return text.find_first_of(",\"") == std::string::npos ? text : "\"" + text + "\"";
-}
-
 void write_csv(const std::string& path, const Dataset& data, const Scores& scores, double threshold) {
   const Dataset::Input& input = data.inputs()[0];
   const bool times = !data.time_of(0, false).empty();
   std::string text = times ? "window,from,to,score,alarm" : "window,score,alarm";
-  for (size_t c = 0; c < scores.errors.size(); ++c) text += "," + quoted("error of " + input.scaling.label(c));
+  for (size_t c = 0; c < scores.errors.size(); ++c) text += "," + io::csv_cell("error of " + input.scaling.label(c));
   text += "\n";
   for (size_t i = 0; i < scores.scores.size(); ++i) {
     text += std::to_string(i);
-    if (times) text += "," + quoted(data.time_of(i, false)) + "," + quoted(data.time_of(i, true));
+    if (times) text += "," + io::csv_cell(data.time_of(i, false)) + "," + io::csv_cell(data.time_of(i, true));
     text += fmt::format(",{:.6g},{}", scores.scores[i], scores.scores[i] > threshold ? 1 : 0);
     for (const std::vector<float>& errors : scores.errors) text += fmt::format(",{:.6g}", errors[i]);
     text += "\n";
@@ -176,8 +173,11 @@ void score(const Arguments& arguments) {
     throw Error(arguments.plot + ": the plot is an .svg file");
   if (!arguments.output.empty() && !arguments.output.ends_with(".csv"))
     throw Error(arguments.output + ": scores are written as a .csv file");
+  if (!arguments.data.preview.empty()) check_kind(arguments.data.preview, generated);
   Dataset data(open, arguments.data, {generated.port}, generated.output);
   data.find_scaling();
+  data.choose(Dataset::Part::kHeldOut);
+  if (!arguments.data.preview.empty()) write_preview(arguments.data.preview, data, generated);
   fig_session_options options = arguments.session.options();
   if (options.batch == 0) options.batch = 64;
   open.open_session(options);

@@ -273,8 +273,10 @@ class Training {
     }
     if (score_ && (step % or_part(arguments_.score_every, 20) == 0 || step == steps_)) {
       log_->doing("scoring");
-      if (monitor_.score((*score_)(), step, &run_.best))
-        attempt([&] { check(fig_session_export(open_.session(), arguments_.best.c_str())); });
+      const Best before = run_.best;
+      if (monitor_.score((*score_)(), step, &run_.best) &&
+          !attempt([&] { check(fig_session_export(open_.session(), arguments_.best.c_str())); }))
+        run_.best = before;
     }
     for (const std::string& warning : monitor_.warnings()) log_->warn(warning);
     if (step % arguments_.checkpoint_every == 0 && step < steps_) attempt([&] { save(); });
@@ -290,11 +292,13 @@ class Training {
   }
 
   // What fails to be written is no reason to lose the run: it is said, and what is written at the end may succeed.
-  void attempt(const std::function<void()>& write) {
+  bool attempt(const std::function<void()>& write) {
     try {
       write();
+      return true;
     } catch (const Error& error) {
       if (failures_.insert(error.what()).second) log_->warn(error.what());
+      return false;
     }
   }
 
@@ -399,9 +403,7 @@ void write_classifier_recipe(const Arguments& arguments, const Dataset& data, co
   size_t classes = 0;
   for (size_t i = 0; data.has_labels() && i < data.count(); ++i) classes = std::max(classes, data.label(i) + 1);
   if (classes < 2) {
-    throw Error(
-        "--classifier-recipe: the images have no classes: put them into subfolders, or give --labels FILE and "
-        "--classes");
+    throw Error("--classifier-recipe: the images have no classes: put them into subfolders, or give --labels FILE");
   }
   nlohmann::ordered_json layers = nlohmann::ordered_json::array();
   uint32_t channels = 16;
@@ -415,30 +417,34 @@ void write_classifier_recipe(const Arguments& arguments, const Dataset& data, co
   layers.push_back({{"type", "dropout"}, {"rate", 0.3}});
   layers.push_back({{"type", "linear"}, {"units", 64}});
   layers.push_back("relu");
-  const nlohmann::ordered_json recipe = {{"name", "classifier"},
-                                         {"objective", "classifier"},
-                                         {"sample", {{"shape", {extents[1], extents[2], extents[3]}}}},
-                                         {"classes", classes},
-                                         {"classifier", {{"layers", layers}}},
-                                         {"training", {{"batch", 32}, {"steps", 1000}}}};
+  const nlohmann::ordered_json recipe = {
+      {"name", "classifier"},
+      {"objective", "classifier"},
+      {"sample", {{"shape", {extents[1], extents[2], extents[3]}}}},
+      {"classes", classes},
+      {"classifier", {{"layers", layers}}},
+      {"training", {{"batch", std::clamp<size_t>(data.count() / 2, 2, 32)}, {"steps", 1000}}}};
   io::write_file(arguments.classifier_recipe, recipe.dump(2) + "\n");
-  std::string options;
-  for (const std::string& file : arguments.data.data) options += " --data " + file;
-  if (!arguments.data.labels.empty()) options += " --labels " + arguments.data.labels;
+  // Its batches are "sample" and "label", whatever the model's are called.
+  std::string own = " --data " + data.path();
+  if (!data.label_path().empty()) own += " --data label=" + data.label_path();
+  if (data.inputs()[0].samples->measured()) own += " --normalize";
+  std::string given;
+  for (const std::string& file : arguments.data.data) given += " --data " + file;
   io::print(
       "%s: a classifier of %zu classes. Train it, and score by it:\n  figment-convert %s -o untrained.figment\n"
       "  figment train untrained.figment%s --hold-out 0.1 --out classifier.figment\n"
       "  figment evaluate classifier.figment%s --hold-out 0.1\n"
       "  figment evaluate %s%s --classifier classifier.figment\n",
-      arguments.classifier_recipe.c_str(), classes, arguments.classifier_recipe.c_str(), options.c_str(),
-      options.c_str(), arguments.model.c_str(), options.c_str());
+      arguments.classifier_recipe.c_str(), classes, arguments.classifier_recipe.c_str(), own.c_str(), own.c_str(),
+      arguments.model.c_str(), given.c_str());
 }
 
 void train(const Arguments& arguments) {
   OpenModel open(arguments.model);
   const std::vector<fig_port_info> ports = data_inputs(open);
   const Generated learned = learned_of(open);
-  if (!arguments.data.labels.empty() && arguments.data.classes.empty())
+  if (!arguments.data.labels.empty() && arguments.data.classes.empty() && arguments.classifier_recipe.empty())
     throw Error("--labels is for --classes; labels that are trained on are a condition, --data INPUT=FILE");
   if (!arguments.data.preview.empty()) check_kind(arguments.data.preview, learned);
   Dataset data(open, arguments.data, ports, learned.output);

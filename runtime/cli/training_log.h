@@ -15,7 +15,7 @@ namespace figment::cli {
 // On a terminal one line that is written over itself, "step 823/1500  12.3 it/s  00:55 left  d 0.61  g 1.02  g.lr
 // 2e-4"; into a file or a pipe the same as lines, on standard output, after each 100 steps and at least every 30
 // seconds. As JSON always lines: {"step": 823, "steps": 1500, "steps_per_second": 12.3, "seconds_left": 55, "metrics":
-// {...}, "scalars": {...}}, and others, of the keys "warning", "resumed", "best" and "done".
+// {...}, "scalars": {...}}, and others, of the keys "warning", "resumed", "output" and, at the end, "done".
 class TrainingLog {
  public:
   // Of the open training session, whose steps go on to `steps`.

@@ -293,6 +293,13 @@ class Reader {
 
 }  // namespace
 
+std::string csv_cell(const std::string& text) {
+  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  std::string cell = "\"";
+  for (const char c : text) cell += c == '"' ? "\"\"" : std::string(1, c);
+  return cell + "\"";
+}
+
 Table parse_table(const std::string& text, const std::string& origin, const TableOptions& options) {
   float number = 0;
   const std::string& fill = options.fill;

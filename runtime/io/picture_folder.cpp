@@ -21,9 +21,7 @@ class Folder final : public SampleSource {
     channels_ = static_cast<uint32_t>(form.shape[0]);
     height_ = static_cast<uint32_t>(form.shape[1]);
     width_ = static_cast<uint32_t>(form.shape[2]);
-    namespace fs = std::filesystem;
-    constexpr auto kOptions = fs::directory_options::follow_directory_symlink;
-    for (const auto& entry : fs::recursive_directory_iterator(path, kOptions)) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
       if (entry.is_regular_file() && is_picture(entry.path().string()))
         files_.push_back(entry.path().lexically_relative(path).string());
     }

@@ -28,10 +28,13 @@ struct Table {
   std::string description;         // for people: rows, columns, separator, what was filled
 };
 
+// A cell of a .csv file separated by commas, in quotes where it must be.
+std::string csv_cell(const std::string& text);
+
 // Cells are separated by semicolons or tabs if the first line has any, else by commas; cells in quotes may hold
-// separators, and numbers decimal commas unless commas separate them. A first line without any number is a header. An
-// empty cell and NA, NaN, null, None or - are missing values. Numbers too small for float32 are 0. What is no number,
-// or missing and not filled, is an error that names the line and the column.
+// separators, and numbers decimal commas, where commas separate cells in quotes. A first line without any number is a
+// header. An empty cell and NA, NaN, null, None or - are missing values. Numbers too small for float32 are 0. What is
+// no number, or missing and not filled, is an error that names the line and the column.
 Table read_table(const std::string& path, const TableOptions& options);
 Table parse_table(const std::string& text, const std::string& origin, const TableOptions& options);
 

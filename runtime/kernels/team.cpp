@@ -70,6 +70,7 @@ void Team::learn(Times* op, double passed) {
     // Threads that neither compute nor spin have lost their cores to others.
     const auto computed = static_cast<double>(clock_.computed() - computed_);
     saved = passed < kMillisecond ? 0 : std::min(computed / static_cast<double>(count_) - kLeastShare * passed, 0.0);
+    saved = std::min(saved, -waited_);
   }
   // A better time is believed at once: whoever took the cores may have gone.
   op->together = op->together == 0 || time < op->together ? time : op->together + kNew * (time - op->together);

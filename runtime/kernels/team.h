@@ -42,7 +42,6 @@ class Team {
 
   // That the calling thread has waited so long for the others within the op that runs.
   void waited(double nanoseconds);
-  const Clock& clock() const { return clock_; }
 
   // Before and after each run of an op. Any thread, one at a time.
   void begin(const Times& op);

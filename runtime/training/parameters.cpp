@@ -47,12 +47,12 @@ Result<float*> find_scalar(Session* session, const char* name) {
                        view.scalar_count() == 0 ? "" : view.scalar(0).name);
 }
 
-Result<const float*> scaling_values(const Session& session, const char* input, uint32_t channel) {
+Result<float*> scaling_values(const Session& session, const char* input, uint32_t channel) {
   FIGMENT_RETURN_IF_ERROR(check_training(session));
   const format::ModelView& view = session.model()->view();
   const Result<format::ScalingView> found = format::find_scaling(view, input, channel);
   if (!found.ok()) return found.status();
-  const float* values = session.variables().data(found->constant);
+  float* values = session.variables().data(found->constant);
   if (values == nullptr) return Status::error(StatusCode::kNotFound, "the model's scaling does not change");
   return values + channel * format::ChannelScaling::kValues;
 }

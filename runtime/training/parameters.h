@@ -11,7 +11,7 @@ namespace figment {
 // The value of a named scalar. kNotFound.
 Result<float*> find_scalar(Session* session, const char* name);
 // The session's values of a channel's scaling (format/scaling.h). `input` nullptr: of the samples. kNotFound.
-Result<const float*> scaling_values(const Session& session, const char* input, uint32_t channel);
+Result<float*> scaling_values(const Session& session, const char* input, uint32_t channel);
 // Copies a parameter out of or into the session's variables, in the exporter's layout. kNotFound.
 Status get_parameter(const Session& session, const char* name, std::span<float> out);
 Status set_parameter(Session* session, const char* name, std::span<const float> values);

@@ -367,14 +367,18 @@ check "an input twice" 1 "sample is given twice" $figment run "$models/tiny_vae.
 check "an output without a name" 1 "name the output, NAME=FILE, of latent_mean, latent_log_variance" $figment run "$models/tiny_vae.figment" --program encode --input "$work/x.npy" --output "$work/y.npy"
 check "run a train program" 0 "" $figment run "$models/tiny_vae.figment" --program train.step --batch 6 --input sample="$work/x.npy" --input noise="$work/noise.npy" --output vae.loss="$work/loss.npy"
 if [ -n "$convert" ]; then
-  "$convert" "$onnx/classifier/classifier.onnx" -o "$work/classifier.figment" -q
+  "$convert" "$onnx/classifier/classifier.onnx" -o "$work/fashion.figment" -q
   check "a recipe of a classifier" 0 "a classifier of 2 classes. Train it, and score by it" $figment train "$work/tiny_infogan.figment" --data "$pictures" --classifier-recipe "$work/pictures.json"
   "$convert" "$work/pictures.json" -o "$work/untrained.figment" -q
   check "train a classifier" 0 "^40 steps, classifier.loss 0.0" $figment train "$work/untrained.figment" --data "$pictures" --batch 2 --steps 40 --out "$work/own.figment" --report "$work/own"
   check "how often it is right" 0 "accuracy 100.0 % of 2 samples" $figment evaluate "$work/own.figment" --data "$pictures"
   check "score by it" 0 "Fréchet distance of features" $figment evaluate "$models/tiny_infogan.figment" --data "$work/images.npy" --seeds 1 --classifier "$work/own.figment"
+  $figment generate "$models/tiny_infogan.figment" -n 24 -o "$work/some.npy"
+  awk 'BEGIN { for (i = 0; i < 24; ++i) print i % 3 }' > "$work/some.csv"
+  (cd "$work" && $figment train "$work/tiny_infogan.figment" --data some.npy --labels some.csv --classifier-recipe some.json | tail -n +2 > commands)
+  expect "the commands that it says work" '[ "$(wc -l < "$work/commands")" = 4 ] && (cd "$work" && PATH="$bin:$PATH" sh -e commands > commands.out 2>&1) || { cat "$work/commands" "$work/commands.out"; false; }'
   check "quantize a classifier without examples" 1 "int8 needs examples of its inputs" "$convert" "$work/own.figment" --int8 -o "$work/x.figment"
-  check "evaluate with a classifier of another size" 1 "takes images of 784 values, the model makes 36: train one for such images" $figment evaluate "$models/tiny_infogan.figment" --data "$work/images.npy" --seeds 1 --classifier "$work/classifier.figment"
+  check "evaluate with a classifier of another size" 1 "takes images of 784 values, the model makes 36: train one for such images" $figment evaluate "$models/tiny_infogan.figment" --data "$work/images.npy" --seeds 1 --classifier "$work/fashion.figment"
   check "quantize a trained model" 0 "PSNR" "$convert" "$work/straight.figment" --int8 -o "$work/q.figment"
   check "quantize a recurrent generator" 0 "PSNR" "$convert" "$models/tiny_crgan.figment" --int8 -o "$work/q3.figment" --psnr-goal 0
   check "quantize a checkpoint" 0 "PSNR" "$convert" "$models/tiny_vae.figment" --checkpoint "$work/run" --int8 -o "$work/q2.figment" --name tiny_vae

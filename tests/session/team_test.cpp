@@ -97,6 +97,13 @@ TEST_CASE("a wait within an op ends the use of threads there") {
   team.waited(8 * kMillisecond);
   CHECK(team.now() == nullptr);
   CHECK(team.balance() < 0);
+  // Nothing is known of the op yet, and both threads have computed all the time: the wait counts all the same.
+  g_passed += static_cast<uint64_t>(9 * kMillisecond);
+  g_computed += static_cast<uint64_t>(18 * kMillisecond);
+  team.end(&times);
+  CHECK(team.balance() <= -8 * kMillisecond);
+  team.begin(times);
+  CHECK(team.now() == nullptr);
 }
 
 TEST_CASE("what asks for no threads is not timed") {
