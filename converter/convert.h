@@ -103,9 +103,9 @@ Converted convert(const ConvertOptions& options, const Progress& progress);
 // The passes that every program goes through, for tests that start from a graph of their own.
 std::vector<std::string> optimize(Graph* graph);
 
-// The ONNX ops that are imported, as a table: since which opset, whether the ops that they become have gradients, int8
-// and kernels of XNNPACK, and what is not supported.
-std::string op_table();
+// The ONNX ops that are imported, as rows of a table: since which opset, whether the ops that they become have
+// gradients, int8 and kernels of XNNPACK, and what is not supported.
+std::vector<std::vector<std::string>> op_table();
 // The ops that XNNPACK has kernels for.
 const std::set<OpKind>& xnnpack_kinds();
 

@@ -5,7 +5,6 @@
 
 #include "convert.h"
 #include "import/import_onnx.h"
-#include "io/terminal.h"
 #include "passes/gradient.h"
 #include "passes/quantize_rewrite.h"
 
@@ -37,7 +36,7 @@ const std::set<OpKind>& xnnpack_kinds() {
   return kinds;
 }
 
-std::string op_table() {
+std::vector<std::vector<std::string>> op_table() {
   std::vector<std::vector<std::string>> rows = {{"op", "opset", "gradient", "int8", "XNNPACK", "limits"}};
   for (const OnnxOp& op : imported_ops()) {
     // Those become what the ops of their graphs do.
@@ -46,7 +45,7 @@ std::string op_table() {
     rows.push_back({op.name, fmt::format("{}", op.since), cell(has_gradient), cell(has_int8),
                     cell([](OpKind kind) { return xnnpack_kinds().contains(kind); }), op.limits});
   }
-  return io::format_table(rows);
+  return rows;
 }
 
 }  // namespace figment::converter

@@ -295,7 +295,7 @@ int convert(int argc, char** argv) {
   app.add_flag_callback(
       "--ops",
       [] {
-        figment::io::print("%s", figment::converter::op_table().c_str());
+        figment::io::print_table(figment::converter::op_table());
         throw CLI::Success();
       },
       "list the ONNX ops that are imported: opsets, gradients, int8, XNNPACK, limits");

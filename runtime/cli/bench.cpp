@@ -154,7 +154,7 @@ void bench(const Arguments& arguments) {
     rows.push_back({t.program, std::to_string(t.batch), std::to_string(t.threads), io::format_number(t.median_us, 1),
                     io::format_number(t.min_us, 1), io::format_number(t.batch / t.median_us * 1e6, 0)});
   }
-  io::print("%s", io::format_table(rows).c_str());
+  io::print_table(rows);
 }
 
 }  // namespace

@@ -149,9 +149,11 @@ void compare(Arguments arguments) {
                      io::encode_png(both.pixels, both.width, both.height, both.channels));
     }
   }
-  io::print("%s", arguments.json
-                      ? (list.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n").c_str()
-                      : io::format_table(rows).c_str());
+  if (arguments.json) {
+    io::print("%s\n", list.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+  } else {
+    io::print_table(rows);
+  }
 }
 
 }  // namespace

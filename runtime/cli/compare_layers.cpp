@@ -272,7 +272,7 @@ void print_table(const std::vector<Compared>& compared, const std::set<const Com
                     difference.alone_db < io::kExactDecibels ? decibels(difference.alone_db) : "",
                     range_of(difference) + (entry.wrong ? "  wrong" : "")});
   }
-  io::print("%s", io::format_table(rows).c_str());
+  io::print_table(rows);
 }
 
 // What no error is measured of.

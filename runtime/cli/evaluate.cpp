@@ -107,7 +107,8 @@ class Evaluation {
                       score.values.size() > 1 ? io::format_number(mean.deviation, score.decimals) : "",
                       score.real ? io::format_number(*score.real, score.decimals) : ""});
     }
-    io::print("%zu samples for each of %u seeds\n\n%s", count_, arguments_.seeds, io::format_table(rows).c_str());
+    io::print("%zu samples for each of %u seeds\n\n", count_, arguments_.seeds);
+    io::print_table(rows);
     if (!real_classes_.empty()) print_histogram();
   }
 

@@ -234,7 +234,7 @@ void print(const Json& model) {
       }
       rows.push_back(std::move(row));
     }
-    io::print("%s", io::format_table(rows).c_str());
+    io::print_table(rows);
   }
 }
 

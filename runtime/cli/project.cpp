@@ -236,7 +236,7 @@ void project(const Arguments& arguments) {
       write_samples(path, pairs, generated, layout);
     }
   }
-  io::print("%s", io::format_table(table).c_str());
+  io::print_table(table);
 }
 
 }  // namespace

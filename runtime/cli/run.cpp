@@ -30,7 +30,7 @@ void describe(const std::vector<fig_tensor>& outputs, const std::vector<io::Arra
     rows.push_back({outputs[i].name, io::to_string(results[i].shape), fmt::format("{:.4g}", least),
                     fmt::format("{:.4g}", greatest), fmt::format("{:.4g}", sum / static_cast<double>(values.size()))});
   }
-  io::print("%s", io::format_table(rows).c_str());
+  io::print_table(rows);
 }
 
 // The port that "[NAME=]FILE" is for, among those of these names; without a name the only one that must be given.

@@ -240,7 +240,7 @@ void score(const Arguments& arguments) {
     table.push_back(
         {place(run).first, place(run).second, std::to_string(run.second - run.first + 1), io::format_short(peak)});
   }
-  if (!runs.empty()) io::print("%s", io::format_table(table).c_str());
+  if (!runs.empty()) io::print_table(table);
   if (runs.size() > kShown) io::print("and %zu more runs: -o FILE.csv has them all\n", runs.size() - kShown);
 }
 

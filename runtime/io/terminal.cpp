@@ -159,7 +159,64 @@ void finish_output() {
   if (!flushed || std::ferror(stdout) != 0 || !std::cout) output_lost(errno == 0 ? EIO : errno);
 }
 
-std::string format_table(const std::vector<std::vector<std::string>>& given) {
+namespace {
+
+// The first `width` columns of a text, and the rest.
+std::pair<std::string, std::string> split_at(const std::string& text, size_t width) {
+  size_t end = 0;
+  for (size_t columns = 0; end < text.size() && (columns < width || (text[end] & 0xC0) == 0x80); ++end) {
+    if ((text[end] & 0xC0) != 0x80) ++columns;
+  }
+  return {text.substr(0, end), text.substr(end)};
+}
+
+std::string elided(const std::string& text, size_t width) {
+  return display_width(text) <= width ? text : split_at(text, width - 1).first + "…";
+}
+
+// Lines of at most `width` columns, broken behind words where that can be.
+std::vector<std::string> wrapped(std::string text, size_t width) {
+  std::vector<std::string> lines;
+  while (display_width(text) > width) {
+    auto [line, rest] = split_at(text, width);
+    const size_t space = rest[0] == ' ' ? line.size() : line.rfind(' ');
+    if (space != std::string::npos && space > 0) {
+      rest = text.substr(space + 1);
+      line.resize(space);
+    }
+    lines.push_back(std::move(line));
+    text = std::move(rest);
+  }
+  lines.push_back(std::move(text));
+  return lines;
+}
+
+// Columns of a table, made narrower where they take more than `most` together: first the last one, whose cells can go
+// on in further lines, then the widest of words, whose cells lose their ends.
+void narrow(std::vector<size_t>* widths, const std::vector<bool>& numbers, size_t most) {
+  constexpr size_t kLeastWrapped = 12;
+  constexpr size_t kLeastElided = 8;
+  size_t total = 2 * (widths->size() - 1);
+  for (const size_t width : *widths) total += width;
+  if (total > most && !numbers.back() && widths->back() > kLeastWrapped) {
+    const size_t less = std::min(total - most, widths->back() - kLeastWrapped);
+    widths->back() -= less;
+    total -= less;
+  }
+  while (total > most) {
+    size_t widest = widths->size();
+    for (size_t i = 0; i + 1 < widths->size(); ++i) {
+      if (!numbers[i] && (widest == widths->size() || (*widths)[i] > (*widths)[widest])) widest = i;
+    }
+    if (widest == widths->size() || (*widths)[widest] <= kLeastElided) return;
+    --(*widths)[widest];
+    --total;
+  }
+}
+
+}  // namespace
+
+std::string format_table(const std::vector<std::vector<std::string>>& given, size_t width) {
   std::vector<std::vector<std::string>> rows = given;
   for (std::vector<std::string>& row : rows) {
     for (std::string& cell : row) cell = printable(cell);
@@ -174,17 +231,36 @@ std::string format_table(const std::vector<std::vector<std::string>>& given) {
       if (&row != &rows[0] && !row[i].empty() && !is_number(row[i])) right[i] = false;
     }
   }
+  if (widths.empty()) return {};
+  narrow(&widths, right, width);
   std::string out;
-  for (const std::vector<std::string>& row : rows) {
-    std::string line;
-    for (size_t i = 0; i < row.size(); ++i) {
-      const std::string padding(widths[i] - display_width(row[i]), ' ');
-      line += (i == 0 ? "" : "  ") + (right[i] ? padding + row[i] : row[i] + padding);
-    }
+  const auto add = [&out](std::string line) {
     line.erase(line.find_last_not_of(' ') + 1);
     out += line + "\n";
+  };
+  for (const std::vector<std::string>& row : rows) {
+    std::string line;
+    std::vector<std::string> further;
+    for (size_t i = 0; i < row.size(); ++i) {
+      std::string cell = row[i];
+      if (i + 1 == widths.size() && !right[i]) {
+        further = wrapped(cell, widths[i]);
+        cell = further[0];
+      }
+      cell = elided(cell, widths[i]);
+      const std::string padding(widths[i] - display_width(cell), ' ');
+      const size_t indent = display_width(line) + (i == 0 ? 0 : 2);
+      line += (i == 0 ? "" : "  ") + (right[i] ? padding + cell : cell + padding);
+      for (size_t j = 1; j < further.size(); ++j) further[j].insert(0, indent, ' ');
+    }
+    add(std::move(line));
+    for (size_t j = 1; j < further.size(); ++j) add(std::move(further[j]));
   }
   return out;
+}
+
+void print_table(const std::vector<std::vector<std::string>>& rows) {
+  print("%s", format_table(rows, isatty(STDOUT_FILENO) == 1 ? terminal_width(STDOUT_FILENO) : SIZE_MAX).c_str());
 }
 
 std::string format_number(double value, int decimals) {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -75,8 +76,11 @@ void print_line(const std::string& text);
 void finish_output();
 
 // Rows of cells, made printable, in aligned columns; the first row is the header. Columns of numbers are aligned to the
-// right.
-std::string format_table(const std::vector<std::vector<std::string>>& rows);
+// right. Beyond `width` columns the last one goes on in further lines, and words in others lose their ends to a "…";
+// numbers stay whole, whatever that takes.
+std::string format_table(const std::vector<std::vector<std::string>>& rows, size_t width = SIZE_MAX);
+// To standard output, and in a terminal as wide as that is.
+void print_table(const std::vector<std::vector<std::string>>& rows);
 
 // "12.3 kB" (powers of 1000).
 std::string format_bytes(double bytes);

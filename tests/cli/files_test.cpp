@@ -416,6 +416,28 @@ TEST_CASE("what steers a terminal is shown, not done") {
   CHECK(format_table({{"name"}, {"\x1B[2J"}}).find('\x1B') == std::string::npos);
 }
 
+TEST_CASE("tables fit the width that there is") {
+  const std::vector<std::vector<std::string>> rows = {
+      {"op", "name", "bytes", "notes"}, {"conv2d", "größer/conv_of_all", "1234567", "since the first, 1-D to 3-D"}};
+  CHECK(format_table(rows) ==
+        "op      name                  bytes  notes\n"
+        "conv2d  größer/conv_of_all  1234567  since the first, 1-D to 3-D\n");
+  CHECK(format_table(rows, 60) ==
+        "op      name                  bytes  notes\n"
+        "conv2d  größer/conv_of_all  1234567  since the first, 1-D to\n"
+        "                                     3-D\n");
+  CHECK(format_table(rows, 42) ==
+        "op      name          bytes  notes\n"
+        "conv2d  größer/co…  1234567  since the\n"
+        "                             first, 1-D\n"
+        "                             to 3-D\n");
+  CHECK(format_table({{"n", "word"}, {"123456789", "abcdefghijklmnop"}}, 5) ==
+        "        n  word\n"
+        "123456789  abcdefghijkl\n"
+        "           mnop\n");
+  CHECK(format_table({}).empty());
+}
+
 TEST_CASE("plots show what there is, whatever that is") {
   const std::string plot = plot_lines("a < b", "step", {{"loss", {1, 2, 3}}, {"none", {}}, {"nan", {NAN}}});
   CHECK(plot.find("a &lt; b") != std::string::npos);
