@@ -1,5 +1,6 @@
 // Runs the graphs of tests/fuzz/graphs.py in every configuration, and compares: graphs_check FILE.zip [LEAST-WHOLE
-// [NUMBER]]. LEAST-WHOLE graphs must be int8 as a whole; NUMBER is the only graph to run.
+// [NUMBER [STEP]]]. LEAST-WHOLE graphs must be int8 as a whole; NUMBER is the only graph to run, or with STEP the
+// first.
 #include <unistd.h>
 
 #include <algorithm>
@@ -300,8 +301,11 @@ int main(int argc, char** argv) {
   std::filesystem::create_directory(folder);
   Checker checker(folder.string());
   for (const auto& [number, one] : read_cases(argv[1])) {
-    if (argc > 3 && number != std::stoul(argv[3])) continue;
-    checker.check(number, one);
+    const auto first = argc > 3 ? std::stoul(argv[3]) : 0;
+    const bool chosen = argc > 4   ? number >= first && (number - first) % std::max(1UL, std::stoul(argv[4])) == 0
+                        : argc > 3 ? number == first
+                                   : true;
+    if (chosen) checker.check(number, one);
   }
   std::filesystem::remove_all(folder);
   return checker.report(argc > 2 ? std::stoul(argv[2]) : 0);

@@ -1,0 +1,35 @@
+#!/bin/sh
+# ONNX files, and their report.
+. "$(dirname "$0")/check.sh"
+exported=$data/exported
+printf 'hello' > "$work/broken"
+check "a size of no dimension" 1 "--dim tme=5: no input has an open dimension of that name; there are" $convert "$exported/script_g.onnx" --dim tme=5 -o "$work/reopened.figment"
+check "a length that nothing has" 1 "no dimension of the inputs stays open beside the batch" $convert "$exported/script_g.onnx" --length 5 -o "$work/reopened.figment"
+check "a length of a model of ours" 1 "convert it from its source" $convert "$models/dcgan.figment" --length 5 -o "$work/reopened.figment"
+check "the report of a batch that was fixed" 0 "note: .*fixed_g.onnx: the batch, which the exporter has fixed at" $convert "$exported/fixed_g.onnx" -o "$work/reopened.figment"
+check "weights in f16" 0 "weights are stored in f16, each at most" $convert "$onnx/dgan/generator.onnx" --f16 -o "$work/f16.figment" --report "$work/f16.txt"
+check "f16 trains not" 1 "train first" $convert "$onnx/gan/recipe.json" --f16 -o "$work/x.figment"
+check "convert" 0 "^generate, 4 ops: latent .N, 100, 1, 1. -> image .N, 1, 28, 28.$" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/m.figment" --report "$work/report.txt"
+check "with all that was done" 0 "folded into" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/m.figment" --report "$work/report.txt" --verbose
+expect "the report is written" 'grep -q "^file: .* memory: .* to run a sample" "$work/report.txt"'
+check "convert twice" 0 "" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/m2.figment" --name m -q
+expect "the same input gives the same file" 'cmp -s "$work/m.figment" "$work/m2.figment"'
+check "keep a layer f32" 0 "kept f32 as asked" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/k.figment" --int8 --keep-f32 /3/ConvTranspose
+check "keep an unknown layer" 1 "no op of that name" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/x.figment" --int8 --keep-f32 nothing
+check "an unknown latent" 1 "no model has an input" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/x.figment" --latent nothing
+check "no such model" 1 "cannot open" "$convert" /no/such.onnx -o "$work/x.figment"
+check "not ONNX" 1 "not an ONNX file" "$convert" "$work/broken" -o "$work/x.figment"
+check "an unwritable output" 1 "cannot write" "$convert" "$onnx/dcgan/generator.onnx" -o /no/such/x.figment -q
+check "convert a network of labels" 0 "" "$convert" "$bin/../tests/zoo/keras-embedding.kx.onnx" -o "$work/labels.figment" -q
+check "bench a network of labels" 0 '"median_us"' $figment bench "$work/labels.figment" --batch 1,3 --seconds 0.01 --json
+check "a full disk" 1 "No space left" "$convert" "$onnx/dcgan/generator.onnx" -o "$work/f.figment" -q --report /dev/full
+head -c 100000 "$onnx/dcgan/generator.onnx" > "$work/short.onnx"
+check "a truncated ONNX file" 1 "figment-convert: " "$convert" "$work/short.onnx" -o "$work/x.figment"
+expect "nothing is left behind" '[ ! -e "$work/x.figment" ]'
+$figment generate "$models/tiny_vae.figment" --seed 1 -n 40 -o "$work/vae.npy"
+$figment train "$models/tiny_vae.figment" --data "$work/vae.npy" --batch 8 --steps 12 --checkpoint "$work/run" --out "$work/straight.figment" > "$work/out" 2>&1
+check "quantize a trained model" 0 "PSNR" "$convert" "$work/straight.figment" --int8 -o "$work/q.figment"
+check "quantize a recurrent generator" 0 "PSNR" "$convert" "$models/tiny_crgan.figment" --int8 -o "$work/q3.figment" --psnr-goal 0
+check "quantize a checkpoint" 0 "PSNR" "$convert" "$models/tiny_vae.figment" --checkpoint "$work/run" --int8 -o "$work/q2.figment" --name tiny_vae
+check "a checkpoint of no model" 1 "takes the .figment model" "$convert" "$onnx/dcgan/generator.onnx" --checkpoint "$work/run" -o "$work/x.figment"
+summary
