@@ -15,6 +15,7 @@
 #include "io/terminal.h"
 #include "ir/batch.h"
 #include "ir/cost.h"
+#include "ir/output_range.h"
 #include "lengths.h"
 #include "passes/fold.h"
 #include "passes/halve.h"
@@ -61,34 +62,6 @@ uint32_t growth_of_sample(const PortDefinition& port) {
   return static_cast<uint32_t>(element_count(longer, 1).value() - element_count(port.shape, 1).value());
 }
 
-// The values that an output can take, from the function that makes it; infinite where that has no bound.
-std::pair<float, float> reach_of(const Graph& graph, ValueId id) {
-  constexpr float kInfinite = std::numeric_limits<float>::infinity();
-  const std::vector<int32_t> producers = graph.producers();
-  while (producers[id] >= 0) {
-    const Node& node = graph.nodes[static_cast<size_t>(producers[id])];
-    if (node.kind == OpKind::kSigmoid) return {0.0F, 1.0F};
-    if (node.kind == OpKind::kTanh) return {-1.0F, 1.0F};
-    if (node.kind == OpKind::kExp || node.kind == OpKind::kSoftplus || node.kind == OpKind::kAbs ||
-        node.kind == OpKind::kSqrt)
-      return {0.0F, kInfinite};
-    if (node.kind == OpKind::kReshape || node.kind == OpKind::kTranspose || node.kind == OpKind::kSlice) {
-      id = node.inputs[0];
-      continue;
-    }
-    return {node.attributes.clamp_min, node.attributes.clamp_max};
-  }
-  return {-kInfinite, kInfinite};
-}
-
-// The same where there are both bounds.
-std::optional<std::pair<float, float>> range_of(const Graph& graph, ValueId id) {
-  constexpr float kMost = 1e30F;
-  const auto [low, high] = reach_of(graph, id);
-  if (low > -kMost && high < kMost) return {{low, high}};
-  return std::nullopt;
-}
-
 constexpr std::pair<float, float> kUnknownRange = {-1.0F, 1.0F};
 
 // `known`: the range that samples have, whatever the last function.
@@ -101,13 +74,6 @@ void describe_output(const ConvertOptions& options, const Graph& graph, std::opt
   const bool image = port.shape.rank() == 4 && (port.shape[1].extent == 1 || port.shape[1].extent == 3);
   output.kind = image ? format::OutputKind::kImage : format::OutputKind::kOther;
   const std::optional<std::pair<float, float>> possible = range_of(graph, port.value);
-  if (known && possible && *possible != *known) {
-    throw Error(
-        fmt::format("the loss is of samples in [{}, {}], but the network's {} lies in [{}, {}] by its last op: end it "
-                    "in a sigmoid, "
-                    "or take a loss for such samples (--likelihood gaussian; \"kind\": \"gaussian\" in a recipe)",
-                    known->first, known->second, port.name, possible->first, possible->second));
-  }
   if (!known) known = possible;
   std::tie(output.range_min, output.range_max) = known.value_or(kUnknownRange);
   output.bounded = known || options.range_min;
@@ -121,9 +87,11 @@ void describe_output(const ConvertOptions& options, const Graph& graph, std::opt
   if (!(output.range_min < output.range_max)) throw Error("the output's range is empty: --range needs MIN < MAX");
   const auto [least, most] = reach_of(graph, port.value);
   if (output.range_min < least || output.range_max > most) {
-    std::string text = fmt::format(
-        "{} cannot be below {} or above {}, by its last op, and its range is said to be [{}, {}]: ", port.name, least,
-        most, output.range_min, output.range_max);
+    std::string text = fmt::format("{} cannot be {}, by its last op, and its range is said to be [{}, {}]: ", port.name,
+                                   std::isinf(most)    ? fmt::format("below {}", least)
+                                   : std::isinf(least) ? fmt::format("above {}", most)
+                                                       : fmt::format("below {} or above {}", least, most),
+                                   output.range_min, output.range_max);
     const std::string range = fmt::format("{} {}", std::max(least, output.range_min), std::min(most, output.range_max));
     if (trains && output.range_min == -1 && output.range_max == 1)
       text += "end the network in tanh, or give the range " + range + " and data in it";
@@ -131,6 +99,13 @@ void describe_output(const ConvertOptions& options, const Graph& graph, std::opt
       text += trains ? "give the range " + range + " and data in it" : "give --range " + range;
     if (trains) throw Error(text);
     report->warnings.push_back(text);
+  } else if (possible && (possible->first < output.range_min || possible->second > output.range_max)) {
+    report->warnings.push_back(
+        fmt::format("{} reaches from {} to {} by its last op, beyond its range [{}, {}]: samples there are no data's; "
+                    "end the network "
+                    "in a function of that range (sigmoid: 0 to 1, tanh: -1 to 1), or give the range {} {}",
+                    port.name, possible->first, possible->second, output.range_min, output.range_max, possible->first,
+                    possible->second));
   }
   model->output = output;
 }
@@ -402,7 +377,10 @@ std::vector<ScalingDefinition> scalings_of(const ModelDefinition& model) {
           std::ranges::any_of(entry.latents, [&](const LatentDefinition& latent) { return latent.input == port.name; });
       const bool known =
           std::ranges::any_of(result, [&](const ScalingDefinition& other) { return other.input == port.name; });
-      const bool samples = port.shape == sample;
+      // A condition may have their shape; it is an input of the generator.
+      const bool condition =
+          std::ranges::any_of(generates.inputs, [&](const PortDefinition& input) { return input.name == port.name; });
+      const bool samples = port.shape == sample && !condition;
       const size_t rank = port.shape.rank();
       if (drawn || known || port.integers || rank < 2 || rank > 3 || !(samples || rank == 3)) continue;
       const uint32_t channels = port.shape[rank - 1].extent;
@@ -508,7 +486,6 @@ Converted convert_training(ConvertOptions options) {
 
 namespace {
 
-// Examples for an input that no program has are a mistake.
 // Quantizes, if asked for, writes and describes a model whose programs only run.
 Converted finish(const ConvertOptions& options, ModelDefinition model, Converted result, const Progress& progress) {
   ConvertReport& report = result.report;

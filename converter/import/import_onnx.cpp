@@ -67,16 +67,26 @@ Binding OnnxImporter::binding_of(const onnx::TensorProto& tensor, const std::str
   return integers;
 }
 
+void OnnxImporter::set_origin(ValueId id, const std::string& name) {
+  const std::vector<uint32_t> shape = extents_of(graph_[id].shape);
+  Origin origin{name, shape, shape, {}, false, false, {}};
+  for (size_t i = 0; i < shape.size(); ++i) origin.permutation.push_back(static_cast<uint8_t>(i));
+  graph_[id].constant->origin = std::move(origin);
+}
+
+void OnnxImporter::fix_other_constants() {
+  for (ValueId id = 0; id < graph_.values.size(); ++id) {
+    if (!graph_[id].is_constant() || graph_[id].constant->origin) continue;
+    set_origin(id, graph_[id].name);
+    graph_[id].constant->origin->fixed = true;
+  }
+}
+
 void OnnxImporter::bind_initializers(const onnx::GraphProto& graph) {
   for (const onnx::TensorProto& tensor : graph.initializer()) {
     const auto [entry, fresh] = bindings_.emplace(tensor.name(), binding_of(tensor, tensor.name()));
     if (!fresh) throw Error("initializer " + tensor.name() + " is defined twice");
-    if (const ValueId* id = std::get_if<ValueId>(&entry->second)) {
-      const std::vector<uint32_t> shape = extents_of(graph_[*id].shape);
-      Origin origin{tensor.name(), shape, shape, {}, false, false, {}};
-      for (size_t i = 0; i < shape.size(); ++i) origin.permutation.push_back(static_cast<uint8_t>(i));
-      graph_[*id].constant->origin = std::move(origin);
-    }
+    if (const ValueId* id = std::get_if<ValueId>(&entry->second)) set_origin(*id, tensor.name());
   }
 }
 
@@ -169,7 +179,12 @@ void OnnxImporter::bind_outputs() {
 
 void OnnxImporter::import_constant(const OnnxNode& node) {
   if (const auto* tensor = node.attribute("value")) {
-    node.bind(binding_of(tensor->t(), node.name));
+    const Binding binding = binding_of(tensor->t(), node.name);
+    if (const ValueId* id = std::get_if<ValueId>(&binding)) {
+      set_origin(*id, node.name);
+      graph_[*id].constant->origin->in_layers = true;
+    }
+    node.bind(binding);
   } else if (const auto* integer = node.attribute("value_int")) {
     node.bind(KnownTensor{{}, {{integer->i()}}});
   } else if (const auto* real = node.attribute("value_float")) {
@@ -259,6 +274,7 @@ bool OnnxImporter::evaluate_node(const OnnxNode& node) {
   bool all_small = true;
   bool all_numbers = true;
   bool all_known = true;
+  bool all_unnamed = true;
   bool floats = false;
   for (size_t i = 0; i < node.input_count(); ++i) {
     inputs.push_back(nullptr);
@@ -275,10 +291,12 @@ bool OnnxImporter::evaluate_node(const OnnxNode& node) {
     all_known = false;
     const Value& value = graph_[*id];
     all_numbers = all_numbers && value.elements() == 1;
+    all_unnamed = all_unnamed && (!value.constant->origin || value.constant->origin->in_layers);
     all_small = all_small && value.shape.rank() <= 1 && value.elements() <= kMaxElementsBesideFloats;
     inputs.back() = &constants[i];
   }
-  if (!all_known && find_importer(op) != nullptr && !(all_small && (floats || all_numbers))) return false;
+  if (!all_known && find_importer(op) != nullptr && !(all_small && (floats || all_numbers || all_unnamed)))
+    return false;
   for (size_t i = 0; i < node.input_count(); ++i) {
     if (inputs[i] != &constants[i]) continue;
     const Value& value = graph_[std::get<ValueId>(bindings_.at(node.proto.input(static_cast<int>(i))))];
@@ -499,6 +517,11 @@ void OnnxImporter::note_left_out() const {
   note(by_keras, folded,
        ", and do not train: export with o = dict(tf2onnx.optimizer._get_optimizers()); o.pop('remove_back_to_back'); "
        "tf2onnx.convert.from_keras(model, optimizers=o, output_path=...)");
+  // What drops zeros folds batch normalizations, too.
+  const auto& nodes = model_.graph().node();
+  if (std::any_of(nodes.begin(), nodes.end(),
+                  [](const onnx::NodeProto& node) { return node.op_type() == "BatchNormalization"; }))
+    return;
   note(without_bias, "no bias comes with ",
        ": if the network has one there, it was zero, and the exporter dropped it: export with "
        "torch.onnx.export(..., dynamo=True, optimize=False, external_data=False) to train it");
@@ -549,7 +572,10 @@ void OnnxImporter::run() {
   import_nodes(model_.graph());
   report_problems();
   bind_outputs();
-  if (purpose_ == Purpose::kTraining) note_left_out();
+  if (purpose_ == Purpose::kTraining) {
+    fix_other_constants();
+    note_left_out();
+  }
   check_constants();
 }
 

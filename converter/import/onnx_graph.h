@@ -119,6 +119,10 @@ class OnnxImporter {
   void know_nodes();
   void check_model() const;
   void bind_initializers(const onnx::GraphProto& graph);
+  // That the constant is the exporter's, of that name.
+  void set_origin(ValueId id, const std::string& name);
+  // Of a graph that is to be trained: constants without an origin are no parameters.
+  void fix_other_constants();
   void bind_inputs();
   // Whether an input is the lengths of sequences.
   bool gives_lengths(const std::string& input) const;

@@ -52,6 +52,10 @@ void trainable_batch_norm(const OnnxNode& node, const std::vector<std::vector<fl
              false,
              false,
              {node.graph[node.constant(3, "mean")].name, node.graph[node.constant(4, "variance")].name}};
+  // ONNX weighs what was, frameworks the batch: 0.9 is their 0.1, to the digits that people write.
+  constexpr double kDigits = 1e6;
+  const double weight = std::round((1 - static_cast<double>(node.real("momentum", 0.9F))) * kDigits) / kDigits;
+  if (weight >= 0 && weight <= 1) node.graph[statistics].constant->origin->batch_weight = static_cast<float>(weight);
   const auto [last, back] = channels_last(rank);
   Attributes attributes;
   attributes.alpha = epsilon;

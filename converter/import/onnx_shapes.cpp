@@ -45,7 +45,7 @@ void import_dropout(const OnnxNode& node) {
 
 void cast(const OnnxNode& node, bool integers, bool boolean) {
   const bool computed = !node.is_known(0) && !node.value(0).is_constant();
-  if (!computed || !integers || (node.holds_integers(0) && !boolean)) return import_identity(node);
+  if (!computed || !integers || (node.holds_integers(0) && !boolean)) return node.bind(node.tensor(0));
   Builder build(&node.graph, node.name);
   node.bind(boolean ? as_boolean(build, node.tensor(0)) : truncated(build, node.tensor(0)));
 }
@@ -59,6 +59,17 @@ void import_cast(const OnnxNode& node) {
 // To the type of the second input.
 void import_cast_like(const OnnxNode& node) {
   const bool boolean = node.is_integers(1) && node.integers(1).type == onnx::TensorProto::BOOL;
+  const bool real = !node.is_integers(1) && !node.holds_integers(1);
+  if (real && node.is_integers(0)) {
+    // A length, for one, that values are divided by.
+    KnownTensor known = node.integers(0);
+    known.type = onnx::TensorProto::FLOAT;
+    for (Number& number : known.values) {
+      if (number.per_batch) node.fail("its input depends on the batch");
+      number = {0, false, static_cast<double>(static_cast<float>(number.value))};
+    }
+    return node.bind(std::move(known));
+  }
   cast(node, node.is_integers(1) || node.holds_integers(1), boolean);
 }
 

@@ -51,6 +51,10 @@ struct Origin {
   bool folded = false;
   bool derived = false;            // an average, a sum of gradients or an optimizer's state of another parameter
   std::vector<std::string> parts;  // if not empty, dimension 0 is equal parts that are parameters of these names
+  bool fixed = false;              // no parameter: made while converting
+  bool in_layers = false;          // one only where a layer reads it: a number of the file's that has no initializer
+  // Of running statistics, the weight of a batch, if the exporter says it.
+  std::optional<float> batch_weight = std::nullopt;
 };
 
 // What an origin is for a constant that is rearranged once more: reshaped to `split`, transposed by `permutation`.

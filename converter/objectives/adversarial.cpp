@@ -372,8 +372,7 @@ void declare_adversarial(OptionVisitor& visitor, AdversarialOptions* options) {
   // Whatever is not said of the discriminator's is as the generator's.
   options->discriminator_optimizer = options->optimizer;
   declare_optimizer(visitor, "discriminator_optimizer", "--d-", &options->discriminator_optimizer);
-  visitor.number({"batch_norm_momentum", "--batch-norm-momentum", "weight of a batch in running statistics"},
-                 &options->batch_norm_momentum, 0, 1);
+  visit_batch_norm(visitor, &options->batch_norm_momentum);
   visitor.choice({"latent.prior", "--prior", "distribution of the latent"}, &options->prior, {"normal", "uniform"});
   std::vector<std::string> losses;
   for (const AdversarialLoss& loss : adversarial_losses()) losses.emplace_back(loss.name);

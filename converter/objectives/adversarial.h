@@ -12,7 +12,7 @@ namespace figment::converter {
 struct AdversarialOptions {
   OptimizerOptions optimizer;
   OptimizerOptions discriminator_optimizer;
-  double batch_norm_momentum = 0.1;  // the weight of a batch in running statistics
+  std::optional<double> batch_norm_momentum;  // the weight of a batch in running statistics; none: the file's, or 0.1
   Prior prior = Prior::kNormal;
   size_t loss = 0;                     // an index into adversarial_losses()
   double label_smoothing = 0;          // one-sided: the target of real samples is 1 - label_smoothing

@@ -16,7 +16,7 @@ constexpr const char* kLabel = "label";
 
 struct ClassifierOptions {
   OptimizerOptions optimizer;
-  double batch_norm_momentum = 0.1;  // the weight of a batch in running statistics
+  std::optional<double> batch_norm_momentum;  // the weight of a batch in running statistics; none: the file's, or 0.1
   uint32_t classes = 0;
 };
 
@@ -75,8 +75,7 @@ class Classifier : public Objective {
 
   void declare(OptionVisitor& visitor) override {
     declare_optimizer(visitor, "optimizer", "--", &options_.optimizer);
-    visitor.number({"batch_norm_momentum", "--batch-norm-momentum", "weight of a batch in running statistics"},
-                   &options_.batch_norm_momentum, 0, 1);
+    visit_batch_norm(visitor, &options_.batch_norm_momentum);
     visitor.integer({"classes", "--class-count", "classes that a classifier of a recipe tells apart"},
                     &options_.classes, 2, 1000);
   }

@@ -44,7 +44,9 @@ std::vector<Parameter> find_parameters(const Graph& graph) {
       // A normalization without a scale or shift has one number for all channels.
       const bool layer = i > 0 && (format::is_linear(node.kind) || (normalizes && value.elements() > 1));
       const std::optional<Origin>& origin = value.constant->origin;
-      const bool named = origin && (value.elements() > 1 || origin->name.find('.') != std::string::npos);
+      if (origin && origin->fixed) continue;
+      const bool named =
+          origin && !origin->in_layers && (value.elements() > 1 || origin->name.find('.') != std::string::npos);
       if (!layer && !named) continue;
       seen.insert(id);
       Parameter parameter{id, origin ? origin->name : value.name, "", true, normalizes};
@@ -184,6 +186,24 @@ void share_equal_parameters(Graph* graph) {
 
 }  // namespace
 
+namespace {
+
+// PyTorch's spectral normalization keeps singular vectors between steps, which no exporter says how to.
+void refuse_spectral_norm(const std::string& network, const std::vector<Parameter>& parameters) {
+  for (const Parameter& parameter : parameters) {
+    const auto is_of = [&](const char* ending) { return parameter.name.ends_with(ending); };
+    if (!is_of("weight.original") && !is_of("weight_orig") && !is_of("weight.0._u") && !is_of("weight.0._v") &&
+        !is_of("weight_u"))
+      continue;
+    throw Error(network + ": " + parameter.name +
+                " is of PyTorch's spectral_norm, whose power iteration is not exported: take it off before the export "
+                "(torch.nn.utils.parametrize.remove_parametrizations(layer, \"weight\"), or remove_spectral_norm), and "
+                "convert with --spectral-norm, which is of the discriminator");
+  }
+}
+
+}  // namespace
+
 Network make_network(const std::string& name, Graph graph, const TrainingScope& scope) {
   Network network{name, std::move(graph), {}, {}};
   assign_layouts(&network.graph);
@@ -191,6 +211,7 @@ Network make_network(const std::string& name, Graph graph, const TrainingScope& 
   remove_dead(&network.graph);
   const std::vector<Parameter> parameters = find_parameters(network.graph);
   if (parameters.empty()) throw Error(name + ": has no parameters to train");
+  refuse_spectral_norm(name, parameters);
   std::set<ValueId> frozen = frozen_parameters(name, network.graph, parameters, scope, &network.matched);
   for (const Node& node : network.graph.nodes) {
     if (node.kind != OpKind::kBatchNorm) continue;
@@ -217,6 +238,11 @@ bool strip_sigmoid(Graph* graph, size_t output) {
   *reader = node->inputs[0];
   remove_dead(graph);
   return true;
+}
+
+void add_sigmoid(Graph* graph, size_t output) {
+  ValueId& value = graph->outputs[output].value;
+  value = graph->add_node(OpKind::kSigmoid, "sigmoid", {}, {value});
 }
 
 ValueId Composer::copy_constant(const Value& value, const std::string& suffix) {
@@ -339,7 +365,8 @@ std::vector<ValueId> Composer::add(const Network& network, const std::vector<Val
     if (node.kind == OpKind::kBatchNorm && mode == Mode::kTraining && graph[node.inputs[1]].is_variable()) {
       const ValueId batch =
           program_.add_node(OpKind::kBatchNormStatistics, node.name + ".statistics", {}, {operands[0]});
-      statistics->push_back({operands[1], batch});
+      const std::optional<Origin>& origin = graph[node.inputs[1]].constant->origin;
+      statistics->push_back({operands[1], batch, origin ? origin->batch_weight : std::nullopt});
       operands[1] = batch;
     }
     if (network.spectral_norm && format::is_linear(node.kind) && graph[node.inputs[1]].is_variable()) {

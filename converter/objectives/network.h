@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -34,11 +35,14 @@ Network make_network(const std::string& name, Graph graph, const TrainingScope& 
 
 // Takes a final sigmoid of an output off, through reshapes: losses work on logits. Returns whether there was one.
 bool strip_sigmoid(Graph* graph, size_t output);
+// Puts one behind an output.
+void add_sigmoid(Graph* graph, size_t output);
 
 // Batch statistics that a running statistic is to follow.
 struct RunningStatistics {
   ValueId running = 0;
   ValueId batch = 0;
+  std::optional<float> weight;  // of the batch, as the exporter says
 };
 
 // A stored singular vector, and its value after the power iteration of this step.

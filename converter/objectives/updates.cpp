@@ -9,6 +9,8 @@ namespace figment::converter {
 
 namespace {
 
+constexpr double kUsualWeight = 0.1;  // of a batch in running statistics
+
 constexpr const char* kMicroBatchWeight = "micro_batch.weight";
 
 // An update writes the variable that it reads first.
@@ -41,8 +43,15 @@ std::vector<float> values_of(const Value& value) { return {value.f32().begin(), 
 
 }  // namespace
 
+void visit_batch_norm(OptionVisitor& visitor, std::optional<double>* momentum) {
+  double weight = momentum->value_or(kUsualWeight);
+  const OptionName name{"batch_norm_momentum", "--batch-norm-momentum",
+                        "weight of a batch in running statistics, in place of the file's", ""};
+  if (visitor.number(name, &weight, 0, 1)) *momentum = weight;
+}
+
 Updates::Updates(std::string name, std::vector<const Network*> networks, const OptimizerOptions& optimizer,
-                 double batch_norm_momentum, ModelDefinition* model)
+                 std::optional<double> batch_norm_momentum, ModelDefinition* model)
     : name_(std::move(name)),
       networks_(std::move(networks)),
       optimizer_(optimizer),
@@ -201,8 +210,9 @@ void Updates::apply(Composer* composer, Gradients gradients, const std::vector<R
     add_update(composer, adam ? OpKind::kAdamUpdate : OpKind::kSgdUpdate, std::move(inputs));
   }
   for (const RunningStatistics& pair : statistics) {
-    add_update(composer, OpKind::kMovingAverageUpdate, {pair.running, pair.batch},
-               static_cast<float>(batch_norm_momentum_));
+    const float weight = batch_norm_momentum_ ? static_cast<float>(*batch_norm_momentum_)
+                                              : pair.weight.value_or(static_cast<float>(kUsualWeight));
+    add_update(composer, OpKind::kMovingAverageUpdate, {pair.running, pair.batch}, weight);
   }
   for (const SpectralVector& vector : composer->take_spectral_vectors()) {
     add_update(composer, OpKind::kAssignUpdate, {vector.variable, vector.value});

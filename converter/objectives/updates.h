@@ -10,13 +10,16 @@
 
 namespace figment::converter {
 
+// The option of all objectives: the weight of a batch in running statistics. None: the file's, or 0.1.
+void visit_batch_norm(OptionVisitor& visitor, std::optional<double>* momentum);
+
 // The optimizer of a sub-step NAME ("d"): its hyperparameters are the variable NAME.optimizer, which the model exposes
 // as scalars (NAME.learning_rate, ...). The networks' trained variables, their optimizer states and, in the order of
 // use, everything else that a step changes: running statistics, spectral vectors, averages.
 class Updates {
  public:
   Updates(std::string name, std::vector<const Network*> networks, const OptimizerOptions& optimizer,
-          double batch_norm_momentum, ModelDefinition* model);
+          std::optional<double> batch_norm_momentum, ModelDefinition* model);
 
   // Clips the trained variables to [-bound, bound] after each update.
   void clip_weights(double bound) { clip_weights_ = bound; }
@@ -49,7 +52,7 @@ class Updates {
   std::vector<const Network*> networks_;
   std::vector<const Network*> advanced_;
   OptimizerOptions optimizer_;
-  double batch_norm_momentum_;
+  std::optional<double> batch_norm_momentum_;  // none: as the exporter says, or 0.1
   double clip_weights_ = 0;
   double ema_decay_ = 0;
   ModelDefinition* model_;

@@ -4,6 +4,11 @@
 // elements; the reconstruction is softplus(l) - x l for logits l (Bernoulli) or (x - y)^2 / 2 (Gaussian of variance 1).
 // Log variances are clamped to [-20, 20]. With free bits (Kingma et al. 2016, equation 15) a dimension's KL, as a mean
 // over the batch, counts as at least so much.
+#include <fmt/format.h>
+#include <cmath>
+#include <optional>
+
+#include "ir/output_range.h"
 #include "objectives/objective.h"
 #include "objectives/optimizer.h"
 #include "objectives/programs.h"
@@ -20,12 +25,24 @@ enum class Likelihood : uint8_t { kBernoulli, kGaussian };
 
 struct VaeOptions {
   OptimizerOptions optimizer;
-  double batch_norm_momentum = 0.1;  // the weight of a batch in running statistics
+  std::optional<double> batch_norm_momentum;  // the weight of a batch in running statistics; none: the file's, or 0.1
   Likelihood likelihood = Likelihood::kBernoulli;
   double beta = 1;          // weight of the KL divergence
   double beta_warm_up = 0;  // steps over which it grows from 0
   double free_bits = 0;     // nats that each latent dimension may have without cost
 };
+
+// Values between bounds, of tanh or ReLU, are no logits.
+void check_logits(const Network& decoder) {
+  const PortDefinition& port = decoder.graph.outputs[0];
+  const auto [least, most] = reach_of(decoder.graph, port.value);
+  if (std::isinf(least) && std::isinf(most)) return;
+  throw Error(fmt::format(
+      "the loss is of samples in [0, 1], but the decoder's {} cannot be {}, by its last op: end it in a sigmoid, or "
+      "take a "
+      "loss for such samples (--likelihood gaussian; \"likelihood\": \"gaussian\" in a recipe)",
+      port.name, std::isinf(most) ? fmt::format("below {}", least) : fmt::format("below {} or above {}", least, most)));
+}
 
 class VaeBuilder {
  public:
@@ -160,8 +177,7 @@ class Vae : public Objective {
 
   void declare(OptionVisitor& visitor) override {
     declare_optimizer(visitor, "optimizer", "--", &options_.optimizer);
-    visitor.number({"batch_norm_momentum", "--batch-norm-momentum", "weight of a batch in running statistics"},
-                   &options_.batch_norm_momentum, 0, 1);
+    visit_batch_norm(visitor, &options_.batch_norm_momentum);
     visitor.choice({"loss.likelihood", "--likelihood",
                     "bernoulli (samples in [0, 1], the decoder ends in logits or a "
                     "sigmoid), or gaussian"},
@@ -191,13 +207,17 @@ class Vae : public Objective {
     if (!context.latent.empty() && context.latent != input)
       throw Error("--latent " + context.latent + ": the decoder's input is " + input);
     TrainedModel result;
-    const Network& decoder = networks[1];
+    Network& decoder = networks[1];
     Network logits = decoder;
     format::Likelihood likelihood = format::Likelihood::kGaussian;
     if (options_.likelihood == Likelihood::kBernoulli) {
-      const bool sigmoid = strip_sigmoid(&logits.graph, 0);
-      likelihood = sigmoid ? format::Likelihood::kBernoulli : format::Likelihood::kBernoulliLogits;
-      if (!sigmoid) result.notes.emplace_back("decoder: has no final sigmoid, its output is taken for logits");
+      likelihood = format::Likelihood::kBernoulli;
+      if (!strip_sigmoid(&logits.graph, 0)) {
+        check_logits(decoder);
+        add_sigmoid(&decoder.graph, 0);
+        result.notes.emplace_back(
+            "decoder: has no final sigmoid, its output is taken for logits; the model generates their sigmoid");
+      }
     }
     result.model.objective = ObjectiveDefinition{"vae",
                                                  likelihood == format::Likelihood::kGaussian ? "gaussian" : "bernoulli",

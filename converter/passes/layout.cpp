@@ -460,7 +460,8 @@ class LayoutPass {
 
   void rewrite_fully_connected(const Node& node) {
     const Lazy in = lazy_[node.inputs[0]];
-    if (in.features.empty()) {
+    // The order of features can go into weights that are known.
+    if (in.features.empty() || !old_[node.inputs[1]].is_constant()) {
       std::vector<ValueId> inputs;
       for (ValueId id : node.inputs) inputs.push_back(plain_value(id, node.name));
       return bind_plain(node, emit(node, node.attributes, inputs, old_[node.output].shape));

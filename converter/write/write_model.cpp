@@ -250,7 +250,9 @@ class Writer {
                                                 scales, zeros ? nullptr : &blob, value.constant->variable,
                                                 value.constant->transient, not_finite, value.constant->half,
                                                 value.constant->half ? widened : 0));
-    if (value.constant->origin) parameters(*value.constant->origin, static_cast<uint32_t>(index));
+    const std::optional<Origin>& origin = value.constant->origin;
+    if (origin && !origin->fixed && (value.constant->variable || !origin->in_layers))
+      parameters(*origin, static_cast<uint32_t>(index));
     constant_indices_.emplace(key, std::pair(&value, index));
     if (value.is_variable()) variable_indices_[value.name] = static_cast<uint32_t>(index);
     return index;

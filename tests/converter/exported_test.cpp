@@ -148,6 +148,95 @@ TEST_CASE("batch normalizations that share scales and shifts keep statistics of 
   }
 }
 
+TEST_CASE("what the exporter or the converter makes up is no parameter, and parameters keep their names") {
+  // As PyTorch exports BatchNorm1d(4, affine=False, momentum=0.3), cumsum, PReLU() and a scale that is cast.
+  const auto generator = [](float momentum) {
+    OnnxBuilder model;
+    model.input("z", {4});
+    model.output("row", {4});
+    model.floats("norm.running_mean", {4}, {0, 0, 0, 0});
+    model.floats("norm.running_var", {4}, {1, 1, 1, 1});
+    model.floats("act.weight", {1}, {0.25F});
+    model.floats("ln.weight", {4}, {1, 2, 3, 4});
+    model.floats("weight", {4, 4}, {3, 1, 0, 0, 0, 3, 1, 0, 0, 0, 3, 1, 1, 0, 0, 3});
+    model.floats("bias", {4}, {5, 5, 5, 5});
+    model.integers("four", {1}, {4});
+    model.integers("axis", {}, {1});
+    for (const auto& [name, value] : {std::pair{"one", 1.0F}, {"zero", 0.0F}})
+      OnnxBuilder::real(model.node("Constant", {}, {name}), "value_float", value);
+    model.node("Expand", {"one", "four"}, {"ones"});
+    model.node("Expand", {"zero", "four"}, {"zeros"});
+    onnx::NodeProto* norm =
+        model.node("BatchNormalization", {"z", "ones", "zeros", "norm.running_mean", "norm.running_var"}, {"normal"});
+    OnnxBuilder::real(norm, "momentum", momentum);
+    model.node("CumSum", {"normal", "axis"}, {"summed"});
+    model.node("PRelu", {"summed", "act.weight"}, {"active"});
+    model.node("CastLike", {"ln.weight", "active"}, {"cast"});
+    model.node("Mul", {"active", "cast"}, {"scaled"});
+    model.node("Gemm", {"scaled", "weight", "bias"}, {"row"});
+    return model.model;
+  };
+  const OnnxFile slow(generator(0.9F));
+  const OnnxFile fast(generator(0.7F));
+  const Step tenth(convert(gan(slow.path(), kFolder / "d.onnx"), {}), "row", 4);
+  const Step thirds(convert(gan(fast.path(), kFolder / "d.onnx"), {}), "row", 4);
+  std::string trained;
+  for (const auto& [name, values] : tenth.after) {
+    if (name.starts_with("generator.") && !name.ends_with(".velocity"))
+      trained += name.substr(std::strlen("generator.")) + " ";
+  }
+  CHECK(trained == "act.weight bias ln.weight norm.running_mean norm.running_var weight ");
+  CHECK(tenth.after.at("generator.act.weight") != tenth.before.at("generator.act.weight"));
+  CHECK(tenth.after.at("generator.ln.weight") != tenth.before.at("generator.ln.weight"));
+  // From zeros, so much of the batch's mean.
+  for (size_t i = 0; i < 4; ++i) {
+    const float mean = tenth.after.at("generator.norm.running_mean")[i];
+    CHECK(mean != 0);
+    CHECK(thirds.after.at("generator.norm.running_mean")[i] == doctest::Approx(3 * mean).epsilon(1e-5));
+  }
+  ConvertOptions given = gan(fast.path(), kFolder / "d.onnx");
+  given.objective_options["batch_norm_momentum"] = 0.1;
+  const Step overridden(convert(given, {}), "row", 4);
+  CHECK(overridden.after.at("generator.norm.running_mean") == tenth.after.at("generator.norm.running_mean"));
+}
+
+TEST_CASE("a layer whose weights are computed takes flattened images, and spectral_norm is refused with what to do") {
+  const auto ramp = [](size_t count) {
+    std::vector<float> values(count);
+    for (size_t i = 0; i < count; ++i) values[i] = 0.1F * static_cast<float>(i % 7) - 0.3F;
+    return values;
+  };
+  const auto discriminator = [&](const char* weight) {
+    OnnxBuilder model;
+    model.input("image", {3, 4, 4});
+    model.output("score", {1});
+    model.floats("conv.weight", {2, 3, 3, 3}, ramp(54));
+    model.floats(weight, {1, 8}, ramp(8));
+    model.floats("norm", {1, 1}, {2});
+    onnx::NodeProto* conv = model.node("Conv", {"image", "conv.weight"}, {"hidden"});
+    OnnxBuilder::attribute(conv, "strides", std::vector<int64_t>{1, 1});
+    model.node("Flatten", {"hidden"}, {"flat"});
+    model.node("Div", {weight, "norm"}, {"normalized"});
+    onnx::NodeProto* gemm = model.node("Gemm", {"flat", "normalized"}, {"score"});
+    OnnxBuilder::attribute(gemm, "transB", int64_t{1});
+    return model.model;
+  };
+  OnnxBuilder made;
+  made.input("z", {4});
+  made.output("image", {3, 4, 4});
+  made.floats("weight", {4, 48}, ramp(192));
+  made.integers("shape", {4}, {0, 3, 4, 4});
+  made.node("MatMul", {"z", "weight"}, {"flat"});
+  made.node("Reshape", {"flat", "shape"}, {"image"});
+  const OnnxFile generator(made.model);
+  const OnnxFile plain(discriminator("linear.weight"));
+  CHECK(!convert(gan(generator.path(), plain.path()), {}).file.empty());
+  const OnnxFile spectral(discriminator("linear.parametrizations.weight.original"));
+  const std::string message = error_of(gan(generator.path(), spectral.path()));
+  CHECK(has(message, "is of PyTorch's spectral_norm"));
+  CHECK(has(message, "--spectral-norm"));
+}
+
 TEST_CASE("a weight that two layers read trains as one, on the sum of their gradients") {
   const onnx::ModelProto original = read(kFolder / "shared_d.onnx");
   onnx::ModelProto model = original;

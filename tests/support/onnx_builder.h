@@ -57,6 +57,10 @@ class OnnxBuilder {
     onnx::AttributeProto* attribute = named(node, name, onnx::AttributeProto::INTS);
     for (int64_t value : values) attribute->add_ints(value);
   }
+  static void real(onnx::NodeProto* node, const std::string& name, float value) {
+    onnx::AttributeProto* attribute = named(node, name, onnx::AttributeProto::FLOAT);
+    attribute->set_f(value);
+  }
   static void attribute(onnx::NodeProto* node, const std::string& name, const char* text) {
     onnx::AttributeProto* attribute = named(node, name, onnx::AttributeProto::STRING);
     attribute->set_s(text);
