@@ -9,6 +9,7 @@ namespace {
 constexpr double kMillisecond = 1e6;
 constexpr double kMostSaved = 20 * kMillisecond;  // that counts against what threads cost later
 constexpr double kMostCost = 2 * kMillisecond;    // until the team rests
+constexpr double kMostOwed = 200 * kMillisecond;  // a process that was stopped meanwhile owes nothing for that
 constexpr double kPaidBack = 0.1;                 // of the time that it rests
 constexpr double kLeastShare = 0.75;              // of the threads' time that they compute or spin
 constexpr float kNew = 0.25F;                     // weight of a new time
@@ -42,7 +43,7 @@ void Team::begin(const Times& op) {
 void Team::waited(double nanoseconds) {
   if (nanoseconds < kMillisecond) return;
   waited_ += nanoseconds;
-  balance_ -= nanoseconds;
+  balance_ = std::max(balance_ - nanoseconds, -kMostOwed);
   if (balance_ >= -kMostCost) return;
   resting_ = true;
   now_ = nullptr;
@@ -74,7 +75,7 @@ void Team::learn(Times* op, double passed) {
   }
   // A better time is believed at once: whoever took the cores may have gone.
   op->together = op->together == 0 || time < op->together ? time : op->together + kNew * (time - op->together);
-  balance_ = std::min(balance_ + saved + waited_, kMostSaved);
+  balance_ = std::clamp(balance_ + saved + waited_, -kMostOwed, kMostSaved);
   resting_ = balance_ < -kMostCost;
 }
 

@@ -256,6 +256,8 @@ Status Program::resize(size_t batch) {
     return Status::error(StatusCode::kInternal, "a program planned for %zu samples was asked for %zu", planned_batch_,
                          batch);
   }
+  // What an op takes grows with the batch.
+  const float growth = static_cast<float>(batch) / static_cast<float>(batch_);
   batch_ = batch;
   for (size_t i = 0; i < op_count(); ++i) {
     if (steps_[i].prepared == nullptr) continue;
@@ -263,7 +265,10 @@ Status Program::resize(size_t batch) {
     read(i, &step);
     if (Status status = steps_[i].prepared->resize(step); !status.ok()) return name_op(status, step);
   }
-  for (size_t i = 0; times_ != nullptr && i < op_count(); ++i) times_[i] = {};
+  for (size_t i = 0; times_ != nullptr && i < op_count(); ++i) {
+    times_[i].alone *= growth;
+    times_[i].together *= growth;
+  }
   // Kernels may have been bound to the arena again.
   for (size_t i = 0; i < view().output_count(); ++i) targets_[i].bound = nullptr;
   return {};

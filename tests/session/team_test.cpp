@@ -113,3 +113,15 @@ TEST_CASE("what asks for no threads is not timed") {
   team.end(&times);
   CHECK_FALSE(times.threaded);
 }
+
+TEST_CASE("a process that was stopped within an op uses its threads again soon") {
+  Run run(1);
+  const Machine free{500 * kMicrosecond, 280 * kMicrosecond};
+  for (int i = 0; i < 100; ++i) run.run(free);
+  // An hour, as it seems.
+  for (int i = 0; i < 2; ++i) run.run({500 * kMicrosecond, 3.6e6 * kMillisecond});
+  size_t together = 0;
+  // Two seconds at most that the debt is paid back in, and as many runs again.
+  for (int i = 0; i < 8000; ++i) together += run.run(free);
+  CHECK(together > 2000);
+}
