@@ -130,8 +130,8 @@ typedef enum fig_likelihood {
 
 /* What a model was trained to do. */
 typedef struct fig_objective_info {
-  const char* name; /* "gan", "infogan", "vae" */
-  const char* loss; /* the kind of its loss: "hinge", "bernoulli" */
+  const char* name; /* "gan", "infogan", "vae", "classifier" */
+  const char* loss; /* the kind of its loss: "hinge", "bernoulli", "cross-entropy" */
   fig_score score;
   fig_likelihood likelihood;
   const char* divergence_weight; /* the scalar that weights the divergence of the evidence lower bound; "": 1 */
@@ -265,7 +265,7 @@ typedef struct fig_scaling {
 } fig_scaling;
 
 /* Of an input of a batch; NULL: of the samples, which are also what the model generates and encodes. FIG_NOT_FOUND past
- * the last channel, and if the model keeps none for it. */
+ * the last channel, and if the model has no room for it; one that has not been found yet has a scale of 0. */
 FIG_API fig_status fig_model_scaling(const fig_model* model, const char* input, uint32_t channel, fig_scaling* scaling);
 
 /* How the generated output is to be read. */
@@ -498,8 +498,9 @@ FIG_API fig_status fig_session_get_scalar(fig_session* session, const char* name
 /* FIG_INVALID_ARGUMENT if the value is not finite. */
 FIG_API fig_status fig_session_set_scalar(fig_session* session, const char* name, double value);
 
-/* The same of a training session, whose checkpoints and exported models keep it. Text that is too long is cut.
- * FIG_INVALID_ARGUMENT if a number is not finite. */
+/* fig_model_scaling's of a training session, whose checkpoints and exported models keep it; FIG_NOT_FOUND as there, and
+ * of a session that does not train. Text that is too long is cut between two characters. FIG_INVALID_ARGUMENT if a
+ * number is not finite. */
 FIG_API fig_status fig_session_get_scaling(const fig_session* session, const char* input, uint32_t channel,
                                            fig_scaling* scaling);
 FIG_API fig_status fig_session_set_scaling(fig_session* session, const char* input, uint32_t channel,

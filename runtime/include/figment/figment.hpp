@@ -7,7 +7,8 @@
 //   std::vector<float> samples = session.generate(16);
 //
 // Header-only, on top of figment.h, which says shapes, layouts and ranges. All functions but destructors throw fig::Error,
-// whose text is the library's. Threads: as in figment.h. handle() gives the C object for what is not wrapped.
+// whose text is the library's, and std::bad_alloc or std::length_error where a vector finds no memory. Threads: as in
+// figment.h. handle() gives the C object for what is not wrapped. What was moved from can only be destroyed or assigned.
 #ifndef FIGMENT_FIGMENT_HPP
 #define FIGMENT_FIGMENT_HPP
 
@@ -25,7 +26,8 @@ namespace fig {
 
 class Error : public std::runtime_error {
  public:
-  explicit Error(fig_status status) : std::runtime_error(fig_error_message()), status_(status) {}
+  explicit Error(fig_status status) : Error(status, fig_error_message()) {}
+  Error(fig_status status, const std::string& text) : std::runtime_error(text), status_(status) {}
 
   fig_status status() const { return status_; }
 
@@ -85,7 +87,7 @@ class Model {
       check(fig_model_program(handle(), i, &program));
       if (name == program.name) return i;
     }
-    throw std::out_of_range("the model has no program " + name);
+    throw Error(FIG_NOT_FOUND, "the model has no program " + name);
   }
   // What a batch of a train step holds.
   std::vector<fig_port_info> batch_inputs() const {
@@ -119,6 +121,17 @@ inline fig_tensor tensor(const char* name, std::vector<std::int64_t>& values) {
   return {name, values.data(), values.size(), FIG_I64};
 }
 
+// The same of what is only read, an input.
+inline fig_tensor tensor(const char* name, const std::vector<float>& values) {
+  return {name, const_cast<float*>(values.data()), values.size(), FIG_F32};
+}
+inline fig_tensor tensor(const char* name, const std::vector<std::int32_t>& values) {
+  return {name, const_cast<std::int32_t*>(values.data()), values.size(), FIG_I32};
+}
+inline fig_tensor tensor(const char* name, const std::vector<std::int64_t>& values) {
+  return {name, const_cast<std::int64_t*>(values.data()), values.size(), FIG_I64};
+}
+
 class Session {
  public:
   // The model may go before the session: its memory stays.
@@ -128,19 +141,17 @@ class Session {
     session_.reset(session);
     try {
       const fig_output_info output = model.generated();
-      const std::uint32_t program = model.program(output.program);
-      fig_port_info port{};
-      for (std::uint32_t i = 0; fig_session_output(session, program, i, &port) == FIG_OK; ++i) {
-        if (std::string(port.name) == output.port) sample_elements_ = elements(port.shape);
-      }
-      latent_elements_ = model.latent().size;
-    } catch (const Error&) {
+      sample_elements_ = elements_of(model.program(output.program), output.port, fig_session_output);
+      const fig_latent_info latent = model.latent();
+      latent_elements_ = elements_of(model.program(latent.program), latent.input, fig_session_input);
+    } catch (const Error& error) {
+      if (error.status() != FIG_NOT_FOUND) throw;
       // It does not generate.
     }
   }
 
   fig_session* handle() const { return session_.get(); }
-  // Values of a generated sample, and of its latent as the file has it; 0 of a model that does not generate.
+  // Values of a generated sample, and of its latent, at the session's length; 0 of a model that does not generate.
   std::size_t sample_elements() const { return sample_elements_; }
   std::size_t latent_elements() const { return latent_elements_; }
 
@@ -153,6 +164,7 @@ class Session {
     options.first_index = first;
     options.inputs = conditions.data();
     options.input_count = conditions.size();
+    if (count == 0) return {};
     std::vector<float> samples(count * sample_elements_);
     check(fig_generate(handle(), count, &options, samples.data(), samples.size()));
     return samples;
@@ -198,9 +210,12 @@ class Session {
   void save_checkpoint(const std::string& folder) const {
     check(fig_checkpoint_save(handle(), folder.c_str(), nullptr, 0));
   }
-  // False if the folder holds none.
+  // False if the folder holds none. What another program keeps in it, as `figment train` does, is left out.
   bool load_checkpoint(const std::string& folder) {
-    const fig_status status = fig_checkpoint_load(handle(), folder.c_str(), nullptr, 0, nullptr);
+    constexpr std::size_t kMostOfAnother = 4096;
+    std::vector<unsigned char> another(kMostOfAnother);
+    std::size_t size = 0;
+    const fig_status status = fig_checkpoint_load(handle(), folder.c_str(), another.data(), another.size(), &size);
     if (status != FIG_NOT_FOUND) check(status);
     return status == FIG_OK;
   }
@@ -224,6 +239,16 @@ class Session {
   struct Destroy {
     void operator()(fig_session* session) const { fig_session_destroy(session); }
   };
+  // Values for a sample of the port of that name; 0 if there is none.
+  std::size_t elements_of(std::uint32_t program, const std::string& name,
+                          fig_status (*port_at)(const fig_session*, std::uint32_t, std::uint32_t, fig_port_info*)) const {
+    fig_port_info port{};
+    for (std::uint32_t i = 0; port_at(handle(), program, i, &port) == FIG_OK; ++i) {
+      if (name == port.name) return elements(port.shape);
+    }
+    return 0;
+  }
+
   std::unique_ptr<fig_session, Destroy> session_;
   std::size_t sample_elements_ = 0;
   std::size_t latent_elements_ = 0;
