@@ -226,7 +226,7 @@ int convert(int argc, char** argv) {
   app.add_option("model", models,
                  "ONNX file, or PROGRAM=FILE; several make one file of several programs. Or one recipe (.json), or one "
                  "model of ours (.figment) to quantize");
-  app.add_option("-o,--output", output, "the .figment file to write")->required();
+  app.add_option("-o,--output,--out", output, "the .figment file to write")->required();
   app.add_option("--name", options.name, "name of the model (default: the recipe's, or the output file's)");
   app.option_defaults()->group("Inputs and outputs");
   app.add_option("--latent", options.latent, "the input that generation draws (default: found by its name or shape)");
@@ -349,8 +349,15 @@ int convert(int argc, char** argv) {
     if (figment::io::same_file(input, output))
       throw Error(output + " is read, and would be overwritten: give another -o");
   }
+  if (std::filesystem::is_regular_file(output) && std::filesystem::file_size(output) > 0 &&
+      !figment::io::is_model(output))
+    throw Error(output + " is there, and no Figment model: name another file, or remove it");
   if (!report_path.empty() && figment::io::same_file(report_path, output))
     throw Error("-o and --report are one file: " + output);
+  for (const std::string& input : inputs) {
+    if (!input.empty() && figment::io::same_file(input, report_path))
+      throw Error(report_path + " is read, and would be overwritten: give another --report");
+  }
   options.fallback_name = std::filesystem::path(output).stem().string();
   if (prior->count() > 0 && prior->as<std::string>() == "uniform") options.prior = figment::Prior::kUniform;
   if (!range.empty()) {

@@ -5,6 +5,7 @@
 
 #include "commands.h"
 #include "io/terminal.h"
+#include "json.h"
 
 namespace figment::cli {
 
@@ -146,7 +147,7 @@ void bench(const Arguments& arguments) {
                       {"median_us", t.median_us},
                       {"min_us", t.min_us}});
     }
-    io::print("%s\n", list.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+    io::print("%s\n", json_text(list, 2).c_str());
     return;
   }
   std::vector<std::vector<std::string>> rows = {{"program", "batch", "threads", "median µs", "min µs", "samples/s"}};

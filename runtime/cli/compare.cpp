@@ -11,6 +11,7 @@
 #include "io/files.h"
 #include "io/pictures.h"
 #include "io/terminal.h"
+#include "json.h"
 
 namespace figment::cli {
 
@@ -150,7 +151,7 @@ void compare(Arguments arguments) {
     }
   }
   if (arguments.json) {
-    io::print("%s\n", list.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+    io::print("%s\n", json_text(list, 2).c_str());
   } else {
     io::print_table(rows);
   }

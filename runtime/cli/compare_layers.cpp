@@ -12,6 +12,7 @@
 #include "controls.h"
 #include "io/signal_to_noise.h"
 #include "io/terminal.h"
+#include "json.h"
 #include "reference.h"
 
 namespace figment::cli {
@@ -377,7 +378,7 @@ void compare_layers(const LayerArguments& arguments) {
         {"tensors", list},
         {"first_wrong",
          first == nullptr ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(first->layer->name)}};
-    io::print("%s\n", result.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+    io::print("%s\n", json_text(result, 2).c_str());
   } else {
     std::set<const Compared*> shown(
         order.begin(),

@@ -195,7 +195,8 @@ class Sweep {
   float high_ = 0;
 };
 
-void read_conditions(const ControlArguments& arguments, float low, float high, Steered* steered) {
+void read_conditions(const OpenModel& open, const ControlArguments& arguments, const fig_output_info& output,
+                     Steered* steered) {
   for (const std::string& text : arguments.conditions) {
     const auto [name, path] = io::split_assignment(text);
     const auto place =
@@ -204,12 +205,18 @@ void read_conditions(const ControlArguments& arguments, float low, float high, S
         });
     if (place == steered->conditions.end())
       throw Error("--condition " + text + ": the generator has no such condition");
-    const io::Samples samples(path, {place->name, place->shape, low, high});
+    const io::Samples samples(path, {place->name, place->shape, output.range_min, output.range_max});
     if (samples.count() < steered->count) {
       throw Error(fmt::format("{}: has {} rows for {} samples", path, samples.count(), steered->count));
     }
     place->values.resize(steered->count * place->elements);
-    for (size_t i = 0; i < steered->count; ++i) samples.copy(i, place->values.data() + i * place->elements);
+    // As the model was trained on them.
+    const Scaling scaling = samples.measured() ? Scaling::of(open, place->name.c_str()) : Scaling();
+    for (size_t i = 0; i < steered->count; ++i) {
+      const std::span values = std::span(place->values).subspan(i * place->elements, place->elements);
+      samples.copy(i, values.data());
+      scaling.to_values(values);
+    }
   }
 }
 
@@ -342,7 +349,7 @@ Steered steer(const OpenModel& open, const ControlArguments& arguments, uint64_t
     if (name.empty()) throw Error("--code " + text + ": give CODE=VALUE");
     set_code(&steered, find_code(codes, name), parse_numbers(values));
   }
-  read_conditions(arguments, output.range_min, output.range_max, &steered);
+  read_conditions(open, arguments, output, &steered);
   const auto make_room = [&](const ClassPlace& place) {
     if (place.code) return;
     Steered::Condition& condition = steered.conditions[place.condition];

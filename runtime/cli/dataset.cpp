@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <functional>
 #include <limits>
+#include <map>
 #include <numeric>
 
 #include "io/files.h"
@@ -20,7 +21,8 @@ constexpr size_t kMaxClasses = 1000;
 
 // "0-7,9", or of classes that have names "cat,dog", as a flag for each class.
 std::vector<bool> parse_classes(const std::string& text, const std::vector<std::string>& names) {
-  std::vector<bool> wanted(kMaxClasses);
+  const size_t classes = std::max(kMaxClasses, names.size());
+  std::vector<bool> wanted(classes);
   for (size_t start = 0; start <= text.size();) {
     const char* end = text.data() + std::min(text.find(',', start), text.size());
     const auto named = std::find(names.begin(), names.end(), std::string(text.data() + start, end));
@@ -34,7 +36,7 @@ std::vector<bool> parse_classes(const std::string& text, const std::vector<std::
     size_t last = first;
     if (parsed.ec == std::errc() && parsed.ptr != end && *parsed.ptr == '-')
       parsed = std::from_chars(parsed.ptr + 1, end, last);
-    if (parsed.ec != std::errc() || parsed.ptr != end || last < first || last >= kMaxClasses)
+    if (parsed.ec != std::errc() || parsed.ptr != end || last < first || last >= classes)
       throw Error("--classes " + text + ": write numbers and ranges, 0-7,9" +
                   (names.empty() ? "" : ", or names: " + io::list_of(names)));
     std::fill(wanted.begin() + static_cast<std::ptrdiff_t>(first),
@@ -74,6 +76,15 @@ void DataArguments::add_to(CLI::App* command) {
   pictures.add_to(command);
   table.add_to(command);
   command->add_option("--preview", preview, "picture to write: the first sixteen samples as the network sees them");
+}
+
+void DataArguments::check_kept(const std::string& path, const std::string& model) const {
+  if (path.empty()) return;
+  std::vector<std::string> read = {model, labels};
+  for (const std::string& text : data) read.push_back(io::split_assignment(text).second);
+  for (const std::string& file : read) {
+    if (io::same_file(file, path)) throw Error(path + " is read, and would be overwritten: name another file");
+  }
 }
 
 void TableArguments::add_to(CLI::App* command) {
@@ -170,8 +181,14 @@ Scaling scaling_of(const fig_port_info& port, const fig_output_info& output, siz
 Dataset::Dataset(const OpenModel& open, const DataArguments& arguments, const std::vector<fig_port_info>& ports,
                  const fig_output_info& output)
     : output_(output), normalize_(arguments.normalize), hold_out_(arguments.hold_out) {
-  for (const fig_port_info& port : ports)
+  for (const fig_port_info& port : ports) {
     inputs_.push_back({port.name, port, sample_elements(port.shape), "", {}, Scaling::of(open, port.name)});
+    const fig_shape& shape = port.shape;
+    const size_t channels = inputs_.back().scaling.channels();
+    if (channels != 0 && channels != shape.extents[shape.rank - 1])
+      throw Error(fmt::format("the model's scaling of {} has {} channels, its values {}: the file is damaged",
+                              port.name, channels, shape.extents[shape.rank - 1]));
+  }
   for (const bool named : {true, false}) {
     for (const std::string& text : arguments.data) {
       auto [name, path] = io::split_assignment(text);
@@ -198,7 +215,9 @@ Dataset::Dataset(const OpenModel& open, const DataArguments& arguments, const st
     form.bounded = form.generated && output.bounded && !scaled;
     if (form.generated) {
       form.table = arguments.table.options;
-      form.table.expected = input.scaling.names();
+      form.table.expected = input.scaling.columns();
+      form.table.name_bytes = Scaling::kNameBytes;
+      form.table.unit_bytes = Scaling::kUnitBytes;
     }
     form.pictures = arguments.pictures.options();
     input.samples.emplace(input.path, form);
@@ -209,6 +228,8 @@ Dataset::Dataset(const OpenModel& open, const DataArguments& arguments, const st
     }
   }
   if (const std::string text = inputs_[0].samples->description(); !text.empty()) io::print_error(text);
+  const io::Table* table = inputs_[0].samples->table();
+  if (table != nullptr && !table->warning.empty()) io::print_error("figment: " + table->warning);
   take_folder_labels();
   read_labels(arguments);
   choose_classes(arguments);
@@ -216,46 +237,56 @@ Dataset::Dataset(const OpenModel& open, const DataArguments& arguments, const st
 }
 
 void Dataset::find_scaling() {
+  // By what is trained on, whichever command asks.
+  const std::vector<size_t> chosen = chosen_;
+  choose(Part::kTraining);
   for (Input& input : inputs_) {
     if (!input.samples) continue;
     // Pixels and class numbers have their scale; what the model keeps is what it was trained by.
     const bool measured = input.samples->measured() && !input.port.integers;
     if (!measured) input.scaling = {};
-    if (normalize_ && measured && !input.scaling.known()) {
+    // That of values that were taken as they are is none.
+    if (normalize_ && measured && (!input.scaling.known() || input.scaling.identity())) {
       input.scaling =
           scaling_of(input.port, output_, count(), [&](size_t i, float* out) { input.samples->copy(chosen_[i], out); });
     }
-    const io::Table* table = input.samples->table();
-    const fig_shape& shape = input.port.shape;
-    if (table == nullptr || shape.rank > 3 || table->names.size() != shape.extents[shape.rank - 1]) continue;
-    if (!input.scaling.known()) {
-      // As it is, but with names.
-      const std::vector<float> low(table->names.size(), output_.range_min);
-      const std::vector<float> high(table->names.size(), output_.range_max);
-      input.scaling = Scaling::between(low, high, output_.range_min, output_.range_max);
-    }
-    const std::vector<std::string> wanted = input.scaling.names();
-    for (size_t c = 0; c < wanted.size(); ++c) {
-      if (!table->names[c].empty() && table->names[c] != wanted[c]) {
-        io::print_error(fmt::format("figment: {}: the column {} is taken for the model's {}; --columns chooses others",
-                                    input.path, table->names[c], wanted[c]));
-      }
-    }
-    input.scaling.set_names(table->names, table->units);
-    if (!input.scaling.named() && input.scaling.identity()) input.scaling = {};
+    name_channels(&input);
   }
+  chosen_ = chosen;
+}
+
+void Dataset::name_channels(Input* input) const {
+  const io::Table* table = input->samples->table();
+  const fig_shape& shape = input->port.shape;
+  if (table == nullptr || shape.rank > 3 || table->names.size() != shape.extents[shape.rank - 1]) return;
+  Scaling& scaling = input->scaling;
+  if (!scaling.known()) {
+    // As it is, but with names.
+    const std::vector<float> low(table->names.size(), output_.range_min);
+    const std::vector<float> high(table->names.size(), output_.range_max);
+    scaling = Scaling::between(low, high, output_.range_min, output_.range_max);
+  }
+  const std::vector<io::ColumnName> wanted = scaling.columns();
+  for (size_t c = 0; c < wanted.size() && !table->matched; ++c) {
+    if (!table->names[c].empty() && table->names[c] != wanted[c].name) {
+      io::print_error(fmt::format("figment: {}: the column {} is taken for the model's {}; --columns chooses others",
+                                  input->path, table->names[c], wanted[c].name));
+    }
+  }
+  scaling.set_names(table->names, table->units);
+  if (!scaling.named() && scaling.identity()) scaling = {};
 }
 
 void Dataset::share_scaling(const OpenModel& open) {
   for (Input& input : inputs_) {
-    if (!input.samples || input.scaling.channels() == 0) continue;
+    if (!input.samples || !input.samples->measured()) continue;
     const Scaling kept = Scaling::of(open, input.name.c_str());
-    if (kept.known()) {
+    if (kept.known() && !(kept.identity() && input.scaling.known())) {
       input.scaling = kept;
-    } else if (!input.scaling.keep(open, input.name.c_str()) && !input.scaling.identity() &&
-               input.port.shape.rank < 4) {
-      io::print_error("figment: the model has no room for the ranges of " + input.name +
-                      ", so that they must be given again: convert it again to keep them");
+    } else if (input.scaling.channels() != 0 && !input.scaling.keep(open, input.name.c_str()) &&
+               !input.scaling.identity() && input.port.shape.rank < 4) {
+      io::print_error("figment: the model keeps no ranges of " + input.name +
+                      ": --normalize must be given again, and conditions to generate under be scaled as it does");
     }
   }
 }
@@ -272,8 +303,10 @@ void Dataset::take_folder_labels() {
   const bool integers = place->port.integers && place->elements == 1;
   const size_t classes = integers ? static_cast<size_t>(std::max(place->port.greatest, 0)) + 1 : place->elements;
   if (names.size() != classes && (!integers || names.size() > classes)) {
-    throw Error(fmt::format("{} has {} subfolders, {} takes {} classes: give as many, or --data {}=FILE", path(),
-                            names.size(), place->name, classes, place->name));
+    throw Error(
+        fmt::format("{} has {} subfolders, {} takes {} classes: convert the model for {} (in a recipe: "
+                    "\"condition\": {{\"shape\": [{}]}}), or give --data {}=FILE",
+                    path(), names.size(), place->name, classes, names.size(), names.size(), place->name));
   }
   io::Array labels{{inputs_[0].samples->count()}, {}};
   for (size_t i = 0; i < labels.shape[0]; ++i)
@@ -344,6 +377,21 @@ void Dataset::choose(Part part) {
   }
   if (chosen_.empty())
     throw Error("--hold-out: leaves no samples " + std::string(part == Part::kHeldOut ? "to score by" : "to train on"));
+}
+
+std::vector<size_t> Dataset::in_turn(size_t most) const {
+  std::map<size_t, std::vector<size_t>> classes;
+  for (size_t i = 0; i < count(); ++i) {
+    std::vector<size_t>& members = classes[has_labels() ? label(i) : 0];
+    if (members.size() < most) members.push_back(i);
+  }
+  std::vector<size_t> result;
+  for (size_t row = 0; row < most; ++row) {
+    for (const auto& [number, members] : classes) {
+      if (row < members.size() && result.size() < most) result.push_back(members[row]);
+    }
+  }
+  return result;
 }
 
 std::string Dataset::time_of(size_t i, bool end) const {

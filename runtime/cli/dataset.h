@@ -44,6 +44,8 @@ struct DataArguments {
   std::string preview;  // a picture to write
 
   void add_to(CLI::App* command);
+  // Throws if `path`, which is to be written, is a file that these arguments or `model` name to be read.
+  void check_kept(const std::string& path, const std::string& model) const;
 };
 
 // Samples for each input that data goes to, all of one number; of them those that the options choose.
@@ -67,7 +69,8 @@ class Dataset {
   Dataset(const OpenModel& open, const DataArguments& arguments, const std::vector<fig_port_info>& ports,
           const fig_output_info& output);
 
-  // With --normalize, for what the model keeps no scaling of: by the samples that are chosen.
+  // With --normalize, for what the model keeps no scaling of: by the samples that are trained on, also where others are
+  // chosen.
   void find_scaling();
   // What the open training session keeps goes before what was found, and what was found is kept by it.
   void share_scaling(const OpenModel& open);
@@ -91,6 +94,11 @@ class Dataset {
   // The file that the classes come from, beside the samples; "" of a folder's.
   const std::string& label_path() const { return label_path_; }
   size_t label(size_t i) const { return labels_[chosen_[i]]; }
+  // The first samples, at most so many: of each class in turn, where classes are known.
+  std::vector<size_t> in_turn(size_t most) const;
+  // Where sample `i` stands in the data, of all samples; and whether the next chosen one stands right behind it.
+  size_t place(size_t i) const { return chosen_[i]; }
+  bool adjoins(size_t i) const { return i + 1 < chosen_.size() && chosen_[i + 1] == chosen_[i] + 1; }
   // The file of sample `i`, of a folder; else "".
   std::string file(size_t i) const { return inputs_[0].samples->file(chosen_[i]); }
   // The time at which sample `i`, a row or a window of a table with times, begins or ends; else "".
@@ -102,6 +110,8 @@ class Dataset {
   // Those of the first input's folder go to the one condition that has no data.
   void take_folder_labels();
   void read_labels(const DataArguments& arguments);
+  // By the header of a table.
+  void name_channels(Input* input) const;
   void choose_classes(const DataArguments& arguments);
 
   std::vector<Input> inputs_;

@@ -9,6 +9,7 @@
 #include "evaluation/reservoir.h"
 #include "io/files.h"
 #include "io/terminal.h"
+#include "json.h"
 #include "sample_features.h"
 #include "sample_sets.h"
 
@@ -60,6 +61,12 @@ class Evaluation {
     data_.emplace(open_, arguments.data, ports, output);
     data_->find_scaling();
     data_->choose(Dataset::Part::kHeldOut);
+    for (const Dataset::Input& input : data_->inputs()) {
+      if (input.samples) continue;
+      io::print_error("figment: there is no data for the condition " + input.name +
+                      ": its classes come in turn, whatever the real samples are; give --data " + input.name +
+                      "=FILE, or subfolders as classes");
+    }
     if (!arguments.data.preview.empty()) write_preview(arguments.data.preview, *data_, generated_);
     count_ = std::min<size_t>(arguments.samples, data_->count() / 2);
     if (count_ < 8)
@@ -124,7 +131,7 @@ class Evaluation {
       result["classes"] = histogram(generated_classes_);
       result["real_classes"] = histogram(real_classes_);
     }
-    io::print("%s\n", result.dump().c_str());
+    io::print("%s\n", json_text(result).c_str());
   }
 
  private:
@@ -342,10 +349,8 @@ class Evaluation {
 // How often a classifier's class is the label.
 void evaluate_classifier(const Arguments& arguments, const OpenModel& open) {
   const Generated learned = learned_of(open);
-  std::vector<fig_port_info> ports;
-  fig_port_info port{};
-  for (uint32_t i = 0; fig_model_batch_input(open.model(), i, &port) == FIG_OK; ++i) ports.push_back(port);
-  Dataset data(open, arguments.data, ports, learned.output);
+  Dataset data(open, arguments.data, batch_inputs_of(open), learned.output);
+  data.find_scaling();
   data.choose(Dataset::Part::kHeldOut);
   if (!arguments.data.preview.empty()) write_preview(arguments.data.preview, data, learned);
   if (!data.has_labels()) throw Error("a classifier is scored by labels: --data label=FILE, or a folder of subfolders");
@@ -358,7 +363,7 @@ void evaluate_classifier(const Arguments& arguments, const OpenModel& open) {
   for (size_t i = 0; i < data.count(); ++i) right += result.classes[i] == data.label(i) ? 1 : 0;
   const double accuracy = static_cast<double>(right) / static_cast<double>(data.count());
   if (arguments.json)
-    io::print("%s\n", nlohmann::ordered_json{{"samples", data.count()}, {"accuracy", accuracy}}.dump().c_str());
+    io::print("%s\n", json_text(nlohmann::ordered_json{{"samples", data.count()}, {"accuracy", accuracy}}).c_str());
   else
     io::print("accuracy %.1f %% of %zu samples\n", 100 * accuracy, data.count());
 }
@@ -368,6 +373,7 @@ void evaluate(const Arguments& arguments) {
   if (std::string(objective_of(open).name) == "classifier") return evaluate_classifier(arguments, open);
   for (const std::string& path : {arguments.neighbors, arguments.data.preview}) {
     if (!path.empty()) check_kind(path, generated_of(open));
+    arguments.data.check_kept(path, arguments.model);
   }
   Evaluation evaluation(arguments, &open);
   evaluation.run();

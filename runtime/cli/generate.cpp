@@ -78,7 +78,7 @@ void add_generate(CLI::App* app, Commands* commands) {
       "  figment generate model.figment --interpolate 3 17 -o path.png");
   command->add_option("model", arguments->model, ".figment file")->required();
   command
-      ->add_option("-o,--output", arguments->outputs,
+      ->add_option("-o,--output,--out", arguments->outputs,
                    "file to write: a .png grid of images, .svg plots of sequences, .csv or .npy; may be repeated")
       ->required();
   command

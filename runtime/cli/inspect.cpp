@@ -4,6 +4,7 @@
 
 #include "commands.h"
 #include "io/terminal.h"
+#include "json.h"
 #include "scaling.h"
 
 namespace figment::cli {
@@ -247,7 +248,7 @@ void inspect(const Arguments& arguments) {
   open.open_within_budget(options);
   const Json model = model_json(open, options.batch);
   if (arguments.json) {
-    io::print("%s\n", model.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+    io::print("%s\n", json_text(model, 2).c_str());
   } else {
     print(model);
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <cstring>
 #include <exception>
 
 namespace figment::cli {
@@ -61,6 +62,19 @@ io::Array exported(const fig_tensor_info& tensor, const void* values, size_t bat
   return result;
 }
 
+// Whether an op reshapes the tensor: what is flat before then, or behind, may lie in another order in another
+// conversion.
+bool is_reshaped(const OpenModel& open, uint32_t program, uint32_t tensor) {
+  fig_program_info info{};
+  check(fig_model_program(open.model(), program, &info));
+  for (uint32_t i = 0; i < info.ops; ++i) {
+    fig_op_info op{};
+    check(fig_model_op(open.model(), program, i, &op));
+    if (std::strcmp(op.kind, "reshape") == 0 && op.input_count > 0 && op.inputs[0] == tensor) return true;
+  }
+  return false;
+}
+
 void add_layer(Recording* recording, uint32_t program, uint32_t op, const void* values) {
   fig_op_info info{};
   fig_tensor_info tensor{};
@@ -69,7 +83,7 @@ void add_layer(Recording* recording, uint32_t program, uint32_t op, const void* 
   if (tensor.type != FIG_F32 && tensor.type != FIG_I8) return;
   ++(*recording->names)[tensor.name];
   if (!tensor.exporters) {
-    if (!recording->ours) return;
+    if (!recording->ours || is_reshaped(*recording->open, program, info.output)) return;
     for (uint32_t i = 0; i < tensor.shape.rank; ++i) tensor.permutation[i] = i;
   }
   recording->layers->push_back({tensor.name, info.kind, info.name, info.output, tensor.type == FIG_I8,
@@ -212,6 +226,8 @@ std::vector<Layer> run_layers(OpenModel* open, uint32_t program, const Inputs& i
       fig_run(open->session(), info.name, inputs.count, given.data(), given.size(), taken.data(), taken.size());
   if (recording.error) std::rethrow_exception(recording.error);
   check(status);
+  // Outputs have the exporter's layout, whatever computes them.
+  for (const Layer& output : outputs) names[output.name] = 2;
   std::erase_if(layers, [&](const Layer& layer) { return names[layer.name] > 1; });
   std::ranges::move(outputs, std::back_inserter(layers));
   return layers;

@@ -19,6 +19,7 @@ void check(fig_status status) {
 
 OpenModel::OpenModel(const std::string& path) {
   if (path.ends_with(".onnx")) throw Error(path + ": is an ONNX file: convert it with figment-convert");
+  if (path.ends_with(".json")) throw Error(path + ": is a recipe: convert it with figment-convert");
   check(fig_model_open(path.c_str(), &model_));
 }
 

@@ -1,7 +1,9 @@
 #include "output.h"
 
 #include <fmt/format.h>
+#include <algorithm>
 #include <cmath>
+#include <string_view>
 
 #include "io/arrays.h"
 #include "io/files.h"
@@ -24,25 +26,33 @@ std::string to_csv(std::span<const float> samples, const Generated& generated) {
   for (size_t row = 0; row * values < samples.size(); ++row) {
     text += std::to_string(row / steps);
     if (generated.sequence()) text += fmt::format(",{}", row % steps);
-    for (size_t i = 0; i < values; ++i)
-      text += "," + io::format_number(static_cast<double>(samples[row * values + i]), 6);
+    for (size_t i = 0; i < values; ++i) text += fmt::format(",{:.7g}", samples[row * values + i]);
     text += "\n";
   }
   return text;
 }
 
+// What a plot of sequences shows: the model's range, and what lies beyond it.
+std::pair<float, float> plotted_range(std::span<const float> samples, const fig_output_info& output) {
+  std::pair range{output.range_min, output.range_max};
+  for (const float value : samples) {
+    if (!std::isfinite(value)) continue;
+    range = {std::min(range.first, value), std::max(range.second, value)};
+  }
+  return range;
+}
+
 // "temperature (°C), -3.1 to 35.2": each channel with what lies at the bottom and at the top of a plot.
-std::vector<std::string> legend_of(const Generated& generated) {
+std::vector<std::string> legend_of(const Generated& generated, std::pair<float, float> range) {
   std::vector<std::string> legend;
   if (!generated.scaling.known()) return legend;
   const size_t channels = generated.port.shape.extents[2];
-  for (size_t c = 0; c < channels; ++c) {
-    std::vector<float> low(channels, generated.output.range_min);
-    std::vector<float> high(channels, generated.output.range_max);
-    generated.scaling.to_measured(low);
-    generated.scaling.to_measured(high);
+  std::vector<float> low(channels, range.first);
+  std::vector<float> high(channels, range.second);
+  generated.scaling.to_measured(low);
+  generated.scaling.to_measured(high);
+  for (size_t c = 0; c < channels; ++c)
     legend.push_back(fmt::format("{}, {:.3g} to {:.3g}", generated.scaling.label(c), low[c], high[c]));
-  }
   return legend;
 }
 
@@ -91,6 +101,25 @@ std::vector<fig_port_info> conditions_of(const OpenModel& open) {
   return result;
 }
 
+std::vector<fig_port_info> batch_inputs_of(const OpenModel& open) {
+  std::vector<fig_port_info> result;
+  fig_port_info port{};
+  for (uint32_t i = 0; fig_model_batch_input(open.model(), i, &port) == FIG_OK; ++i) result.push_back(port);
+  fig_output_info output{};
+  if (fig_model_generated(open.model(), &output) != FIG_OK) return result;
+  // A condition may have as many values.
+  const size_t generated = generated_of(open).sample;
+  const std::vector<fig_port_info> conditions = conditions_of(open);
+  const auto learned = std::ranges::find_if(result, [&](const fig_port_info& input) {
+    return sample_elements(input.shape) == generated &&
+           std::ranges::none_of(conditions, [&](const fig_port_info& condition) {
+             return std::string_view(condition.name) == input.name;
+           });
+  });
+  if (learned != result.end()) std::rotate(result.begin(), learned, learned + 1);
+  return result;
+}
+
 void check_kind(const std::string& path, const Generated& generated) {
   if (path.ends_with(".npy") || path.ends_with(".csv")) return;
   if (path.ends_with(".png")) {
@@ -129,8 +158,9 @@ void write_samples(const std::string& path, std::span<const float> values, const
   } else if (path.ends_with(".csv")) {
     io::write_file(path, to_csv(samples, generated));
   } else if (path.ends_with(".svg")) {
-    io::write_file(path, io::plot_sequences(samples, shape.extents[1], shape.extents[2], output.range_min,
-                                            output.range_max, columns, legend_of(generated)));
+    const auto range = plotted_range(samples, output);
+    io::write_file(path, io::plot_sequences(samples, shape.extents[1], shape.extents[2], range.first, range.second,
+                                            columns, legend_of(generated, range)));
   } else {
     const io::Picture picture = io::make_grid(samples, shape.extents[1], shape.extents[2], shape.extents[3],
                                               output.range_min, output.range_max, columns, layout.scale);

@@ -24,6 +24,9 @@ Generated generated_of(const OpenModel& open);
 // input of its batches, in [-1, 1].
 Generated learned_of(const OpenModel& open);
 
+// The inputs of a batch, what is learned first; none of a model that does not train.
+std::vector<fig_port_info> batch_inputs_of(const OpenModel& open);
+
 // The generator's inputs other than the latent.
 std::vector<fig_port_info> conditions_of(const OpenModel& open);
 

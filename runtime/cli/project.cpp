@@ -194,15 +194,18 @@ void project(const Arguments& arguments) {
   OpenModel open(arguments.model);
   const Generated generated = generated_of(open);
   const fig_latent_info latent = open.latent();
-  for (const std::string& path : arguments.outputs) check_kind(path, generated);
-  const bool encodes = open.has_program("encode");
-  if (!encodes && !open.has_program("project"))
-    throw Error("the model has neither an encoder nor the program \"project\": convert it with an objective, in f32");
   DataArguments read;
   read.data = {arguments.data};
   read.normalize = arguments.normalize;
   read.pictures = arguments.pictures;
   read.table = arguments.table;
+  for (const std::string& path : arguments.outputs) {
+    check_kind(path, generated);
+    read.check_kept(path, arguments.model);
+  }
+  const bool encodes = open.has_program("encode");
+  if (!encodes && !open.has_program("project"))
+    throw Error("the model has neither an encoder nor the program \"project\": convert it with an objective, in f32");
   Dataset data(open, read, {generated.port}, generated.output);
   data.find_scaling();
   if (arguments.first >= data.count() || arguments.count > data.count() - arguments.first)
@@ -255,7 +258,7 @@ void add_project(CLI::App* app, Commands* commands) {
       ->capture_default_str();
   command->add_option("--first", arguments->first, "number of the first sample")->capture_default_str();
   command->add_option(
-      "-o,--output", arguments->outputs,
+      "-o,--output,--out", arguments->outputs,
       "file to write: the latents as .npy; each sample beside its reconstruction as .png, .svg or .csv");
   command->add_option("--steps", arguments->steps, "steps of the search")
       ->check(CLI::Range(1, 1000000))

@@ -92,6 +92,9 @@ def main():
         request = json.load(file)
     model = onnx.load(request["model"])
     graph = model.graph
+    for node in graph.node:
+        if node.op_type == "Dropout":  # as the model runs it, also where it is exported to train
+            del node.input[1:]
     initializers = {tensor.name for tensor in graph.initializer}
     inputs = [info for info in graph.input if info.name not in initializers]
     missing = [info.name for info in inputs if info.name not in request["inputs"]]

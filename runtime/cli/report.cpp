@@ -28,8 +28,9 @@ void Report::set_conditions(const Dataset& data) {
     const Dataset::Input* input = data.find(port.name);
     if (input == nullptr) continue;
     Condition condition{input->name, std::vector<float>(kPictureSamples * input->elements)};
+    const std::vector<size_t> chosen = data.in_turn(kPictureSamples);
     for (size_t i = 0; i < kPictureSamples; ++i)
-      data.copy(*input, i % data.count(), condition.values.data() + i * input->elements);
+      data.copy(*input, chosen[i % chosen.size()], condition.values.data() + i * input->elements);
     conditions_.push_back(std::move(condition));
   }
 }

@@ -16,7 +16,7 @@ constexpr size_t kSamples = 2000;
 
 RunningScore::RunningScore(const OpenModel& open, const Dataset& data, const FeatureArguments& arguments,
                            uint32_t threads)
-    : open_(open), generated_(generated_of(open)), elbo_(has_elbo(open)) {
+    : open_(open), generated_(learned_of(open)), elbo_(has_elbo(open)) {
   if (data.count() < 8)
     throw Error(data.path() + ": leaves too few samples to score by (8; see --classes, --limit and --hold-out)");
   if (const fig_objective_info objective = objective_of(open);

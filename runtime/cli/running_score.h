@@ -19,6 +19,8 @@ class RunningScore {
 
   const std::string& name() const { return name_; }
   double operator()() const;
+  // Samples that it compares.
+  size_t count() const { return static_cast<size_t>(real_.samples.rows()); }
 
  private:
   const OpenModel& open_;

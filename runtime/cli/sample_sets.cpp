@@ -22,10 +22,10 @@ RealSamples real_samples(const Dataset& data, io::Shuffle* shuffle, size_t first
 
 void write_preview(const std::string& path, const Dataset& data, const Generated& generated) {
   constexpr size_t kSamples = 16;
-  const size_t count = std::min(kSamples, data.count());
+  const std::vector<size_t> chosen = data.in_turn(kSamples);
   const Dataset::Input& input = data.inputs()[0];
-  std::vector<float> values(count * input.elements);
-  for (size_t i = 0; i < count; ++i) data.copy(input, i, values.data() + i * input.elements);
+  std::vector<float> values(chosen.size() * input.elements);
+  for (size_t i = 0; i < chosen.size(); ++i) data.copy(input, chosen[i], values.data() + i * input.elements);
   write_samples(path, values, generated, {});
 }
 

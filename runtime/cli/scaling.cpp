@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "io/utf8.h"
+
 namespace figment::cli {
 
 Scaling Scaling::of(const OpenModel& open, const char* input) {
@@ -65,7 +67,7 @@ float Scaling::difference_to_measured(size_t channel, float difference) const {
 void Scaling::set_names(const std::vector<std::string>& names, const std::vector<std::string>& units) {
   if (names.size() != channels_.size()) return;
   const auto copy = [](const std::string& from, char* to, size_t size) {
-    if (to[0] == 0) std::snprintf(to, size, "%s", from.c_str());
+    if (to[0] == 0) std::snprintf(to, size, "%s", io::cut_utf8(from, size - 1).c_str());
   };
   for (size_t i = 0; i < names.size(); ++i) {
     copy(names[i], channels_[i].name, sizeof channels_[i].name);
@@ -77,11 +79,11 @@ bool Scaling::named() const {
   return std::ranges::any_of(channels_, [](const fig_scaling& c) { return c.name[0] != 0; });
 }
 
-std::vector<std::string> Scaling::names() const {
-  std::vector<std::string> result;
+std::vector<io::ColumnName> Scaling::columns() const {
+  std::vector<io::ColumnName> result;
   for (const fig_scaling& c : channels_) {
     if (c.name[0] == 0) return {};
-    result.emplace_back(c.name);
+    result.push_back({c.name, c.unit});
   }
   return result;
 }

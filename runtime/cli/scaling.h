@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "commands.h"
+#include "io/table.h"
 
 namespace figment::cli {
 
@@ -31,11 +32,14 @@ class Scaling {
   // The same of a difference of two.
   float difference_to_measured(size_t channel, float difference) const;
 
-  // Takes over names and units where it has none, as many as there are channels.
+  // Takes over names and units, cut to what a model keeps, where it has none; as many as there are channels.
   void set_names(const std::vector<std::string>& names, const std::vector<std::string>& units);
   bool named() const;
-  // Names of all channels, or none.
-  std::vector<std::string> names() const;
+  // Names and units of all channels, or none.
+  std::vector<io::ColumnName> columns() const;
+  // The longest that a model keeps, in bytes.
+  static constexpr size_t kNameBytes = sizeof(fig_scaling::name) - 1;
+  static constexpr size_t kUnitBytes = sizeof(fig_scaling::unit) - 1;
   // "temperature (°C)", or "v0".
   std::string label(size_t channel) const;
   // "temperature (°C) = 12.5 + 22.5 x"

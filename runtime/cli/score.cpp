@@ -7,10 +7,12 @@
 #include "commands.h"
 #include "dataset.h"
 #include "elbo.h"
+#include "evaluation/anomalies.h"
 #include "io/files.h"
 #include "io/plot.h"
 #include "io/table.h"
 #include "io/terminal.h"
+#include "json.h"
 #include "output.h"
 #include "sample_sets.h"
 
@@ -50,26 +52,35 @@ By choose(const OpenModel& open, const std::string& wanted) {
     return By::kElbo;
   }
   if (!open.has_program("discriminate"))
-    throw Error("the model has neither an encoder nor a discriminator to score by");
+    throw Error(wanted == "discriminator" ? "--by discriminator needs one, which the model has not: leave it out"
+                                          : "the model has neither an encoder nor a discriminator to score by");
+  fig_program_info info{};
+  check(fig_model_program(open.model(), open.find_program("discriminate"), &info));
+  if (info.inputs > 1)
+    throw Error("the model's discriminator judges samples under a condition, by which nothing can be scored");
   return By::kDiscriminator;
 }
 
-// The scores of all samples, and the error of each channel, in what is measured.
+// The scores of all samples.
 struct Scores {
   std::vector<double> scores;
-  std::vector<std::vector<float>> errors;  // by channel; empty by a discriminator
+  // Of each sample and channel, the mean squared difference in the model's values; empty by a discriminator.
+  std::vector<std::vector<double>> errors;
 };
 
 class Scoring {
  public:
   Scoring(const Arguments& arguments, const OpenModel& open, const Dataset& data, By by)
       : open_(open), data_(data), generated_(generated_of(open)), by_(by), seed_(arguments.session.seed) {
-    channels_ = generated_.port.shape.extents[generated_.port.shape.rank - 1];
+    const fig_shape& shape = generated_.port.shape;
+    // Of an image the channels are colors.
+    const bool image = shape.rank == 4;
+    channels_ = shape.extents[image ? 1 : shape.rank - 1];
+    stride_ = image ? size_t{shape.extents[2]} * shape.extents[3] : 1;
   }
 
   Scores run() {
     Scores result;
-    if (by_ != By::kDiscriminator) result.errors.resize(channels_);
     io::ProgressLine line("scoring");
     constexpr size_t kPiece = 256;
     for (size_t first = 0; first < data_.count(); first += kPiece) {
@@ -97,20 +108,12 @@ class Scoring {
     std::vector<float> made(samples.size());
     check(fig_reconstruct(open_.session(), part, samples.data(), samples.size(), made.data(), made.size()));
     for (size_t i = 0; i < part; ++i) {
-      std::vector<double> sums(channels_);
-      for (size_t j = 0; j < generated_.sample; ++j) {
-        const size_t at = i * generated_.sample + j;
-        const double difference = static_cast<double>(samples[at]) - static_cast<double>(made[at]);
-        sums[j % channels_] += difference * difference;
-      }
+      const std::vector<double>& errors = result->errors.emplace_back(evaluation::channel_errors(
+          std::span(samples).subspan(i * generated_.sample, generated_.sample),
+          std::span(made).subspan(i * generated_.sample, generated_.sample), channels_, stride_));
       double sum = 0;
-      for (size_t c = 0; c < channels_; ++c) {
-        sum += sums[c];
-        const size_t steps = generated_.sample / channels_;
-        result->errors[c].push_back(data_.inputs()[0].scaling.difference_to_measured(
-            c, static_cast<float>(std::sqrt(sums[c] / static_cast<double>(steps)))));
-      }
-      if (by_ == By::kError) result->scores.push_back(sum / static_cast<double>(generated_.sample));
+      for (const double error : errors) sum += error;
+      if (by_ == By::kError) result->scores.push_back(sum / static_cast<double>(channels_));
     }
     if (by_ == By::kError) return;
     const evaluation::Features rows = Eigen::Map<const evaluation::Features>(
@@ -125,123 +128,184 @@ class Scoring {
   By by_;
   uint64_t seed_;
   size_t channels_ = 1;
+  size_t stride_ = 1;
 };
 
-// The value that a share of the sorted scores does not exceed.
-double quantile_of(std::vector<double> scores, double share) {
-  const auto place = static_cast<size_t>(std::ceil(share * static_cast<double>(scores.size())));
-  const size_t index = std::clamp<size_t>(place, 1, scores.size()) - 1;
-  std::nth_element(scores.begin(), scores.begin() + static_cast<std::ptrdiff_t>(index), scores.end());
-  return scores[index];
-}
+// Scores beside a threshold, in the words of the data.
+class Findings {
+ public:
+  Findings(const Dataset& data, Scores scores, double threshold)
+      : data_(data),
+        scores_(std::move(scores)),
+        threshold_(threshold),
+        runs_(evaluation::unusual_runs(scores_.scores, threshold, [&](size_t i) { return data.adjoins(i); })) {}
 
-// Windows one after the other that are above the threshold, [first, last].
-using Run = std::pair<size_t, size_t>;
-std::vector<Run> runs_above(const std::vector<double>& scores, double threshold) {
-  std::vector<Run> runs;
-  for (size_t i = 0; i < scores.size(); ++i) {
-    if (!(scores[i] > threshold)) continue;
-    if (!runs.empty() && runs.back().second + 1 == i)
-      runs.back().second = i;
-    else
-      runs.emplace_back(i, i);
+  size_t count() const { return scores_.scores.size(); }
+  const std::vector<evaluation::Run>& runs() const { return runs_; }
+  size_t alarms() const {
+    size_t sum = 0;
+    for (const evaluation::Run& run : runs_) sum += run.last - run.first + 1;
+    return sum;
   }
-  return runs;
-}
 
-void write_csv(const std::string& path, const Dataset& data, const Scores& scores, double threshold) {
-  const Dataset::Input& input = data.inputs()[0];
-  const bool times = !data.time_of(0, false).empty();
-  std::string text = times ? "window,from,to,score,alarm" : "window,score,alarm";
-  for (size_t c = 0; c < scores.errors.size(); ++c) text += "," + io::csv_cell("error of " + input.scaling.label(c));
-  text += "\n";
-  for (size_t i = 0; i < scores.scores.size(); ++i) {
-    text += std::to_string(i);
-    if (times) text += "," + io::csv_cell(data.time_of(i, false)) + "," + io::csv_cell(data.time_of(i, true));
-    text += fmt::format(",{:.6g},{}", scores.scores[i], scores.scores[i] > threshold ? 1 : 0);
-    for (const std::vector<float>& errors : scores.errors) text += fmt::format(",{:.6g}", errors[i]);
+  void write_csv(const std::string& path) const {
+    const bool times = !data_.time_of(0, false).empty();
+    std::string text = times ? "window,from,to,score,alarm" : "window,score,alarm";
+    const size_t channels = scores_.errors.empty() ? 0 : scores_.errors[0].size();
+    for (size_t c = 0; c < channels; ++c) text += "," + io::csv_cell("error of " + label(c));
     text += "\n";
+    for (size_t i = 0; i < count(); ++i) {
+      text += std::to_string(data_.place(i));
+      if (times) text += "," + io::csv_cell(data_.time_of(i, false)) + "," + io::csv_cell(data_.time_of(i, true));
+      text +=
+          fmt::format(",{:.6g},{}", scores_.scores[i], evaluation::is_unusual(scores_.scores[i], threshold_) ? 1 : 0);
+      for (size_t c = 0; c < channels; ++c) {
+        // In what is measured.
+        const auto error = static_cast<float>(std::sqrt(scores_.errors[i][c]));
+        text += fmt::format(",{:.6g}", data_.inputs()[0].scaling.difference_to_measured(c, error));
+      }
+      text += "\n";
+    }
+    io::write_file(path, text);
   }
-  io::write_file(path, text);
+
+  void plot(const std::string& path) const {
+    const std::string from = data_.time_of(0, false);
+    const std::string horizontal =
+        from.empty() ? "window" : "window, " + from + " to " + data_.time_of(count() - 1, true);
+    io::write_file(path, io::plot_lines("Scores of " + data_.path(), horizontal,
+                                        {{"score", scores_.scores, true},
+                                         {"threshold", std::vector<double>(count(), threshold_), true}}));
+  }
+
+  nlohmann::ordered_json json() const {
+    nlohmann::ordered_json list = nlohmann::ordered_json::array();
+    for (const evaluation::Run& run : runs_) {
+      nlohmann::ordered_json entry = {{"first", data_.place(run.first)},  {"last", data_.place(run.last)},
+                                      {"from", begin_of(run.first)},      {"to", end_of(run.last)},
+                                      {"peak", scores_.scores[run.peak]}, {"at", begin_of(run.peak)}};
+      if (!scores_.errors.empty()) entry["channel"] = label(worst_channel(run.peak));
+      list.push_back(entry);
+    }
+    return list;
+  }
+
+  // The highest runs, the highest first.
+  std::vector<std::vector<std::string>> table(size_t most) const {
+    std::vector<evaluation::Run> sorted = runs_;
+    std::ranges::stable_sort(sorted, [&](const evaluation::Run& a, const evaluation::Run& b) {
+      const double x = scores_.scores[a.peak];
+      const double y = scores_.scores[b.peak];
+      return std::isnan(x) ? !std::isnan(y) : x > y;
+    });
+    if (sorted.size() > most) sorted.resize(most);
+    const bool channels = !scores_.errors.empty() && scores_.errors[0].size() > 1;
+    std::vector<std::vector<std::string>> rows = {{"from", "to", "windows", "highest", "at"}};
+    if (channels) rows[0].emplace_back("most of it");
+    for (const evaluation::Run& run : sorted) {
+      rows.push_back({begin_of(run.first), end_of(run.last), std::to_string(run.last - run.first + 1),
+                      fmt::format("{:.4g}", scores_.scores[run.peak]), begin_of(run.peak)});
+      if (channels) rows.back().push_back(label(worst_channel(run.peak)));
+    }
+    return rows;
+  }
+
+ private:
+  std::string label(size_t channel) const { return data_.inputs()[0].scaling.label(channel); }
+  // A time, or the number of the window.
+  std::string begin_of(size_t i) const {
+    const std::string time = data_.time_of(i, false);
+    return time.empty() ? std::to_string(data_.place(i)) : time;
+  }
+  std::string end_of(size_t i) const {
+    const std::string time = data_.time_of(i, true);
+    return time.empty() ? std::to_string(data_.place(i)) : time;
+  }
+  size_t worst_channel(size_t i) const {
+    const std::vector<double>& errors = scores_.errors[i];
+    for (size_t c = 0; c < errors.size(); ++c) {
+      if (std::isnan(errors[c])) return c;
+    }
+    return static_cast<size_t>(std::ranges::max_element(errors) - errors.begin());
+  }
+
+  const Dataset& data_;
+  Scores scores_;
+  double threshold_;
+  std::vector<evaluation::Run> runs_;
+};
+
+void check_arguments(const Arguments& arguments, const Generated& generated) {
+  if (!arguments.plot.empty() && !arguments.plot.ends_with(".svg"))
+    throw Error(arguments.plot + ": the plot is an .svg file");
+  if (!arguments.output.empty() && !arguments.output.ends_with(".csv"))
+    throw Error(arguments.output + ": scores are written as a .csv file");
+  if (!arguments.data.preview.empty()) check_kind(arguments.data.preview, generated);
+  for (const std::string& path : {arguments.output, arguments.plot, arguments.data.preview})
+    arguments.data.check_kept(path, arguments.model);
 }
 
 void score(const Arguments& arguments) {
   OpenModel open(arguments.model);
   const Generated generated = generated_of(open);
   const By by = choose(open, arguments.by);
-  if (!arguments.plot.empty() && !arguments.plot.ends_with(".svg"))
-    throw Error(arguments.plot + ": the plot is an .svg file");
-  if (!arguments.output.empty() && !arguments.output.ends_with(".csv"))
-    throw Error(arguments.output + ": scores are written as a .csv file");
-  if (!arguments.data.preview.empty()) check_kind(arguments.data.preview, generated);
+  check_arguments(arguments, generated);
   Dataset data(open, arguments.data, {generated.port}, generated.output);
+  if (arguments.data.normalize && !data.inputs()[0].scaling.known() && data.inputs()[0].samples->measured()) {
+    throw Error(
+        "--normalize: the model keeps no ranges of what it was trained on, and those of this data would hide what "
+        "is unusual in it: train with --normalize, or scale the data as for training");
+  }
   data.find_scaling();
   data.choose(Dataset::Part::kHeldOut);
   if (!arguments.data.preview.empty()) write_preview(arguments.data.preview, data, generated);
   fig_session_options options = arguments.session.options();
   if (options.batch == 0) options.batch = 64;
   open.open_session(options);
-  const Scores scores = Scoring(arguments, open, data, by).run();
+  Scores scores = Scoring(arguments, open, data, by).run();
   const size_t count = scores.scores.size();
   const auto normal =
       std::clamp<size_t>(static_cast<size_t>(arguments.calibrate * static_cast<double>(count)), 1, count);
-  const double threshold =
-      arguments.threshold_given
-          ? arguments.threshold
-          : quantile_of({scores.scores.begin(), scores.scores.begin() + static_cast<std::ptrdiff_t>(normal)},
-                        arguments.quantile);
-  const std::vector<Run> runs = runs_above(scores.scores, threshold);
-  size_t alarms = 0;
-  for (const Run& run : runs) alarms += run.second - run.first + 1;
-  if (!arguments.output.empty()) write_csv(arguments.output, data, scores, threshold);
-  if (!arguments.plot.empty()) {
-    io::write_file(arguments.plot,
-                   io::plot_lines("Scores of " + data.path(), "window",
-                                  {{"score", scores.scores}, {"threshold", std::vector<double>(count, threshold)}}));
-  }
-  const char* names[] = {"reconstruction error", "negative ELBO", "negative output of the discriminator"};
-  const auto place = [&](const Run& run) -> std::pair<std::string, std::string> {
-    const std::string from = data.time_of(run.first, false);
-    return from.empty() ? std::pair{std::to_string(run.first), std::to_string(run.second)}
-                        : std::pair{from, data.time_of(run.second, true)};
-  };
-  if (arguments.json) {
-    nlohmann::ordered_json list = nlohmann::ordered_json::array();
-    for (const Run& run : runs) {
-      const auto peak = *std::max_element(scores.scores.begin() + static_cast<std::ptrdiff_t>(run.first),
-                                          scores.scores.begin() + static_cast<std::ptrdiff_t>(run.second) + 1);
-      list.push_back({{"first", run.first},
-                      {"last", run.second},
-                      {"from", place(run).first},
-                      {"to", place(run).second},
-                      {"peak", peak}});
+  double threshold = arguments.threshold;
+  if (!arguments.threshold_given) {
+    threshold = evaluation::quantile(
+        {scores.scores.begin(), scores.scores.begin() + static_cast<std::ptrdiff_t>(normal)}, arguments.quantile);
+    if (std::isnan(threshold))
+      throw Error(fmt::format("none of the first {} windows has a finite score to find the threshold by", normal));
+    if (static_cast<double>(normal) * (1 - arguments.quantile) < 1 && arguments.quantile < 1) {
+      io::print_error(
+          fmt::format("figment: {} windows are few to find by which threshold {:g} % of normal ones do not exceed: "
+                      "give more data, a "
+                      "larger --calibrate or a --threshold",
+                      normal, 100 * arguments.quantile));
     }
-    const nlohmann::ordered_json json = {
-        {"windows", count},       {"by", names[static_cast<int>(by)]},
-        {"threshold", threshold}, {"calibrated_on", arguments.threshold_given ? 0 : normal},
-        {"alarms", alarms},       {"runs", list}};
-    io::print("%s\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  }
+  const Findings findings(data, std::move(scores), threshold);
+  const char* names[] = {"reconstruction error", "negative ELBO", "negative output of the discriminator"};
+  const size_t runs = findings.runs().size();
+  if (!arguments.output.empty()) findings.write_csv(arguments.output);
+  if (!arguments.plot.empty()) findings.plot(arguments.plot);
+  if (arguments.json) {
+    const nlohmann::ordered_json json = {{"windows", count},
+                                         {"by", names[static_cast<int>(by)]},
+                                         {"threshold", threshold},
+                                         {"calibrated_on", arguments.threshold_given ? 0 : normal},
+                                         {"alarms", findings.alarms()},
+                                         {"runs", findings.json()}};
+    io::print("%s\n", json_text(json).c_str());
     return;
   }
   io::print("%zu windows by their %s, threshold %s", count, names[static_cast<int>(by)],
-            io::format_short(threshold).c_str());
+            fmt::format("{:.4g}", threshold).c_str());
   if (!arguments.threshold_given)
     io::print(",\nwhich %s %% of the first %zu do not exceed", io::format_short(100 * arguments.quantile).c_str(),
               normal);
-  io::print("\n%zu windows are above it", alarms);
-  if (runs.size() > 1) io::print(", in %zu runs", runs.size());
+  io::print("\n%zu windows are above it", findings.alarms());
+  if (runs > 1) io::print(", in %zu runs", runs);
   io::print("\n");
   constexpr size_t kShown = 10;
-  std::vector<std::vector<std::string>> table = {{"from", "to", "windows", "highest score"}};
-  for (const Run& run : runs) {
-    if (table.size() > kShown) break;
-    const double peak = *std::max_element(scores.scores.begin() + static_cast<std::ptrdiff_t>(run.first),
-                                          scores.scores.begin() + static_cast<std::ptrdiff_t>(run.second) + 1);
-    table.push_back(
-        {place(run).first, place(run).second, std::to_string(run.second - run.first + 1), io::format_short(peak)});
-  }
-  if (!runs.empty()) io::print_table(table);
-  if (runs.size() > kShown) io::print("and %zu more runs: -o FILE.csv has them all\n", runs.size() - kShown);
+  if (runs > 0) io::print_table(findings.table(kShown));
+  if (runs > kShown) io::print("and %zu lower runs: -o FILE.csv has their windows\n", runs - kShown);
 }
 
 }  // namespace
@@ -254,7 +318,7 @@ void add_score(CLI::App* app, Commands* commands) {
       "  figment score model.figment --data new.csv -o scores.csv --plot scores.svg\n"
       "  figment score model.figment --data new.csv --time-column time --threshold 0.02");
   command->add_option("model", arguments->model, ".figment file")->required();
-  command->add_option("-o,--output", arguments->output,
+  command->add_option("-o,--output,--out", arguments->output,
                       ".csv file to write: each window with its time, score, alarm and the errors of its channels");
   command->add_option("--plot", arguments->plot, ".svg file to write: the scores and the threshold");
   arguments->data.add_to(command);

@@ -1,4 +1,6 @@
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -97,13 +99,9 @@ bool is_int8(const OpenModel& open) {
   return false;
 }
 
-// The inputs of a batch, what is generated first.
+// The inputs of a batch. Throws for a model that does not train.
 std::vector<fig_port_info> data_inputs(const OpenModel& open) {
-  const size_t generated = learned_of(open).sample;
-  std::vector<fig_port_info> result;
-  fig_port_info port{};
-  for (uint32_t i = 0; fig_model_batch_input(open.model(), i, &port) == FIG_OK; ++i)
-    result.insert(sample_elements(port.shape) == generated ? result.begin() : result.end(), port);
+  std::vector<fig_port_info> result = batch_inputs_of(open);
   if (result.empty()) {
     throw Error(is_int8(open)
                     ? "an int8 model does not train: train the f32 model that it was made of, then quantize the result "
@@ -118,6 +116,7 @@ struct Run {
   uint64_t batch = 0;
   uint64_t samples = 0;
   uint64_t seed = 0;
+  uint64_t measure = 0;  // a hash of the name of the best one's score
   Best best;
 };
 
@@ -139,6 +138,7 @@ bool resume(const OpenModel& open, const Arguments& arguments, Run* run) {
         arguments.checkpoint, found.batch, found.seed, found.samples));
   }
   run->best = found.best;
+  run->measure = found.measure;
   return true;
 }
 
@@ -148,7 +148,8 @@ void set_scalars(const OpenModel& open, const std::vector<std::string>& texts) {
     const auto [name, value] = io::split_assignment(text);
     char* end = nullptr;
     const double number = std::strtod(value.c_str(), &end);
-    if (name.empty() || value.empty() || *end != 0) throw Error("--set " + text + ": write NAME=VALUE");
+    if (name.empty() || value.empty()) throw Error("--set " + text + ": write NAME=VALUE");
+    if (*end != 0) throw Error("--set " + text + ": " + value + " is no number");
     if (fig_session_set_scalar(open.session(), name.c_str(), number) == FIG_OK) continue;
     std::string names;
     const char* known = "";
@@ -158,26 +159,65 @@ void set_scalars(const OpenModel& open, const std::vector<std::string>& texts) {
   }
 }
 
-// Whether a file can be written in the folder of `path`.
+// Whether a model can be written to `path`, over none or over another model.
 void check_writable(const std::string& path) {
   if (path.empty()) return;
+  std::error_code none;
+  if (std::filesystem::is_directory(path, none)) throw Error(path + " is a folder: name a file in it");
+  const bool there = std::filesystem::exists(path, none);
+  if (there && std::filesystem::is_regular_file(path, none) && !io::is_model(path))
+    throw Error(path + " is there, and no Figment model: name another file, or remove it");
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  if (::access(folder.empty() ? "." : folder.c_str(), W_OK) != 0)
+  const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (file >= 0) ::close(file);
+  if ((file < 0 && errno != ENOENT) || ::access(folder.empty() ? "." : folder.c_str(), W_OK) != 0)
     throw Error("cannot write " + path + ": " + std::strerror(errno));
 }
 
+// A folder of checkpoints that this process alone writes, until it ends.
+class CheckpointFolder {
+ public:
+  explicit CheckpointFolder(const std::string& path) {
+    if (path.empty()) return;
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    if (error) throw Error("cannot make the folder " + path + ": " + error.message());
+    if (::access(path.c_str(), W_OK) != 0)
+      throw Error("cannot write to the folder " + path + ": " + std::strerror(errno));
+    file_ = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    // Not every file system has locks.
+    if (file_ >= 0 && ::flock(file_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+      throw Error(path + ": another run writes its checkpoints there: give another folder");
+  }
+  ~CheckpointFolder() {
+    if (file_ >= 0) ::close(file_);
+  }
+  CheckpointFolder(const CheckpointFolder&) = delete;
+  CheckpointFolder& operator=(const CheckpointFolder&) = delete;
+
+ private:
+  int file_ = -1;
+};
+
 // Where a run that names no file leaves its model: MODEL.trained.figment, or with a number what is not there yet.
-std::string default_output(const std::string& model) {
+// `reserve` makes the file, so that no run at the same time takes the name.
+std::string default_output(const std::string& model, bool reserve) {
   std::filesystem::path path(model);
   std::string name = path.filename().string();
   if (name.ends_with(".figment")) name.resize(name.size() - std::strlen(".figment"));
   // Of a model that was trained so itself.
   const size_t trained = name.rfind(".trained");
   if (trained != std::string::npos && trained > 0) name.resize(trained);
-  std::string result;
-  for (unsigned number = 1; result.empty() || std::filesystem::exists(result); ++number)
-    result = path.replace_filename(name + ".trained" + (number > 1 ? "." + std::to_string(number) : "") + ".figment");
-  return result;
+  for (unsigned number = 1;; ++number) {
+    path.replace_filename(name + ".trained" + (number > 1 ? "." + std::to_string(number) : "") + ".figment");
+    if (std::filesystem::exists(path)) continue;
+    if (!reserve) return path.string();
+    const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file < 0 && errno == EEXIST) continue;
+    if (file < 0) throw Error("cannot write " + path.string() + ": " + std::strerror(errno));
+    ::close(file);
+    return path.string();
+  }
 }
 
 // The samples of one step, drawn from the data in an order of the seed's alone.
@@ -218,14 +258,17 @@ class Training {
       : arguments_(arguments),
         open_(*open),
         steps_(steps),
-        output_(arguments.output.empty() && arguments.checkpoint.empty() ? default_output(arguments.model)
-                                                                         : arguments.output),
-        run_{batch, data->count(), arguments.session.seed, {}},
+        named_here_(arguments.output.empty() && arguments.checkpoint.empty()),
+        output_(named_here_ ? default_output(arguments.model, false) : arguments.output),
+        run_{batch, data->count(), arguments.session.seed, 0, {}},
+        folder_(arguments.checkpoint),
         batches_(*data, batch, arguments.session.seed),
         monitor_(metrics_of(open_)) {
     // Not found out only when hours of work are to be written.
     check_writable(output_);
     check_writable(arguments.best);
+    for (const std::string& path : {output_, arguments.best, arguments.data.preview})
+      arguments.data.check_kept(path, arguments.model);
     if (!output_.empty() && io::same_file(output_, arguments.best))
       throw Error("--out and --keep-best are one file: " + output_);
     resumed_ = !arguments.checkpoint.empty() && resume(open_, arguments, &run_);
@@ -241,13 +284,24 @@ class Training {
       data->choose(Dataset::Part::kHeldOut);
       score_.emplace(open_, *data, arguments.features, arguments.session.threads);
       data->choose(Dataset::Part::kTraining);
+      // The best so far counts if it is there, and by the same score.
+      const uint64_t measure = std::hash<std::string>{}(score_->name());
+      if (run_.measure != measure || !io::is_model(arguments.best)) run_.best = {};
+      run_.measure = measure;
     }
   }
 
   void run() {
     log_.emplace(open_, steps_, arguments_.json);
     announce();
-    while (metrics_.step < steps_ && g_stop == 0) step();
+    try {
+      while (metrics_.step < steps_ && g_stop == 0) step();
+    } catch (...) {
+      // What is trained is kept, whatever ends it.
+      log_->end();
+      attempt([&] { write_results(); });
+      throw;
+    }
     log_->end();
     finish();
   }
@@ -274,8 +328,10 @@ class Training {
     if (score_ && (step % or_part(arguments_.score_every, 20) == 0 || step == steps_)) {
       log_->doing("scoring");
       const Best before = run_.best;
-      if (monitor_.score((*score_)(), step, &run_.best) &&
-          !attempt([&] { check(fig_session_export(open_.session(), arguments_.best.c_str())); }))
+      if (!attempt([&] {
+            if (monitor_.score((*score_)(), step, &run_.best))
+              check(fig_session_export(open_.session(), arguments_.best.c_str()));
+          }))
         run_.best = before;
     }
     for (const std::string& warning : monitor_.warnings()) log_->warn(warning);
@@ -296,10 +352,12 @@ class Training {
     try {
       write();
       return true;
-    } catch (const Error& error) {
+    } catch (const std::bad_alloc&) {
+      if (failures_.insert("memory").second) log_->warn("out of memory: scores, pictures or files are left out");
+    } catch (const std::exception& error) {
       if (failures_.insert(error.what()).second) log_->warn(error.what());
-      return false;
     }
+    return false;
   }
 
   void save() {
@@ -314,12 +372,20 @@ class Training {
     const auto keep = [&](const std::function<void()>& write) {
       try {
         write();
-      } catch (const Error& error) {
+      } catch (const std::exception& error) {
         if (failure.empty()) failure = error.what();
       }
     };
-    if (!output_.empty() && (metrics_.step > start_ || !arguments_.output.empty()))
-      keep([&] { check(fig_session_export(open_.session(), output_.c_str())); });
+    if (!output_.empty() && (metrics_.step > start_ || !arguments_.output.empty())) {
+      keep([&] {
+        // Another run may have written its model there meanwhile.
+        if (named_here_) output_ = default_output(arguments_.model, true);
+        if (fig_session_export(open_.session(), output_.c_str()) == FIG_OK) return;
+        const Error error(fig_error_message());
+        if (named_here_) ::unlink(output_.c_str());
+        throw error;
+      });
+    }
     if (metrics_.step > start_) keep([&] { save(); });
     if (report_) keep([&] { report_->write(); });
     if (!failure.empty()) throw Error(failure);
@@ -338,14 +404,14 @@ class Training {
     }
     log_->say(text, json_of(std::move(json)));
     if (!arguments_.json && score_ && run_.best.step > 0) {
-      log_->say(fmt::format("best {} {:.4g} at step {}: {}", score_->name(), run_.best.score, run_.best.step,
-                            arguments_.best),
+      log_->say(fmt::format("best {} {:.4g} at step {} (by {} samples): {}", score_->name(), run_.best.score,
+                            run_.best.step, score_->count(), arguments_.best),
                 {});
     }
     if (!arguments_.json && !output_.empty() && (step > start_ || !arguments_.output.empty()))
       log_->say("the trained model is " + output_, {});
     if (!arguments_.json && output_.empty() && step >= steps_)
-      log_->say("the model of the checkpoint: rerun the command with --out FILE", {});
+      log_->say("rerun the command with --out FILE to write the trained model", {});
     if (step < steps_) {
       io::print_error(fmt::format("figment: stopped at step {} of {}{}", step, steps_,
                                   arguments_.checkpoint.empty() ? "" : "; rerun the command to resume"));
@@ -381,8 +447,10 @@ class Training {
   const Arguments& arguments_;
   OpenModel& open_;
   uint64_t steps_;
+  bool named_here_;     // the output, since the user names none
   std::string output_;  // "": the checkpoint alone
   Run run_;
+  CheckpointFolder folder_;
   bool resumed_ = false;
   uint64_t start_ = 0;
   Batches batches_;
@@ -396,9 +464,39 @@ class Training {
   std::set<std::string> failures_;  // that were said
 };
 
+// A word as a shell reads it.
+std::string quoted(const std::string& text) {
+  const auto plain = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || std::strchr("_-./=,:+%@", c) != nullptr;
+  };
+  if (!text.empty() && std::ranges::all_of(text, plain)) return text;
+  std::string result = "'";
+  for (const char c : text) result += c == '\'' ? "'\\''" : std::string(1, c);
+  return result + "'";
+}
+
+// The options by which the data is read, as they were given.
+std::string reading_options(const DataArguments& given) {
+  const PictureArguments usual;
+  std::string text;
+  const auto add = [&](const char* option, const std::string& value, const std::string& unless = "") {
+    if (value != unless) text += std::string(" ") + option + " " + quoted(value);
+  };
+  add("--classes", given.classes);
+  add("--limit", given.limit == 0 ? "" : std::to_string(given.limit));
+  add("--background", given.pictures.background, usual.background);
+  add("--fit", given.pictures.fit, usual.fit);
+  add("--columns", given.table.options.columns);
+  add("--time-column", given.table.options.time_column);
+  add("--skip-rows", given.table.options.skip_rows == 0 ? "" : std::to_string(given.table.options.skip_rows));
+  add("--fill", given.table.options.fill);
+  return text;
+}
+
 // A recipe of a classifier for such images and labels, whose features samples are then compared by.
 void write_classifier_recipe(const Arguments& arguments, const Dataset& data, const Generated& learned) {
   const uint32_t* extents = learned.port.shape.extents;
+  arguments.data.check_kept(arguments.classifier_recipe, arguments.model);
   if (!learned.output.image) throw Error("--classifier-recipe is for images, which the model does not learn from");
   size_t classes = 0;
   for (size_t i = 0; data.has_labels() && i < data.count(); ++i) classes = std::max(classes, data.label(i) + 1);
@@ -426,18 +524,23 @@ void write_classifier_recipe(const Arguments& arguments, const Dataset& data, co
       {"training", {{"batch", std::clamp<size_t>(data.count() / 2, 2, 32)}, {"steps", 1000}}}};
   io::write_file(arguments.classifier_recipe, recipe.dump(2) + "\n");
   // Its batches are "sample" and "label", whatever the model's are called.
-  std::string own = " --data " + data.path();
-  if (!data.label_path().empty()) own += " --data label=" + data.label_path();
+  const std::string reading = reading_options(arguments.data);
+  std::string own = " --data " + quoted(data.path());
+  if (!data.label_path().empty()) own += " --data " + quoted("label=" + data.label_path());
+  own += reading;
   if (data.inputs()[0].samples->measured()) own += " --normalize";
   std::string given;
-  for (const std::string& file : arguments.data.data) given += " --data " + file;
+  for (const std::string& file : arguments.data.data) given += " --data " + quoted(file);
+  if (arguments.data.normalize) given += " --normalize";
+  given += reading;
+  const std::string file = quoted(arguments.classifier_recipe);
   io::print(
       "%s: a classifier of %zu classes. Train it, and score by it:\n  figment-convert %s -o untrained.figment\n"
       "  figment train untrained.figment%s --hold-out 0.1 --out classifier.figment\n"
       "  figment evaluate classifier.figment%s --hold-out 0.1\n"
       "  figment evaluate %s%s --classifier classifier.figment\n",
-      arguments.classifier_recipe.c_str(), classes, arguments.classifier_recipe.c_str(), own.c_str(), own.c_str(),
-      arguments.model.c_str(), given.c_str());
+      arguments.classifier_recipe.c_str(), classes, file.c_str(), own.c_str(), own.c_str(),
+      quoted(arguments.model).c_str(), given.c_str());
 }
 
 void train(const Arguments& arguments) {
@@ -450,11 +553,13 @@ void train(const Arguments& arguments) {
   Dataset data(open, arguments.data, ports, learned.output);
   if (!arguments.classifier_recipe.empty()) return write_classifier_recipe(arguments, data, learned);
   for (const Dataset::Input& input : data.inputs()) {
-    if (!input.samples) throw Error("the input " + input.name + " needs data: --data " + input.name + "=FILE");
+    if (input.samples) continue;
+    const bool folder = std::filesystem::is_directory(data.path());
+    throw Error("the input " + input.name + " needs data: --data " + input.name + "=FILE" +
+                (folder ? ", or subfolders of " + data.path() + " as classes, with no picture beside them" : ""));
   }
   data.choose(Dataset::Part::kTraining);
   data.find_scaling();
-  if (!arguments.data.preview.empty()) write_preview(arguments.data.preview, data, learned);
   fig_session_options options = arguments.session.options();
   options.training = true;
   options.micro_batch = arguments.micro_batch;
@@ -466,6 +571,7 @@ void train(const Arguments& arguments) {
   const uint64_t steps = arguments.steps != 0 ? arguments.steps : metadata_number(open, "training.steps", 1000);
   open.open_session(options);
   Training training(arguments, &open, &data, steps, options.batch);
+  if (!arguments.data.preview.empty()) write_preview(arguments.data.preview, data, learned);
   stop_by_signals();
   training.run();
 }
@@ -499,7 +605,7 @@ void add_train(CLI::App* app, Commands* commands) {
   command->add_option("--checkpoint-every", arguments->checkpoint_every, "steps between checkpoints")
       ->check(at_least_one("500"))
       ->capture_default_str();
-  command->add_option("--out", arguments->output,
+  command->add_option("-o,--out,--output", arguments->output,
                       "write the trained model to this file, also when interrupted (default, without --checkpoint: "
                       "MODEL.trained.figment)");
   command->add_option("--keep-best", arguments->best,

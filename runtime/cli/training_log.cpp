@@ -1,4 +1,5 @@
 #include "training_log.h"
+#include "json.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -18,9 +19,7 @@ constexpr double kRecentSeconds = 10;  // that the rate is taken from
 constexpr const char* kLoss = ".loss";
 constexpr const char* kRate = ".learning_rate";
 
-void print_json(const nlohmann::ordered_json& json) {
-  io::print_line(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-}
+void print_json(const nlohmann::ordered_json& json) { io::print_line(json_text(json)); }
 
 }  // namespace
 
@@ -153,7 +152,8 @@ std::string TrainingLog::last_metrics() const {
     const fig_metric& metric = metrics_.values[i];
     if (kind_of(metric.name) == FIG_METRIC_DIAGNOSTIC) continue;
     text += std::string(text.empty() ? "" : ", ") + metric.name + " " +
-            io::format_number(static_cast<double>(metric.value), 4);
+            (std::fabs(metric.value) < 1e5F ? io::format_number(static_cast<double>(metric.value), 4)
+                                            : io::format_short(static_cast<double>(metric.value)));
   }
   return text;
 }

@@ -1,6 +1,7 @@
 #include "training_monitor.h"
 
 #include <fmt/format.h>
+#include <algorithm>
 #include <cmath>
 
 namespace figment::cli {
@@ -10,6 +11,8 @@ namespace {
 constexpr double kDecay = 0.99;
 constexpr uint64_t kLongSaturated = 1000;  // steps
 constexpr double kMuchWorse = 3;           // than the best score
+constexpr double kExploded = 1e6;          // of a loss, or of its first values' mean
+constexpr uint64_t kFirst = 10;            // steps
 
 }  // namespace
 
@@ -26,6 +29,16 @@ void TrainingMonitor::add(const fig_metrics& metrics) {
       warn(&said_infinite_,
            "a loss is not finite: training has diverged; resume from a checkpoint with a lower learning rate");
       continue;
+    }
+    Start& start = starts_[metrics.values[i].name];
+    if (start.count < kFirst) {
+      start.sum += std::fabs(value);
+      ++start.count;
+    }
+    if (std::fabs(value) > kExploded * std::max(1.0, start.sum / static_cast<double>(start.count))) {
+      warn(&said_exploded_,
+           fmt::format("{} has become {:.3g}: training has diverged; start again with a lower learning rate",
+                       metrics.values[i].name, value));
     }
     for (Loss& loss : losses_) {
       if (loss.name != metrics.values[i].name) continue;

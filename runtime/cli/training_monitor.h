@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,6 +42,13 @@ class TrainingMonitor {
     uint64_t saturated = 0;         // steps in a row
   };
   std::vector<Loss> losses_;
+  // The first values of a metric.
+  struct Start {
+    double sum = 0;  // of sizes
+    uint64_t count = 0;
+  };
+  std::map<std::string, Start> starts_;
+  bool said_exploded_ = false;
   bool said_infinite_ = false;
   bool said_saturated_ = false;
   bool said_worse_ = false;

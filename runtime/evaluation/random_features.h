@@ -9,8 +9,8 @@
 
 namespace figment::evaluation {
 
-// Three 3x3 convolutions, of stride 2 as long as more than 4 pixels are left, with ReLU between, weights drawn from
-// N(0, 2 / inputs) by a seed of its own, so that scores of all models compare. The last one's means over the four
+// Three 3x3 convolutions, of stride 2 as long as more than 4 pixels are left, each with a ReLU behind, weights drawn
+// from N(0, 2 / inputs) by a seed of its own, so that scores of all models compare. The last one's means over the four
 // quarters of the image are the features.
 class RandomFeatures {
  public:
@@ -19,7 +19,7 @@ class RandomFeatures {
   // Of images [channels, height, width].
   RandomFeatures(size_t channels, size_t height, size_t width);
 
-  // A row for each row of `images`, whose values lie in [-1, 1]. Not for several threads at a time.
+  // A row for each row of `images`, whose values lie in [-1, 1].
   Features of(const Features& images) const;
 
  private:

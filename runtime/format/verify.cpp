@@ -617,6 +617,12 @@ class Verifier {
           constant->shape()->Get(1) != ChannelScaling::kValues) {
         return bad("scaling %u is not f32 [channels, %zu]", i, size_t{ChannelScaling::kValues});
       }
+      for (uint32_t j = 0; j < i; ++j) {
+        const schema::Scaling* other = root().scalings()->Get(j);
+        if (std::strcmp(other->input()->c_str(), scaling->input()->c_str()) == 0)
+          return bad("scalings %u and %u are of one input", j, i);
+        if (other->samples() && scaling->samples()) return bad("scalings %u and %u are both of the samples", j, i);
+      }
     }
     return {};
   }

@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <limits>
 #include <numeric>
@@ -9,6 +11,7 @@
 
 #include "io/table.h"
 #include "io/terminal.h"
+#include "io/utf8.h"
 
 namespace figment::io {
 
@@ -80,21 +83,44 @@ Cell parse(std::string cell, float* number) {
   return std::isfinite(*number) || !std::isfinite(value) ? Cell::kNumber : Cell::kTooLarge;
 }
 
-// "temperature (°C)" and "temperature [°C]" as a name and a unit.
-std::pair<std::string, std::string> name_and_unit(const std::string& header) {
+ColumnName name_of_header(const std::string& header) {
   for (const char* brackets : {"()", "[]"}) {
     const size_t open = header.rfind(brackets[0]);
     if (open == std::string::npos || open == 0 || header.back() != brackets[1]) continue;
-    return {std::string(trimmed(header.substr(0, open))), header.substr(open + 1, header.size() - open - 2)};
+    return {std::string(trimmed(std::string_view(header).substr(0, open))),
+            header.substr(open + 1, header.size() - open - 2)};
   }
   return {header, ""};
+}
+
+// A number, or a time as in 2025-03-01T12:30:00 or 2025-03-01 12:30, in seconds; NaN if it is none of these.
+double seconds_of(const std::string& text) {
+  float number = 0;
+  if (parse(text, &number) == Cell::kNumber) return std::strtod(text.c_str(), nullptr);
+  int year = 0;
+  int month = 0;
+  int day = 0;
+  int hour = 0;
+  int minute = 0;
+  double second = 0;
+  const int found = std::sscanf(text.c_str(), "%d-%d-%d%*[T ]%d:%d:%lf", &year, &month, &day, &hour, &minute, &second);
+  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
+                                         std::chrono::day(static_cast<unsigned>(day))};
+  if (found < 3 || !date.ok()) return std::numeric_limits<double>::quiet_NaN();
+  const auto days = std::chrono::sys_days(date).time_since_epoch().count();
+  return static_cast<double>(days) * 86400 + hour * 3600.0 + minute * 60.0 + second;
 }
 
 // The lines of a table, as cells.
 class Reader {
  public:
   Reader(const std::string& text, std::string origin, const TableOptions& options)
-      : rest_(text), origin_(std::move(origin)), options_(options) {
+      : origin_(std::move(origin)), options_(options) {
+    if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
+      throw Error(origin_ + ": is text in UTF-16: save it as UTF-8");
+    latin1_ = !is_utf8(text);
+    if (latin1_) text_ = utf8_of_latin1(text);
+    rest_ = latin1_ ? text_ : text;
     if (rest_.starts_with(kByteOrderMark)) rest_.remove_prefix(kByteOrderMark.size());
   }
 
@@ -111,6 +137,7 @@ class Reader {
     const size_t columns = chosen_.size();
     table_.values.shape = {columns == 0 ? 0 : table_.values.values.size() / columns, columns};
     fill();
+    check_times();
     describe();
     return std::move(table_);
   }
@@ -137,34 +164,108 @@ class Reader {
   void begin(const std::vector<std::string>& cells) {
     count_ = cells.size();
     float number = 0;
-    header_ = std::all_of(cells.begin(), cells.end(),
-                          [&](const std::string& cell) { return parse(cell, &number) == Cell::kText; });
+    bool words = false;
+    header_ = std::ranges::all_of(cells, [&](const std::string& cell) {
+      words = words || parse(cell, &number) == Cell::kText;
+      return cell.empty() || parse(cell, &number) == Cell::kText;
+    });
+    header_ = header_ && words;
     header_line_ = number_;
     if (header_) headers_ = cells;
     if (!options_.time_column.empty()) time_ = one_column(options_.time_column, "--time-column");
-    const bool expected =
-        !options_.expected.empty() && header_ &&
-        std::ranges::all_of(options_.expected, [&](const std::string& name) { return find(name) < count_; });
-    if (options_.columns.empty() && expected) {
-      for (const std::string& name : options_.expected) chosen_.push_back(find(name));
-    } else if (options_.columns.empty()) {
-      for (size_t i = 0; i < count_; ++i) {
-        if (i != time_) chosen_.push_back(i);
-      }
-    } else {
+    if (!options_.columns.empty()) {
       choose(options_.columns);
+    } else {
+      for (size_t i = 0; i < count_; ++i) {
+        const bool nameless = header_ && headers_[i].empty();
+        nameless_ += nameless ? 1 : 0;
+        if (i != time_ && !nameless) chosen_.push_back(i);
+      }
     }
+    if (header_) arrange();
     for (const size_t i : chosen_) {
-      const auto [name, unit] = name_and_unit(header_ ? headers_[i] : "");
-      table_.names.push_back(name);
-      table_.units.push_back(unit);
+      const ColumnName name = cut_name(i);
+      table_.names.push_back(name.name);
+      table_.units.push_back(name.unit);
     }
+  }
+
+  ColumnName cut_name(size_t column) const {
+    if (!header_) return {};
+    const ColumnName name = name_of_header(headers_[column]);
+    return {cut_utf8(name.name, options_.name_bytes), cut_utf8(name.unit, options_.unit_bytes)};
+  }
+
+  static std::string lower(std::string text) {
+    for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    return text;
+  }
+
+  // Puts the columns that are to be read into the order of the expected ones.
+  void arrange() {
+    const std::vector<ColumnName>& expected = options_.expected;
+    for (size_t i = 0; i < expected.size(); ++i) {
+      if (std::find(expected.begin(), expected.begin() + static_cast<std::ptrdiff_t>(i), expected[i]) !=
+          expected.begin() + static_cast<std::ptrdiff_t>(i))
+        return;  // two of one name: their places tell them apart
+    }
+    std::vector<size_t> found;
+    const ColumnName* absent = nullptr;
+    for (const ColumnName& wanted : expected) {
+      const size_t place = place_of(wanted);
+      if (place < count_)
+        found.push_back(place);
+      else
+        absent = &wanted;
+    }
+    if (absent == nullptr && !expected.empty()) {
+      chosen_ = std::move(found);
+      table_.matched = true;
+    } else if (!found.empty() && options_.columns.empty()) {
+      throw Error(
+          fmt::format("{}: has no column {}, which the model knows; it has {}: --columns says what stands for it",
+                      origin_, absent->name, list_of(headers_)));
+    }
+  }
+
+  // Of the columns to be read, the one that is the expected one: best with its unit, else where one of the two has
+  // none, else in other case. count_ if there is none.
+  size_t place_of(const ColumnName& wanted) const {
+    size_t best = count_;
+    int rank = 0;
+    bool unique = true;
+    size_t other_unit = count_;
+    for (const size_t i : chosen_) {
+      const ColumnName name = cut_name(i);
+      if (lower(name.name) != lower(wanted.name)) continue;
+      const bool compatible = name.unit == wanted.unit || name.unit.empty() || wanted.unit.empty();
+      if (!compatible) other_unit = i;
+      const int here = !compatible ? 0 : (name.unit == wanted.unit ? 1 : 0) + (name.name == wanted.name ? 2 : 0) + 1;
+      if (here == 0 || here < rank) continue;
+      unique = here > rank;
+      rank = here;
+      best = i;
+    }
+    if (rank == 0 && other_unit < count_) {
+      throw Error(fmt::format("{}: the column {} is in other units than the model's, {} ({}): convert its values",
+                              origin_, headers_[other_unit], wanted.name, wanted.unit));
+    }
+    return unique ? best : count_;
   }
 
   // The column of that name, with or without its unit, or number; count_ if there is none.
   size_t find(std::string_view text) const {
-    for (size_t i = 0; i < headers_.size(); ++i) {
-      if (text == headers_[i] || text == name_and_unit(headers_[i]).first) return i;
+    for (const bool whole : {true, false}) {
+      size_t found = count_;
+      for (size_t i = 0; i < headers_.size(); ++i) {
+        if (text.empty() || text != (whole ? headers_[i] : name_of_header(headers_[i]).name)) continue;
+        if (found < count_) {
+          throw Error(fmt::format("{}: the columns {} and {} are both called {}: give their numbers", origin_,
+                                  found + 1, i + 1, text));
+        }
+        found = i;
+      }
+      if (found < count_) return found;
     }
     size_t number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -175,8 +276,9 @@ class Reader {
   size_t one_column(std::string_view text, const char* option) const {
     const size_t found = find(text);
     if (found < count_) return found;
-    throw Error(fmt::format("{} {}: {} has no such column; it has {}", option, text, origin_,
-                            header_ ? list_of(headers_) : fmt::format("the columns 1 to {}", count_)));
+    throw Error(fmt::format("{} {}: {} has no such column; it has {}{}", option, text, origin_,
+                            header_ ? list_of(headers_) : fmt::format("the columns 1 to {}", count_),
+                            options_.skip_rows == 0 ? "; if lines stand before the table, give --skip-rows N" : ""));
   }
 
   void choose(const std::string& list) {
@@ -196,7 +298,9 @@ class Reader {
     }
   }
 
-  std::string name_of(size_t column) const { return header_ ? headers_[column] : fmt::format("cell {}", column + 1); }
+  std::string name_of(size_t column) const {
+    return header_ && !headers_[column].empty() ? headers_[column] : fmt::format("cell {}", column + 1);
+  }
 
   void add(const std::vector<std::string>& cells) {
     for (const size_t i : chosen_) {
@@ -206,6 +310,7 @@ class Reader {
         throw Error(fmt::format("{}, line {}: {}{}", origin_, number_, name_of(i), what));
       };
       if (cell == Cell::kTooLarge) fail(", " + cells[i] + ", is too large for float32");
+      if (cell == Cell::kNumber && !std::isfinite(value)) fail(", " + cells[i] + ", is not finite");
       if (cell == Cell::kText) {
         const bool first = table_.values.values.empty() && header_;
         fail(", \"" + cells[i].substr(0, 40) + "\", is no number" +
@@ -218,10 +323,50 @@ class Reader {
         fail(std::string(cells[i].empty() ? " is empty" : " is missing") +
              "; --fill previous, linear, mean or a number fills missing values");
       }
-      decimal_comma_ = decimal_comma_ || (cell == Cell::kNumber && cells[i].find(',') != std::string::npos);
+      if (cell == Cell::kNumber) {
+        decimal_comma_ = decimal_comma_ || cells[i].find(',') != std::string::npos;
+        decimal_point_ = decimal_point_ || cells[i].find('.') != std::string::npos;
+        if (decimal_comma_ && decimal_point_)
+          fail(", " + cells[i] +
+               ": the table has numbers with commas and with points; write all decimals with one of them");
+      }
       table_.values.values.push_back(value);
     }
-    if (time_ < count_) table_.times.push_back(cells[time_]);
+    if (time_ < count_) add_time(cells[time_]);
+  }
+
+  void add_time(const std::string& text) {
+    const double time = seconds_of(text);
+    if (!table_.times.empty() && time < times_.back() && back_line_ == 0) back_line_ = number_;
+    times_.push_back(time);
+    table_.times.push_back(text);
+  }
+
+  // Of times that can be read: whether they go back, and where they leave gaps, more than one and a half of what
+  // usually lies between two.
+  void check_times() {
+    if (back_line_ != 0) {
+      table_.warning =
+          fmt::format("{}, line {}: the time goes back: windows of rows in another order say little; sort them",
+                      origin_, back_line_);
+      return;
+    }
+    std::vector<double> steps;
+    for (size_t i = 1; i < times_.size(); ++i) {
+      if (std::isnan(times_[i]) || std::isnan(times_[i - 1])) return;
+      steps.push_back(times_[i] - times_[i - 1]);
+    }
+    if (steps.empty()) return;
+    std::vector<double> sorted = steps;
+    const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
+    std::nth_element(sorted.begin(), middle, sorted.end());
+    const auto wide = [usual = *middle](double step) { return usual > 0 && step > 1.5 * usual; };
+    const auto gaps = std::ranges::count_if(steps, wide);
+    if (gaps == 0) return;
+    const auto first = std::ranges::find_if(steps, wide) - steps.begin();
+    table_.warning =
+        fmt::format("{}: {} gap{} between the times, the first behind {}: windows span {}", origin_, gaps,
+                    gaps == 1 ? "" : "s", table_.times[static_cast<size_t>(first)], gaps == 1 ? "it" : "them");
   }
 
   void fill() {
@@ -272,11 +417,15 @@ class Reader {
     if (header_ || !options_.columns.empty()) text += " (" + list_of(columns) + ")";
     if (separator_ != ',') text += separator_ == '\t' ? ", separated by tabs" : ", separated by ';'";
     if (decimal_comma_) text += ", with decimal commas";
+    if (latin1_) text += ", read as Latin-1";
+    if (nameless_ > 0) text += fmt::format(", without {} that ha{} no name", nameless_, nameless_ == 1 ? "s" : "ve");
     if (!table_.times.empty()) text += fmt::format(", from {} to {}", table_.times.front(), table_.times.back());
     if (table_.missing > 0) text += fmt::format(", {} missing values filled ({})", table_.missing, options_.fill);
   }
 
+  std::string text_;  // if it has to be made
   std::string_view rest_;
+  bool latin1_ = false;
   std::string origin_;
   const TableOptions& options_;
   size_t number_ = 0;  // of the line
@@ -288,6 +437,10 @@ class Reader {
   size_t time_ = SIZE_MAX;      // the column
   std::vector<size_t> chosen_;  // columns
   bool decimal_comma_ = false;
+  bool decimal_point_ = false;
+  size_t nameless_ = 0;        // columns that are left out
+  std::vector<double> times_;  // seconds by row; NaN: unknown
+  size_t back_line_ = 0;       // at which the time goes back
   Table table_;
 };
 

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <string_view>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -81,6 +83,15 @@ void append_file(const std::string& path, const std::string& text) {
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_APPEND));
   if (file.get() < 0) fail("cannot write", path);
   write_all(file.get(), bytes_of(text), path);
+}
+
+bool is_model(const std::string& path) {
+  constexpr size_t kPlace = 8;  // behind the size and the root
+  const std::string_view identifier = "FIGM";
+  std::ifstream file(path, std::ios::binary);
+  std::string start(kPlace + identifier.size(), 0);
+  file.read(start.data(), static_cast<std::streamsize>(start.size()));
+  return file && std::string_view(start).substr(kPlace) == identifier;
 }
 
 bool same_file(const std::string& a, const std::string& b) {

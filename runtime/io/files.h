@@ -25,6 +25,9 @@ void append_file(const std::string& path, const std::string& text);
 // Whether two paths lead to one file, there or not. No device is one.
 bool same_file(const std::string& a, const std::string& b);
 
+// Whether a file is a Figment model, by its identifier.
+bool is_model(const std::string& path);
+
 // A regular file; pipes and devices are refused.
 std::vector<uint8_t> read_file(const std::string& path);
 std::string read_text(const std::string& path);

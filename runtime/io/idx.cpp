@@ -83,7 +83,9 @@ ByteArray parse_idx(std::span<const uint8_t> bytes, const std::string& origin) {
   uint8_t magic[4];
   source.read(magic, sizeof magic);
   if (magic[0] != 0 || magic[1] != 0 || magic[2] != 8 || magic[3] < 1 || magic[3] > 4) {
-    throw Error(origin + " is no IDX file of bytes with 1 to 4 dimensions");
+    throw Error(origin +
+                " is no data that can be read: an IDX file of bytes with 1 to 4 dimensions, also gzipped, .npy, "
+                ".npz, .csv, or a folder of .png and .jpg files");
   }
   ByteArray array;
   size_t count = 1;

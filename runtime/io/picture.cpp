@@ -3,6 +3,7 @@
 #include <turbojpeg.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -195,33 +196,75 @@ bool is_picture(const std::string& path) {
   return ends_in(path, ".png") || ends_in(path, ".jpg") || ends_in(path, ".jpeg");
 }
 
+bool is_other_picture(const std::string& path) {
+  return std::ranges::any_of(std::array{".gif", ".webp", ".bmp", ".ico", ".tif", ".tiff", ".svg", ".heic", ".avif"},
+                             [&](const char* ending) { return ends_in(path, ending); });
+}
+
 Picture read_picture(const std::string& path, uint32_t channels, Color background) {
   const std::vector<uint8_t> bytes = read_file(path);
-  return ends_in(path, ".png") ? parse_png(bytes, path, channels, background) : parse_jpeg(bytes, path, channels);
+  if (bytes.empty()) throw Error(path + ": is empty");
+  // By what it is, whatever its name says.
+  const bool png = bytes.size() > 1 && bytes[0] == 0x89 && bytes[1] == 'P';
+  const bool jpeg = bytes.size() > 1 && bytes[0] == 0xFF && bytes[1] == 0xD8;
+  return jpeg || (!png && !ends_in(path, ".png")) ? parse_jpeg(bytes, path, channels)
+                                                  : parse_png(bytes, path, channels, background);
 }
+
+namespace {
+
+// What a new pixel takes of the pixels from `first` on.
+struct Share {
+  uint32_t first = 0;
+  std::vector<float> weights;
+};
+
+// Of `count` new pixels along an axis of `from`.
+std::vector<Share> shares(uint32_t from, uint32_t count) {
+  std::vector<Share> result(count);
+  const double step = static_cast<double>(from) / count;
+  for (uint32_t i = 0; i < count; ++i) {
+    Share& share = result[i];
+    if (step > 1) {
+      const double begin = i * step;
+      const double end = std::min((i + 1) * step, static_cast<double>(from));
+      share.first = static_cast<uint32_t>(begin);
+      for (uint32_t j = share.first; j < from && j < end; ++j)
+        share.weights.push_back(static_cast<float>((std::min(end, j + 1.0) - std::max(begin, j * 1.0)) / step));
+    } else {
+      const double place = std::clamp((i + 0.5) * step - 0.5, 0.0, from - 1.0);
+      share.first = static_cast<uint32_t>(place);
+      const auto part = static_cast<float>(place - share.first);
+      share.weights = {1 - part};
+      if (part > 0) share.weights.push_back(part);
+    }
+  }
+  return result;
+}
+
+}  // namespace
 
 Picture resized(const Picture& picture, uint32_t width, uint32_t height) {
   if (picture.width == width && picture.height == height) return picture;
   Picture result{{}, width, height, picture.channels};
   result.pixels.resize(size_t{width} * height * picture.channels);
-  // The pixels [first, end) of the picture that a new one covers along one axis.
-  const auto covered = [](uint32_t place, uint32_t count, uint32_t from) {
-    const auto first = static_cast<uint32_t>(uint64_t{place} * from / count);
-    const auto end = static_cast<uint32_t>((uint64_t{place} + 1) * from / count);
-    return std::pair{first, std::max(end, first + 1)};
-  };
+  const std::vector<Share> columns = shares(picture.width, width);
+  const std::vector<Share> rows = shares(picture.height, height);
+  const size_t stride = size_t{picture.width} * picture.channels;
+  std::vector<float> line(stride);  // what a new row covers, in columns of the picture
   for (uint32_t y = 0; y < height; ++y) {
-    const auto [top, bottom] = covered(y, height, picture.height);
+    std::fill(line.begin(), line.end(), 0.0F);
+    for (size_t v = 0; v < rows[y].weights.size(); ++v) {
+      const uint8_t* row = &picture.pixels[(rows[y].first + v) * stride];
+      for (size_t u = 0; u < stride; ++u) line[u] += rows[y].weights[v] * static_cast<float>(row[u]);
+    }
     for (uint32_t x = 0; x < width; ++x) {
-      const auto [left, right] = covered(x, width, picture.width);
       for (uint32_t c = 0; c < picture.channels; ++c) {
-        uint64_t sum = 0;
-        for (uint32_t v = top; v < bottom; ++v) {
-          for (uint32_t u = left; u < right; ++u)
-            sum += picture.pixels[(size_t{v} * picture.width + u) * picture.channels + c];
-        }
-        const uint64_t area = uint64_t{bottom - top} * (right - left);
-        result.pixels[(size_t{y} * width + x) * picture.channels + c] = static_cast<uint8_t>((sum + area / 2) / area);
+        float sum = 0;
+        for (size_t u = 0; u < columns[x].weights.size(); ++u)
+          sum += columns[x].weights[u] * line[(columns[x].first + u) * picture.channels + c];
+        result.pixels[(size_t{y} * width + x) * picture.channels + c] =
+            static_cast<uint8_t>(std::clamp(sum + 0.5F, 0.0F, 255.0F));
       }
     }
   }

@@ -21,9 +21,10 @@ class Folder final : public SampleSource {
     channels_ = static_cast<uint32_t>(form.shape[0]);
     height_ = static_cast<uint32_t>(form.shape[1]);
     width_ = static_cast<uint32_t>(form.shape[2]);
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
-      if (entry.is_regular_file() && is_picture(entry.path().string()))
-        files_.push_back(entry.path().lexically_relative(path).string());
+    try {
+      find_files();
+    } catch (const std::filesystem::filesystem_error& error) {
+      throw Error(path + ": cannot be read whole: " + error.code().message());
     }
     std::sort(files_.begin(), files_.end());
     if (files_.empty()) throw Error(path + ": holds no .png, .jpg or .jpeg files");
@@ -48,7 +49,9 @@ class Folder final : public SampleSource {
   // "icons: 120 pictures in 3 classes, 16x16 to 64x48, 20 of them gray, 7 transparent (on white), cropped to 32x32"
   std::string description() const override {
     std::string text = fmt::format("{}: {} picture{}", path_, count(), count() == 1 ? "" : "s");
-    if (!classes_.empty()) text += fmt::format(" in {} classes ({})", classes_.size(), list_of(classes_));
+    if (!classes_.empty())
+      text += fmt::format(" in {} class{} ({})", classes_.size(), classes_.size() == 1 ? "" : "es", list_of(classes_));
+    if (!beside_.empty()) text += fmt::format(" of no classes, since {} lies beside the subfolders", beside_);
     text += fmt::format(", {}x{}", least_.first, least_.second);
     const bool one_size = least_ == most_ && same_size_;
     if (!one_size) text += fmt::format(" to {}x{}", most_.first, most_.second);
@@ -70,6 +73,8 @@ class Folder final : public SampleSource {
                       : options_.fit == Fit::kPad  ? "padded (--fit)"
                                                    : "squeezed (--fit)";
     if (reshaped) text += fmt::format(", {} to {}x{}", how, width_, height_);
+    if (enlarged_ != 0) text += fmt::format(", {} smaller than that", enlarged_);
+    if (others_ != 0) text += fmt::format("; {} of other kinds left out (convert them to .png)", others_);
     return text;
   }
 
@@ -78,13 +83,25 @@ class Folder final : public SampleSource {
     return fitted(read_picture(path_ + "/" + files_[i], channels_, options_.background), width_, height_, options_);
   }
 
-  void find_classes() {
-    for (const std::string& file : files_) {
-      const size_t slash = file.find('/');
-      if (slash == std::string::npos) return;
-      const std::string name = file.substr(0, slash);
-      if (classes_.empty() || classes_.back() != name) classes_.push_back(name);
+  void find_files() {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(path_)) {
+      std::error_code none;  // of a link that leads nowhere
+      if (!entry.is_regular_file(none)) continue;
+      if (is_picture(entry.path().string()))
+        files_.push_back(entry.path().lexically_relative(path_).string());
+      else
+        others_ += is_other_picture(entry.path().string()) ? 1 : 0;
     }
+  }
+
+  void find_classes() {
+    const auto lies_beside = [](const std::string& file) { return file.find('/') == std::string::npos; };
+    const auto beside = std::ranges::find_if(files_, lies_beside);
+    if (beside != files_.end()) {
+      if (!std::ranges::all_of(files_, lies_beside)) beside_ = *beside;
+      return;
+    }
+    for (const std::string& file : files_) classes_.push_back(file.substr(0, file.find('/')));
     // Sorted paths keep a folder's files together, but for names that continue another's.
     std::sort(classes_.begin(), classes_.end());
     classes_.erase(std::unique(classes_.begin(), classes_.end()), classes_.end());
@@ -118,6 +135,7 @@ class Folder final : public SampleSource {
     if (area(size) < area(least_)) least_ = size;
     if (area(size) > area(most_)) most_ = size;
     distorted_ = distorted_ || uint64_t{picture.width} * height_ != uint64_t{picture.height} * width_;
+    enlarged_ += picture.width < width_ || picture.height < height_ ? 1 : 0;
     gray_ += picture.color ? 0 : 1;
     transparent_ += picture.transparent ? 1 : 0;
   }
@@ -139,6 +157,9 @@ class Folder final : public SampleSource {
   bool distorted_ = false;  // some have other proportions
   size_t gray_ = 0;
   size_t transparent_ = 0;
+  size_t enlarged_ = 0;  // smaller than a sample
+  size_t others_ = 0;    // pictures that are not read
+  std::string beside_;   // a picture beside the subfolders, which therefore are no classes
 };
 
 }  // namespace

@@ -48,6 +48,8 @@ Picture make_grid(std::span<const float> samples, uint32_t channels, uint32_t he
 
 // Whether the name of a file ends like a picture's that read_picture reads.
 bool is_picture(const std::string& path);
+// Or of another kind that people keep pictures in, which is not read.
+bool is_other_picture(const std::string& path);
 // A PNG or JPEG file as gray (1 channel: 0.299 R + 0.587 G + 0.114 B) or RGB (3). Values are taken as they stand,
 // whatever a PNG says of its gamma; 16 bits are scaled to 8, transparent pixels have `background` behind; a JPEG is
 // turned as its EXIF orientation says. What the decoders warn of, such as missing data, is an error. So is CMYK.
@@ -55,7 +57,8 @@ Picture read_picture(const std::string& path, uint32_t channels, Color backgroun
 Picture parse_png(std::span<const uint8_t> bytes, const std::string& origin, uint32_t channels, Color background);
 Picture parse_jpeg(std::span<const uint8_t> bytes, const std::string& origin, uint32_t channels);
 
-// The mean over the pixels that lie under each new one, or their nearest where the picture grows.
+// Along each axis: the mean over what a new pixel covers where the picture shrinks, and linear interpolation between
+// the middles of pixels where it grows.
 Picture resized(const Picture& picture, uint32_t width, uint32_t height);
 // The same for any proportions, as `options` say.
 Picture fitted(const Picture& picture, uint32_t width, uint32_t height, const PictureOptions& options);

@@ -24,7 +24,7 @@ const char* color(size_t i) { return kColors[i % std::size(kColors)]; }
 
 std::string escaped(const std::string& text) {
   std::string result;
-  for (char c : text) {
+  for (char c : printable(text)) {
     if (c == '<')
       result += "&lt;";
     else if (c == '>')
@@ -126,12 +126,14 @@ std::string plot_lines(const std::string& title, const std::string& horizontal, 
   size_t steps = 1;
   std::vector<double> lows;
   std::vector<double> highs;
+  double highest = -std::numeric_limits<double>::infinity();
   for (const Line& line : lines) {
     all.push_back(points_of(line.values));
     steps = std::max(steps, line.values.size());
     for (const Point& point : all.back()) {
       lows.push_back(point.low);
       highs.push_back(point.high);
+      if (line.highest) highest = std::max(highest, point.high);
     }
   }
   if (!lows.empty()) {
@@ -140,7 +142,7 @@ std::string plot_lines(const std::string& title, const std::string& horizontal, 
     std::sort(lows.begin(), lows.end());
     std::sort(highs.begin(), highs.end());
     low = lows[static_cast<size_t>(part)];
-    high = highs[highs.size() - 1 - static_cast<size_t>(part)];
+    high = std::max(highs[highs.size() - 1 - static_cast<size_t>(part)], highest);
   }
   if (!(low < high)) {
     low = std::isfinite(low) ? low - 1 : 0;
@@ -170,7 +172,7 @@ std::string plot_lines(const std::string& title, const std::string& horizontal, 
     if (all[i].empty()) continue;
     svg += "<g clip-path='url(#area)'><path fill='" + std::string(color(i)) + "' fill-opacity='0.18' d='" +
            band(all[i], x, y) + "'/>\n<path fill='none' stroke-width='1.5' stroke='" + color(i) + "' d='" +
-           path(all[i], x, y, &Point::mean) + "'/></g>\n";
+           path(all[i], x, y, lines[i].highest ? &Point::high : &Point::mean) + "'/></g>\n";
   }
   return svg + "</svg>\n";
 }

@@ -11,10 +11,11 @@ namespace figment::io {
 struct Line {
   std::string name;
   std::vector<double> values;
+  bool highest = false;  // of neighbors the highest is shown, and all of them are in the plot
 };
 
 // Lines over one horizontal axis, with a legend. Where there are more values than can be seen, a line shows the mean of
-// neighbors and a band their range.
+// neighbors and a band their range. The highest and the lowest hundredth may lie outside the plot.
 std::string plot_lines(const std::string& title, const std::string& horizontal, const std::vector<Line>& lines);
 
 // Sequences [N, steps, channels] as small plots, `columns` a row, one line a channel, from `low` to `high`, below a

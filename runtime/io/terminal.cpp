@@ -12,8 +12,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
+#include <new>
+#include <system_error>
 
 #include "io/files.h"
+#include "io/utf8.h"
 
 namespace figment::io {
 
@@ -63,7 +66,12 @@ void StatusLine::clear() {
 }
 
 ProgressLine::ProgressLine(std::string what) : what_(std::move(what)) {
-  if (line_.live()) ticker_ = std::jthread([this](const std::stop_token& stop) { tick(stop); });
+  if (!line_.live()) return;
+  try {
+    ticker_ = std::jthread([this](const std::stop_token& stop) { tick(stop); });
+  } catch (const std::system_error&) {
+    // Without room for a thread, the work goes on unseen.
+  }
 }
 
 ProgressLine::~ProgressLine() {
@@ -80,7 +88,11 @@ void ProgressLine::update(double fraction, const std::string& phase) {
 void ProgressLine::tick(const std::stop_token& stop) {
   constexpr std::chrono::milliseconds kPause{100};
   std::unique_lock lock(mutex_);
-  while (!stopped_.wait_for(lock, stop, kPause, [] { return false; }) && !stop.stop_requested()) show();
+  try {
+    while (!stopped_.wait_for(lock, stop, kPause, [] { return false; }) && !stop.stop_requested()) show();
+  } catch (const std::bad_alloc&) {
+    // It shows the work, and must not end it.
+  }
 }
 
 void ProgressLine::show() {
@@ -98,19 +110,12 @@ void ProgressLine::show() {
 
 std::string printable(const std::string& text, bool lines) {
   std::string result;
-  const auto byte = [&text](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
   for (size_t i = 0; i < text.size();) {
-    const unsigned first = byte(i);
-    // The length of a UTF-8 sequence, and whether it is one.
-    const size_t length = first < 0x80                    ? 1
-                          : first >= 0xC2 && first < 0xE0 ? 2
-                          : first >= 0xE0 && first < 0xF0 ? 3
-                          : first >= 0xF0 && first < 0xF5 ? 4
-                                                          : 0;
-    bool good = length > 0;
-    for (size_t j = 1; j < length; ++j) good = good && (byte(i + j) & 0xC0) == 0x80;
-    const bool control = first < 0x20 || first == 0x7F || (first == 0xC2 && byte(i + 1) < 0xA0);
-    if (good && (!control || (lines && first == '\n'))) {
+    const auto first = static_cast<unsigned char>(text[i]);
+    const size_t length = utf8_length(text, i);
+    const bool control = first < 0x20 || first == 0x7F ||
+                         (first == 0xC2 && length == 2 && static_cast<unsigned char>(text[i + 1]) < 0xA0);
+    if (length > 0 && (!control || (lines && first == '\n'))) {
       result.append(text, i, length);
       i += length;
       continue;
@@ -124,6 +129,8 @@ std::string printable(const std::string& text, bool lines) {
 }
 
 namespace {
+
+int g_lost_output = 0;  // errno of the first line that could not be printed
 
 [[noreturn]] void output_lost(int error) {
   throw Error(std::string("cannot write to standard output: ") + std::strerror(error));
@@ -149,14 +156,15 @@ void print_error(const std::string& text) { std::fprintf(stderr, "%s\n", printab
 void print_line(const std::string& text) {
   const std::string safe = printable(text) + "\n";
   std::fwrite(safe.data(), 1, safe.size(), stdout);
-  std::fflush(stdout);
+  if (std::fflush(stdout) != 0 && g_lost_output == 0) g_lost_output = errno;
 }
 
 void finish_output() {
   errno = 0;
   std::cout.flush();
   const bool flushed = std::fflush(stdout) == 0;
-  if (!flushed || std::ferror(stdout) != 0 || !std::cout) output_lost(errno == 0 ? EIO : errno);
+  if (!flushed || std::ferror(stdout) != 0 || !std::cout)
+    output_lost(g_lost_output != 0 ? g_lost_output : errno == 0 ? EIO : errno);
 }
 
 namespace {

@@ -30,6 +30,14 @@ void require_finite_options(CLI::App* app) {
   for (CLI::App* command : app->get_subcommands([](const CLI::App*) { return true; })) require_finite_options(command);
 }
 
+// What may be given several times takes one value each time, not whatever follows.
+void take_one_value_each(CLI::App* app) {
+  for (CLI::Option* option : app->get_options()) {
+    if (!option->get_positional() && option->get_expected_max() > 1) option->allow_extra_args(false);
+  }
+  for (CLI::App* command : app->get_subcommands([](const CLI::App*) { return true; })) take_one_value_each(command);
+}
+
 // How many letters must be put in, left out or replaced (Levenshtein 1966).
 size_t distance(const std::string& a, const std::string& b) {
   std::vector<size_t> row(b.size() + 1);
@@ -171,6 +179,7 @@ void format_help(CLI::App* app, const std::shared_ptr<HelpFormatter>& formatter)
 
 int parse(CLI::App* app, int argc, char** argv) {
   require_finite_options(app);
+  take_one_value_each(app);
   format_help(app, std::make_shared<HelpFormatter>());
   if (argc == 1) {
     print("%s", app->help().c_str());

@@ -43,4 +43,28 @@ check "score by a discriminator" 0 "windows by their negative output of the disc
 expect "a row for each window" '[ "$(wc -l < "$work/scores.csv")" = 115 ] && head -1 "$work/scores.csv" | grep -q "^window,from,to,score,alarm$" && grep -q "</svg>" "$work/scores.svg"'
 check "score by a reconstruction" 0 "64 windows by their reconstruction error, threshold" $figment score "$models/tiny_vae.figment" --data "$work/real.npy"
 check "score as JSON" 0 '"by":"negative ELBO","threshold":0.5,"calibrated_on":0' $figment score "$models/tiny_vae.figment" --data "$work/real.npy" --by elbo --threshold 0.5 --json
+# Pictures of more classes than labels in files may have, and one that has none.
+mkdir "$work/many"
+i=0; while [ $i -lt 1010 ]; do mkdir "$work/many/c$i"; cp "$pictures/a/ramp.png" "$work/many/c$i"; i=$((i + 1)); done
+check "a class of many" 0 "^1 steps" $figment train "$work/tiny_infogan.figment" --data "$work/many" --classes c1009 --batch 1 --steps 1
+check "has one picture" 1 "larger than the data: --batch 1 at most" $figment train "$work/tiny_infogan.figment" --data "$work/many" --classes c1009 --batch 2 --steps 1
+mkdir -p "$work/pets/cat" "$work/pets/dog"
+cp "$pictures/a/ramp.png" "$work/pets/cat"; cp "$pictures/a/ramp.png" "$work/pets/dog"; cp "$pictures/a/ramp.png" "$work/pets/zebra.png"
+check "a picture beside subfolders" 1 "of no classes, since zebra.png lies beside the subfolders" $figment train "$work/tiny_infogan.figment" --data "$work/pets" --classes dog --batch 1 --steps 1
+# Nothing that is read is written over.
+cp "$work/series.csv" "$work/kept.csv"
+for what in "score $work/sensor.figment --data $work/kept.csv -o $work/kept.csv" "project $models/tiny_vae.figment --data $work/kept.csv -o $work/kept.csv" \
+  "train $crgan --data $work/kept.csv --normalize --preview $work/kept.csv --steps 1" "train $crgan --data $work/kept.csv --normalize --out $crgan --steps 1"; do
+  check "$what" 1 "would be overwritten\|is there, and no Figment model" $figment $what
+done
+expect "the data is as it was" 'cmp -s "$work/series.csv" "$work/kept.csv"'
+# In other units, without a column, in another order.
+sed '1s/°C/K/' "$work/sensor.csv" > "$work/kelvin.csv"
+check "other units" 1 "temp (K) is in other units than the model's, temp (°C)" $figment score "$work/sensor.figment" --data "$work/kelvin.csv" --time-column time
+cut -d, -f1,2 "$work/sensor.csv" > "$work/less.csv"
+check "a column that is missing" 1 "has no column hum, which the model knows" $figment score "$work/sensor.figment" --data "$work/less.csv" --time-column time
+awk -F, '{ print $3 "," $1 "," $2 }' "$work/sensor.csv" > "$work/turned.csv"
+$figment score "$work/sensor.figment" --data "$work/turned.csv" --time-column time -o "$work/turned_scores.csv" > "$work/out" 2>&1
+expect "the order of columns does not matter" 'cmp -s "$work/scores.csv" "$work/turned_scores.csv"'
+check "ranges of new data" 1 "the model keeps no ranges of what it was trained on" $figment score "$crgan" --data "$work/series.csv" --normalize
 summary

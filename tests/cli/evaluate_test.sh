@@ -28,6 +28,8 @@ check "project without a program" 1 "neither an encoder nor" $figment project "$
 check "evaluate images without a classifier" 0 "Fréchet distance of random features" $figment evaluate "$models/tiny_infogan.figment" --data "$work/images.npy" --seeds 1
 check "or by the discriminator" 0 "Fréchet distance of the discriminator" $figment evaluate "$models/tiny_infogan.figment" --data "$work/images.npy" --seeds 1 --features discriminator
 check "which changes while it trains" 1 "give --features random" $figment train "$work/tiny_infogan.figment" --data "$work/images.npy" --batch 8 --steps 4 --keep-best "$work/best.figment" --features discriminator
+$figment generate "$models/tiny_gan.figment" --class 1 -n 40 -o "$work/ones.npy"
+check "a condition without data" 0 "no data for the condition label: its classes come in turn" $figment evaluate "$models/tiny_gan.figment" --data "$work/ones.npy" --seeds 1
 if [ -n "$convert" ]; then
   "$convert" "$onnx/classifier/classifier.onnx" -o "$work/fashion.figment" -q
   check "a recipe of a classifier" 0 "a classifier of 2 classes. Train it, and score by it" $figment train "$work/tiny_infogan.figment" --data "$pictures" --classifier-recipe "$work/pictures.json"

@@ -122,11 +122,62 @@ TEST_CASE("tables of measurements have columns by name, times and values to fill
   options = {};
   options.skip_rows = 1;
   options.fill = "previous";
-  options.expected = {"hum", "temp"};
+  options.expected = {{"Hum", ""}, {"temp", "°C"}};
   CHECK(parse_table(text, "t.csv", options).names == std::vector<std::string>{"hum", "temp"});
+  options.expected = {{"hum", ""}, {"wind", ""}};
+  CHECK(message_of([&] { parse_table(text, "t.csv", options); }).find("has no column wind, which the model knows") !=
+        std::string::npos);
+  options.expected = {{"hum", ""}, {"temp", "K"}};
+  CHECK(message_of([&] { parse_table(text, "t.csv", options); }).find("temp (°C) is in other units than the model's") !=
+        std::string::npos);
   CHECK(message_of([&] { parse_table("t,v\n10:00,1\n", "t.csv", {}); }).find("give --time-column 1") !=
         std::string::npos);
   CHECK(message_of([&] { parse_table(text, "t.csv", {}); }).find("give --skip-rows N") != std::string::npos);
+}
+
+TEST_CASE("columns are told apart by their units, and by nothing where nothing does") {
+  const std::string axes = "accel (x),accel (y)\n1,2\n3,4\n";
+  TableOptions options;
+  options.expected = {{"accel", "y"}, {"accel", "x"}};
+  CHECK(parse_table(axes, "t.csv", options).values.values == std::vector<float>{2, 1, 4, 3});
+  options.columns = "accel";
+  CHECK(message_of([&] { parse_table(axes, "t.csv", options); }).find("1 and 2 are both called accel") !=
+        std::string::npos);
+  options = {};
+  options.expected = {{"t", ""}, {"t", ""}};
+  CHECK(parse_table("t,t\n1,2\n", "t.csv", options).values.values == std::vector<float>{1, 2});
+  // A column of row numbers, and what a separator at the end of each line leaves.
+  const Table table = parse_table(",t,u\n0,5,6\n1,7,8\n", "t.csv", {});
+  CHECK(table.names == std::vector<std::string>{"t", "u"});
+  CHECK(table.values.values == std::vector<float>{5, 6, 7, 8});
+  CHECK(parse_table("t;u;\n5;6;\n", "t.csv", {}).values.values == std::vector<float>{5, 6});
+  // A model keeps names of so many bytes.
+  options = {};
+  options.name_bytes = 6;
+  options.expected = {{"größ", ""}};
+  CHECK(parse_table("größer als gedacht\n1\n", "t.csv", options).names == std::vector<std::string>{"größ"});
+}
+
+TEST_CASE("tables in other encodings are read, or named") {
+  const Table latin = parse_table(
+      "T (\xB0"
+      "C)\n1\n",
+      "t.csv", {});
+  CHECK(latin.units == std::vector<std::string>{"°C"});
+  CHECK(latin.description.find("read as Latin-1") != std::string::npos);
+  CHECK(csv_message(std::string("\xFF\xFEt\0\n\0", 6)).find("UTF-16") != std::string::npos);
+}
+
+TEST_CASE("times that go back or leave gaps are noted") {
+  TableOptions options;
+  options.time_column = "1";
+  const auto warning = [&](const std::string& text) { return parse_table(text, "t.csv", options).warning; };
+  CHECK(warning("2025-03-01T10:00:00,1\n2025-03-01T10:10:00,2\n2025-03-01T10:20:00,3\n").empty());
+  CHECK(warning("2025-02-28 23:50,1\n2025-03-01 00:00,2\n2025-03-01 00:10,3\n").empty());
+  CHECK(warning("10:00,1\n09:00,2\n").empty());  // nobody knows the day
+  CHECK(warning("5,1\n4,2\n").find("line 2: the time goes back") != std::string::npos);
+  CHECK(warning("2025-03-01 10:00,1\n2025-03-01 10:10,2\n2025-03-01 10:20,3\n2025-03-02 10:20,4\n2025-03-02 10:30,5\n")
+            .find("1 gap between the times, the first behind 2025-03-01 10:20") != std::string::npos);
 }
 
 TEST_CASE("tables with mistakes name the line and the cell, and lose no row") {
@@ -140,6 +191,7 @@ TEST_CASE("tables with mistakes name the line and the cell, and lose no row") {
   CHECK(csv_message("1,+-5\n").find("cell 2, \"+-5\", is no number") != std::string::npos);
   CHECK(csv_message("1,1e5000\n").find("is too large for float32") != std::string::npos);
   CHECK(csv_message("1e50,2\n").find("is too large for float32") != std::string::npos);
+  CHECK(csv_message("1,2\n3,inf\n").find("line 2: cell 2, inf, is not finite") != std::string::npos);
   CHECK(csv_message("1.5,2,5\n3,4\n").find("line 2: has 2 cells") != std::string::npos);
 }
 
@@ -236,6 +288,23 @@ TEST_CASE("a folder of pictures says what is in it, and its subfolders are class
   CHECK(samples.description() ==
         folder + ": 2 pictures in 2 classes (a, b), 16x12 to 16x16, 1 of them gray, cropped (--fit) to 8x8");
   CHECK(Samples(folder + "/a", {"image", {1, 12, 16}, 0, 255}).description() == folder + "/a: 1 picture, 16x12");
+  // A picture beside the subfolders has no class, and so have the others; names do not say what is in a file.
+  const TemporaryFolder temporary;
+  const std::string own = temporary.file("own");
+  std::filesystem::create_directory(own);
+  for (const char* name : {"cat", "dog"}) {
+    std::filesystem::create_directory(own + "/" + name);
+    std::filesystem::copy(folder + "/a/ramp.png", own + "/" + name + "/1.jpg");
+  }
+  CHECK(Samples(own, {"image", {1, 24, 32}, 0, 255}).classes() == std::vector<std::string>{"cat", "dog"});
+  std::filesystem::copy(folder + "/a/ramp.png", own + "/zebra.png");
+  write_file(own + "/moving.gif", "GIF89a");
+  const Samples mixed(own, {"image", {1, 24, 32}, 0, 255});
+  CHECK(mixed.classes().empty());
+  CHECK(mixed.description() ==
+        own +
+            ": 3 pictures of no classes, since zebra.png lies beside the subfolders, 16x12, "
+            "resized to 32x24, 3 smaller than that; 1 of other kinds left out (convert them to .png)");
 }
 
 TEST_CASE("a PNG's values are taken as they stand, whatever it says of gamma") {
@@ -322,11 +391,15 @@ TEST_CASE("small files that promise much are refused before the memory is taken"
   check(message_of([] { read_npz(kHostile + "large.npz"); }));
 }
 
-TEST_CASE("pictures shrink by means and grow by neighbors") {
+TEST_CASE("pictures shrink by means and grow by interpolation") {
   const Picture picture{{0, 10, 20, 30, 40, 50, 60, 70}, 4, 2, 1};
   CHECK(resized(picture, 2, 1).pixels == std::vector<uint8_t>{25, 45});
+  // As Pillow's BILINEAR does.
   CHECK(resized(picture, 8, 2).pixels ==
-        std::vector<uint8_t>{0, 0, 10, 10, 20, 20, 30, 30, 40, 40, 50, 50, 60, 60, 70, 70});
+        std::vector<uint8_t>{0, 3, 8, 13, 18, 23, 28, 30, 40, 43, 48, 53, 58, 63, 68, 70});
+  CHECK(resized(picture, 4, 3).pixels == std::vector<uint8_t>{0, 10, 20, 30, 20, 30, 40, 50, 40, 50, 60, 70});
+  // A new pixel is the mean of one and a third: (0 + 12 / 3) / (4 / 3).
+  CHECK(resized({{0, 12, 24, 36}, 4, 1, 1}, 3, 1).pixels == std::vector<uint8_t>{3, 18, 33});
 }
 
 namespace {
@@ -427,10 +500,10 @@ TEST_CASE("tables fit the width that there is") {
         "conv2d  größer/conv_of_all  1234567  since the first, 1-D to\n"
         "                                     3-D\n");
   CHECK(format_table(rows, 42) ==
-        "op      name          bytes  notes\n"
-        "conv2d  größer/co…  1234567  since the\n"
-        "                             first, 1-D\n"
-        "                             to 3-D\n");
+        "op      name           bytes  notes\n"
+        "conv2d  größer/con…  1234567  since the\n"
+        "                              first, 1-D\n"
+        "                              to 3-D\n");
   CHECK(format_table({{"n", "word"}, {"123456789", "abcdefghijklmnop"}}, 5) ==
         "        n  word\n"
         "123456789  abcdefghijkl\n"
@@ -444,6 +517,13 @@ TEST_CASE("plots show what there is, whatever that is") {
   CHECK(plot.find("nan ") == std::string::npos);
   CHECK(plot.find("inf") == std::string::npos);
   CHECK(plot_lines("", "", {}).find("</svg>") != std::string::npos);
+  CHECK(plot_lines("\xB0", "", {}).find("\\xB0") != std::string::npos);
+  // Of 1000 values one is high: a mean of neighbors hides it, their highest reaches the top of the plot.
+  std::vector<double> peak(1000, 1);
+  peak[500] = 100;
+  const std::string shown = plot_lines("", "", {{"score", peak, true}});
+  CHECK(shown.find(">100<") != std::string::npos);
+  CHECK(plot_lines("", "", {{"score", peak}}).find(">100<") == std::string::npos);
   const float wave[] = {0, 1, 0, -1};
   CHECK(plot_sequences(wave, 4, 1, -1, 1, 2).find("<path") != std::string::npos);
 }

@@ -59,4 +59,9 @@ check "truncation" 0 "" $figment generate "$models/tiny_vae.figment" --truncatio
 expect "of nearly all leaves one sample" '[ "$(tail -3 "$work/x.csv" | cut -d, -f2- | sort -u | wc -l)" = 1 ] && [ "$(tail -3 "$work/between.csv" | cut -d, -f2- | sort -u | wc -l)" = 3 ]'
 check "a class as condition" 0 "" $figment generate "$models/tiny_gan.figment" --class 1 -n 3 -o "$work/x.csv"
 check "a missing condition" 1 "condition label is missing" $figment generate "$models/tiny_gan.figment" -o "$work/x.csv"
+check "options before the model" 0 "" $figment generate -o "$work/before.csv" --class 1 "$info" -n 3
+expect "are the same as behind it" 'cmp -s "$work/before.csv" "$work/class.csv"'
+check "a recipe in place of a model" 1 "is a recipe: convert it with figment-convert" $figment inspect "$data/recipes/tiny_vae.json"
+in_terminal "$figment inspect $models/tiny_vae.figment" > "$work/table"
+expect "tables fit a terminal" '! sed "s/…/./g" "$work/table" | grep -q "^.\{81\}" && grep -q "gemm fully" "$work/table"'
 summary

@@ -27,7 +27,7 @@ check "generate with the trained model" 0 "" $figment generate "$work/trained.fi
 check "a model that does not train" 1 "does not train\|no program train.step" $figment train "$models/dgan.figment" --data "$work/samples.npy"
 check "data of another shape" 1 "samples of \[1, 28, 28\]; input image takes samples of \[12\]" $figment train "$work/gan.figment" --data "$work/a.npy"
 check "train an int8 model" 1 "train the f32 model that it was made of, then quantize" $figment train "$models/dcgan_int8.figment" --data "$work/samples.npy"
-check "data that is none" 1 "truncated\|no IDX" $figment train "$work/gan.figment" --data "$work/broken"
+check "data that is none" 1 "truncated\|no data that can be read" $figment train "$work/gan.figment" --data "$work/broken"
 "$convert" --objective gan --gan-loss hinge --generator "$training/generator.onnx" --discriminator "$training/discriminator.onnx" \
   -o "$work/hinge.figment" -q
 check "a checkpoint" 0 "" $figment train "$work/gan.figment" --data "$work/samples.npy" --steps 2 --batch 8 --checkpoint "$work/losses"

@@ -53,4 +53,19 @@ for signal in 15 1; do  # TERM and HUP
 done
 check "no steps" 105 "leave it out for the recipe's" $figment train "$work/tiny_vae.figment" --data "$work/a.npy" --steps 0
 check "a length to train with" 109 "there is no option --length" $figment train "$work/tiny_vae.figment" --data "$work/x.npy" --length 5
+mkdir "$work/folder"
+check "a folder in place of a file" 1 "is a folder: name a file in it" $train --steps 1 --out "$work/folder"
+check "a file that is no model" 1 "is there, and no Figment model" $train --steps 1 --out "$work/vae.npy"
+check "a name that is too long" 1 "cannot write" $train --steps 1 --out "$work/$(printf '%300s' x | tr ' ' x).figment"
+check "a checkpoint folder that cannot be made" 1 "cannot make the folder" $train --steps 1 --checkpoint /proc/none/run
+check "a hyperparameter that is no number" 1 "abc is no number" $train --steps 1 --set vae.learning_rate=abc
+( $train --steps 100000000 --checkpoint "$work/locked" > /dev/null 2>&1; true ) &
+for wait in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ -e "$work/locked" ] || sleep 1; done
+sleep 1
+check "two runs in one folder" 1 "another run writes its checkpoints there" $train --steps 1 --checkpoint "$work/locked"
+pkill -TERM -f "$work/locked"; wait
+# Two runs that name no file.
+rm -f "$work"/tiny_vae.trained*
+( $train --steps 3 > "$work/first.out" 2>&1 ) & $train --steps 3 > "$work/second.out" 2>&1; wait
+expect "leave two models" '[ "$(ls "$work"/tiny_vae.trained*.figment | wc -l)" = 2 ] || { ls "$work"; cat "$work/first.out" "$work/second.out"; false; }'
 summary

@@ -46,6 +46,17 @@ TEST_CASE("losses that are not finite are reported once") {
   CHECK(warnings_of(TrainingMonitor(saturating()), INFINITY, 10, "diverged") == 1);
 }
 
+TEST_CASE("losses that explode are reported once, and large ones that always were so are not") {
+  TrainingMonitor monitor(saturating());
+  for (int i = 0; i < 20; ++i) monitor.add(losses(0.7F));
+  CHECK(monitor.warnings().empty());
+  for (int i = 0; i < 20; ++i) monitor.add(losses(5e9F));
+  const std::vector<std::string> warnings = monitor.warnings();
+  REQUIRE(warnings.size() == 1);
+  CHECK(warnings[0].find("d.loss has become 5e+09: training has diverged") != std::string::npos);
+  CHECK(warnings_of(TrainingMonitor(saturating()), 3e7F, 100, "") == 0);
+}
+
 TEST_CASE("the best score is kept, and a collapse is reported once") {
   TrainingMonitor monitor(saturating());
   Best best;
