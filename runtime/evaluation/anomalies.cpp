@@ -38,7 +38,8 @@ std::vector<double> channel_errors(std::span<const float> sample, std::span<cons
     const double difference = static_cast<double>(sample[i]) - static_cast<double>(reconstruction[i]);
     errors[i / stride % channels] += difference * difference;
   }
-  for (double& error : errors) error /= static_cast<double>(sample.size() / channels);
+  const size_t of_a_channel = sample.size() / channels;
+  for (double& error : errors) error /= static_cast<double>(of_a_channel);
   return errors;
 }
 

@@ -71,6 +71,7 @@ ProgressLine::ProgressLine(std::string what) : what_(std::move(what)) {
     ticker_ = std::jthread([this](const std::stop_token& stop) { tick(stop); });
   } catch (const std::system_error&) {
     // Without room for a thread, the work goes on unseen.
+    ticker_ = {};
   }
 }
 
@@ -92,6 +93,7 @@ void ProgressLine::tick(const std::stop_token& stop) {
     while (!stopped_.wait_for(lock, stop, kPause, [] { return false; }) && !stop.stop_requested()) show();
   } catch (const std::bad_alloc&) {
     // It shows the work, and must not end it.
+    line_.clear();
   }
 }
 

@@ -149,6 +149,24 @@ TEST_CASE("schedules and parameters that do not fit are refused") {
       "permutation");
 }
 
+TEST_CASE("scalings that are none of the model's are refused") {
+  const std::vector<uint8_t> bytes = test::read_bytes(test::model_path("tiny_crgan"));
+  const auto message_of = [&](uint32_t constant) {
+    test::AlignedBytes copy(bytes);
+    auto* model = flatbuffers::GetMutableRoot<schema::Model>(copy.data() + 4);
+    REQUIRE(model->scalings() != nullptr);
+    auto* scaling =
+        reinterpret_cast<flatbuffers::Table*>(const_cast<void*>(static_cast<const void*>(model->scalings()->Get(0))));
+    scaling->SetField<uint32_t>(schema::Scaling::VT_CONSTANT, constant, 0);
+    fig_model* opened = nullptr;
+    CHECK(fig_model_open_memory(copy.data(), copy.size(), &opened) == FIG_BAD_FILE);
+    return std::string(fig_error_message());
+  };
+  CHECK(message_of(3000000000).find("scaling 0 names no constant") != std::string::npos);
+  // A weight.
+  CHECK(message_of(0).find("scaling 0 is not f32 [channels, 50]") != std::string::npos);
+}
+
 TEST_CASE("a tensor's layout that is no permutation is refused") {
   test::AlignedBytes copy(test::read_bytes(test::model_path("dcgan")));
   auto* model = flatbuffers::GetMutableRoot<schema::Model>(copy.data() + 4);

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "figment/figment.h"
+#include "kernels/backend.h"
+#include "kernels/team.h"
 #include "support.h"
 
 using figment::test::model_path;
@@ -42,6 +44,33 @@ int status_of_child(const std::function<int()>& work) {
 }
 
 }  // namespace
+
+TEST_CASE("what is computed is the same on threads and on one: denormal numbers are zero on both") {
+  using namespace figment::kernels;
+  struct Product {
+    volatile float a = 1e-30F;
+    volatile float b = 1e-10F;
+    float result = 1;
+    static void compute(void* context, size_t /*thread*/, size_t /*i*/) {
+      auto& self = *static_cast<Product*>(context);
+      self.result = self.a * self.b;
+    }
+  };
+  Product alone;
+  parallelize(nullptr, Product::compute, &alone, 1);
+  Threads threads;
+  REQUIRE(threads.start(2, nullptr).ok());
+  Team team = threads.team();
+  const Team::Times times;
+  team.begin(times);
+  Product together;
+  parallelize(&team, Product::compute, &together, 1);
+  CHECK(alone.result == together.result);
+  // Outside they are numbers, as before.
+  Product outside;
+  Product::compute(&outside, 0, 0);
+  CHECK(outside.result > 0);
+}
 
 TEST_CASE("a forked child cannot use its parent's threads, is told so, and can make its own") {
   fig_model* model = nullptr;
