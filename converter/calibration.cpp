@@ -5,6 +5,7 @@
 #include <optional>
 #include <random>
 
+#include "format/scaling.h"
 #include "ir/cost.h"
 #include "passes/quantize_ranges.h"
 
@@ -38,7 +39,8 @@ bool is_latent(const ModelDefinition& model, const Graph& graph, const PortDefin
 
 Examples examples_of(const ConvertOptions& options, const ModelDefinition& model, const Graph& graph,
                      const PortDefinition& port, bool quantized_by_file) {
-  if (options.calibration_data.contains(port.name)) return Examples::kGiven;
+  if (options.calibration_data.contains(port.name) || options.calibration_files.contains(port.name))
+    return Examples::kGiven;
   if (options.calibration_classes.contains(port.name)) return Examples::kClasses;
   if (is_latent(model, graph, port)) return Examples::kLatent;
   if (model.find_drawn(graph.name, port.name) != nullptr) return Examples::kDrawn;
@@ -121,6 +123,7 @@ std::vector<float> values_of(const FileQuantization& quantization, size_t count)
 void check_calibration_names(const ConvertOptions& options, const ModelDefinition& model) {
   std::set<std::string> names = options.calibration_classes;
   for (const auto& [name, examples] : options.calibration_data) names.insert(name);
+  for (const auto& [name, path] : options.calibration_files) names.insert(name);
   std::string known;
   for (const Graph& graph : model.programs) {
     for (const PortDefinition& port : graph.inputs) {
@@ -143,10 +146,47 @@ std::string missing_examples(const ConvertOptions& options, const ModelDefinitio
   return text;
 }
 
-io::Samples Calibration::read_samples(const io::Array& array, const std::string& origin,
-                                      const PortDefinition& port) const {
+namespace {
+
+// By which the model scales what people measure for an input; nothing where it keeps none, or has not found any.
+std::vector<format::ChannelScaling> scaling_of(const ModelDefinition& model, const std::string& input, bool generated) {
+  std::vector<format::ChannelScaling> result;
+  for (const ScalingDefinition& scaling : model.scalings) {
+    if (scaling.input != input && !(scaling.samples && generated)) continue;
+    for (size_t c = 0; c < scaling.channels && !scaling.values.empty(); ++c) {
+      result.push_back(format::read_scaling(scaling.values.data() + c * format::ChannelScaling::kValues));
+      if (result.back().scale == 0) return {};
+    }
+    return result;
+  }
+  return result;
+}
+
+}  // namespace
+
+std::optional<io::Samples> Calibration::read_samples(const PortDefinition& port) const {
+  const auto array = options_.calibration_data.find(port.name);
+  const auto file = options_.calibration_files.find(port.name);
+  if (array == options_.calibration_data.end() && file == options_.calibration_files.end()) return std::nullopt;
+  io::SampleForm form = form_of(port, model_);
+  const std::vector<format::ChannelScaling> scaling = scaling_of(model_, port.name, form.generated);
+  if (!scaling.empty()) form.bounded = false;
+  if (form.generated) {
+    form.table = options_.calibration_table;
+    form.table.name_bytes = format::ChannelScaling::kName - 1;
+    form.table.unit_bytes = format::ChannelScaling::kUnit - 1;
+    for (const format::ChannelScaling& channel : scaling) {
+      if (channel.name[0] == 0) {
+        form.table.expected.clear();
+        break;
+      }
+      form.table.expected.push_back({channel.name, channel.unit});
+    }
+  }
   try {
-    return {array, origin, form_of(port, model_)};
+    if (array != options_.calibration_data.end())
+      return io::Samples(array->second, "--calibration-data " + port.name, form);
+    return io::Samples(file->second, form);
   } catch (const Error& error) {
     if (!graph_.length) throw;
     throw Error(fmt::format("{}; {} is {} while converting, --length N takes another", error.what(),
@@ -158,15 +198,34 @@ Calibration::Calibration(const ConvertOptions& options, const ModelDefinition& m
     : options_(options), model_(model), graph_(graph) {
   std::optional<size_t> rows;
   for (const PortDefinition& port : graph.inputs) {
-    const auto found = options.calibration_data.find(port.name);
-    if (found == options.calibration_data.end()) continue;
-    const std::string origin = "--calibration-data " + port.name;
-    const io::Samples& given = given_.emplace(port.name, read_samples(found->second, origin, port)).first->second;
+    std::optional<io::Samples> read = read_samples(port);
+    if (!read) continue;
+    const io::Samples& given = given_.emplace(port.name, std::move(*read)).first->second;
     if (rows.value_or(given.count()) != given.count())
-      throw Error(origin + ": the calibration files hold different numbers of samples");
+      throw Error("--calibration-data " + port.name + ": the calibration files hold different numbers of samples");
     rows = given.count();
   }
   count_ = rows.value_or(options.calibration_samples.value_or(affordable_samples(graph)));
+}
+
+uint64_t Calibration::bytes() const {
+  uint64_t result = 0;
+  for (const PortDefinition& port : graph_.inputs) {
+    if (given_.contains(port.name)) result += count_ * element_count(port.shape, sizeof(float)).value();
+  }
+  return result;
+}
+
+// What was measured as the model's values.
+void Calibration::scale(const PortDefinition& port, std::vector<float>* values) const {
+  const io::Samples& given = given_.at(port.name);
+  if (!given.measured()) return;
+  const std::vector<format::ChannelScaling> scaling = scaling_of(model_, port.name, form_of(port, model_).generated);
+  for (size_t i = 0; i < values->size() && !scaling.empty(); ++i) {
+    const format::ChannelScaling& channel = scaling[i % scaling.size()];
+    (*values)[i] = static_cast<float>((static_cast<double>((*values)[i]) - static_cast<double>(channel.offset)) /
+                                      static_cast<double>(channel.scale));
+  }
 }
 
 TensorMap Calibration::samples() const {
@@ -182,6 +241,7 @@ TensorMap Calibration::samples() const {
       case Examples::kGiven:
         values.resize(count_ * size);
         for (size_t i = 0; i < count_; ++i) given_.at(port.name).copy(i, values.data() + i * size);
+        scale(port, &values);
         break;
       case Examples::kClasses: values = classes(port, count_, size); break;
       case Examples::kLatent: values = draw(*model_.latent, count_, size); break;

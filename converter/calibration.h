@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "convert.h"
@@ -26,9 +27,13 @@ class Calibration {
   size_t count() const { return count_; }
   // Of every input. Throws Error where examples are missing.
   TensorMap samples() const;
+  // Of what the user gives.
+  uint64_t bytes() const;
 
  private:
-  io::Samples read_samples(const io::Array& array, const std::string& origin, const PortDefinition& port) const;
+  // What the user gives for an input, or nothing.
+  std::optional<io::Samples> read_samples(const PortDefinition& port) const;
+  void scale(const PortDefinition& port, std::vector<float>* values) const;
 
   const ConvertOptions& options_;
   const ModelDefinition& model_;

@@ -146,8 +146,7 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
   quantize_options.snr_goal_db = options.snr_goal_db;
   const Calibration calibration(options, model, *graph);
   quantize_options.source_bytes = graph->source_bytes;
-  for (const auto& [name, array] : options.calibration_data)
-    quantize_options.source_bytes += array.values.size() * sizeof(float);
+  quantize_options.source_bytes += calibration.bytes();
   check_memory(*graph, quantize_options, calibration.count());
   if (generates) {
     quantize_options.latent = model.latent->input;
@@ -181,8 +180,6 @@ void describe_memory(Runner* runner, bool training, ConvertReport* report) {
   }
   fig_session_options options{};
   options.struct_size = sizeof options;
-  options.batch = 1;
-  if (fig_session_memory(runner->model(), &options, &memory) == FIG_OK) report->run_bytes = memory.total;
   options.batch = kUsualBatch;
   for (uint32_t i = 0; i < info.metadata; ++i) {
     const char* key = "";
@@ -193,6 +190,10 @@ void describe_memory(Runner* runner, bool training, ConvertReport* report) {
   options.training = true;
   report->training_batch = options.batch;
   if (fig_session_memory(runner->model(), &options, &memory) == FIG_OK) report->training_bytes = memory.total;
+  // Behind it: this packs weights, which stay with the model.
+  options.training = false;
+  options.batch = 1;
+  if (fig_session_memory(runner->model(), &options, &memory) == FIG_OK) report->run_bytes = memory.total;
 }
 
 void describe_ops(const std::vector<uint8_t>& file, bool training, ConvertReport* report) {

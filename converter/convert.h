@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "io/arrays.h"
+#include "io/table.h"
 #include "ir/graph.h"
 #include "objectives/objective.h"
 #include "passes/quantize.h"
@@ -43,7 +44,9 @@ struct ConvertOptions {
   std::optional<size_t> calibration_samples;  // of latents; default: as many as take a moderate time, up to 512
   // Samples by input name, in the input's shape or as io::Samples reads them; the latent is drawn.
   std::map<std::string, io::Array> calibration_data;
-  std::set<std::string> calibration_classes;  // inputs that take class after class, one 1 among zeros
+  std::map<std::string, std::string> calibration_files;  // the same as files or folders
+  io::TableOptions calibration_table;                    // of .csv files of what the model generates
+  std::set<std::string> calibration_classes;             // inputs that take class after class, one 1 among zeros
   std::set<std::string> keep_f32;
   double psnr_goal_db = 35;
   double keep_threshold_db = 3;

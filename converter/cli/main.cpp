@@ -35,7 +35,7 @@ void read_calibration(const std::vector<std::string>& files, ConvertOptions* opt
       options->calibration_classes.insert(name);
       continue;
     }
-    options->calibration_data[name] = figment::io::read_array(path);
+    options->calibration_files[name] = path;
   }
 }
 
@@ -134,8 +134,8 @@ class ObjectiveFlags : public figment::converter::OptionVisitor {
 
   struct Flag {
     OptionName name;
-    std::set<std::string> objectives;  // that have it
-    std::string initial;
+    std::set<std::string> objectives;                           // that have it
+    std::vector<std::pair<std::string, std::string>> initials;  // by objective
     CLI::Option* option = nullptr;
     nlohmann::json value;
   };
@@ -147,15 +147,28 @@ class ObjectiveFlags : public figment::converter::OptionVisitor {
   }
 
   Flag& remember(const OptionName& name, const std::string& initial) {
-    flags_.push_back({name, {objective_}, initial, nullptr, nullptr});
+    flags_.push_back({name, {objective_}, {{objective_, initial}}, nullptr, nullptr});
     return flags_.back();
+  }
+
+  // "0.1", or where objectives differ "0.001 (gan, infogan: 0.0002)".
+  static std::string defaults_of(const Flag& flag) {
+    std::map<std::string, std::string> others;
+    for (const auto& [objective, initial] : flag.initials) {
+      if (initial == flag.initials[0].second) continue;
+      std::string& list = others[initial];
+      list += (list.empty() ? "" : ", ") + objective;
+    }
+    std::string text;
+    for (const auto& [initial, list] : others) text += (text.empty() ? " (" : "; ") + list + ": " + initial;
+    return flag.initials[0].second + text + (text.empty() ? "" : ")");
   }
 
   void add(const OptionName& name, const char* type, const std::string& initial, const CLI::Validator& check,
            const Parse& parse) {
     if (Flag* known = find(name)) {
-      if (known->initial != initial && name.like.empty())
-        known->option->default_str(known->initial + " (" + objective_ + ": " + initial + ")");
+      known->initials.emplace_back(objective_, initial);
+      if (name.like.empty()) known->option->default_str(defaults_of(*known));
       known->objectives.insert(objective_);
       return;
     }
@@ -245,9 +258,15 @@ int convert(int argc, char** argv) {
   app.add_option("--calibrate", options.calibration_samples,
                  "latents to calibrate int8 on (default: 512, fewer where a sample takes long)")
       ->check(CLI::Range(16, 1000000));
-  app.add_option(
-      "--calibration-data", calibration,
-      "INPUT=FILE (.npy, .npz, .csv): samples of an input to calibrate int8 on; INPUT=classes: one 1 among zeros");
+  app.add_option("--calibration-data", calibration,
+                 "INPUT=FILE (.npy, .npz, .csv, IDX, a folder of pictures): samples of an input to calibrate int8 on, "
+                 "which the model "
+                 "scales as it was trained; INPUT=classes: one 1 among zeros");
+  app.add_option("--columns", options.calibration_table.columns, "columns of the .csv file, by names or numbers");
+  app.add_option("--time-column", options.calibration_table.time_column, "its column of times");
+  app.add_option("--skip-rows", options.calibration_table.skip_rows, "its lines before the table");
+  app.add_option("--fill", options.calibration_table.fill,
+                 "fill its missing values: previous, linear, mean or a number");
   app.add_option("--keep-f32", keep, "ops that stay f32, by name")->delimiter(',');
   app.add_option("--psnr-goal", options.psnr_goal_db, "below this many dB, costly layers stay f32 by themselves")
       ->capture_default_str();
@@ -374,8 +393,8 @@ int convert(int argc, char** argv) {
     if (error != std::errc() || rest != end || size == 0) throw Error("--dim " + text + ": give NAME=N");
     options.dimensions[text.substr(0, equals)] = size;
   }
-  for (const char* name :
-       {"--keep-f32", "--calibration-data", "--calibrate", "--psnr-goal", "--want-snr", "--keep-f32-threshold"}) {
+  for (const char* name : {"--keep-f32", "--calibration-data", "--columns", "--time-column", "--skip-rows", "--fill",
+                           "--calibrate", "--psnr-goal", "--want-snr", "--keep-f32-threshold"}) {
     if (!options.int8 && app.get_option(name)->count() > 0) throw Error(std::string(name) + " needs --int8");
   }
   for (const char* name : {"--prior", "--latent", "--range"}) {

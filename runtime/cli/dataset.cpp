@@ -5,12 +5,14 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <limits>
 #include <map>
 #include <numeric>
 
 #include "io/files.h"
+#include "io/pictures.h"
 #include "io/terminal.h"
 
 namespace figment::cli {
@@ -83,7 +85,17 @@ void DataArguments::check_kept(const std::string& path, const std::string& model
   std::vector<std::string> read = {model, labels};
   for (const std::string& text : data) read.push_back(io::split_assignment(text).second);
   for (const std::string& file : read) {
-    if (io::same_file(file, path)) throw Error(path + " is read, and would be overwritten: name another file");
+    std::error_code none;
+    const bool folder = std::filesystem::is_directory(file, none);
+    if (!folder && io::same_file(file, path))
+      throw Error(path + " is read, and would be overwritten: name another file");
+    // A picture, or a folder that will hold some.
+    const bool holds_pictures = io::is_picture(path) || std::filesystem::path(path).extension().empty();
+    if (!holds_pictures || !folder) continue;
+    const auto inside =
+        std::filesystem::weakly_canonical(path, none).lexically_relative(std::filesystem::weakly_canonical(file, none));
+    if (!inside.empty() && *inside.begin() != "..")
+      throw Error(path + " would lie among the data in " + file + ": name another place");
   }
 }
 

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -70,13 +71,14 @@ class Evaluation {
     if (!arguments.data.preview.empty()) write_preview(arguments.data.preview, *data_, generated_);
     count_ = std::min<size_t>(arguments.samples, data_->count() / 2);
     if (count_ < 8)
-      throw Error(data_->path() +
-                  ": leaves too few samples to compare with (16; see --classes, --limit and --hold-out)");
-    io::Shuffle shuffle(data_->count(), arguments.session.seed + 1);
-    RealSamples real = real_samples(*data_, &shuffle, 0, count_);
+      throw Error(fmt::format(
+          "{}: leaves {} samples to compare with, and 16 are needed (see --classes, --limit and --hold-out)",
+          data_->path(), data_->count()));
+    numbers_ = two_sets(*data_, count_, arguments.session.seed + 1);
+    RealSamples real = real_samples(*data_, std::span(numbers_).first(count_));
     real_ = std::move(real.samples);
     conditions_ = std::move(real.conditions);
-    other_ = real_samples(*data_, &shuffle, count_, count_).samples;
+    other_ = real_samples(*data_, std::span(numbers_).subspan(count_)).samples;
     fig_session_options options = arguments.session.options();
     if (options.batch == 0) options.batch = 64;
     open_.open_session(options);
@@ -277,20 +279,19 @@ class Evaluation {
 
   // How well Q's category of real samples is their class.
   void real_codes() {
-    io::Shuffle shuffle(data_->count(), arguments_.session.seed + 1);
     fig_code_info code{};
     for (uint32_t i = 0; fig_model_code(open_.model(), i, &code) == FIG_OK; ++i) {
       if (code.prior != FIG_PRIOR_CATEGORICAL) continue;
       const Features q = discriminator_output(real_, code.name);
       if (q.size() == 0) continue;
       size_t classes = 0;
-      for (size_t n = 0; n < count_; ++n) classes = std::max(classes, data_->label(shuffle.at(n)) + 1);
+      for (size_t n = 0; n < count_; ++n) classes = std::max(classes, data_->label(numbers_[n]) + 1);
       if (std::max<size_t>(classes, code.size) > kMaxClasses) return;  // labels that are for choosing samples
       std::vector<std::vector<size_t>> counts(code.size, std::vector<size_t>(classes));
       for (size_t n = 0; n < count_; ++n) {
         Eigen::Index best = 0;
         q.row(static_cast<Eigen::Index>(n)).maxCoeff(&best);
-        ++counts[static_cast<size_t>(best)][data_->label(shuffle.at(n))];
+        ++counts[static_cast<size_t>(best)][data_->label(numbers_[n])];
       }
       add("cluster_accuracy." + std::string(code.name),
           "real samples whose " + std::string(code.name) + " is their class", 3, evaluation::best_map_accuracy(counts),
@@ -337,6 +338,7 @@ class Evaluation {
   std::optional<Dataset> data_;
   std::optional<SampleFeatures> features_;
   size_t count_ = 0;
+  std::vector<size_t> numbers_;  // of the real samples in the data, and behind them of the others
   Features real_;
   std::vector<Steered::Condition> conditions_;  // of the real ones
   Features other_;                              // a second set of real ones

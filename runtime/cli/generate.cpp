@@ -2,6 +2,7 @@
 
 #include "commands.h"
 #include "controls.h"
+#include "io/files.h"
 #include "io/terminal.h"
 #include "output.h"
 
@@ -27,7 +28,13 @@ void generate(const Arguments& arguments) {
   OpenModel open(arguments.model);
   open.set_length(arguments.session.length);
   const Generated generated = generated_of(open);
-  for (const std::string& path : arguments.outputs) check_kind(path, generated);
+  for (const std::string& path : arguments.outputs) {
+    check_kind(path, generated);
+    for (const std::string& condition : arguments.controls.conditions) {
+      if (io::same_file(io::split_assignment(condition).second, path))
+        throw Error(path + " is read, and would be overwritten: give another --output");
+    }
+  }
   const uint32_t count = arguments.count != 0 ? arguments.count : default_count(arguments.controls);
   if (count > (uint64_t{1} << 31) / generated.sample)
     throw Error("that many samples do not fit in memory; make fewer at a time, with --first");

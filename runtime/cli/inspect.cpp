@@ -104,6 +104,7 @@ Json model_json(const OpenModel& open, uint32_t batch) {
                  {"file_bytes", model.file_bytes},
                  {"parameters", model.parameter_elements},
                  {"batch", batch},
+                 {"trains", open.trains()},
                  {"memory",
                   {{"model", memory.model},
                    {"packed_weights", memory.packed_weights},
@@ -189,7 +190,8 @@ void print(const Json& model) {
               length["greatest"].get<uint32_t>(), length["unit"].get<uint32_t>(), length["default"].get<uint32_t>());
   }
   const Json& memory = model["memory"];
-  io::print("memory at batch %d: %s\n", model["batch"].get<int>(), bytes(memory["total"]).c_str());
+  io::print("memory%s at batch %d: %s\n", model["trains"].get<bool>() ? " to train" : "", model["batch"].get<int>(),
+            bytes(memory["total"]).c_str());
   constexpr size_t kWidth = 78;
   std::string line;
   const std::pair<const char*, const char*> kinds[] = {{"model", "model"},         {"packed weights", "packed_weights"},
@@ -205,6 +207,8 @@ void print(const Json& model) {
     line += (line.empty() ? "" : ", ") + part;
   }
   io::print("  %s\n", line.c_str());
+  if (memory.contains("total_to_run"))
+    io::print("memory to run at batch %d: %s\n", model["batch"].get<int>(), bytes(memory["total_to_run"]).c_str());
   if (memory["peak"] != memory["total"]) io::print("while it is created: %s\n", bytes(memory["peak"]).c_str());
   for (const Json& program : model["programs"]) {
     io::print("\nprogram %s%s\n", program["name"].get<std::string>().c_str(),
@@ -246,7 +250,12 @@ void inspect(const Arguments& arguments) {
   if (options.batch == 0) options.batch = 1;
   options.training = open.trains();
   open.open_within_budget(options);
-  const Json model = model_json(open, options.batch);
+  Json model = model_json(open, options.batch);
+  fig_memory_report run{};
+  fig_session_options running = options;
+  running.training = false;
+  if (open.trains() && fig_session_memory(open.model(), &running, &run) == FIG_OK)
+    model["memory"]["total_to_run"] = run.total;
   if (arguments.json) {
     io::print("%s\n", json_text(model, 2).c_str());
   } else {

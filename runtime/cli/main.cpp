@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdio>
 #include <limits>
+#include <map>
 
 #include "commands.h"
 #include "io/files.h"
@@ -246,27 +247,17 @@ CLI::Validator at_least_one(const std::string& absent) {
 }
 
 uint64_t parse_bytes(const std::string& text) {
-  uint64_t value = 0;
-  size_t i = 0;
-  bool valid = !text.empty();
-  for (; i < text.size() && std::isdigit(static_cast<unsigned char>(text[i])) != 0; ++i) {
-    valid = valid && !__builtin_mul_overflow(value, uint64_t{10}, &value) &&
-            !__builtin_add_overflow(value, static_cast<uint64_t>(text[i] - '0'), &value);
-  }
-  const std::string unit = text.substr(i);
-  uint64_t factor = 1;
-  if (unit == "K")
-    factor = uint64_t{1} << 10;
-  else if (unit == "M")
-    factor = uint64_t{1} << 20;
-  else if (unit == "G")
-    factor = uint64_t{1} << 30;
-  else if (!unit.empty())
-    valid = false;
-  if (!valid || i == 0 || __builtin_mul_overflow(value, factor, &value) || value == 0) {
-    throw Error("\"" + text + "\" is no size: give bytes, or a number with K, M or G");
-  }
-  return value;
+  // As reports write them, too.
+  static const std::map<std::string, double> units = {{"", 1},       {"K", 0x1p10}, {"k", 0x1p10}, {"M", 0x1p20},
+                                                      {"m", 0x1p20}, {"G", 0x1p30}, {"g", 0x1p30}, {"kB", 1e3},
+                                                      {"MB", 1e6},   {"GB", 1e9}};
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const auto unit = units.find(std::string(end, text.data() + text.size()));
+  const double bytes = unit == units.end() ? 0 : value * unit->second;
+  if (error != std::errc() || !(bytes >= 1 && bytes < 0x1p63))
+    throw Error("\"" + text + "\" is no size: give bytes, or a number with K, M, G (powers of 1024) or kB, MB, GB");
+  return static_cast<uint64_t>(bytes);
 }
 
 size_t sample_elements(const fig_shape& shape) {

@@ -125,6 +125,8 @@ void add_parameters(CLI::App* app, Commands* commands) {
     if (arguments->output.empty() && arguments->load.empty()) throw Error("give -o FOLDER to write, or --load FOLDER");
     if (arguments->output.empty() && arguments->save.empty())
       throw Error("give --out FILE: a model with the loaded values is written there");
+    if (io::same_file(arguments->save, arguments->model))
+      throw Error(arguments->save + " is read, and would be overwritten: give another --out");
     parameters(*arguments);
   };
 }

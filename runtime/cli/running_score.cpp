@@ -1,5 +1,6 @@
 #include "running_score.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 
 #include "elbo.h"
@@ -18,12 +19,16 @@ RunningScore::RunningScore(const OpenModel& open, const Dataset& data, const Fea
                            uint32_t threads)
     : open_(open), generated_(learned_of(open)), elbo_(has_elbo(open)) {
   if (data.count() < 8)
-    throw Error(data.path() + ": leaves too few samples to score by (8; see --classes, --limit and --hold-out)");
+    throw Error(
+        fmt::format("{}: leaves {} samples to score by, and 8 are needed (see --classes, --limit and --hold-out)",
+                    data.path(), data.count()));
   if (const fig_objective_info objective = objective_of(open);
       *objective.name != 0 && objective.score == FIG_SCORE_NONE)
     throw Error("--keep-best: models of the objective " + std::string(objective.name) + " have no score to follow");
   io::Shuffle shuffle(data.count(), 1);
-  real_ = real_samples(data, &shuffle, 0, std::min(kSamples, data.count()));
+  std::vector<size_t> numbers;
+  for (size_t i = 0; i < std::min(kSamples, data.count()); ++i) numbers.push_back(shuffle.at(i));
+  real_ = real_samples(data, numbers);
   if (elbo_) {
     // What is trained: of a weighted divergence the weighted bound.
     const std::string weight = objective_of(open).divergence_weight;

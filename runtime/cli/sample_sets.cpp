@@ -1,23 +1,51 @@
 #include "sample_sets.h"
 
+#include <array>
+#include <map>
+
 namespace figment::cli {
 
 using evaluation::Features;
 
-RealSamples real_samples(const Dataset& data, io::Shuffle* shuffle, size_t first, size_t count) {
+RealSamples real_samples(const Dataset& data, std::span<const size_t> numbers) {
   RealSamples result;
   for (const Dataset::Input& input : data.inputs()) {
     if (!input.samples) continue;
-    std::vector<float> values(count * input.elements);
-    for (size_t i = 0; i < count; ++i) data.copy(input, shuffle->at(first + i), values.data() + i * input.elements);
+    std::vector<float> values(numbers.size() * input.elements);
+    for (size_t i = 0; i < numbers.size(); ++i) data.copy(input, numbers[i], values.data() + i * input.elements);
     if (&input == data.inputs().data()) {
-      result.samples = Eigen::Map<const Features>(values.data(), static_cast<Eigen::Index>(count),
+      result.samples = Eigen::Map<const Features>(values.data(), static_cast<Eigen::Index>(numbers.size()),
                                                   static_cast<Eigen::Index>(input.elements));
     } else {
       result.conditions.push_back({input.name, {}, input.elements, 0, std::move(values)});
     }
   }
   return result;
+}
+
+std::vector<size_t> two_sets(const Dataset& data, size_t count, uint64_t seed) {
+  io::Shuffle shuffle(data.count(), seed);
+  std::array<std::vector<size_t>, 2> sets;
+  std::map<size_t, size_t> next;  // of a class, which set takes the next
+  std::vector<size_t> left;
+  for (size_t i = 0; i < data.count(); ++i) {
+    const size_t sample = shuffle.at(i);
+    const size_t label = data.has_labels() ? data.label(sample) : 0;
+    // The first of a class goes where less is.
+    const auto [entry, fresh] = next.emplace(label, sets[1].size() < sets[0].size() ? 1 : 0);
+    std::vector<size_t>& set = sets[entry->second];
+    if (set.size() == count) {
+      left.push_back(sample);
+      continue;
+    }
+    set.push_back(sample);
+    entry->second = 1 - entry->second;
+  }
+  for (std::vector<size_t>& set : sets) {
+    for (; set.size() < count; left.pop_back()) set.push_back(left.back());
+  }
+  sets[0].insert(sets[0].end(), sets[1].begin(), sets[1].end());
+  return std::move(sets[0]);
 }
 
 void write_preview(const std::string& path, const Dataset& data, const Generated& generated) {

@@ -1,6 +1,7 @@
 // Sets of real and of generated samples, to compare.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "commands.h"
@@ -16,8 +17,12 @@ struct RealSamples {
   evaluation::Features samples;
   std::vector<Steered::Condition> conditions;
 };
-// From position `first` of the order that `shuffle` gives. The data set's first input is what is generated.
-RealSamples real_samples(const Dataset& data, io::Shuffle* shuffle, size_t first, size_t count);
+// Those of the given numbers. The data set's first input is what is generated.
+RealSamples real_samples(const Dataset& data, std::span<const size_t> numbers);
+
+// Numbers of samples for two sets of `count`, one behind the other, drawn by a seed; where classes are known, of each
+// as many in both as can be, so that two sets of real samples differ by chance alone.
+std::vector<size_t> two_sets(const Dataset& data, size_t count, uint64_t seed);
 
 // Writes the first sixteen samples that are chosen as a picture (.png, or .svg of sequences).
 void write_preview(const std::string& path, const Dataset& data, const Generated& generated);

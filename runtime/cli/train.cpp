@@ -267,7 +267,8 @@ class Training {
     // Not found out only when hours of work are to be written.
     check_writable(output_);
     check_writable(arguments.best);
-    for (const std::string& path : {output_, arguments.best, arguments.data.preview})
+    for (const std::string& path :
+         {output_, arguments.best, arguments.data.preview, arguments.report, arguments.checkpoint})
       arguments.data.check_kept(path, arguments.model);
     if (!output_.empty() && io::same_file(output_, arguments.best))
       throw Error("--out and --keep-best are one file: " + output_);
@@ -400,7 +401,8 @@ class Training {
       text = fmt::format("nothing to do: the checkpoint in {} is finished, with {} of {} steps; more --steps go on",
                          arguments_.checkpoint, step, steps_);
     } else {
-      text = fmt::format("{} steps{}{}", step, metrics_.count > 0 ? ", " : "", log_->last_metrics());
+      text = fmt::format("{} step{}{}{}", step, step == 1 ? "" : "s", metrics_.count > 0 ? ", " : "",
+                         log_->last_metrics());
     }
     log_->say(text, json_of(std::move(json)));
     if (!arguments_.json && score_ && run_.best.step > 0) {
@@ -497,6 +499,8 @@ std::string reading_options(const DataArguments& given) {
 void write_classifier_recipe(const Arguments& arguments, const Dataset& data, const Generated& learned) {
   const uint32_t* extents = learned.port.shape.extents;
   arguments.data.check_kept(arguments.classifier_recipe, arguments.model);
+  if (std::filesystem::exists(arguments.classifier_recipe))
+    throw Error(arguments.classifier_recipe + " is there: name another file, or remove it");
   if (!learned.output.image) throw Error("--classifier-recipe is for images, which the model does not learn from");
   size_t classes = 0;
   for (size_t i = 0; data.has_labels() && i < data.count(); ++i) classes = std::max(classes, data.label(i) + 1);

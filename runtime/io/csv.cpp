@@ -185,6 +185,14 @@ class Reader {
     if (header_) arrange();
     for (const size_t i : chosen_) {
       const ColumnName name = cut_name(i);
+      for (size_t j = 0; j < table_.names.size(); ++j) {
+        if (!header_ || name != ColumnName{table_.names[j], table_.units[j]} || headers_[i] == headers_[chosen_[j]])
+          continue;
+        throw Error(
+            fmt::format("{}: the columns {} and {} are alike in the first {} bytes of their names, which is what a "
+                        "model keeps: rename one",
+                        origin_, headers_[chosen_[j]], headers_[i], options_.name_bytes));
+      }
       table_.names.push_back(name.name);
       table_.units.push_back(name.unit);
     }

@@ -84,8 +84,14 @@ class Folder final : public SampleSource {
   }
 
   void find_files() {
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(path_)) {
+    for (auto place = std::filesystem::recursive_directory_iterator(path_); place != end(place); ++place) {
+      const auto& entry = *place;
       std::error_code none;  // of a link that leads nowhere
+      if (entry.path().filename().string().starts_with('.')) {
+        // What programs keep beside people's files.
+        place.disable_recursion_pending();
+        continue;
+      }
       if (!entry.is_regular_file(none)) continue;
       if (is_picture(entry.path().string()))
         files_.push_back(entry.path().lexically_relative(path_).string());

@@ -32,4 +32,12 @@ check "quantize a trained model" 0 "PSNR" "$convert" "$work/straight.figment" --
 check "quantize a recurrent generator" 0 "PSNR" "$convert" "$models/tiny_crgan.figment" --int8 -o "$work/q3.figment" --psnr-goal 0
 check "quantize a checkpoint" 0 "PSNR" "$convert" "$models/tiny_vae.figment" --checkpoint "$work/run" --int8 -o "$work/q2.figment" --name tiny_vae
 check "a checkpoint of no model" 1 "takes the .figment model" "$convert" "$onnx/dcgan/generator.onnx" --checkpoint "$work/run" -o "$work/x.figment"
+# What the model was trained on calibrates it: a table in its units, columns in any order, readings beyond the range.
+awk 'BEGIN { print "time,temp (°C),hum (%)"; for (i = 0; i < 120; ++i) printf "%02d:00,%.3f,%.3f\n", i % 24, 20 + 5 * sin(i / 4), 50 + 10 * cos(i / 4) }' > "$work/sensor.csv"
+$figment train "$models/tiny_crgan.figment" --data "$work/sensor.csv" --time-column time --normalize --steps 3 --batch 8 --out "$work/sensor.figment" > "$work/out" 2>&1
+awk -F, 'NR == 50 { $2 = 26 } { print $3 "," $1 "," $2 }' "$work/sensor.csv" > "$work/turned.csv"
+check "calibrate on measurements" 0 "PSNR" "$convert" "$work/sensor.figment" --int8 --psnr-goal 0 --want-snr 0 --calibration-data sample="$work/turned.csv" --time-column time -o "$work/sensor8.figment"
+sed '1s/°C/K/' "$work/sensor.csv" > "$work/kelvin.csv"
+check "and score by int8" 0 "windows by their negative output of the discriminator" $figment score "$work/sensor8.figment" --data "$work/sensor.csv" --time-column time
+check "in their units" 1 "is in other units than the model's, temp (°C)" "$convert" "$work/sensor.figment" --int8 --calibration-data sample="$work/kelvin.csv" --time-column time -o "$work/x.figment"
 summary

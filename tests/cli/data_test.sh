@@ -46,11 +46,16 @@ check "score as JSON" 0 '"by":"negative ELBO","threshold":0.5,"calibrated_on":0'
 # Pictures of more classes than labels in files may have, and one that has none.
 mkdir "$work/many"
 i=0; while [ $i -lt 1010 ]; do mkdir "$work/many/c$i"; cp "$pictures/a/ramp.png" "$work/many/c$i"; i=$((i + 1)); done
-check "a class of many" 0 "^1 steps" $figment train "$work/tiny_infogan.figment" --data "$work/many" --classes c1009 --batch 1 --steps 1
+check "a class of many" 0 "^1 step," $figment train "$work/tiny_infogan.figment" --data "$work/many" --classes c1009 --batch 1 --steps 1
 check "has one picture" 1 "larger than the data: --batch 1 at most" $figment train "$work/tiny_infogan.figment" --data "$work/many" --classes c1009 --batch 2 --steps 1
 mkdir -p "$work/pets/cat" "$work/pets/dog"
 cp "$pictures/a/ramp.png" "$work/pets/cat"; cp "$pictures/a/ramp.png" "$work/pets/dog"; cp "$pictures/a/ramp.png" "$work/pets/zebra.png"
 check "a picture beside subfolders" 1 "of no classes, since zebra.png lies beside the subfolders" $figment train "$work/tiny_infogan.figment" --data "$work/pets" --classes dog --batch 1 --steps 1
+rm "$work/pets/zebra.png"
+mkdir "$work/pets/.cache"; cp "$pictures/a/ramp.png" "$work/pets/.cache"; printf x > "$work/pets/cat/._1.png"
+check "hidden files and folders" 0 "2 pictures in 2 classes (cat, dog)" $figment train "$work/tiny_infogan.figment" --data "$work/pets" --batch 1 --steps 1
+check "a picture among the data" 1 "would lie among the data" $figment train "$work/tiny_infogan.figment" --data "$work/pets" --batch 1 --steps 1 --preview "$work/pets/cat/2.png"
+check "a report among the data" 1 "would lie among the data" $figment train "$work/tiny_infogan.figment" --data "$work/pets" --batch 1 --steps 1 --report "$work/pets"
 # Nothing that is read is written over.
 cp "$work/series.csv" "$work/kept.csv"
 for what in "score $work/sensor.figment --data $work/kept.csv -o $work/kept.csv" "project $models/tiny_vae.figment --data $work/kept.csv -o $work/kept.csv" \
@@ -58,6 +63,8 @@ for what in "score $work/sensor.figment --data $work/kept.csv -o $work/kept.csv"
   check "$what" 1 "would be overwritten\|is there, and no Figment model" $figment $what
 done
 expect "the data is as it was" 'cmp -s "$work/series.csv" "$work/kept.csv"'
+sed '1s/.*/time,temperature of the inlet water pipe one,temperature of the inlet water pipe two/' "$work/sensor.csv" > "$work/alike.csv"
+check "names that a model cannot tell apart" 1 "alike in the first 31 bytes" $figment train "$crgan" --data "$work/alike.csv" --time-column time --normalize --steps 1
 # In other units, without a column, in another order.
 sed '1s/°C/K/' "$work/sensor.csv" > "$work/kelvin.csv"
 check "other units" 1 "temp (K) is in other units than the model's, temp (°C)" $figment score "$work/sensor.figment" --data "$work/kelvin.csv" --time-column time

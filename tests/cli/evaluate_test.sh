@@ -29,6 +29,10 @@ check "evaluate images without a classifier" 0 "Fréchet distance of random feat
 check "or by the discriminator" 0 "Fréchet distance of the discriminator" $figment evaluate "$models/tiny_infogan.figment" --data "$work/images.npy" --seeds 1 --features discriminator
 check "which changes while it trains" 1 "give --features random" $figment train "$work/tiny_infogan.figment" --data "$work/images.npy" --batch 8 --steps 4 --keep-best "$work/best.figment" --features discriminator
 $figment generate "$models/tiny_gan.figment" --class 1 -n 40 -o "$work/ones.npy"
+# Real samples of two classes, far apart: two sets of them differ little, since both have as many of each class.
+awk 'BEGIN { for (i = 0; i < 40; ++i) { for (j = 0; j < 128; ++j) printf "%s%.3f", j ? "," : "", (i < 12 ? 0.9 : -0.9) + 0.01 * ((i * 7 + j * 3) % 5); printf "\n" } }' > "$work/apart.csv"
+awk 'BEGIN { for (i = 0; i < 40; ++i) print i < 12 ? 0 : 1 }' > "$work/apart_labels.csv"
+expect "two sets of real samples have the same classes" '[ "$($figment evaluate "$models/tiny_gan.figment" --data "$work/apart.csv" --data label="$work/apart_labels.csv" --features values --seeds 1 --json 2> /dev/null | sed -n "s/.*\"frechet_distance\":{[^}]*\"real\":\([0-9.]*\).*/\1/p" | awk "{ print (\$1 < 0.2) }")" = 1 ]'
 check "a condition without data" 0 "no data for the condition label: its classes come in turn" $figment evaluate "$models/tiny_gan.figment" --data "$work/ones.npy" --seeds 1
 if [ -n "$convert" ]; then
   "$convert" "$onnx/classifier/classifier.onnx" -o "$work/fashion.figment" -q

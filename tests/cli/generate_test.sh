@@ -26,6 +26,7 @@ head -c 5000 "$models/dcgan.figment" > "$work/short.figment"
 check "a truncated model" 1 "truncated" $figment inspect "$work/short.figment"
 check "zero samples" 105 "" $figment generate "$models/dcgan.figment" -n 0 -o "$work/c.npy"
 check "a memory limit too small" 1 "needs \(at least \)\?[0-9]* bytes" $figment generate "$models/dcgan.figment" -n 1 --memory-limit 1M -o "$work/c.npy"
+check "a memory limit as reports write it" 0 "" $figment generate "$models/dcgan.figment" -n 1 --memory-limit 20.5MB -o "$work/x.npy"
 check "a memory limit that is none" 1 "is no size" $figment generate "$models/dcgan.figment" -n 1 --memory-limit lots -o "$work/c.npy"
 check "an unwritable output" 1 "cannot write" $figment generate "$models/dcgan.figment" -n 1 -o /no/such/place.npy
 check "an output of no kind" 1 "png, .svg, .csv or .npy" $figment generate "$models/dcgan.figment" -n 1 -o "$work/c.jpg"
@@ -59,6 +60,8 @@ check "truncation" 0 "" $figment generate "$models/tiny_vae.figment" --truncatio
 expect "of nearly all leaves one sample" '[ "$(tail -3 "$work/x.csv" | cut -d, -f2- | sort -u | wc -l)" = 1 ] && [ "$(tail -3 "$work/between.csv" | cut -d, -f2- | sort -u | wc -l)" = 3 ]'
 check "a class as condition" 0 "" $figment generate "$models/tiny_gan.figment" --class 1 -n 3 -o "$work/x.csv"
 check "a missing condition" 1 "condition label is missing" $figment generate "$models/tiny_gan.figment" -o "$work/x.csv"
+echo 1 > "$work/label.csv"
+check "samples over their condition" 1 "would be overwritten" $figment generate "$models/tiny_gan.figment" --condition label="$work/label.csv" -n 1 -o "$work/label.csv"
 check "options before the model" 0 "" $figment generate -o "$work/before.csv" --class 1 "$info" -n 3
 expect "are the same as behind it" 'cmp -s "$work/before.csv" "$work/class.csv"'
 check "a recipe in place of a model" 1 "is a recipe: convert it with figment-convert" $figment inspect "$data/recipes/tiny_vae.json"
