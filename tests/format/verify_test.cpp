@@ -89,7 +89,9 @@ TEST_CASE("flipping any byte of the header never crashes") {
   int refused = 0;
   int accepted = 0;
   constexpr uint8_t kFlips[] = {0x01, 0x80, 0xFF};
-  for (uint32_t i = 0; i < header; ++i) {
+  // Where each takes ten times as long, a quarter of them.
+  constexpr uint32_t kStep = FIGMENT_EMULATED ? 4 : 1;
+  for (uint32_t i = 0; i < header; i += kStep) {
     const uint8_t flip = kFlips[i % 3];
     copy.data()[i] ^= flip;
     fig_model* model = nullptr;
@@ -113,7 +115,8 @@ TEST_CASE("flipping bytes in the header of a model that trains never crashes") {
   open_and_train(copy.data(), copy.size());
   constexpr uint8_t kFlips[] = {0x01, 0x80, 0xFF, 0x10};
   int accepted = 0;
-  for (uint32_t i = 0; i < header_size(bytes); i += 5) {
+  constexpr uint32_t kStep = FIGMENT_EMULATED ? 21 : 5;
+  for (uint32_t i = 0; i < header_size(bytes); i += kStep) {
     const uint8_t flip = kFlips[i % 4];
     copy.data()[i] ^= flip;
     fig_model* model = nullptr;
