@@ -67,21 +67,6 @@ Binding OnnxImporter::binding_of(const onnx::TensorProto& tensor, const std::str
   return integers;
 }
 
-void OnnxImporter::set_origin(ValueId id, const std::string& name) {
-  const std::vector<uint32_t> shape = extents_of(graph_[id].shape);
-  Origin origin{name, shape, shape, {}, false, false, {}};
-  for (size_t i = 0; i < shape.size(); ++i) origin.permutation.push_back(static_cast<uint8_t>(i));
-  graph_[id].constant->origin = std::move(origin);
-}
-
-void OnnxImporter::fix_other_constants() {
-  for (ValueId id = 0; id < graph_.values.size(); ++id) {
-    if (!graph_[id].is_constant() || graph_[id].constant->origin) continue;
-    set_origin(id, graph_[id].name);
-    graph_[id].constant->origin->fixed = true;
-  }
-}
-
 void OnnxImporter::bind_initializers(const onnx::GraphProto& graph) {
   for (const onnx::TensorProto& tensor : graph.initializer()) {
     const auto [entry, fresh] = bindings_.emplace(tensor.name(), binding_of(tensor, tensor.name()));
@@ -180,10 +165,7 @@ void OnnxImporter::bind_outputs() {
 void OnnxImporter::import_constant(const OnnxNode& node) {
   if (const auto* tensor = node.attribute("value")) {
     const Binding binding = binding_of(tensor->t(), node.name);
-    if (const ValueId* id = std::get_if<ValueId>(&binding)) {
-      set_origin(*id, node.name);
-      graph_[*id].constant->origin->in_layers = true;
-    }
+    if (const ValueId* id = std::get_if<ValueId>(&binding)) set_origin(*id, node.name, true);
     node.bind(binding);
   } else if (const auto* integer = node.attribute("value_int")) {
     node.bind(KnownTensor{{}, {{integer->i()}}});
@@ -196,7 +178,9 @@ void OnnxImporter::import_constant(const OnnxNode& node) {
     node.bind(known_list(std::move(integers)));
   } else if (const auto* reals = node.attribute("value_floats")) {
     const std::vector<float> values(reals->floats().begin(), reals->floats().end());
-    node.bind(graph_.add_constant(node.name, {static_cast<uint32_t>(values.size())}, values));
+    const ValueId id = graph_.add_constant(node.name, {static_cast<uint32_t>(values.size())}, values);
+    set_origin(id, node.name, true);
+    node.bind(id);
   } else {
     node.fail("its value is not a tensor of numbers");
   }
@@ -486,47 +470,6 @@ void OnnxImporter::report_problems() const {
   throw Error(text);
 }
 
-void OnnxImporter::note_left_out() const {
-  // PyTorch's exporter of graphs calls a batch normalization's output "getitem", the one of TorchScript names tensors
-  // that it computed "onnx::"; tf2onnx says "fused_bn".
-  const bool pytorch = from_pytorch();
-  std::vector<std::string> by_script;
-  std::vector<std::string> by_graphs;
-  std::vector<std::string> by_keras;
-  std::vector<std::string> without_bias;
-  for (const onnx::NodeProto& node : model_.graph().node()) {
-    const bool convolution = node.op_type() == "Conv" || node.op_type() == "ConvTranspose";
-    if ((!convolution && node.op_type() != "Gemm") || node.input_size() < 2) continue;
-    const std::string& weights = node.input(1);
-    const bool graphs = pytorch && !weights.starts_with("onnx::") && !node.name().starts_with("/");
-    if (weights.starts_with("onnx::")) by_script.push_back(weights);
-    if (weights.find("fused_bn") != std::string::npos) by_keras.push_back(weights);
-    if (graphs && node.output_size() > 0 && node.output(0).starts_with("getitem")) by_graphs.push_back(weights);
-    if (graphs && (node.input_size() < 3 || node.input(2).empty())) without_bias.push_back(weights);
-  }
-  const auto note = [&](const std::vector<std::string>& names, const std::string& before, const std::string& behind) {
-    if (!names.empty()) graph_.warnings.push_back(before + io::list_of(names) + behind);
-  };
-  const std::string folded = "batch normalizations are folded into ";
-  note(by_script, "the exporter computed ",
-       " from other parameters, and batch normalizations may be folded into them, which then do not train: export with "
-       "torch.onnx.export(..., dynamo=False, do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE)");
-  note(by_graphs, folded,
-       ", and do not train: export after network.eval() with torch.onnx.export(..., dynamo=True, optimize=False, "
-       "external_data=False)");
-  note(by_keras, folded,
-       ", and do not train: export with o = dict(tf2onnx.optimizer._get_optimizers()); o.pop('remove_back_to_back'); "
-       "tf2onnx.convert.from_keras(model, optimizers=o, output_path=...)");
-  // What drops zeros folds batch normalizations, too.
-  const auto& nodes = model_.graph().node();
-  if (std::any_of(nodes.begin(), nodes.end(),
-                  [](const onnx::NodeProto& node) { return node.op_type() == "BatchNormalization"; }))
-    return;
-  note(without_bias, "no bias comes with ",
-       ": if the network has one there, it was zero, and the exporter dropped it: export with "
-       "torch.onnx.export(..., dynamo=True, optimize=False, external_data=False) to train it");
-}
-
 void OnnxImporter::check_constants() const {
   const std::vector<bool> masks = may_be_infinite(graph_);
   for (ValueId id = 0; id < graph_.values.size(); ++id) {
@@ -561,6 +504,7 @@ void OnnxImporter::run() {
     if (opset.domain().empty() || opset.domain() == "ai.onnx") opset_ = opset.version();
   }
   check_model();
+  if (purpose_ == Purpose::kTraining) refuse_spectral_norm();
   read_ = read_tensors(model_.graph());
   bind_initializers(model_.graph());
   for (const onnx::TensorProto& tensor : model_.graph().initializer()) {

@@ -119,8 +119,10 @@ class OnnxImporter {
   void know_nodes();
   void check_model() const;
   void bind_initializers(const onnx::GraphProto& graph);
-  // That the constant is the exporter's, of that name.
-  void set_origin(ValueId id, const std::string& name);
+  // That the constant is the exporter's, of that name; `in_layers`: see Origin.
+  void set_origin(ValueId id, const std::string& name, bool in_layers = false);
+  // Of a graph that is to be trained. Throws Error.
+  void refuse_spectral_norm() const;
   // Of a graph that is to be trained: constants without an origin are no parameters.
   void fix_other_constants();
   void bind_inputs();

@@ -155,7 +155,8 @@ ValueId channel_parameter(const OnnxNode& node, size_t i, uint32_t groups, uint3
   const Value& value = node.graph[given];
   // TorchScript's exporter names what it makes up for layers without parameters onnx::...
   const bool trained = node.importer.purpose() == Purpose::kTraining && size == channels && value.is_constant() &&
-                       value.constant->origin && !value.constant->origin->name.starts_with("onnx::");
+                       value.constant->origin && !value.constant->origin->in_layers &&
+                       !value.constant->origin->name.starts_with("onnx::");
   if (value.is_constant() && !trained) {
     const std::span<const float> values = value.f32();
     const bool same = std::ranges::all_of(values, [&](float other) { return other == values[0]; });

@@ -52,7 +52,7 @@ struct Origin {
   bool derived = false;            // an average, a sum of gradients or an optimizer's state of another parameter
   std::vector<std::string> parts;  // if not empty, dimension 0 is equal parts that are parameters of these names
   bool fixed = false;              // no parameter: made while converting
-  bool in_layers = false;          // one only where a layer reads it: a number of the file's that has no initializer
+  bool in_layers = false;          // one only as a layer's weights: numbers of the file's that are no initializer
   // Of running statistics, the weight of a batch, if the exporter says it.
   std::optional<float> batch_weight = std::nullopt;
 };

@@ -41,10 +41,12 @@ std::vector<Parameter> find_parameters(const Graph& graph) {
       if (!value.is_constant() || value.type != DataType::kF32 || seen.contains(id)) continue;
       const bool normalizes =
           node.kind == OpKind::kBatchNorm || node.kind == OpKind::kLayerNorm || node.kind == OpKind::kGroupNorm;
-      // A normalization without a scale or shift has one number for all channels.
-      const bool layer = i > 0 && (format::is_linear(node.kind) || (normalizes && value.elements() > 1));
       const std::optional<Origin>& origin = value.constant->origin;
       if (origin && origin->fixed) continue;
+      // A normalization without a scale or shift has one number for all channels, or what an exporter writes in place
+      // of parameters: ones and zeros that are no initializers.
+      const bool scales = normalizes && value.elements() > 1 && !(origin && origin->in_layers);
+      const bool layer = i > 0 && (format::is_linear(node.kind) || scales);
       const bool named =
           origin && !origin->in_layers && (value.elements() > 1 || origin->name.find('.') != std::string::npos);
       if (!layer && !named) continue;
@@ -186,24 +188,6 @@ void share_equal_parameters(Graph* graph) {
 
 }  // namespace
 
-namespace {
-
-// PyTorch's spectral normalization keeps singular vectors between steps, which no exporter says how to.
-void refuse_spectral_norm(const std::string& network, const std::vector<Parameter>& parameters) {
-  for (const Parameter& parameter : parameters) {
-    const auto is_of = [&](const char* ending) { return parameter.name.ends_with(ending); };
-    if (!is_of("weight.original") && !is_of("weight_orig") && !is_of("weight.0._u") && !is_of("weight.0._v") &&
-        !is_of("weight_u"))
-      continue;
-    throw Error(network + ": " + parameter.name +
-                " is of PyTorch's spectral_norm, whose power iteration is not exported: take it off before the export "
-                "(torch.nn.utils.parametrize.remove_parametrizations(layer, \"weight\"), or remove_spectral_norm), and "
-                "convert with --spectral-norm, which is of the discriminator");
-  }
-}
-
-}  // namespace
-
 Network make_network(const std::string& name, Graph graph, const TrainingScope& scope) {
   Network network{name, std::move(graph), {}, {}};
   assign_layouts(&network.graph);
@@ -211,7 +195,6 @@ Network make_network(const std::string& name, Graph graph, const TrainingScope& 
   remove_dead(&network.graph);
   const std::vector<Parameter> parameters = find_parameters(network.graph);
   if (parameters.empty()) throw Error(name + ": has no parameters to train");
-  refuse_spectral_norm(name, parameters);
   std::set<ValueId> frozen = frozen_parameters(name, network.graph, parameters, scope, &network.matched);
   for (const Node& node : network.graph.nodes) {
     if (node.kind != OpKind::kBatchNorm) continue;

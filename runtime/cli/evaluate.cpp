@@ -63,7 +63,8 @@ class Evaluation {
     data_->find_scaling();
     data_->choose(Dataset::Part::kHeldOut);
     for (const Dataset::Input& input : data_->inputs()) {
-      if (input.samples) continue;
+      constexpr uint32_t kClassRank = 2;  // one 1 among zeros, or a number
+      if (input.samples || input.port.shape.rank > kClassRank) continue;
       io::print_error("figment: there is no data for the condition " + input.name +
                       ": its classes come in turn, whatever the real samples are; give --data " + input.name +
                       "=FILE, or subfolders as classes");

@@ -165,7 +165,7 @@ void check_writable(const std::string& path) {
   std::error_code none;
   if (std::filesystem::is_directory(path, none)) throw Error(path + " is a folder: name a file in it");
   const bool there = std::filesystem::exists(path, none);
-  if (there && std::filesystem::is_regular_file(path, none) && !io::is_model(path))
+  if (there && !(std::filesystem::is_regular_file(path, none) && io::is_model(path)))
     throw Error(path + " is there, and no Figment model: name another file, or remove it");
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);

@@ -96,7 +96,12 @@ ColumnName name_of_header(const std::string& header) {
 // A number, or a time as in 2025-03-01T12:30:00 or 2025-03-01 12:30, in seconds; NaN if it is none of these.
 double seconds_of(const std::string& text) {
   float number = 0;
-  if (parse(text, &number) == Cell::kNumber) return std::strtod(text.c_str(), nullptr);
+  if (parse(text, &number) == Cell::kNumber) {
+    // In double: a float has no room for the seconds of an epoch.
+    std::string decimal = text;
+    std::ranges::replace(decimal, ',', '.');
+    return std::strtod(decimal.c_str(), nullptr);
+  }
   int year = 0;
   int month = 0;
   int day = 0;
@@ -164,12 +169,9 @@ class Reader {
   void begin(const std::vector<std::string>& cells) {
     count_ = cells.size();
     float number = 0;
-    bool words = false;
-    header_ = std::ranges::all_of(cells, [&](const std::string& cell) {
-      words = words || parse(cell, &number) == Cell::kText;
-      return cell.empty() || parse(cell, &number) == Cell::kText;
-    });
-    header_ = header_ && words;
+    const auto is_text = [&](const std::string& cell) { return parse(cell, &number) == Cell::kText; };
+    header_ = std::ranges::any_of(cells, is_text) &&
+              std::ranges::all_of(cells, [&](const std::string& cell) { return cell.empty() || is_text(cell); });
     header_line_ = number_;
     if (header_) headers_ = cells;
     if (!options_.time_column.empty()) time_ = one_column(options_.time_column, "--time-column");
@@ -255,8 +257,10 @@ class Reader {
       best = i;
     }
     if (rank == 0 && other_unit < count_) {
-      throw Error(fmt::format("{}: the column {} is in other units than the model's, {} ({}): convert its values",
-                              origin_, headers_[other_unit], wanted.name, wanted.unit));
+      throw Error(
+          fmt::format("{}: the column {} is in other units than the model's, {} ({}): convert its values, or "
+                      "correct the header",
+                      origin_, headers_[other_unit], wanted.name, wanted.unit));
     }
     return unique ? best : count_;
   }

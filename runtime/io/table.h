@@ -50,8 +50,8 @@ std::string csv_cell(const std::string& text);
 // error that names the line and the column. A first line without any number is a header, whose columns without a name,
 // as of row numbers, are left out. Text that is no UTF-8 is read as Latin-1.
 //
-// Where a header has some, but not all of the columns that are expected, or one in another unit, that is an error,
-// unless `columns` says what to read. Case does not matter.
+// Where a header has some, but not all of the columns that are expected, that is an error, unless `columns` says what
+// to read; one in another unit is an error always. Case does not matter.
 Table read_table(const std::string& path, const TableOptions& options);
 Table parse_table(const std::string& text, const std::string& origin, const TableOptions& options);
 

@@ -174,6 +174,8 @@ TEST_CASE("times that go back or leave gaps are noted") {
   const auto warning = [&](const std::string& text) { return parse_table(text, "t.csv", options).warning; };
   CHECK(warning("2025-03-01T10:00:00,1\n2025-03-01T10:10:00,2\n2025-03-01T10:20:00,3\n").empty());
   CHECK(warning("2025-02-28 23:50,1\n2025-03-01 00:00,2\n2025-03-01 00:10,3\n").empty());
+  CHECK(warning("0,5;1\n1,0;2\n1,5;3\n2,0;4\n").empty());
+  CHECK(warning("1700000000,1\n1700000010,2\n1700000005,3\n").find("line 3: the time goes back") != std::string::npos);
   CHECK(warning("10:00,1\n09:00,2\n").empty());  // nobody knows the day
   CHECK(warning("5,1\n4,2\n").find("line 2: the time goes back") != std::string::npos);
   CHECK(warning("2025-03-01 10:00,1\n2025-03-01 10:10,2\n2025-03-01 10:20,3\n2025-03-02 10:20,4\n2025-03-02 10:30,5\n")

@@ -56,6 +56,7 @@ check "a length to train with" 109 "there is no option --length" $figment train 
 mkdir "$work/folder"
 check "a folder in place of a file" 1 "is a folder: name a file in it" $train --steps 1 --out "$work/folder"
 check "a file that is no model" 1 "is there, and no Figment model" $train --steps 1 --out "$work/vae.npy"
+check "a device" 1 "is there, and no Figment model" $train --steps 1 --out /dev/null
 check "a name that is too long" 1 "cannot write" $train --steps 1 --out "$work/$(printf '%300s' x | tr ' ' x).figment"
 check "a checkpoint folder that cannot be made" 1 "cannot make the folder" $train --steps 1 --checkpoint /proc/none/run
 check "a hyperparameter that is no number" 1 "abc is no number" $train --steps 1 --set vae.learning_rate=abc

@@ -150,7 +150,8 @@ TEST_CASE("batch normalizations that share scales and shifts keep statistics of 
 
 TEST_CASE("what the exporter or the converter makes up is no parameter, and parameters keep their names") {
   // As PyTorch exports BatchNorm1d(4, affine=False, momentum=0.3), cumsum, PReLU() and a scale that is cast.
-  const auto generator = [](float momentum) {
+  // Ones and zeros in place of its scales and shifts: spread, or in `vectors`, as the exporter before does.
+  const auto generator = [](float momentum, bool vectors = false) {
     OnnxBuilder model;
     model.input("z", {4});
     model.output("row", {4});
@@ -164,8 +165,12 @@ TEST_CASE("what the exporter or the converter makes up is no parameter, and para
     model.integers("axis", {}, {1});
     for (const auto& [name, value] : {std::pair{"one", 1.0F}, {"zero", 0.0F}})
       OnnxBuilder::real(model.node("Constant", {}, {name}), "value_float", value);
-    model.node("Expand", {"one", "four"}, {"ones"});
-    model.node("Expand", {"zero", "four"}, {"zeros"});
+    for (const auto& [name, value] : {std::pair{"one", 1.0F}, {"zero", 0.0F}}) {
+      if (vectors)
+        OnnxBuilder::tensor(model.node("Constant", {}, {name + std::string("s")}), std::vector<float>(4, value));
+      else
+        model.node("Expand", {name, "four"}, {name + std::string("s")});
+    }
     onnx::NodeProto* norm =
         model.node("BatchNormalization", {"z", "ones", "zeros", "norm.running_mean", "norm.running_var"}, {"normal"});
     OnnxBuilder::real(norm, "momentum", momentum);
@@ -180,12 +185,16 @@ TEST_CASE("what the exporter or the converter makes up is no parameter, and para
   const OnnxFile fast(generator(0.7F));
   const Step tenth(convert(gan(slow.path(), kFolder / "d.onnx"), {}), "row", 4);
   const Step thirds(convert(gan(fast.path(), kFolder / "d.onnx"), {}), "row", 4);
-  std::string trained;
-  for (const auto& [name, values] : tenth.after) {
-    if (name.starts_with("generator.") && !name.ends_with(".velocity"))
-      trained += name.substr(std::strlen("generator.")) + " ";
+  const OnnxFile before(generator(0.9F, true));
+  const Step by_vectors(convert(gan(before.path(), kFolder / "d.onnx"), {}), "row", 4);
+  for (const Step* step : {&tenth, &by_vectors}) {
+    std::string trained;
+    for (const auto& [name, values] : step->after) {
+      if (name.starts_with("generator.") && !name.ends_with(".velocity"))
+        trained += name.substr(std::strlen("generator.")) + " ";
+    }
+    CHECK(trained == "act.weight bias ln.weight norm.running_mean norm.running_var weight ");
   }
-  CHECK(trained == "act.weight bias ln.weight norm.running_mean norm.running_var weight ");
   CHECK(tenth.after.at("generator.act.weight") != tenth.before.at("generator.act.weight"));
   CHECK(tenth.after.at("generator.ln.weight") != tenth.before.at("generator.ln.weight"));
   // From zeros, so much of the batch's mean.
@@ -206,16 +215,17 @@ TEST_CASE("a layer whose weights are computed takes flattened images, and spectr
     for (size_t i = 0; i < count; ++i) values[i] = 0.1F * static_cast<float>(i % 7) - 0.3F;
     return values;
   };
-  const auto discriminator = [&](const char* weight) {
+  const auto discriminator = [&](const char* weight, const char* vector) {
     OnnxBuilder model;
     model.input("image", {3, 4, 4});
     model.output("score", {1});
     model.floats("conv.weight", {2, 3, 3, 3}, ramp(54));
     model.floats(weight, {1, 8}, ramp(8));
-    model.floats("norm", {1, 1}, {2});
+    model.floats(vector, {8, 1}, ramp(8));
     onnx::NodeProto* conv = model.node("Conv", {"image", "conv.weight"}, {"hidden"});
     OnnxBuilder::attribute(conv, "strides", std::vector<int64_t>{1, 1});
     model.node("Flatten", {"hidden"}, {"flat"});
+    model.node("MatMul", {weight, vector}, {"norm"});
     model.node("Div", {weight, "norm"}, {"normalized"});
     onnx::NodeProto* gemm = model.node("Gemm", {"flat", "normalized"}, {"score"});
     OnnxBuilder::attribute(gemm, "transB", int64_t{1});
@@ -229,12 +239,16 @@ TEST_CASE("a layer whose weights are computed takes flattened images, and spectr
   made.node("MatMul", {"z", "weight"}, {"flat"});
   made.node("Reshape", {"flat", "shape"}, {"image"});
   const OnnxFile generator(made.model);
-  const OnnxFile plain(discriminator("linear.weight"));
+  const OnnxFile plain(discriminator("linear.parametrizations.weight.original", "other.vector"));
   CHECK(!convert(gan(generator.path(), plain.path()), {}).file.empty());
-  const OnnxFile spectral(discriminator("linear.parametrizations.weight.original"));
-  const std::string message = error_of(gan(generator.path(), spectral.path()));
-  CHECK(has(message, "is of PyTorch's spectral_norm"));
-  CHECK(has(message, "--spectral-norm"));
+  for (const auto& [weight, vector] :
+       {std::pair{"linear.parametrizations.weight.original", "linear.parametrizations.weight.0._v"},
+        {"linear.weight_orig", "linear.weight_u"}}) {
+    const OnnxFile spectral(discriminator(weight, vector));
+    const std::string message = error_of(gan(generator.path(), spectral.path()));
+    CHECK(has(message, "is of PyTorch's spectral_norm"));
+    CHECK(has(message, "--spectral-norm"));
+  }
 }
 
 TEST_CASE("a weight that two layers read trains as one, on the sum of their gradients") {

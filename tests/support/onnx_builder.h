@@ -61,6 +61,13 @@ class OnnxBuilder {
     onnx::AttributeProto* attribute = named(node, name, onnx::AttributeProto::FLOAT);
     attribute->set_f(value);
   }
+  // The value of a Constant.
+  static void tensor(onnx::NodeProto* node, const std::vector<float>& values) {
+    onnx::TensorProto* tensor = named(node, "value", onnx::AttributeProto::TENSOR)->mutable_t();
+    tensor->set_data_type(onnx::TensorProto::FLOAT);
+    tensor->add_dims(static_cast<int64_t>(values.size()));
+    for (const float value : values) tensor->add_float_data(value);
+  }
   static void attribute(onnx::NodeProto* node, const std::string& name, const char* text) {
     onnx::AttributeProto* attribute = named(node, name, onnx::AttributeProto::STRING);
     attribute->set_s(text);

@@ -210,7 +210,8 @@ class Session {
   void save_checkpoint(const std::string& folder) const {
     check(fig_checkpoint_save(handle(), folder.c_str(), nullptr, 0));
   }
-  // False if the folder holds none. What another program keeps in it, as `figment train` does, is left out.
+  // False if the folder holds none. What another program keeps in it, as `figment train` does, is left
+  // out, if that is 4 KB at most.
   bool load_checkpoint(const std::string& folder) {
     constexpr std::size_t kMostOfAnother = 4096;
     std::vector<unsigned char> another(kMostOfAnother);
