@@ -4,6 +4,8 @@
 #include <cmath>
 #include <iterator>
 
+#include "core/functions.h"
+
 namespace figment::converter {
 
 namespace {
@@ -13,25 +15,25 @@ using format::OpKind;
 
 constexpr Function kFunctions[] = {
     {OpKind::kClamp, nullptr,
-     [](const Attributes& a, double x) { return std::min<double>(std::max<double>(x, a.clamp_min), a.clamp_max); }},
-    {OpKind::kLeakyRelu, nullptr, [](const Attributes& a, double x) { return x < 0 ? a.alpha * x : x; }},
-    {OpKind::kElu, nullptr, [](const Attributes& a, double x) { return x < 0 ? a.alpha * std::expm1(x) : x; }},
-    {OpKind::kSigmoid, "Sigmoid", [](const Attributes&, double x) { return 1 / (1 + std::exp(-x)); }},
-    {OpKind::kTanh, "Tanh", [](const Attributes&, double x) { return std::tanh(x); }},
-    {OpKind::kExp, "Exp", [](const Attributes&, double x) { return std::exp(x); }},
-    {OpKind::kLog, "Log", [](const Attributes&, double x) { return std::log(std::max(x, 1e-30)); }},
-    {OpKind::kSqrt, "Sqrt", [](const Attributes&, double x) { return std::sqrt(std::max(x, 0.0)); }},
-    {OpKind::kAbs, "Abs", [](const Attributes&, double x) { return std::fabs(x); }},
-    {OpKind::kNegate, "Neg", [](const Attributes&, double x) { return -x; }},
-    {OpKind::kSoftplus, "Softplus",
-     [](const Attributes&, double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); }},
-    {OpKind::kSoftsign, "Softsign", [](const Attributes&, double x) { return x / (1 + std::fabs(x)); }},
-    {OpKind::kErf, "Erf", [](const Attributes&, double x) { return std::erf(x); }},
-    {OpKind::kSin, "Sin", [](const Attributes&, double x) { return std::sin(x); }},
-    {OpKind::kCos, "Cos", [](const Attributes&, double x) { return std::cos(x); }},
-    {OpKind::kAtan, "Atan", [](const Attributes&, double x) { return std::atan(x); }},
-    {OpKind::kFloor, "Floor", [](const Attributes&, double x) { return std::floor(x); }},
-    {OpKind::kRound, "Round", [](const Attributes&, double x) { return std::nearbyint(x); }},
+     [](const Attributes& a, float x) { return std::min(std::max(x, a.clamp_min), a.clamp_max); }},
+    {OpKind::kLeakyRelu, nullptr, [](const Attributes& a, float x) { return x < 0 ? a.alpha * x : x; }},
+    {OpKind::kElu, nullptr,
+     [](const Attributes& a, float x) { return x < 0 ? a.alpha * exponential_minus_one(x) : x; }},
+    {OpKind::kSigmoid, "Sigmoid", [](const Attributes&, float x) { return sigmoid(x); }},
+    {OpKind::kTanh, "Tanh", [](const Attributes&, float x) { return hyperbolic_tangent(x); }},
+    {OpKind::kExp, "Exp", [](const Attributes&, float x) { return exponential(x); }},
+    {OpKind::kLog, "Log", [](const Attributes&, float x) { return logarithm(std::max(x, 1e-30F)); }},
+    {OpKind::kSqrt, "Sqrt", [](const Attributes&, float x) { return square_root(std::max(x, 0.0F)); }},
+    {OpKind::kAbs, "Abs", [](const Attributes&, float x) { return std::abs(x); }},
+    {OpKind::kNegate, "Neg", [](const Attributes&, float x) { return -x; }},
+    {OpKind::kSoftplus, "Softplus", [](const Attributes&, float x) { return softplus(x); }},
+    {OpKind::kSoftsign, "Softsign", [](const Attributes&, float x) { return x / (1 + std::abs(x)); }},
+    {OpKind::kErf, "Erf", [](const Attributes&, float x) { return error_function(x); }},
+    {OpKind::kSin, "Sin", [](const Attributes&, float x) { return sine(x); }},
+    {OpKind::kCos, "Cos", [](const Attributes&, float x) { return cosine(x); }},
+    {OpKind::kAtan, "Atan", [](const Attributes&, float x) { return arc_tangent(x); }},
+    {OpKind::kFloor, "Floor", [](const Attributes&, float x) { return round_down(x); }},
+    {OpKind::kRound, "Round", [](const Attributes&, float x) { return round_to_even(x); }},
 };
 
 constexpr size_t count_unary_kinds() {

@@ -11,8 +11,8 @@ struct Function {
   format::OpKind kind;
   // The ONNX op that is this function alone; nullptr for those with attributes, which the importer reads.
   const char* onnx;
-  // In double precision, for the tables of int8; the domain's border where x is outside.
-  double (*evaluate)(const format::Attributes& attributes, double x);
+  // What the kernels compute, for the tables of int8; at the domain's border where x is outside.
+  float (*evaluate)(const format::Attributes& attributes, float x);
 };
 
 // A row for every unary function of ops.def.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/functions.h"
 #include "format/integer_rule.h"
 #include "format/quantized.h"
 #include "ir/functions.h"
@@ -268,7 +269,7 @@ class Rewriter {
     return add(node.kind, node.name, node.attributes, {x}, same);
   }
 
-  // A table of 256 entries, computed in double precision.
+  // A table of 256 entries.
   ValueId rewrite_unary(const Node& node, const Value& output) {
     const ValueId x = i8(node.inputs[0]);
     const Value input = fresh_[x];
@@ -280,22 +281,21 @@ class Rewriter {
     table.zero_point = output.zero_point;
     std::vector<uint8_t> values;
     for (int q = -128; q <= 127; ++q) {
-      const double real = static_cast<double>(input.scales[0]) * (q - input.zero_point);
-      const double y = function_of(node.kind).evaluate(node.attributes, real);
-      values.push_back(
-          static_cast<uint8_t>(format::quantize(static_cast<float>(y), output.scales[0], output.zero_point)));
+      const float real = format::dequantize(static_cast<int8_t>(q), input.scales[0], input.zero_point);
+      const float y = function_of(node.kind).evaluate(node.attributes, real);
+      values.push_back(static_cast<uint8_t>(format::quantize(y, output.scales[0], output.zero_point)));
     }
     table.constant.emplace().bytes.assign(std::move(values));
     return fresh_.add_node(OpKind::kLookup, node.name, {}, {x, fresh_.add_value(std::move(table))}, &output);
   }
 
-  // A table of 256 exponentials, computed in double precision.
+  // A table of 256 exponentials.
   ValueId rewrite_softmax(const Node& node, const Value& output) {
     const ValueId x = i8(node.inputs[0]);
     std::vector<int32_t> exponentials;
     for (int below = 0; below < 256; ++below) {
-      exponentials.push_back(static_cast<int32_t>(
-          std::nearbyint(format::kSoftmaxOne * std::exp(-below * static_cast<double>(fresh_[x].scales[0])))));
+      exponentials.push_back(static_cast<int32_t>(round_to_even(
+          static_cast<float>(format::kSoftmaxOne) * exponential(static_cast<float>(-below) * fresh_[x].scales[0]))));
     }
     const ValueId table = fresh_.add_constant_i32(node.name + ".table", exponentials);
     return fresh_.add_node(OpKind::kSoftmax, node.name, node.attributes, {x, table}, &output);

@@ -1,8 +1,9 @@
 // Compiled with -ffp-contract=off: see philox.h.
 #include "core/philox.h"
 
-#include <cmath>
 #include <cstring>
+
+#include "core/functions.h"
 
 namespace figment {
 
@@ -103,7 +104,7 @@ void draw_latent(Prior prior, uint64_t seed, uint32_t stream, uint64_t index, si
       for (size_t i = 0; i < 4; ++i) values[i] = unit_open_one(words[i]) < rate ? 0.0F : 1.0F / (1.0F - rate);
     } else {
       for (size_t i = 0; i < 4; i += 2) {
-        const float radius = std::sqrt(-2.0F * log_unit(unit_open_zero(words[i])));
+        const float radius = square_root(-2.0F * log_unit(unit_open_zero(words[i])));
         float sine = 0;
         float cosine = 0;
         sin_cos_turns(unit_open_one(words[i + 1]), &sine, &cosine);

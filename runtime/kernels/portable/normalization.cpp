@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "core/clones.h"
+#include "core/functions.h"
 #include "kernels/portable/axes.h"
 #include "kernels/portable/portable.h"
 
@@ -26,7 +27,7 @@ struct Channels {
   size_t rows;
 };
 
-float inverse_deviation(float variance, float epsilon) { return 1.0F / std::sqrt(variance + epsilon); }
+float inverse_deviation(float variance, float epsilon) { return 1.0F / square_root(variance + epsilon); }
 
 // sums[c] += the squares of the distances of x[r][c] from center[c], over `rows` rows `stride` apart.
 FIGMENT_CLONES void add_squares(const float* x, const float* center, size_t stride, size_t rows, size_t channels,
@@ -196,7 +197,7 @@ struct Moments {
     count += other.count;
   }
   double inverse_deviation(float epsilon) const {
-    return 1 / std::sqrt(squares / count + static_cast<double>(epsilon));
+    return 1 / square_root(squares / count + static_cast<double>(epsilon));
   }
 };
 

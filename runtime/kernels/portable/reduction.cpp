@@ -1,9 +1,9 @@
 // Pooling, means and softmax.
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "core/clones.h"
+#include "core/functions.h"
 #include "format/quantized.h"
 #include "kernels/portable/axes.h"
 #include "kernels/portable/portable.h"
@@ -309,7 +309,7 @@ void softmax_f32(const Step& step) {
     for (size_t i = 1; i < count; ++i) largest = std::max(largest, x[base + i * stride]);
     float sum = 0;
     for (size_t i = 0; i < count; ++i) {
-      const float value = std::exp(x[base + i * stride] - largest);
+      const float value = exponential(x[base + i * stride] - largest);
       out[base + i * stride] = value;
       sum += value;
     }
@@ -341,8 +341,8 @@ void log_softmax(const Step& step) {
     float largest = x[base];
     for (size_t i = 1; i < count; ++i) largest = std::max(largest, x[base + i * stride]);
     float sum = 0;
-    for (size_t i = 0; i < count; ++i) sum += std::exp(x[base + i * stride] - largest);
-    const float log_sum = std::log(sum);
+    for (size_t i = 0; i < count; ++i) sum += exponential(x[base + i * stride] - largest);
+    const float log_sum = logarithm(sum);
     for (size_t i = 0; i < count; ++i) out[base + i * stride] = x[base + i * stride] - largest - log_sum;
   });
 }

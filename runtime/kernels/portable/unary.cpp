@@ -1,36 +1,62 @@
 // Real functions of one value and their derivatives.
-#include <cmath>
-
 #include "core/clones.h"
-#include "kernels/functions.h"
+#include "core/functions.h"
 #include "kernels/portable/portable.h"
 
 namespace figment::kernels::portable {
 
 namespace {
 
-// A loop over the elements. EXPRESSION is of x, and of alpha, low and high.
-#define FIGMENT_UNARY_LOOP(NAME, EXPRESSION)                                                                         \
-  FIGMENT_CLONES void NAME([[maybe_unused]] const float* in, float* out, size_t count, [[maybe_unused]] float alpha, \
-                           [[maybe_unused]] float low, [[maybe_unused]] float high) {                                \
-    FIGMENT_INDEPENDENT                                                                                              \
-    for (size_t i = 0; i < count; ++i) {                                                                             \
-      const float x = in[i];                                                                                         \
-      out[i] = EXPRESSION;                                                                                           \
-    }                                                                                                                \
+template <typename Loop>
+void apply(const Step& step, Loop loop) {
+  const Attributes& a = step.attributes;
+  loop(step.inputs[0].f32(), static_cast<float*>(step.output.data), step.output.elements(), a.alpha, a.clamp_min,
+       a.clamp_max);
+}
+
+}  // namespace
+
+// A function of x, and of alpha, low and high, and its loop over the elements.
+#define FIGMENT_UNARY(KIND, EXPRESSION)                                                              \
+  FIGMENT_CLONES static void KIND##_loop([[maybe_unused]] const float* in, float* out, size_t count, \
+                                         [[maybe_unused]] float alpha, [[maybe_unused]] float low,   \
+                                         [[maybe_unused]] float high) {                              \
+    FIGMENT_INDEPENDENT                                                                              \
+    for (size_t i = 0; i < count; ++i) {                                                             \
+      const float x = in[i];                                                                         \
+      out[i] = EXPRESSION;                                                                           \
+    }                                                                                                \
+  }                                                                                                  \
+  template <>                                                                                        \
+  void unary<OpKind::k##KIND>(const Step& step) {                                                    \
+    apply(step, KIND##_loop);                                                                        \
   }
 
-FIGMENT_UNARY_LOOP(clamp_loop, (x < low ? low : x) > high ? high : (x < low ? low : x))
-FIGMENT_UNARY_LOOP(leaky_relu_loop, x < 0 ? alpha * x : x)
-FIGMENT_UNARY_LOOP(exp_loop, exponential(x))
-FIGMENT_UNARY_LOOP(sqrt_loop, std::sqrt(x))
-FIGMENT_UNARY_LOOP(abs_loop, x < 0 ? -x : x)
-FIGMENT_UNARY_LOOP(negate_loop, -x)
-FIGMENT_UNARY_LOOP(softplus_loop, softplus(x))
-FIGMENT_UNARY_LOOP(softsign_loop, x / (1.0F + (x < 0 ? -x : x)))
-FIGMENT_UNARY_LOOP(erf_loop, error_function(x))
+FIGMENT_UNARY(Clamp, (x < low ? low : x) > high ? high : (x < low ? low : x))
+FIGMENT_UNARY(LeakyRelu, x < 0 ? alpha * x : x)
+FIGMENT_UNARY(Elu, x < 0 ? alpha * exponential_minus_one(x) : x)
+FIGMENT_UNARY(Sigmoid, sigmoid(x))
+FIGMENT_UNARY(Tanh, hyperbolic_tangent(x))
+FIGMENT_UNARY(Exp, exponential(x))
+FIGMENT_UNARY(Log, logarithm(x))
+FIGMENT_UNARY(Sqrt, square_root(x))
+FIGMENT_UNARY(Abs, x < 0 ? -x : x)
+FIGMENT_UNARY(Negate, -x)
+FIGMENT_UNARY(Softplus, softplus(x))
+FIGMENT_UNARY(Softsign, x / (1.0F + (x < 0 ? -x : x)))
+FIGMENT_UNARY(Erf, error_function(x))
+FIGMENT_UNARY(Sin, sine(x))
+FIGMENT_UNARY(Cos, cosine(x))
+FIGMENT_UNARY(Atan, arc_tangent(x))
+FIGMENT_UNARY(Floor, round_down(x))
+FIGMENT_UNARY(Round, round_to_even(x))
 
-// The same for gradients: g of the output, v the function's output (its input where the op says kBackwardReadsInput).
+#undef FIGMENT_UNARY
+
+namespace {
+
+// A loop over the elements for gradients: g of the output, v the function's output (its input where the op says
+// kBackwardReadsInput).
 #define FIGMENT_BACKWARD_LOOP(NAME, EXPRESSION)                                                                     \
   FIGMENT_CLONES void NAME(const float* values, const float* gradients, float* out, size_t count,                   \
                            [[maybe_unused]] float alpha, [[maybe_unused]] float low, [[maybe_unused]] float high) { \
@@ -52,110 +78,19 @@ FIGMENT_BACKWARD_LOOP(log_backward, g / v)
 FIGMENT_BACKWARD_LOOP(sqrt_backward, g * 0.5F / v)
 FIGMENT_BACKWARD_LOOP(abs_backward, v > 0 ? g : v < 0 ? -g : 0.0F)
 FIGMENT_BACKWARD_LOOP(negate_backward, -g)
-FIGMENT_BACKWARD_LOOP(softplus_backward, g* one_minus_exponential(v))
+FIGMENT_BACKWARD_LOOP(softplus_backward, -g* exponential_minus_one(-v))
 FIGMENT_BACKWARD_LOOP(softsign_backward, g * ((1.0F - (v < 0 ? -v : v)) * (1.0F - (v < 0 ? -v : v))))
 
 FIGMENT_BACKWARD_LOOP(atan_backward, g / (1.0F + v * v))
 FIGMENT_BACKWARD_LOOP(erf_backward, g * (1.12837917F * clamped_exponential(-v * v)))  // 2 / sqrt(pi) e^(-x^2)
-FIGMENT_BACKWARD_LOOP(sin_backward, g* std::cos(v))
-FIGMENT_BACKWARD_LOOP(cos_backward, -g* std::sin(v))
+FIGMENT_BACKWARD_LOOP(sin_backward, g* cosine(v))
+FIGMENT_BACKWARD_LOOP(cos_backward, -g* sine(v))
 
 FIGMENT_BACKWARD_LOOP(step_backward, g * 0.0F)  // constant but for its steps
 
-#undef FIGMENT_UNARY_LOOP
 #undef FIGMENT_BACKWARD_LOOP
 
-// A function that the C library computes.
-template <typename Function>
-void map(const Step& step, Function function) {
-  const float* x = step.inputs[0].f32();
-  auto* out = static_cast<float*>(step.output.data);
-  const size_t count = step.output.elements();
-  for (size_t i = 0; i < count; ++i) out[i] = function(x[i]);
-}
-
-template <typename Loop>
-void apply(const Step& step, Loop loop) {
-  const Attributes& a = step.attributes;
-  loop(step.inputs[0].f32(), static_cast<float*>(step.output.data), step.output.elements(), a.alpha, a.clamp_min,
-       a.clamp_max);
-}
-
 }  // namespace
-
-template <>
-void unary<OpKind::kClamp>(const Step& step) {
-  apply(step, clamp_loop);
-}
-template <>
-void unary<OpKind::kLeakyRelu>(const Step& step) {
-  apply(step, leaky_relu_loop);
-}
-template <>
-void unary<OpKind::kElu>(const Step& step) {
-  map(step, [alpha = step.attributes.alpha](float x) { return x < 0 ? alpha * std::expm1(x) : x; });
-}
-template <>
-void unary<OpKind::kSigmoid>(const Step& step) {
-  map(step, [](float x) { return 1.0F / (1.0F + std::exp(-x)); });
-}
-template <>
-void unary<OpKind::kTanh>(const Step& step) {
-  map(step, [](float x) { return std::tanh(x); });
-}
-template <>
-void unary<OpKind::kExp>(const Step& step) {
-  apply(step, exp_loop);
-}
-template <>
-void unary<OpKind::kLog>(const Step& step) {
-  map(step, [](float x) { return std::log(x); });
-}
-template <>
-void unary<OpKind::kSqrt>(const Step& step) {
-  apply(step, sqrt_loop);
-}
-template <>
-void unary<OpKind::kAbs>(const Step& step) {
-  apply(step, abs_loop);
-}
-template <>
-void unary<OpKind::kNegate>(const Step& step) {
-  apply(step, negate_loop);
-}
-template <>
-void unary<OpKind::kSoftplus>(const Step& step) {
-  apply(step, softplus_loop);
-}
-template <>
-void unary<OpKind::kSoftsign>(const Step& step) {
-  apply(step, softsign_loop);
-}
-
-template <>
-void unary<OpKind::kErf>(const Step& step) {
-  apply(step, erf_loop);
-}
-template <>
-void unary<OpKind::kSin>(const Step& step) {
-  map(step, [](float x) { return std::sin(x); });
-}
-template <>
-void unary<OpKind::kAtan>(const Step& step) {
-  map(step, [](float x) { return std::atan(x); });
-}
-template <>
-void unary<OpKind::kFloor>(const Step& step) {
-  map(step, [](float x) { return std::floor(x); });
-}
-template <>
-void unary<OpKind::kRound>(const Step& step) {
-  map(step, [](float x) { return std::nearbyint(x); });
-}
-template <>
-void unary<OpKind::kCos>(const Step& step) {
-  map(step, [](float x) { return std::cos(x); });
-}
 
 void unary_backward(const Step& step) {
   const Attributes& a = step.attributes;

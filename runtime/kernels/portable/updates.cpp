@@ -1,10 +1,10 @@
 // Updates of variables.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <limits>
 
 #include "core/clones.h"
+#include "core/functions.h"
 #include "format/learning_rate.h"
 #include "kernels/portable/portable.h"
 
@@ -76,7 +76,7 @@ FIGMENT_CLONES void adam_loop(float* p, const float* g, float* m, float* v, size
     const float gradient = clipped(g[i], n.bounds.gradient);
     m[i] += (1 - n.beta1) * (gradient - m[i]);
     v[i] = n.beta2 * v[i] + (1 - n.beta2) * gradient * gradient;
-    p[i] = clipped(n.keep * p[i] - n.rate * m[i] / (std::sqrt(v[i]) * n.correction + n.epsilon), n.bounds.weight);
+    p[i] = clipped(n.keep * p[i] - n.rate * m[i] / (square_root(v[i]) * n.correction + n.epsilon), n.bounds.weight);
   }
 }
 
@@ -101,12 +101,12 @@ void adam_update(const Step& step) {
   const float* hyper = step.inputs[4].f32();
   const float beta1 = hyper[format::kBeta1];
   const float beta2 = hyper[format::kBeta2];
-  const double steps = hyper[format::kSteps];
+  const uint32_t steps = format::updates_made(hyper);
   const float rate = format::learning_rate(hyper);
   // Callers may set the numbers to what has no sense: nothing divides by zero.
-  const auto bias = [steps](float beta) { return std::max(1 - std::pow(static_cast<double>(beta), steps), 1e-12); };
+  const auto bias = [steps](float beta) { return std::max(1 - power(static_cast<double>(beta), steps), 1e-12); };
   const auto corrected = static_cast<float>(rate / bias(beta1));
-  const auto correction = static_cast<float>(1 / std::sqrt(bias(beta2)));
+  const auto correction = static_cast<float>(1 / square_root(bias(beta2)));
   const float epsilon = std::max(hyper[format::kEpsilon], 1e-30F);
   adam_loop(target_of(step), step.inputs[1].f32(), static_cast<float*>(step.inputs[2].data),
             static_cast<float*>(step.inputs[3].data), step.output.elements(),

@@ -1,7 +1,7 @@
 #include "kernels/recurrent/gates.h"
 
 #include "core/clones.h"
-#include "kernels/functions.h"
+#include "core/functions.h"
 
 namespace figment::kernels::recurrent {
 
