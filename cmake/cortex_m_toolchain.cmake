@@ -1,9 +1,13 @@
 # GCC for bare-metal Cortex-M, as Debian packages it: gcc-arm-none-eabi. FIGMENT_CORE is cortex_m7, ...
 set(FIGMENT_CORE "cortex_m7" CACHE STRING "the core to compile for")
 list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES FIGMENT_CORE)
+set(figment_flags_cortex_m3 "-mcpu=cortex-m3 -mfloat-abi=soft")
+set(figment_flags_cortex_m4f "-mcpu=cortex-m4 -mfpu=fpv4-sp-d16 -mfloat-abi=hard")
 set(figment_flags_cortex_m7 "-mcpu=cortex-m7 -mfpu=fpv5-d16 -mfloat-abi=hard")
+set(figment_flags_cortex_m33 "-mcpu=cortex-m33 -mfpu=fpv5-sp-d16 -mfloat-abi=hard")
+set(figment_flags_cortex_m55 "-mcpu=cortex-m55 -mfloat-abi=hard")
 if(NOT DEFINED figment_flags_${FIGMENT_CORE})
-  message(FATAL_ERROR "FIGMENT_CORE is ${FIGMENT_CORE}: expected cortex_m7")
+  message(FATAL_ERROR "FIGMENT_CORE is ${FIGMENT_CORE}: expected cortex_m3, cortex_m4f, cortex_m7, cortex_m33 or cortex_m55")
 endif()
 
 set(CMAKE_SYSTEM_NAME Generic)

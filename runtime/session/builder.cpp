@@ -238,8 +238,9 @@ Result<Session*> Builder::place_selection(void* memory, size_t bytes) {
   block.take(0);
   report.programs = block.used().value() - report.variables;
   kernels::OperatorPool pool(block.rest(), block.rest_bytes());
+  CheckedSize least;
   for (size_t i = 0; i < next; ++i) {
-    const Status status = session->programs_[i].prepare(packer_, &pool);
+    const Status status = session->programs_[i].prepare(packer_, &pool, &least);
     if (!status.ok()) return fail(status.code() == StatusCode::kMemoryLimit ? too_small() : status);
   }
   if (pool.overflow() != 0) {
@@ -258,10 +259,11 @@ Result<Session*> Builder::place_selection(void* memory, size_t bytes) {
     if (!status.ok()) return fail(status);
     if (planned.size >= arena.size) arena = planned;
   }
-  const size_t rest = block.rest_bytes();
+  // What is larger than measured stays unused.
+  const CheckedSize tail = larger(tail_bytes(arena.size, planning) + pool.used(), least).aligned(kTensorAlignment);
+  report.arena = std::min<uint64_t>(tail.value() - pool.used(), block.rest_bytes());
   block.take(CheckedSize(arena.size) + kReadablePadding);
   if (block.overflowed()) return fail(too_small());
-  report.arena = rest;
   report.arena_lower_bound = arena.lower_bound == 0 ? 0 : tail_bytes(arena.lower_bound, planning).value();
   for (size_t i = 0; i < next; ++i) {
     const Status status = session->programs_[i].bind();

@@ -179,13 +179,15 @@ Status Program::measure_operators(kernels::Packer* packer, uint64_t limit, Opera
   return {};
 }
 
-Status Program::prepare(kernels::Packer* packer, kernels::OperatorPool* pool) {
+Status Program::prepare(kernels::Packer* packer, kernels::OperatorPool* pool, CheckedSize* least) {
   const kernels::OperatorPool::Scope scope(pool);
   for (size_t i = 0; i < op_count(); ++i) {
     if (steps_[i].prepared == nullptr) continue;
     kernels::Step step;
     read(i, &step);
-    if (!steps_[i].prepared->operator_bytes(step).within(pool->left())) {
+    const CheckedSize most = steps_[i].prepared->operator_bytes(step);
+    *least = larger(*least, most + pool->used());
+    if (!most.within(pool->left())) {
       return name_op(Status::error(StatusCode::kMemoryLimit, "no room for its operators"), step);
     }
     if (Status status = steps_[i].prepared->prepare(step, packer); !status.ok()) return name_op(status, step);

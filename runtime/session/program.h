@@ -66,8 +66,8 @@ class Program {
   // Measures what preparing the kernels takes from an operator pool, as long as that is at most `limit`; packs weights
   // that are not yet.
   Status measure_operators(kernels::Packer* packer, uint64_t limit, OperatorDemand* demand);
-  // Prepares the kernels, on operators in `pool`.
-  Status prepare(kernels::Packer* packer, kernels::OperatorPool* pool);
+  // Prepares the kernels, on operators in `pool`; `least` becomes what the pool must have, if that is more.
+  Status prepare(kernels::Packer* packer, kernels::OperatorPool* pool, CheckedSize* least);
   // Finds a place for each tensor, for `arena` if the program is placed. `memory` has at least planning_bytes().
   Status plan(Block memory, void* arena, plan::Arena* size);
   size_t planning_bytes() const;

@@ -1,16 +1,27 @@
 // Fully connected, convolution, transposed convolution and matrix product.
-#include "core/memory.h"
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
 #include "format/quantized.h"
+#include "kernels/portable/dot.h"
 #include "kernels/portable/portable.h"
 
 namespace figment::kernels::portable {
 
 namespace {
 
-using format::integer_bounds;
-using format::IntegerBounds;
+// Sums begin with the biases, if there are any.
+template <size_t kCount, typename Sum>
+[[gnu::always_inline]] inline void start_sums(const Sum* biases, size_t channel, Sum* sums) {
+  if (biases == nullptr) {
+    std::fill_n(sums, kCount, Sum{0});
+  } else {
+    std::memcpy(sums, biases + channel, kCount * sizeof(Sum));
+  }
+}
 
-// Turns the sum of one output element into its stored value.
+// Sums of one kind, and how they become what is stored.
 class F32Output {
  public:
   using Value = float;
@@ -22,11 +33,19 @@ class F32Output {
         max_(step.attributes.clamp_max),
         out_(static_cast<float*>(step.output.data)) {}
 
-  float start(size_t channel) const { return bias_ == nullptr ? 0 : bias_[channel]; }
-  static float product(float x, float weight) { return x * weight; }
-  void store(size_t index, size_t /*channel*/, float sum) const {
-    sum = sum < min_ ? min_ : sum;
-    out_[index] = sum > max_ ? max_ : sum;
+  template <size_t kCount>
+  void start(size_t channel, float* sums) const {
+    start_sums<kCount>(bias_, channel, sums);
+  }
+  template <size_t kCount>
+  void find_ratios(size_t /*channel*/, float* /*ratios*/) const {}
+  static float zero() { return 0; }
+  template <size_t kCount>
+  void store(size_t index, const float* /*ratios*/, const float* sums) const {
+    for (size_t i = 0; i < kCount; ++i) {
+      const float sum = sums[i] < min_ ? min_ : sums[i];
+      out_[index + i] = sum > max_ ? max_ : sum;
+    }
   }
   static const float* input(const Operand& operand) { return operand.f32(); }
 
@@ -49,14 +68,27 @@ class I8Output {
         weight_scales_(step.inputs[1].quantization.scales.data()),
         output_scale_(step.output.quantization.scale()),
         zero_point_(step.output.quantization.zero_point),
-        bounds_(integer_bounds(step.attributes.clamp_min, step.attributes.clamp_max, output_scale_, zero_point_)),
-        out_(static_cast<int8_t*>(step.output.data)) {}
+        out_(static_cast<int8_t*>(step.output.data)) {
+    const format::IntegerBounds bounds =
+        format::integer_bounds(step.attributes.clamp_min, step.attributes.clamp_max, output_scale_, zero_point_);
+    low_ = static_cast<float>(bounds.low - zero_point_);
+    high_ = static_cast<float>(bounds.high - zero_point_);
+  }
 
-  int32_t start(size_t channel) const { return bias_ == nullptr ? 0 : bias_[channel]; }
-  int32_t product(int8_t x, int8_t weight) const { return (x - input_zero_point_) * weight; }
-  void store(size_t index, size_t channel, int32_t sum) const {
-    const float ratio = input_scale_ * weight_scales_[channel] / output_scale_;
-    out_[index] = format::requantize(sum, ratio, zero_point_, bounds_.low, bounds_.high);
+  template <size_t kCount>
+  void start(size_t channel, int32_t* sums) const {
+    start_sums<kCount>(bias_, channel, sums);
+  }
+  template <size_t kCount>
+  void find_ratios(size_t channel, float* ratios) const {
+    for (size_t i = 0; i < kCount; ++i) ratios[i] = input_scale_ * weight_scales_[channel + i] / output_scale_;
+  }
+  int32_t zero() const { return input_zero_point_; }
+  template <size_t kCount>
+  void store(size_t index, const float* ratios, const int32_t* sums) const {
+    if constexpr (kCount == kDotRows) return requantize_rows(sums, ratios, low_, high_, zero_point_, out_ + index);
+    out_[index] =
+        static_cast<int8_t>(format::round_clamped(static_cast<float>(*sums) * *ratios, low_, high_) + zero_point_);
   }
   static const int8_t* input(const Operand& operand) { return operand.i8(); }
 
@@ -67,9 +99,75 @@ class I8Output {
   const float* weight_scales_;
   float output_scale_;
   int32_t zero_point_;
-  IntegerBounds bounds_;
+  float low_;
+  float high_;
   int8_t* out_;
 };
+
+// Output channels [first, first + kRows), whose rows of weights lie `stride` apart.
+template <typename Output, size_t kRows>
+class Channels {
+ public:
+  using Value = typename Output::Value;
+
+  Channels(const Output& output, size_t first, const Value* weights, size_t stride)
+      : output_(output), zero_(output.zero()), first_(first), weights_(weights + first * stride), stride_(stride) {
+    output.template find_ratios<kRows>(first, ratios_);
+  }
+
+  void start() { output_.template start<kRows>(first_, sums_); }
+  // The products of `count` inputs with the weights from `offset` on.
+  void add(const Value* x, size_t offset, size_t count) {
+    if constexpr (kRows == kDotRows) {
+      dot_rows(x, zero_, weights_ + offset, stride_, count, sums_);
+    } else {
+      static_assert(kRows == 1);
+      dot_row(x, zero_, weights_ + offset, count, sums_);
+    }
+  }
+  void store(size_t index) const { output_.template store<kRows>(index, ratios_, sums_); }
+
+ private:
+  const Output& output_;
+  typename Output::Sum zero_;
+  size_t first_;
+  const Value* weights_;
+  size_t stride_;
+  typename Output::Sum sums_[kRows];
+  float ratios_[kRows];
+};
+
+// Calls compute(first channel, its Channels) for all channels in [begin, end), as many together as can be.
+template <typename Output, typename Compute>
+void for_channels(const Output& output, size_t begin, size_t end, const typename Output::Value* weights, size_t stride,
+                  Compute compute) {
+  size_t o = begin;
+  for (; o + kDotRows <= end; o += kDotRows) {
+    Channels<Output, kDotRows> channels(output, o, weights, stride);
+    compute(o, channels);
+  }
+  for (; o < end; ++o) {
+    Channels<Output, 1> channels(output, o, weights, stride);
+    compute(o, channels);
+  }
+}
+
+// Outputs [first, first + kRows) of a row of inputs.
+template <size_t kRows, typename Output>
+[[gnu::always_inline]] inline void connect(const Output& output, const typename Output::Value* x,
+                                           const typename Output::Value* weights, size_t inputs, size_t first,
+                                           size_t index) {
+  typename Output::Sum sums[kRows];
+  float ratios[kRows];
+  output.template start<kRows>(first, sums);
+  if constexpr (kRows == kDotRows) {
+    dot_rows(x, output.zero(), weights + first * inputs, inputs, inputs, sums);
+  } else {
+    dot_row(x, output.zero(), weights + first * inputs, inputs, sums);
+  }
+  output.template find_ratios<kRows>(first, ratios);
+  output.template store<kRows>(index, ratios, sums);
+}
 
 template <typename Output>
 void fully_connected_as(const Step& step) {
@@ -79,84 +177,120 @@ void fully_connected_as(const Step& step) {
   const size_t outputs = step.inputs[1].shape[0];
   const size_t inputs = step.inputs[1].shape[1];
   const size_t rows = step.inputs[0].elements() / inputs;
-  for (size_t row = 0; row < rows; ++row) {
-    for (size_t o = 0; o < outputs; ++o) {
-      auto sum = output.start(o);
-      for (size_t k = 0; k < inputs; ++k) sum += output.product(x[row * inputs + k], weights[o * inputs + k]);
-      output.store(row * outputs + o, o, sum);
-    }
+  for (size_t row = 0; row < rows; ++row, x += inputs) {
+    size_t o = 0;
+    for (; o + kDotRows <= outputs; o += kDotRows) connect<kDotRows>(output, x, weights, inputs, o, row * outputs + o);
+    for (; o < outputs; ++o) connect<1>(output, x, weights, inputs, o, row * outputs + o);
   }
 }
 
-// The shapes of a convolution or transposed convolution, and one axis' map from output and tap to input.
-struct Geometry {
-  explicit Geometry(const Step& step)
-      : batch(step.inputs[0].shape[0]),
-        in{step.inputs[0].shape[1], step.inputs[0].shape[2]},
-        channels(step.inputs[0].shape[3]),
-        out{step.output.shape[1], step.output.shape[2]},
-        outputs(step.output.shape[3]),
-        window(step.attributes.window),
-        group_channels(channels / window.groups),
-        group_outputs(outputs / window.groups) {}
+// The taps of a window along one axis that fall on the input, for one output position: `tap`, tap + step, ... below
+// `end`. The first reads position `source`, each next one `stride` further.
+struct Taps {
+  int32_t tap;
+  int32_t end;
+  int32_t step;
+  int32_t source;
+  int32_t stride;
+};
 
-  // The input position that tap `tap` of output position `position` reads, or -1.
-  int64_t source(bool transposed, size_t axis, size_t position, size_t tap) const {
-    const auto offset = static_cast<int64_t>(tap * window.dilation[axis]);
-    const auto pad = static_cast<int64_t>(window.padding[axis]);
-    const auto stride = static_cast<int64_t>(window.stride[axis]);
-    int64_t source = 0;
-    if (transposed) {
-      const int64_t scaled = static_cast<int64_t>(position) + pad - offset;
-      if (scaled < 0 || scaled % stride != 0) return -1;
-      source = scaled / stride;
-    } else {
-      source = static_cast<int64_t>(position) * stride - pad + offset;
-    }
-    return source >= 0 && source < static_cast<int64_t>(in[axis]) ? source : -1;
+class Axis {
+ public:
+  Axis(const Step& step, size_t axis, bool transposed)
+      : transposed_(transposed),
+        in_(static_cast<int32_t>(step.inputs[0].shape[1 + axis])),
+        kernel_(static_cast<int32_t>(step.attributes.window.kernel[axis])),
+        stride_(static_cast<int32_t>(step.attributes.window.stride[axis])),
+        dilation_(static_cast<int32_t>(step.attributes.window.dilation[axis])),
+        padding_(static_cast<int32_t>(step.attributes.window.padding[axis])) {
+    // A transposed convolution reads where position + padding - tap * dilation is a multiple of the stride.
+    step_ = stride_ / static_cast<int32_t>(std::gcd(stride_, dilation_));
   }
 
-  size_t batch;
-  size_t in[2];
-  size_t channels;
-  size_t out[2];
-  size_t outputs;
-  const Window& window;
-  size_t group_channels;
-  size_t group_outputs;
+  Taps at(int32_t position) const {
+    Taps taps{0, 0, 1, position * stride_ - padding_, dilation_};
+    if (transposed_) {
+      int32_t scaled = position + padding_;
+      if (dilation_ == 1) {
+        taps.tap = scaled % stride_;
+        scaled -= taps.tap;
+      } else {
+        for (; taps.tap < step_ && scaled % stride_ != 0; ++taps.tap) scaled -= dilation_;
+        // Without one that falls on a multiple there is none at all.
+        if (taps.tap == step_) return {0, 0, 1, 0, 0};
+      }
+      taps.step = step_;
+      taps.source = scaled / stride_;
+      taps.stride = -(step_ * dilation_ / stride_);
+    }
+    // How many lie before the first that falls on the input, and up to the last.
+    const int32_t distance = taps.stride < 0 ? -taps.stride : taps.stride;
+    const int32_t before = taps.stride < 0 ? taps.source - in_ + 1 : -taps.source;
+    const int32_t up_to = taps.stride < 0 ? taps.source + 1 : in_ - taps.source;
+    const int32_t skipped = before > 0 ? (before + distance - 1) / distance : 0;
+    const int32_t last = up_to > 0 ? (up_to + distance - 1) / distance : 0;
+    taps.end = std::min(kernel_, taps.tap + last * taps.step);
+    taps.tap += skipped * taps.step;
+    taps.source += skipped * taps.stride;
+    return taps;
+  }
+
+ private:
+  bool transposed_;
+  int32_t in_;
+  int32_t kernel_;
+  int32_t stride_;
+  int32_t dilation_;
+  int32_t padding_;
+  int32_t step_;
 };
 
 template <typename Output>
 void convolve(const Step& step, bool transposed) {
   const Output output(step);
-  const Geometry g(step);
-  const auto* x = Output::input(step.inputs[0]);
-  const auto* weights = Output::input(step.inputs[1]);
-  const size_t taps = size_t{g.window.kernel[0]} * g.window.kernel[1];
-  size_t index = 0;
-  for (size_t n = 0; n < g.batch; ++n) {
-    for (size_t oy = 0; oy < g.out[0]; ++oy) {
-      for (size_t ox = 0; ox < g.out[1]; ++ox) {
-        for (size_t o = 0; o < g.outputs; ++o, ++index) {
-          const size_t first = o / g.group_outputs * g.group_channels;
-          auto sum = output.start(o);
-          for (size_t ky = 0; ky < g.window.kernel[0]; ++ky) {
-            const int64_t iy = g.source(transposed, 0, oy, ky);
-            if (iy < 0) continue;
-            for (size_t kx = 0; kx < g.window.kernel[1]; ++kx) {
-              const int64_t ix = g.source(transposed, 1, ox, kx);
-              if (ix < 0) continue;
-              const auto* pixel =
-                  x + ((n * g.in[0] + static_cast<size_t>(iy)) * g.in[1] + static_cast<size_t>(ix)) * g.channels +
-                  first;
-              const auto* tap = weights + (o * taps + ky * g.window.kernel[1] + kx) * g.group_channels;
-              for (size_t i = 0; i < g.group_channels; ++i) sum += output.product(pixel[i], tap[i]);
+  const Window& window = step.attributes.window;
+  const Extents& in = step.inputs[0].shape;
+  const Extents& out = step.output.shape;
+  const size_t group_channels = in[3] / window.groups;
+  const size_t group_outputs = out[3] / window.groups;
+  const size_t row = size_t{window.kernel[0]} * window.kernel[1] * group_channels;
+  const Axis rows(step, 0, transposed);
+  const Axis columns(step, 1, transposed);
+  // Neighbouring taps of a row that read neighbouring pixels are one dot product.
+  const bool joined = !transposed && window.dilation[1] == 1 && window.groups == 1;
+  const auto compute = [&](size_t first, auto& channels) {
+    const auto* x = Output::input(step.inputs[0]) + first / group_outputs * group_channels;
+    size_t index = first;
+    for (size_t n = 0; n < in[0]; ++n, x += in[1] * in[2] * in[3]) {
+      for (size_t oy = 0; oy < out[1]; ++oy) {
+        const Taps y = rows.at(static_cast<int32_t>(oy));
+        for (size_t ox = 0; ox < out[2]; ++ox, index += out[3]) {
+          const Taps horizontal = columns.at(static_cast<int32_t>(ox));
+          channels.start();
+          int32_t iy = y.source;
+          for (int32_t ky = y.tap; ky < y.end; ky += y.step, iy += y.stride) {
+            const auto* line = x + static_cast<size_t>(iy) * in[2] * in[3];
+            size_t weights = static_cast<size_t>(ky) * window.kernel[1] * group_channels;
+            int32_t ix = horizontal.source;
+            int32_t kx = horizontal.tap;
+            if (joined && kx < horizontal.end) {
+              channels.add(line + static_cast<size_t>(ix) * in[3], weights + static_cast<size_t>(kx) * group_channels,
+                           static_cast<size_t>(horizontal.end - kx) * group_channels);
+              continue;
+            }
+            for (; kx < horizontal.end; kx += horizontal.step, ix += horizontal.stride) {
+              channels.add(line + static_cast<size_t>(ix) * in[3], weights + static_cast<size_t>(kx) * group_channels,
+                           group_channels);
             }
           }
-          output.store(index, o, sum);
+          channels.store(index);
         }
       }
     }
+  };
+  for (size_t group = 0; group < window.groups; ++group) {
+    for_channels(output, group * group_outputs, (group + 1) * group_outputs, Output::input(step.inputs[1]), row,
+                 compute);
   }
 }
 
