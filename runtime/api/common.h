@@ -27,7 +27,7 @@ static_assert(static_cast<int>(StatusCode::kInternal) == FIG_INTERNAL);
 fig_status fail(const Status& status);
 
 inline fig_status done(const Status& status) { return status.ok() ? FIG_OK : fail(status); }
-inline fig_status null_argument(const char* function) {
+[[gnu::always_inline]] inline fig_status null_argument([[maybe_unused]] const char* function) {
   return fail(Status::error(StatusCode::kInvalidArgument, "%s: an argument is NULL", function));
 }
 

@@ -61,7 +61,15 @@ const char* fig_status_name(fig_status status) {
   return "unknown status";
 }
 
+#if FIGMENT_ERROR_TEXTS
 const char* fig_error_message(void) { return t_error.message(); }
+#else
+const char* fig_error_message(void) {
+  static char message[kMaxMessage];
+  t_error.describe(message);
+  return message;
+}
+#endif
 
 fig_status fig_model_open(const char* path, fig_model** model) {
   if (path == nullptr || model == nullptr) return null_argument("fig_model_open");

@@ -1,9 +1,13 @@
 #include "core/status.h"
 
+#if FIGMENT_ERROR_TEXTS
 #include <cstdarg>
 #include <cstdio>
+#endif
 
 namespace figment {
+
+#if FIGMENT_ERROR_TEXTS
 
 Status Status::error(StatusCode code, const char* format, ...) {
   Status status;
@@ -15,6 +19,46 @@ Status Status::error(StatusCode code, const char* format, ...) {
   return status;
 }
 
-Status Status::with_prefix(const char* prefix) const { return error(code_, "%s: %s", prefix, message_); }
+Status Status::with_prefix(const char* format, ...) const {
+  char prefix[kMaxMessage];
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(prefix, sizeof prefix, format, arguments);
+  va_end(arguments);
+  return error(code_, "%s: %s", prefix, message_);
+}
+
+#else
+
+namespace {
+
+char* write_text(char* at, const char* text) {
+  while (*text != '\0') *at++ = *text++;
+  return at;
+}
+
+char* write_number(char* at, uint32_t number) {
+  char digits[11] = "";
+  size_t first = sizeof digits - 1;
+  do {
+    digits[--first] = static_cast<char>('0' + number % 10);
+    number /= 10;
+  } while (number != 0);
+  return write_text(at, digits + first);
+}
+
+}  // namespace
+
+void Status::describe(char (&out)[kMaxMessage]) const {
+  out[0] = '\0';
+  if (ok()) return;
+  char* at = write_text(out, "figment explain ");
+  for (int shift = 28; shift >= 0; shift -= 4) *at++ = "0123456789abcdef"[text_ >> shift & 15];
+  for (uint8_t i = 0; i < count_; ++i) at = write_number(write_text(at, " "), numbers_[i]);
+  if (place_ != kNowhere) at = write_number(write_text(at, " at "), place_);
+  *at = '\0';
+}
+
+#endif
 
 }  // namespace figment

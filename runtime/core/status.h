@@ -1,8 +1,13 @@
 // Status and Result: how every fallible function of Figment reports failure. Nothing here allocates or throws.
+//
+// Errors carry a line of text, or on small targets (FIGMENT_ERROR_TEXTS=0) its hash and up to two of its numbers: texts
+// and their formatting are a third of the library's code. `figment explain` knows the texts by their hashes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace figment {
@@ -20,24 +25,126 @@ enum class StatusCode : uint8_t {
   kInternal,            // a defect in Figment
 };
 
+#if !defined(FIGMENT_ERROR_TEXTS)
+#define FIGMENT_ERROR_TEXTS 1
+#endif
+
+// FNV-1a of an error's text, as it stands in the source.
+constexpr uint32_t hash_of_text(const char* text) {
+  uint32_t hash = 0x811C9DC5;
+  for (; *text != '\0'; ++text) hash = (hash ^ static_cast<uint8_t>(*text)) * 0x01000193;
+  return hash;
+}
+
+// The longest message and its NUL.
+inline constexpr size_t kMaxMessage = FIGMENT_ERROR_TEXTS ? 311 : 64;
+
+#if FIGMENT_ERROR_TEXTS
+
+// The text of an error, maybe with conversions of printf for its arguments; nullptr: none.
+using Message = const char*;
+
 // A code and one line of text that says what is wrong and what to do. Messages longer than the buffer are cut.
 class [[nodiscard]] Status {
  public:
   Status() = default;
 
   [[gnu::format(printf, 2, 3)]] static Status error(StatusCode code, const char* format, ...);
+  // Without arguments.
+  static Status plain(StatusCode code, Message text) { return error(code, "%s", text); }
 
   bool ok() const { return code_ == StatusCode::kOk; }
   StatusCode code() const { return code_; }
   const char* message() const { return message_; }
-
-  // The same error with "prefix: " before its text.
-  Status with_prefix(const char* prefix) const;
+  // The same error under another code.
+  Status as(StatusCode code) const {
+    Status status = *this;
+    status.code_ = code;
+    return status;
+  }
+  // The same error with "PREFIX: " before its text.
+  [[gnu::format(printf, 2, 3)]] Status with_prefix(const char* format, ...) const;
 
  private:
   StatusCode code_ = StatusCode::kOk;
-  char message_[311] = "";
+  char message_[kMaxMessage] = "";
 };
+
+#else
+
+class Message {
+ public:
+  constexpr Message(std::nullptr_t) : hash_(0) {}                     // NOLINT(google-explicit-constructor)
+  consteval Message(const char* text) : hash_(hash_of_text(text)) {}  // NOLINT(google-explicit-constructor)
+
+  constexpr explicit operator bool() const { return hash_ != 0; }
+  constexpr uint32_t hash() const { return hash_; }
+
+ private:
+  uint32_t hash_;
+};
+
+class [[nodiscard]] Status {
+ public:
+  constexpr Status() = default;
+
+  template <typename... Arguments>
+  static constexpr Status error(StatusCode code, Message text, const Arguments&... arguments) {
+    Status status = plain(code, text);
+    (status.add(arguments), ...);
+    return status;
+  }
+  static constexpr Status plain(StatusCode code, Message text) {
+    Status status;
+    status.code_ = code;
+    status.text_ = text.hash();
+    return status;
+  }
+
+  constexpr bool ok() const { return code_ == StatusCode::kOk; }
+  constexpr StatusCode code() const { return code_; }
+  constexpr Status as(StatusCode code) const {
+    Status status = *this;
+    status.code_ = code;
+    return status;
+  }
+  // Writes what to type to see the message: "figment explain 1a2b3c4d 7 12 at 3".
+  void describe(char (&out)[kMaxMessage]) const;
+
+  // The innermost text says most: of the others one number is kept, of an op, a tensor, a constant.
+  template <typename... Arguments>
+  constexpr Status with_prefix(Message /*format*/, const Arguments&... arguments) const {
+    Status status = *this;
+    (status.place(arguments), ...);
+    return status;
+  }
+
+ private:
+  // Keeps the first two arguments that are numbers.
+  template <typename Argument>
+  constexpr void add(const Argument& argument) {
+    if constexpr (std::is_integral_v<Argument>) {
+      if (count_ < 2) numbers_[count_++] = static_cast<uint32_t>(argument);
+    }
+  }
+
+  template <typename Argument>
+  constexpr void place(const Argument& argument) {
+    if constexpr (std::is_integral_v<Argument>) {
+      if (place_ == kNowhere) place_ = static_cast<uint32_t>(argument);
+    }
+  }
+
+  static constexpr uint32_t kNowhere = UINT32_MAX;
+
+  StatusCode code_ = StatusCode::kOk;
+  uint8_t count_ = 0;
+  uint32_t text_ = 0;
+  uint32_t numbers_[2] = {};
+  uint32_t place_ = kNowhere;
+};
+
+#endif
 
 // A value, or the Status that says why there is none.
 template <typename T>

@@ -12,16 +12,17 @@ bool ratio_fits(float ratio) { return ratio >= kSmallestRatio && ratio < kLarges
 
 float scale_of(const TensorType& tensor) { return tensor.quantization.scale(); }
 
-constexpr const char* kOverflow = "its 32-bit sums can overflow";
+constexpr Message kNone = nullptr;
+constexpr Message kScales = "input scale / output scale is outside [2^-32, 256)";
+constexpr Message kOverflow = "its 32-bit sums can overflow";
 
 }  // namespace
 
-const char* any(std::span<const TensorType> /*inputs*/, const TensorType& /*output*/,
-                std::span<const int32_t> /*bias*/) {
+Message any(std::span<const TensorType> /*inputs*/, const TensorType& /*output*/, std::span<const int32_t> /*bias*/) {
   return nullptr;
 }
 
-const char* linear(std::span<const TensorType> inputs, const TensorType& output, std::span<const int32_t> bias) {
+Message linear(std::span<const TensorType> inputs, const TensorType& output, std::span<const int32_t> bias) {
   const TensorType& weights = inputs[1];
   for (float scale : weights.quantization.scales) {
     if (!ratio_fits(scale_of(inputs[0]) * scale / scale_of(output)))
@@ -33,29 +34,27 @@ const char* linear(std::span<const TensorType> inputs, const TensorType& output,
     const uint64_t magnitude = value < 0 ? 0 - static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
     largest_bias = std::max(largest_bias, magnitude);
   }
-  return terms * 255 * 128 + largest_bias > INT32_MAX ? kOverflow : nullptr;
+  return terms * 255 * 128 + largest_bias > INT32_MAX ? kOverflow : kNone;
 }
 
-const char* sum(std::span<const TensorType> inputs, const TensorType& output, std::span<const int32_t> /*bias*/) {
+Message sum(std::span<const TensorType> inputs, const TensorType& output, std::span<const int32_t> /*bias*/) {
   const float scale = scale_of(output);
   const bool fits = ratio_fits(scale_of(inputs[0]) / scale) && ratio_fits(scale_of(inputs[1]) / scale);
-  return fits ? nullptr : "input scale / output scale is outside [2^-32, 256)";
+  return fits ? kNone : kScales;
 }
 
-const char* product(std::span<const TensorType> inputs, const TensorType& output, std::span<const int32_t> /*bias*/) {
-  return ratio_fits(scale_of(inputs[0]) * scale_of(inputs[1]) / scale_of(output))
-             ? nullptr
-             : "the product of the input scales / output scale is outside [2^-32, 256)";
+Message product(std::span<const TensorType> inputs, const TensorType& output, std::span<const int32_t> /*bias*/) {
+  constexpr Message kProduct = "the product of the input scales / output scale is outside [2^-32, 256)";
+  return ratio_fits(scale_of(inputs[0]) * scale_of(inputs[1]) / scale_of(output)) ? kNone : kProduct;
 }
 
-const char* rescale(std::span<const TensorType> inputs, const TensorType& output, std::span<const int32_t> /*bias*/) {
-  return ratio_fits(scale_of(inputs[0]) / scale_of(output)) ? nullptr
-                                                            : "input scale / output scale is outside [2^-32, 256)";
+Message rescale(std::span<const TensorType> inputs, const TensorType& output, std::span<const int32_t> /*bias*/) {
+  return ratio_fits(scale_of(inputs[0]) / scale_of(output)) ? kNone : kScales;
 }
 
-const char* mean(std::span<const TensorType> inputs, const TensorType& output, std::span<const int32_t> bias) {
-  if (const char* violation = rescale(inputs, output, bias)) return violation;
-  return (element_count(inputs[0].shape, 1) * 255).within(INT32_MAX) ? nullptr : kOverflow;
+Message mean(std::span<const TensorType> inputs, const TensorType& output, std::span<const int32_t> bias) {
+  if (Message violation = rescale(inputs, output, bias)) return violation;
+  return (element_count(inputs[0].shape, 1) * 255).within(INT32_MAX) ? kNone : kOverflow;
 }
 
 }  // namespace figment::format::integer_rule

@@ -8,15 +8,15 @@
 
 namespace figment::format {
 
-// Why an op with an int8 output cannot be computed, or nullptr. `bias` is the third operand's values, of a linear op
+// Why an op with an int8 output cannot be computed, or none. `bias` is the third operand's values, of a linear op
 // that has one.
-const char* integer_violation(OpKind kind, std::span<const TensorType> inputs, const TensorType& output,
-                              std::span<const int32_t> bias);
+Message integer_violation(OpKind kind, std::span<const TensorType> inputs, const TensorType& output,
+                          std::span<const int32_t> bias);
 
 // The rules that ops.def names.
 namespace integer_rule {
 
-using Rule = const char*(std::span<const TensorType> inputs, const TensorType& output, std::span<const int32_t> bias);
+using Rule = Message(std::span<const TensorType> inputs, const TensorType& output, std::span<const int32_t> bias);
 Rule any;  // needs nothing
 Rule linear;
 Rule sum;

@@ -1,27 +1,28 @@
 #include "format/op.h"
 
-#include "format/integer_rule.h"
-#include "format/shape_rule.h"
+#include "format/op_rule.h"
 #include "model_generated.h"
 
 namespace figment::format {
 
 namespace {
 
-struct Row {
-  const char* name;
-  AttributeGroup attributes;
-  uint32_t traits;
-  shape_rule::Rule* shape;
-  integer_rule::Rule* integer;
-};
-
-constexpr std::array<Row, kOpKindCount> kRows = {{
-#define FIGMENT_OP(number, Kind, name, attributes, traits, shape, integer, ...) \
-  {#name, AttributeGroup::k##attributes, (traits), shape_rule::shape, integer_rule::integer},
+// In tables of their own: a program that prints no names has none.
+constexpr std::array<const char*, kOpKindCount> kNames = {
+#define FIGMENT_OP(number, Kind, name, ...) #name,
 #include "figment/ops.def"
 #undef FIGMENT_OP
-}};
+};
+constexpr std::array<uint16_t, kOpKindCount> kTraits = {
+#define FIGMENT_OP(number, Kind, name, attributes, traits, ...) (traits),
+#include "figment/ops.def"
+#undef FIGMENT_OP
+};
+constexpr std::array<AttributeGroup, kOpKindCount> kGroups = {
+#define FIGMENT_OP(number, Kind, name, attributes, ...) AttributeGroup::k##attributes,
+#include "figment/ops.def"
+#undef FIGMENT_OP
+};
 
 // The rows stand in the order of their numbers, and the schema has them under the same numbers and names.
 #define FIGMENT_OP(number, Kind, name, ...)                             \
@@ -35,8 +36,6 @@ static_assert(static_cast<size_t>(schema::PadMode::edge) == static_cast<size_t>(
 static_assert(static_cast<size_t>(schema::Attributes::RecurrentAttributes) ==
               static_cast<size_t>(AttributeGroup::kRecurrent));
 
-const Row& row_of(OpKind kind) { return kRows[static_cast<size_t>(kind)]; }
-
 }  // namespace
 
 const char* name_of(DataType type) {
@@ -48,16 +47,19 @@ const char* name_of(DataType type) {
   return "?";
 }
 
-const char* name_of(OpKind kind) { return row_of(kind).name; }
-uint32_t traits_of(OpKind kind) { return row_of(kind).traits; }
-AttributeGroup attribute_group(OpKind kind) { return row_of(kind).attributes; }
+const char* name_of(OpKind kind) { return kNames[static_cast<size_t>(kind)]; }
+uint32_t traits_of(OpKind kind) { return kTraits[static_cast<size_t>(kind)]; }
+AttributeGroup attribute_group(OpKind kind) { return kGroups[static_cast<size_t>(kind)]; }
 
 Result<TensorType> infer_output(OpKind kind, const Attributes& attributes, std::span<const TensorType> inputs,
                                 const TensorType& declared) {
   // The bounds are reals or infinities; a NaN fails both comparisons.
   if (!(attributes.clamp_min <= attributes.clamp_max)) return bad("the bounds of the result are empty or NaN");
   if (attributes.clamps() && (traits_of(kind) & kBounds) == 0) return bad("cannot bound its result");
-  Result<TensorType> output = row_of(kind).shape(kind, attributes, inputs, declared);
+  const OpRule* rule = linked_rule(kind);
+  if (rule == nullptr)
+    return Status::error(StatusCode::kUnsupported, "this program was linked without a kernel for %s", name_of(kind));
+  Result<TensorType> output = rule->shape(kind, attributes, inputs, declared);
   if (output.ok()) {
     output->constant = false;
     if (output->type != DataType::kI8) output->quantization = {};
@@ -67,9 +69,10 @@ Result<TensorType> infer_output(OpKind kind, const Attributes& attributes, std::
   return output;
 }
 
-const char* integer_violation(OpKind kind, std::span<const TensorType> inputs, const TensorType& output,
-                              std::span<const int32_t> bias) {
-  return row_of(kind).integer(inputs, output, bias);
+Message integer_violation(OpKind kind, std::span<const TensorType> inputs, const TensorType& output,
+                          std::span<const int32_t> bias) {
+  const OpRule* rule = linked_rule(kind);
+  return rule == nullptr ? Message(nullptr) : rule->integer(inputs, output, bias);
 }
 
 }  // namespace figment::format

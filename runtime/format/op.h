@@ -14,7 +14,7 @@ namespace figment::format {
 enum class DataType : uint8_t { kF32 = 0, kI8 = 1, kI32 = 2 };
 
 inline size_t element_size(DataType type) { return type == DataType::kI8 ? 1 : 4; }
-const char* name_of(DataType type);
+[[gnu::const]] const char* name_of(DataType type);
 
 // Numbered as in model.fbs; ops.def has a row for each.
 enum class OpKind : uint8_t {
@@ -30,7 +30,7 @@ inline constexpr size_t kOpKindCount = [] {
   return count;
 }();
 
-const char* name_of(OpKind kind);
+[[gnu::const]] const char* name_of(OpKind kind);
 
 // What several layers need to know of an op.
 enum OpTraits : uint32_t {
@@ -45,7 +45,7 @@ enum OpTraits : uint32_t {
   kBackwardReadsInput = 1 << 7,  // the backward op of the unary function reads its input rather than its output
   kFlat = 1 << 8,                // piecewise constant: its gradient is zero
 };
-uint32_t traits_of(OpKind kind);
+[[gnu::const]] uint32_t traits_of(OpKind kind);
 
 inline bool is_unary_function(OpKind kind) { return (traits_of(kind) & kUnary) != 0; }
 inline bool is_binary(OpKind kind) { return (traits_of(kind) & kBinary) != 0; }
@@ -227,7 +227,7 @@ enum HyperParameter : uint32_t {
 
 // Checks the inputs and attributes of an op and says what its output is. `declared` is the output as the file (or
 // the converter) declares it: rules that cannot derive the shape or the quantization take it from there.
-// Returns kBadFile with the reason when the op is not valid.
+// Returns kBadFile with the reason when the op is not valid, and kUnsupported when the program is linked without it.
 Result<TensorType> infer_output(OpKind kind, const Attributes& attributes, std::span<const TensorType> inputs,
                                 const TensorType& declared);
 

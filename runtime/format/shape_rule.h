@@ -7,7 +7,7 @@ namespace figment::format {
 
 using Inputs = std::span<const TensorType>;
 
-inline Status bad(const char* what) { return Status::error(StatusCode::kBadFile, "%s", what); }
+inline Status bad(Message text) { return Status::plain(StatusCode::kBadFile, text); }
 
 inline Status expect_inputs(Inputs inputs, size_t least, size_t most) {
   if (inputs.size() >= least && inputs.size() <= most) return {};
@@ -74,7 +74,15 @@ Rule group_norm;
 Rule along_axis;  // log_softmax and reverse
 Rule mask_sequence;
 // training_rule.cpp
-Rule backward;
+Rule unary_backward;
+Rule softmax_backward;
+Rule slice_backward;
+Rule pad_backward;
+Rule resize_nearest_backward;
+Rule average_pool2d_backward;
+Rule max_pool2d_backward;
+Rule convolution_backward_input;
+Rule convolution_backward_weights;
 Rule batch_norm;
 Rule broadcast;
 Rule update;

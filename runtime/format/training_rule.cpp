@@ -16,10 +16,10 @@ Result<TensorType> gradient(Inputs inputs, size_t count, const TensorType& decla
   return output;
 }
 
-// A backward op whose declared output, put through the forward rule `kind`, gives a tensor of g's shape.
-Status check_forward(OpKind kind, const Attributes& attributes, std::initializer_list<TensorType> forward_inputs,
-                     const TensorType& g) {
-  const Result<TensorType> forward = infer_output(kind, attributes, {forward_inputs.begin(), forward_inputs.size()}, g);
+// A backward op whose declared output, put through the rule of its forward op, gives a tensor of g's shape.
+Status check_forward(Rule* rule, OpKind kind, const Attributes& attributes,
+                     std::initializer_list<TensorType> forward_inputs, const TensorType& g) {
+  const Result<TensorType> forward = rule(kind, attributes, {forward_inputs.begin(), forward_inputs.size()}, g);
   if (!forward.ok()) return forward.status();
   if (forward->shape != g.shape) return bad("the gradient does not have the shape of the forward op's output");
   return {};
@@ -52,59 +52,88 @@ size_t update_operands(OpKind kind) {
 
 }  // namespace
 
-Result<TensorType> backward(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
+Result<TensorType> unary_backward(OpKind /*kind*/, const Attributes& attributes, Inputs inputs,
+                                  const TensorType& /*declared*/) {
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  if (!is_unary_function(attributes.function)) return bad("is not of a unary function");
+  if (!std::isfinite(attributes.alpha)) return bad("alpha is not finite");
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
+  if (inputs[0].shape != inputs[1].shape) return bad("the operands differ in shape");
+  return gradient(inputs, 2, inputs[0]);
+}
+
+Result<TensorType> softmax_backward(OpKind /*kind*/, const Attributes& attributes, Inputs inputs,
+                                    const TensorType& /*declared*/) {
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
+  FIGMENT_RETURN_IF_ERROR(check_forward(softmax, OpKind::kSoftmax, attributes, {plain(inputs[0].shape)}, inputs[1]));
+  return gradient(inputs, 2, inputs[0]);
+}
+
+namespace {
+
+// Of ops whose gradient needs nothing but g and constants.
+Result<TensorType> movement_backward(Rule* rule, OpKind forward, size_t count, const Attributes& attributes,
+                                     Inputs inputs, const TensorType& declared) {
+  // Indices are i32.
   for (const TensorType& input : inputs) {
     if (input.type == DataType::kI8) return bad("runs in f32 only");
   }
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, count, count));
   const TensorType x = plain(declared.shape);
-  switch (kind) {
-    case OpKind::kUnaryBackward: {
-      if (!is_unary_function(attributes.function)) return bad("is not of a unary function");
-      if (!std::isfinite(attributes.alpha)) return bad("alpha is not finite");
-      Result<TensorType> output = gradient(inputs, 2, inputs[0]);
-      if (output.ok() && inputs[0].shape != inputs[1].shape) return bad("the operands differ in shape");
-      return output;
-    }
-    case OpKind::kSoftmaxBackward: {
-      Result<TensorType> output = gradient(inputs, 2, inputs[0]);
-      if (!output.ok()) return output;
-      FIGMENT_RETURN_IF_ERROR(check_forward(OpKind::kSoftmax, attributes, {plain(inputs[0].shape)}, inputs[1]));
-      return output;
-    }
-    case OpKind::kSliceBackward:
-      FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
-      FIGMENT_RETURN_IF_ERROR(check_forward(OpKind::kSlice, attributes, {x}, inputs[0]));
-      return gradient(inputs, 1, declared);
-    case OpKind::kPadBackward:
-      FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
-      FIGMENT_RETURN_IF_ERROR(check_forward(OpKind::kPad, attributes, {x}, inputs[0]));
-      return gradient(inputs, 1, declared);
-    case OpKind::kResizeNearestBackward:
-      FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 3, 3));
-      FIGMENT_RETURN_IF_ERROR(check_forward(OpKind::kResizeNearest, attributes, {x, inputs[1], inputs[2]}, inputs[0]));
-      return gradient(inputs, 3, declared);
-    case OpKind::kAveragePool2dBackward:
-      FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
-      FIGMENT_RETURN_IF_ERROR(check_forward(OpKind::kAveragePool2d, attributes, {x}, inputs[0]));
-      return gradient(inputs, 1, declared);
-    case OpKind::kMaxPool2dBackward:
-      FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
-      FIGMENT_RETURN_IF_ERROR(check_forward(OpKind::kMaxPool2d, attributes, {inputs[0]}, inputs[1]));
-      return gradient(inputs, 2, inputs[0]);
-    case OpKind::kConv2dBackwardInput:
-    case OpKind::kConvTranspose2dBackwardInput: {
-      const OpKind forward = kind == OpKind::kConv2dBackwardInput ? OpKind::kConv2d : OpKind::kConvTranspose2d;
-      FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
-      FIGMENT_RETURN_IF_ERROR(check_forward(forward, attributes, {x, plain(inputs[1].shape, true)}, inputs[0]));
-      return gradient(inputs, 2, declared);
-    }
-    default: {
-      const OpKind forward = kind == OpKind::kConv2dBackwardWeights ? OpKind::kConv2d : OpKind::kConvTranspose2d;
-      FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
-      FIGMENT_RETURN_IF_ERROR(check_forward(forward, attributes, {inputs[0], plain(declared.shape, true)}, inputs[1]));
-      return gradient(inputs, 2, declared);
-    }
-  }
+  FIGMENT_RETURN_IF_ERROR(count == 1 ? check_forward(rule, forward, attributes, {x}, inputs[0])
+                                     : check_forward(rule, forward, attributes, {x, inputs[1], inputs[2]}, inputs[0]));
+  return gradient(inputs, count, declared);
+}
+
+}  // namespace
+
+Result<TensorType> slice_backward(OpKind /*kind*/, const Attributes& attributes, Inputs inputs,
+                                  const TensorType& declared) {
+  return movement_backward(slice, OpKind::kSlice, 1, attributes, inputs, declared);
+}
+
+Result<TensorType> pad_backward(OpKind /*kind*/, const Attributes& attributes, Inputs inputs,
+                                const TensorType& declared) {
+  return movement_backward(pad, OpKind::kPad, 1, attributes, inputs, declared);
+}
+
+Result<TensorType> resize_nearest_backward(OpKind /*kind*/, const Attributes& attributes, Inputs inputs,
+                                           const TensorType& declared) {
+  return movement_backward(resize_nearest, OpKind::kResizeNearest, 3, attributes, inputs, declared);
+}
+
+Result<TensorType> average_pool2d_backward(OpKind /*kind*/, const Attributes& attributes, Inputs inputs,
+                                           const TensorType& declared) {
+  return movement_backward(pooling, OpKind::kAveragePool2d, 1, attributes, inputs, declared);
+}
+
+Result<TensorType> max_pool2d_backward(OpKind /*kind*/, const Attributes& attributes, Inputs inputs,
+                                       const TensorType& /*declared*/) {
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
+  FIGMENT_RETURN_IF_ERROR(check_forward(pooling, OpKind::kMaxPool2d, attributes, {inputs[0]}, inputs[1]));
+  return gradient(inputs, 2, inputs[0]);
+}
+
+Result<TensorType> convolution_backward_input(OpKind kind, const Attributes& attributes, Inputs inputs,
+                                              const TensorType& declared) {
+  const OpKind forward = kind == OpKind::kConv2dBackwardInput ? OpKind::kConv2d : OpKind::kConvTranspose2d;
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
+  const TensorType weights = plain(inputs[1].shape, true);
+  FIGMENT_RETURN_IF_ERROR(check_forward(convolution, forward, attributes, {plain(declared.shape), weights}, inputs[0]));
+  return gradient(inputs, 2, declared);
+}
+
+Result<TensorType> convolution_backward_weights(OpKind kind, const Attributes& attributes, Inputs inputs,
+                                                const TensorType& declared) {
+  const OpKind forward = kind == OpKind::kConv2dBackwardWeights ? OpKind::kConv2d : OpKind::kConvTranspose2d;
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
+  const TensorType weights = plain(declared.shape, true);
+  FIGMENT_RETURN_IF_ERROR(check_forward(convolution, forward, attributes, {inputs[0], weights}, inputs[1]));
+  return gradient(inputs, 2, declared);
 }
 
 Result<TensorType> batch_norm(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared) {

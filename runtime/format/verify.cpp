@@ -30,10 +30,10 @@ constexpr size_t kMaxReads = 64;       // of indices, which ops may share
 constexpr size_t kMaxName = 1024;      // bytes
 constexpr size_t kMaxStreams = 65536;  // of a seed, before those of codes
 
-Status bad(const char* text) { return Status::error(StatusCode::kBadFile, "%s", text); }
+Status bad(Message text) { return Status::plain(StatusCode::kBadFile, text); }
 
 template <typename... Arguments>
-Status bad(const char* format, Arguments... arguments) {
+Status bad(Message format, Arguments... arguments) {
   return Status::error(StatusCode::kBadFile, format, arguments...);
 }
 
@@ -179,11 +179,11 @@ class Verifier {
     for (uint32_t i = 0; i < length(root().constants()); ++i) {
       const schema::Constant* entry = root().constants()->Get(i);
       const char* name = entry->name() == nullptr ? "" : entry->name()->c_str();
-      if (Status status = constant(entry); !status.ok()) return bad("constant %u (%s): %s", i, name, status.message());
+      if (Status status = constant(entry); !status.ok()) return status.with_prefix("constant %u (%s)", i, name);
     }
     for (uint32_t i = 0; i < length(root().parameters()); ++i) {
       if (Status status = parameter(root().parameters()->Get(i)); !status.ok()) {
-        return bad("parameter %u: %s", i, status.message());
+        return status.with_prefix("parameter %u", i);
       }
     }
     FIGMENT_RETURN_IF_ERROR(check_text(root().name(), "the model's name"));
@@ -217,8 +217,8 @@ class Verifier {
     if (programs < 1 || programs > kMaxPrograms) return bad("needs 1 to %zu programs, has %zu", kMaxPrograms, programs);
     for (uint32_t i = 0; i < programs; ++i) {
       const schema::Program* entry = root().programs()->Get(i);
-      if (Status status = check_name(entry->name()); !status.ok()) return bad("program %u: %s", i, status.message());
-      if (Status status = program(entry); !status.ok()) return status.with_prefix(entry->name()->c_str());
+      if (Status status = check_name(entry->name()); !status.ok()) return status.with_prefix("program %u", i);
+      if (Status status = program(entry); !status.ok()) return status.with_prefix("%s", entry->name()->c_str());
       for (uint32_t j = 0; j < i; ++j) {
         if (std::strcmp(root().programs()->Get(j)->name()->c_str(), entry->name()->c_str()) == 0) {
           return bad("two programs are named %s", entry->name()->c_str());
@@ -329,7 +329,7 @@ class Verifier {
     if (length(entry->ops()) > kMaxOps) return bad("more than %zu ops", kMaxOps);
     for (uint32_t i = 0; i < tensors; ++i) {
       if (Status status = tensor(entry->tensors()->Get(i)); !status.ok()) {
-        return bad("tensor %u: %s", i, status.message());
+        return status.with_prefix("tensor %u", i);
       }
     }
     const ProgramView view(view_.model_, entry, view_.units_);
@@ -349,8 +349,8 @@ class Verifier {
 
   // `op` may have failed anything but the check of its kind and name.
   static Status in_op(size_t index, const schema::Op* op, const Status& status) {
-    return bad("op %zu (%s %s): %s", index, name_of(static_cast<OpKind>(op->kind())),
-               op->name() == nullptr ? "" : op->name()->c_str(), status.message());
+    return status.with_prefix("op %zu (%s %s)", index, name_of(static_cast<OpKind>(op->kind())),
+                              op->name() == nullptr ? "" : op->name()->c_str());
   }
 
   // Tensors whose order is checked together: a bit each, on the stack, because a model may be opened without a heap.
@@ -418,11 +418,11 @@ class Verifier {
     if (length(entries) > kMaxPorts) return bad("more than %zu %ss", kMaxPorts, what);
     for (uint32_t i = 0; i < length(entries); ++i) {
       const schema::Port* entry = entries->Get(i);
-      if (Status status = check_name(entry->name()); !status.ok()) return bad("%s %u: %s", what, i, status.message());
+      if (Status status = check_name(entry->name()); !status.ok()) return status.with_prefix("%s %u", what, i);
       const char* name = entry->name()->c_str();
       if (entry->tensor() >= view.tensor_count()) return bad("%s %s: names no tensor", what, name);
       if (Status status = check_shape(entry->shape(), view_.units_); !status.ok())
-        return bad("%s %s: %s", what, name, status.message());
+        return status.with_prefix("%s %s", what, name);
       FIGMENT_RETURN_IF_ERROR(check_dimensions(entry->permutation()));
       Shape exporter;
       const Permutation permutation = list(entry->permutation());
@@ -475,8 +475,7 @@ class Verifier {
           declared.quantization.zero_point != expected->quantization.zero_point) {
         return bad("its output is declared with another quantization");
       }
-      if (const char* violation = integer_violation(op.kind, operands, declared, bias_of(op, view)))
-        return bad(violation);
+      if (Message violation = integer_violation(op.kind, operands, declared, bias_of(op, view))) return bad(violation);
     }
     if (op.kind == OpKind::kResizeNearest || op.kind == OpKind::kResizeNearestBackward) {
       const Shape& image = op.kind == OpKind::kResizeNearest ? inputs[0].shape : declared.shape;
@@ -709,7 +708,7 @@ class Verifier {
 Result<ModelView> ModelView::open(const void* data, size_t size) { return Verifier::open(data, size); }
 
 Result<ModelView> ModelView::at_length(size_t wanted) const {
-  const auto invalid = [](const char* format, auto... arguments) {
+  const auto invalid = [](Message format, auto... arguments) {
     return Status::error(StatusCode::kInvalidArgument, format, arguments...);
   };
   if (wanted == 0) return *this;
@@ -722,7 +721,7 @@ Result<ModelView> ModelView::at_length(size_t wanted) const {
   }
   Result<ModelView> view = Verifier::at_length(*this, difference / ours.unit);
   if (view.ok()) return view;
-  return invalid("%s cannot be %zu: %s", ours.name, wanted, view.status().message());
+  return view.status().as(StatusCode::kInvalidArgument).with_prefix("%s cannot be %zu", ours.name, wanted);
 }
 
 }  // namespace figment::format

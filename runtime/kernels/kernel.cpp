@@ -14,3 +14,10 @@ const fig_op* find_kernel(const Step& step, KernelSet set) {
 }
 
 }  // namespace figment::kernels
+
+const figment::format::OpRule* figment::format::linked_rule(OpKind kind) {
+  for (const fig_op* const* row = fig_ops; *row != nullptr; ++row) {
+    if ((*row)->kind == kind) return (*row)->rule;
+  }
+  return nullptr;
+}

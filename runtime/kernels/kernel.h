@@ -10,7 +10,7 @@
 #include "core/checked.h"
 #include "core/shape.h"
 #include "core/status.h"
-#include "format/op.h"
+#include "format/op_rule.h"
 
 namespace figment::kernels {
 
@@ -95,6 +95,7 @@ enum class KernelSet : uint8_t { kBest, kPortable };
 // A way to run an op, as a table of the public header (figment/ops.h) names it. Either a plain function of the step or,
 // with `create`, a prepared kernel.
 struct fig_op {
+  const figment::format::OpRule* rule;
   figment::kernels::OpKind kind;
   figment::kernels::InPlace in_place;
   bool portable;     // belongs to KernelSet::kPortable
@@ -116,15 +117,22 @@ namespace figment::kernels {
 // A row for a plain function.
 constexpr fig_op plain_kernel(OpKind kind, const char* name, bool (*accepts)(const Step&), void (*run)(const Step&),
                               CheckedSize (*scratch)(const Step&) = nullptr) {
-  return {kind, InPlace::kNo, false, name, accepts, scratch, run, nullptr, 0};
+  return {format::rule_for(kind), kind, InPlace::kNo, false, name, accepts, scratch, run, nullptr, 0};
 }
 
 // A row for a prepared kernel of that class.
 template <typename T>
 constexpr fig_op prepared_kernel(OpKind kind, bool (*accepts)(const Step&), InPlace in_place = InPlace::kNo,
                                  CheckedSize (*scratch)(const Step&) = nullptr) {
-  return {kind,     in_place, false,   nullptr,
-          accepts,  scratch,  nullptr, [](void* memory) -> PreparedKernel* { return new (memory) T; },
+  return {format::rule_for(kind),
+          kind,
+          in_place,
+          false,
+          nullptr,
+          accepts,
+          scratch,
+          nullptr,
+          [](void* memory) -> PreparedKernel* { return new (memory) T; },
           sizeof(T)};
 }
 

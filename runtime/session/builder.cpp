@@ -8,8 +8,7 @@ namespace figment {
 
 namespace {
 
-Status wrong(const char* text) { return Status::error(StatusCode::kInvalidArgument, "%s", text); }
-Status no_memory(const char* what) { return Status::error(StatusCode::kOutOfMemory, "no memory for %s", what); }
+Status wrong(Message text) { return Status::plain(StatusCode::kInvalidArgument, text); }
 
 constexpr const char* kHowToMeasure = "; a session without a limit reports what is enough";
 
@@ -192,7 +191,8 @@ Result<MemoryReport> Builder::measure_selection(bool* whole) {
       FIGMENT_RETURN_IF_ERROR(program.plan(Block(memory.data(), memory.size()), nullptr, &planned));
     } else if (!program.find_carried(&planned)) {
       // Without a heap, what the file says is believed until the session is placed.
-      return no_memory("the memory plan: convert with --plan, so that the file carries it");
+      return Status::error(StatusCode::kOutOfMemory,
+                           "no memory for the memory plan: convert with --plan, so that the file carries it");
     }
     if (planned.size >= arena.size) arena = planned;
     planning = std::max(planning, program.planning_bytes());
@@ -276,9 +276,9 @@ Result<Session*> Builder::place_selection(void* memory, size_t bytes) {
 
 Status Builder::too_large(const char* relation, uint64_t bytes, const char* advice) const {
   const format::ModelView& view = view_;
-  char largest[200] = "";
+  char largest[FIGMENT_ERROR_TEXTS ? 200 : 1] = "";
   uint64_t most = 0;
-  for (size_t i = 0; i < view.program_count(); ++i) {
+  for (size_t i = 0; FIGMENT_ERROR_TEXTS && i < view.program_count(); ++i) {
     const size_t batch = selection_.batch_of(view, i);
     for (size_t j = 0; batch != 0 && j < view.program(i).op_count(); ++j) {
       const format::OpView op = view.program(i).op(j);

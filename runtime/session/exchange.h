@@ -15,11 +15,11 @@
 namespace figment {
 
 template <typename... Arguments>
-Status wrong(const char* format, Arguments... arguments) {
+Status wrong(Message format, Arguments... arguments) {
   return Status::error(StatusCode::kInvalidArgument, format, arguments...);
 }
 
-inline Status wrong(const char* text) { return Status::error(StatusCode::kInvalidArgument, "%s", text); }
+inline Status wrong(Message text) { return Status::plain(StatusCode::kInvalidArgument, text); }
 
 // A value as the caller's type, at its limits where it lies outside; NaN is 0.
 template <typename To, typename From>

@@ -27,7 +27,7 @@ Result<Model*> Model::open_file(const char* path) {
       status = model->widen();
       if (status.ok()) return model;
     } else {
-      status = view.status().with_prefix(path);
+      status = view.status().with_prefix("%s", path);
     }
   }
   model->release();

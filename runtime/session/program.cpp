@@ -50,10 +50,8 @@ Program::~Program() {
 }
 
 Status Program::name_op(const Status& status, const kernels::Step& step) const {
-  char prefix[200];
-  std::snprintf(prefix, sizeof prefix, "%s: op %u (%s %s)", name(), static_cast<unsigned>(step.index),
-                format::name_of(step.kind), step.name);
-  return status.with_prefix(prefix);
+  return status.with_prefix("%s: op %u (%s %s)", name(), static_cast<unsigned>(step.index), format::name_of(step.kind),
+                            step.name);
 }
 
 void Program::read(size_t index, kernels::Step* step) const {

@@ -41,8 +41,8 @@ Status Trainer::check_batch(const TrainBatch& batch) const {
   for (const NamedTensor& tensor : batch.inputs) {
     if (is_read(tensor, false)) continue;
     if (is_read(tensor, true)) return wrong("\"%s\" is drawn: give it among the latents, or not at all", tensor.name);
-    char names[200] = "";
-    for (size_t i = 0; const auto known = view_.batch_input(i); ++i) {
+    char names[FIGMENT_ERROR_TEXTS ? 200 : 1] = "";
+    for (size_t i = 0; const auto known = FIGMENT_ERROR_TEXTS ? view_.batch_input(i) : std::nullopt; ++i) {
       const size_t used = std::strlen(names);
       std::snprintf(names + used, sizeof names - used, "%s\"%s\"", i > 0 ? ", " : "",
                     view_.program(known->program).input(known->port).name);
@@ -54,7 +54,7 @@ Status Trainer::check_batch(const TrainBatch& batch) const {
   }
   for (size_t i = 0; i < view_.schedule_count(); ++i) {
     if (!is_due(view_.schedule(i))) continue;
-    if (Status status = check_due(i, batch); !status.ok()) return status.with_prefix(view_.schedule(i).program);
+    if (Status status = check_due(i, batch); !status.ok()) return status.with_prefix("%s", view_.schedule(i).program);
   }
   return {};
 }
@@ -135,7 +135,7 @@ Status Trainer::step(const TrainBatch& batch, TrainMetrics* metrics) {
             static_cast<float>(count) / static_cast<float>(batch.count);
       }
       if (Status status = run_entry(i, batch, first, count, metrics); !status.ok()) {
-        return status.with_prefix(due.program);
+        return status.with_prefix("%s", due.program);
       }
     }
   }

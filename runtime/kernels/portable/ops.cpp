@@ -7,7 +7,15 @@ using namespace figment::kernels;
 using namespace figment::kernels::portable;
 
 #define FIGMENT_OP(number, Kind, name, attributes, traits, shape_rule, integer_rule, in_place, run, scratch) \
-  const fig_op fig_op_##name = {                                                                             \
-      OpKind::k##Kind, InPlace::k##in_place, true, "portable", nullptr, scratch, run, nullptr, 0};
+  const fig_op fig_op_##name = {&figment::format::kRuleOf##Kind,                                             \
+                                OpKind::k##Kind,                                                             \
+                                InPlace::k##in_place,                                                        \
+                                true,                                                                        \
+                                "portable",                                                                  \
+                                nullptr,                                                                     \
+                                scratch,                                                                     \
+                                run,                                                                         \
+                                nullptr,                                                                     \
+                                0};
 #include "figment/ops.def"
 #undef FIGMENT_OP
