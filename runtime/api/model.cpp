@@ -1,5 +1,6 @@
 // The C API: models, and what all calls share. Checks of arguments, conversions, and nothing else.
 #include "api/common.h"
+#include "core/text.h"
 #include "platform/threading.h"
 
 using namespace figment;
@@ -172,7 +173,7 @@ fig_status fig_model_program(const fig_model* model, uint32_t index, fig_program
            view->couples_batch()};
   const format::ModelView& all = unwrap(model)->view();
   for (size_t i = 0; i < all.schedule_count(); ++i) {
-    if (std::strcmp(all.schedule(i).program, info->name) == 0) info->level = all.schedule(i).level;
+    if (same_text(all.schedule(i).program, info->name)) info->level = all.schedule(i).level;
   }
   return FIG_OK;
 }

@@ -3,6 +3,8 @@
 #if FIGMENT_ERROR_TEXTS
 #include <cstdarg>
 #include <cstdio>
+#else
+#include <iterator>
 #endif
 
 namespace figment {
@@ -32,6 +34,8 @@ Status Status::with_prefix(const char* format, ...) const {
 
 namespace {
 
+ErrorDetails g_details;
+
 char* write_text(char* at, const char* text) {
   while (*text != '\0') *at++ = *text++;
   return at;
@@ -49,13 +53,30 @@ char* write_number(char* at, uint32_t number) {
 
 }  // namespace
 
+void Status::forget_details() const {
+  g_details = {};
+  g_details.error = word_ & ~kCodeBits;
+}
+
+void Status::add_number(uint32_t number) {
+  if (g_details.count < std::size(g_details.numbers)) g_details.numbers[g_details.count++] = number;
+}
+
+void Status::set_place(uint32_t number) const {
+  if (ok()) return;
+  if (g_details.error != (word_ & ~kCodeBits)) forget_details();
+  if (g_details.place == ErrorDetails::kNone) g_details.place = number;
+}
+
 void Status::describe(char (&out)[kMaxMessage]) const {
   out[0] = '\0';
   if (ok()) return;
   char* at = write_text(out, "figment explain ");
-  for (int shift = 28; shift >= 0; shift -= 4) *at++ = "0123456789abcdef"[text_ >> shift & 15];
-  for (uint8_t i = 0; i < count_; ++i) at = write_number(write_text(at, " "), numbers_[i]);
-  if (place_ != kNowhere) at = write_number(write_text(at, " at "), place_);
+  for (int shift = 28; shift >= 0; shift -= 4) *at++ = "0123456789abcdef"[word_ >> shift & 15];
+  if (g_details.error == (word_ & ~kCodeBits)) {
+    for (uint8_t i = 0; i < g_details.count; ++i) at = write_number(write_text(at, " "), g_details.numbers[i]);
+    if (g_details.place != ErrorDetails::kNone) at = write_number(write_text(at, " at "), g_details.place);
+  }
   *at = '\0';
 }
 

@@ -1,7 +1,7 @@
 // Status and Result: how every fallible function of Figment reports failure. Nothing here allocates or throws.
 //
-// Errors carry a line of text, or on small targets (FIGMENT_ERROR_TEXTS=0) its hash and up to two of its numbers: texts
-// and their formatting are a third of the library's code. `figment explain` knows the texts by their hashes.
+// Errors carry a line of text, or on small targets (FIGMENT_ERROR_TEXTS=0) its hash: texts and their formatting are a
+// third of the library's code. `figment explain` knows the texts by their hashes.
 #pragma once
 
 #include <cstddef>
@@ -84,64 +84,71 @@ class Message {
   uint32_t hash_;
 };
 
+// The numbers of the last error, of which there is one at a time: small targets have one thread.
+struct ErrorDetails {
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  uint32_t error = 0;  // whose numbers these are, as a Status holds it
+  uint8_t count = 0;
+  uint32_t numbers[2] = {};
+  uint32_t place = kNone;  // of an op, a tensor, a constant
+};
+
+// One word, which functions return in a register.
 class [[nodiscard]] Status {
  public:
   constexpr Status() = default;
 
   template <typename... Arguments>
-  static constexpr Status error(StatusCode code, Message text, const Arguments&... arguments) {
-    Status status = plain(code, text);
-    (status.add(arguments), ...);
+  static Status error(StatusCode code, Message text, const Arguments&... arguments) {
+    const Status status = plain(code, text);
+    if constexpr (sizeof...(arguments) > 0) {
+      status.forget_details();
+      (add(arguments), ...);
+    }
     return status;
   }
   static constexpr Status plain(StatusCode code, Message text) {
     Status status;
-    status.code_ = code;
-    status.text_ = text.hash();
+    status.word_ = (text.hash() & ~kCodeBits) | static_cast<uint32_t>(code);
     return status;
   }
 
-  constexpr bool ok() const { return code_ == StatusCode::kOk; }
-  constexpr StatusCode code() const { return code_; }
+  constexpr bool ok() const { return word_ == 0; }
+  constexpr StatusCode code() const { return static_cast<StatusCode>(word_ & kCodeBits); }
   constexpr Status as(StatusCode code) const {
-    Status status = *this;
-    status.code_ = code;
+    Status status;
+    status.word_ = (word_ & ~kCodeBits) | static_cast<uint32_t>(code);
     return status;
   }
   // Writes what to type to see the message: "figment explain 1a2b3c4d 7 12 at 3".
   void describe(char (&out)[kMaxMessage]) const;
 
-  // The innermost text says most: of the others one number is kept, of an op, a tensor, a constant.
+  // The innermost text says most: of the others one number is kept.
   template <typename... Arguments>
-  constexpr Status with_prefix(Message /*format*/, const Arguments&... arguments) const {
-    Status status = *this;
-    (status.place(arguments), ...);
-    return status;
+  Status with_prefix(Message /*format*/, const Arguments&... arguments) const {
+    (place(arguments), ...);
+    return *this;
   }
 
  private:
-  // Keeps the first two arguments that are numbers.
+  static constexpr uint32_t kCodeBits = 15;
+
+  void forget_details() const;
+  void set_place(uint32_t number) const;
+  static void add_number(uint32_t number);
+
+  // Of the arguments, those that are numbers.
   template <typename Argument>
-  constexpr void add(const Argument& argument) {
-    if constexpr (std::is_integral_v<Argument>) {
-      if (count_ < 2) numbers_[count_++] = static_cast<uint32_t>(argument);
-    }
+  static void add(const Argument& argument) {
+    if constexpr (std::is_integral_v<Argument>) add_number(static_cast<uint32_t>(argument));
+  }
+  template <typename Argument>
+  void place(const Argument& argument) const {
+    if constexpr (std::is_integral_v<Argument>) set_place(static_cast<uint32_t>(argument));
   }
 
-  template <typename Argument>
-  constexpr void place(const Argument& argument) {
-    if constexpr (std::is_integral_v<Argument>) {
-      if (place_ == kNowhere) place_ = static_cast<uint32_t>(argument);
-    }
-  }
-
-  static constexpr uint32_t kNowhere = UINT32_MAX;
-
-  StatusCode code_ = StatusCode::kOk;
-  uint8_t count_ = 0;
-  uint32_t text_ = 0;
-  uint32_t numbers_[2] = {};
-  uint32_t place_ = kNowhere;
+  uint32_t word_ = 0;  // the text's hash, but for its last bits, which are the code's
 };
 
 #endif

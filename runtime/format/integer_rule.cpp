@@ -28,7 +28,8 @@ Message linear(std::span<const TensorType> inputs, const TensorType& output, std
     if (!ratio_fits(scale_of(inputs[0]) * scale / scale_of(output)))
       return "input scale * weight scale / output scale is outside [2^-32, 256)";
   }
-  const uint64_t terms = element_count(weights.shape, 1).value() / weights.shape[0].extent;
+  uint64_t terms = 1;
+  for (size_t d = 1; d < weights.shape.rank(); ++d) terms *= weights.shape[d].extent;
   uint64_t largest_bias = 0;
   for (int32_t value : bias) {
     const uint64_t magnitude = value < 0 ? 0 - static_cast<uint64_t>(value) : static_cast<uint64_t>(value);

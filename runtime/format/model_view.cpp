@@ -3,6 +3,8 @@
 #include <cstring>
 
 #include "core/half.h"
+#include "core/text.h"
+#include "format/op_rule.h"
 #include "format/schema_access.h"
 
 namespace figment::format {
@@ -107,7 +109,7 @@ TensorView ProgramView::tensor(size_t i) const {
 
 OpView ProgramView::op(size_t i) const {
   OpView view{op_kind(i), op_name(i), {}, op_inputs(i), indices(op_at(program_, i)->outputs())};
-  read_attributes(i, &view.attributes);
+  if (const OpRule* rule = linked_rule(view.kind)) read_attributes(i, *rule->attributes, &view.attributes);
   return view;
 }
 
@@ -216,7 +218,7 @@ LatentView ModelView::drawn(size_t i) const {
 std::optional<LatentView> ModelView::find_drawn(const char* program, const char* input) const {
   for (size_t i = 0; i < drawn_count(); ++i) {
     const LatentView found = drawn(i);
-    if (std::strcmp(found.program, program) == 0 && std::strcmp(found.input, input) == 0) return found;
+    if (same_text(found.program, program) && same_text(found.input, input)) return found;
   }
   return std::nullopt;
 }
@@ -225,13 +227,13 @@ std::optional<BatchInput> ModelView::batch_input(size_t i) const {
   // Those of all entries in turn; one that came before under its name does not count.
   const auto is_drawn = [&](size_t entry, const char* input) {
     for (size_t latent = 0; latent < schedule(entry).latent_count; ++latent) {
-      if (std::strcmp(schedule_latent(entry, latent).input, input) == 0) return true;
+      if (same_text(schedule_latent(entry, latent).input, input)) return true;
     }
     return false;
   };
   const auto program_of = [&](size_t entry) {
     size_t found = 0;
-    while (std::strcmp(program(found).name(), schedule(entry).program) != 0) ++found;
+    while (!same_text(program(found).name(), schedule(entry).program)) ++found;
     return found;
   };
   const auto comes_before = [&](size_t entry, size_t port, const char* name) {
@@ -239,7 +241,7 @@ std::optional<BatchInput> ModelView::batch_input(size_t i) const {
       if (schedule(before).level != 0) continue;
       const ProgramView view = program(program_of(before));
       for (size_t p = 0; p < (before == entry ? port : view.input_count()); ++p) {
-        if (std::strcmp(view.input(p).name, name) == 0 && !is_drawn(before, name)) return true;
+        if (same_text(view.input(p).name, name) && !is_drawn(before, name)) return true;
       }
     }
     return false;
@@ -317,7 +319,7 @@ TrainedView ModelView::trained(size_t i) const {
 Result<ScalingView> find_scaling(const ModelView& view, const char* input, size_t channel) {
   for (size_t i = 0; i < view.scaling_count(); ++i) {
     const ScalingView found = view.scaling(i);
-    if (input == nullptr ? !found.samples : std::strcmp(found.input, input) != 0) continue;
+    if (input == nullptr ? !found.samples : !same_text(found.input, input)) continue;
     if (channel < found.channels) return found;
     return Status::error(StatusCode::kNotFound, "\"%s\" has %zu channels", found.input, found.channels);
   }

@@ -10,7 +10,7 @@
 #include "core/philox.h"
 #include "core/shape.h"
 #include "core/status.h"
-#include "format/op.h"
+#include "format/attribute_rule.h"
 
 namespace figment::format {
 
@@ -215,7 +215,8 @@ class ProgramView {
   // Parts of it.
   OpKind op_kind(size_t i) const;
   const char* op_name(size_t i) const;
-  void read_attributes(size_t i, Attributes* attributes) const;
+  // `group`: of the op's rule.
+  void read_attributes(size_t i, const attribute_rule::Group& group, Attributes* attributes) const;
   std::span<const uint32_t> op_inputs(size_t i) const;
   uint32_t op_output(size_t i) const;
   bool fully_int8() const;
@@ -228,6 +229,7 @@ class ProgramView {
 
  private:
   friend class ModelView;
+  friend class Checker;
   friend class Verifier;
   ProgramView(const schema::Model* model, const schema::Program* program, int64_t units)
       : model_(model), program_(program), units_(units) {}
@@ -309,6 +311,7 @@ class ModelView {
   TrainedView trained(size_t i) const;
 
  private:
+  friend class Checker;
   friend class Verifier;
   const schema::Model* model_ = nullptr;
   const unsigned char* widened_ = nullptr;

@@ -34,49 +34,12 @@ int32_t ProgramView::resolve(size_t i, size_t batch, DataType* type, bool* varia
   return -1;
 }
 
-void ProgramView::read_attributes(size_t i, Attributes* attributes) const {
+void ProgramView::read_attributes(size_t i, const attribute_rule::Group& group, Attributes* attributes) const {
   const schema::Op* op = op_at(program_, i);
-  Attributes& result = *attributes;
-  result = {};
-  result.clamp_min = op->clamp_min();
-  result.clamp_max = op->clamp_max();
-  if (const auto* window = op->attributes_as_WindowAttributes()) {
-    copy_list(window->kernel(), &result.window.kernel);
-    copy_list(window->stride(), &result.window.stride);
-    copy_list(window->dilation(), &result.window.dilation);
-    copy_list(window->padding(), &result.window.padding);
-    copy_list(window->output_padding(), &result.window.output_padding);
-    result.window.groups = window->groups();
-    result.window.count_padding = window->count_padding();
-  } else if (const auto* axes = op->attributes_as_AxesAttributes()) {
-    result.axes = list(axes->axes());
-  } else if (const auto* transpose = op->attributes_as_TransposeAttributes()) {
-    result.permutation = list(transpose->permutation());
-  } else if (const auto* slice = op->attributes_as_SliceAttributes()) {
-    result.starts = list(slice->starts());
-    for (uint32_t d = 0; d < length(slice->growth()); ++d)
-      result.starts[d] = static_cast<uint32_t>(int64_t{result.starts[d]} + int64_t{slice->growth()->Get(d)} * units_);
-    result.steps = list(slice->steps());
-  } else if (const auto* pad = op->attributes_as_PadAttributes()) {
-    result.before = list(pad->before());
-    result.after = list(pad->after());
-    result.pad_mode = static_cast<PadMode>(pad->mode());
-    result.pad_value = pad->value();
-  } else if (const auto* alpha = op->attributes_as_AlphaAttributes()) {
-    result.alpha = alpha->alpha();
-  } else if (const auto* matmul = op->attributes_as_MatmulAttributes()) {
-    result.transpose_a = matmul->transpose_a();
-    result.transpose_b = matmul->transpose_b();
-  } else if (const auto* function = op->attributes_as_FunctionAttributes()) {
-    result.function = static_cast<OpKind>(function->function());
-    result.alpha = function->alpha();
-  } else if (const auto* recurrent = op->attributes_as_RecurrentAttributes()) {
-    result.linear_before_reset = recurrent->linear_before_reset();
-    result.recurrent_gradient = static_cast<RecurrentGradient>(recurrent->gradient());
-  } else if (const auto* group_norm = op->attributes_as_GroupNormAttributes()) {
-    result.groups = group_norm->groups();
-    result.alpha = group_norm->epsilon();
-  }
+  *attributes = {};
+  attributes->clamp_min = op->clamp_min();
+  attributes->clamp_max = op->clamp_max();
+  group.read(*op, units_, attributes);
 }
 
 }  // namespace figment::format

@@ -1,6 +1,7 @@
 // The rules of an op, each in an object of its own, so that a program is linked with those of its ops alone.
 #pragma once
 
+#include "format/attribute_rule.h"
 #include "format/integer_rule.h"
 #include "format/shape_rule.h"
 
@@ -9,10 +10,11 @@ namespace figment::format {
 struct OpRule {
   shape_rule::Rule* shape;
   integer_rule::Rule* integer;
+  const attribute_rule::Group* attributes;
 };
 
 #define FIGMENT_OP(number, Kind, name, attributes, traits, shape, integer, ...) \
-  inline constexpr OpRule kRuleOf##Kind = {shape_rule::shape, integer_rule::integer};
+  inline constexpr OpRule kRuleOf##Kind = {shape_rule::shape, integer_rule::integer, &attribute_rule::k##attributes};
 #include "figment/ops.def"
 #undef FIGMENT_OP
 

@@ -1,13 +1,12 @@
 // What the shape and type rules share.
 #pragma once
 
+#include "format/bad.h"
 #include "format/op.h"
 
 namespace figment::format {
 
 using Inputs = std::span<const TensorType>;
-
-inline Status bad(Message text) { return Status::plain(StatusCode::kBadFile, text); }
 
 inline Status expect_inputs(Inputs inputs, size_t least, size_t most) {
   if (inputs.size() >= least && inputs.size() <= most) return {};

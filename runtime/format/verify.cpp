@@ -8,11 +8,10 @@
 #include "core/checked.h"
 #include "core/finite.h"
 #include "core/memory.h"
-#include "format/integer_rule.h"
-#include "format/model_view.h"
+#include "core/text.h"
+#include "format/checker.h"
+#include "format/op_rule.h"
 #include "format/quantized.h"
-#include "format/scaling.h"
-#include "format/schema_access.h"
 
 namespace figment::format {
 
@@ -22,20 +21,8 @@ namespace {
 constexpr int32_t kExactInteger = (1 << 24) - 1;
 
 constexpr size_t kMaxConstants = 65536;
-constexpr size_t kMaxPrograms = 256;
-constexpr size_t kMaxPorts = 256;
-constexpr size_t kMaxLevels = 16;
 constexpr size_t kMaxPlans = 64;
-constexpr size_t kMaxReads = 64;       // of indices, which ops may share
-constexpr size_t kMaxName = 1024;      // bytes
-constexpr size_t kMaxStreams = 65536;  // of a seed, before those of codes
-
-Status bad(Message text) { return Status::plain(StatusCode::kBadFile, text); }
-
-template <typename... Arguments>
-Status bad(Message format, Arguments... arguments) {
-  return Status::error(StatusCode::kBadFile, format, arguments...);
-}
+constexpr size_t kMaxReads = 64;  // of indices, which ops may share
 
 Status check_quantization(const schema::Quantization* quantization, DataType type, size_t channels) {
   const size_t scales = quantization == nullptr ? 0 : length(quantization->scales());
@@ -45,12 +32,6 @@ Status check_quantization(const schema::Quantization* quantization, DataType typ
     const float scale = quantization->scales()->Get(static_cast<uint32_t>(i));
     if (!std::isnormal(scale) || scale <= 0) return bad("a scale is not a positive normal number");
   }
-  return {};
-}
-
-template <typename Vector>
-Status check_dimensions(const Vector* shape) {
-  if (length(shape) > kMaxRank) return bad("more than %zu dimensions", kMaxRank);
   return {};
 }
 
@@ -75,7 +56,7 @@ bool same_dimensions(const Shape& a, const Shape& b) { return a == b; }
 
 }  // namespace
 
-class Verifier {
+class Verifier : public Checker {
  public:
   // The programs of an open model at another length.
   static Result<ModelView> at_length(const ModelView& open, int64_t units) {
@@ -95,31 +76,6 @@ class Verifier {
   }
 
  private:
-  // Parts of a file may overlap, and be named many times: what looks at all of them would take long, and tools that
-  // list them much memory. So all that is looked at together must not be larger than twice the file, indices counted
-  // both as they stand and as what they read.
-  Status spend(uint64_t bytes) {
-    if (bytes > left_) return bad("its parts overlap: together they are larger than twice the file");
-    left_ -= bytes;
-    return {};
-  }
-
-  Status check_text(const flatbuffers::String* text, const char* what) {
-    if (text == nullptr) return {};
-    FIGMENT_RETURN_IF_ERROR(spend(text->size()));
-    return std::strlen(text->c_str()) == text->size() ? Status() : bad("%s contains a zero byte", what);
-  }
-
-  Status check_name(const flatbuffers::String* name) {
-    if (name == nullptr || name->size() == 0) return bad("a name is missing");
-    if (name->size() > kMaxName) return bad("a name is longer than %zu bytes", kMaxName);
-    return check_text(name, "a name");
-  }
-
-  // Set by `envelope` before anything else runs.
-  // NOLINTNEXTLINE(clang-analyzer-core.uninitialized.UndefReturn)
-  const schema::Model& root() const { return *view_.model_; }
-
   // The container: alignment, sizes, identifier, version, FlatBuffers' own structure.
   Status envelope(const uint8_t* data, size_t size) {
     if (data == nullptr || reinterpret_cast<uintptr_t>(data) % kTensorAlignment != 0) {
@@ -127,7 +83,8 @@ class Verifier {
                            kTensorAlignment);
     }
     if (size < 32) return bad("not a Figment model: only %zu bytes", size);
-    if (!flatbuffers::BufferHasIdentifier(data, schema::ModelIdentifier(), true)) {
+    // Behind the header's size and the root's offset.
+    if (std::memcmp(data + 8, schema::ModelIdentifier(), 4) != 0) {
       return bad("not a Figment model: the identifier \"FIGM\" is missing");
     }
     uint32_t header = 0;
@@ -142,7 +99,7 @@ class Verifier {
     flatbuffers::Verifier verifier(data, header + sizeof header, options);
     // The version is read before the rest is verified: another version may have another structure.
     const auto* table = flatbuffers::GetSizePrefixedRoot<flatbuffers::Table>(data);
-    const bool readable = verifier.VerifySizePrefixedBuffer<schema::Model>(schema::ModelIdentifier());
+    const bool readable = verifier.VerifySizePrefixedBuffer<schema::Model>(nullptr);
     if (!readable) {
       flatbuffers::Verifier version_only(data, header + sizeof header, options);
       const auto* start = reinterpret_cast<const uint8_t*>(table);
@@ -181,11 +138,6 @@ class Verifier {
       const char* name = entry->name() == nullptr ? "" : entry->name()->c_str();
       if (Status status = constant(entry); !status.ok()) return status.with_prefix("constant %u (%s)", i, name);
     }
-    for (uint32_t i = 0; i < length(root().parameters()); ++i) {
-      if (Status status = parameter(root().parameters()->Get(i)); !status.ok()) {
-        return status.with_prefix("parameter %u", i);
-      }
-    }
     FIGMENT_RETURN_IF_ERROR(check_text(root().name(), "the model's name"));
     FIGMENT_RETURN_IF_ERROR(check_text(root().producer(), "the producer's name"));
     for (uint32_t i = 0; i < length(root().metadata()); ++i) {
@@ -195,9 +147,20 @@ class Verifier {
     FIGMENT_RETURN_IF_ERROR(length_to_choose());
     FIGMENT_RETURN_IF_ERROR(programs());
     FIGMENT_RETURN_IF_ERROR(output());
-    FIGMENT_RETURN_IF_ERROR(scalings());
-    FIGMENT_RETURN_IF_ERROR(objective());
-    return training();
+    return for_training();
+  }
+
+  // What running programs does not read.
+  Status for_training() {
+    const bool any = length(root().parameters()) > 0 || length(root().scalings()) > 0 ||
+                     root().objective() != nullptr || length(root().schedule()) > 0 || length(root().scalars()) > 0 ||
+                     length(root().trained()) > 0;
+    if (!any) return {};
+    TrainingVerifier* verify = linked_training_verifier();
+    if (verify != nullptr) return verify(this);
+    return Status::plain(StatusCode::kUnsupported,
+                         "the file holds what training reads, and this program was linked without training: convert "
+                         "with --strip");
   }
 
   Status length_to_choose() {
@@ -220,7 +183,7 @@ class Verifier {
       if (Status status = check_name(entry->name()); !status.ok()) return status.with_prefix("program %u", i);
       if (Status status = program(entry); !status.ok()) return status.with_prefix("%s", entry->name()->c_str());
       for (uint32_t j = 0; j < i; ++j) {
-        if (std::strcmp(root().programs()->Get(j)->name()->c_str(), entry->name()->c_str()) == 0) {
+        if (same_text(root().programs()->Get(j)->name()->c_str(), entry->name()->c_str())) {
           return bad("two programs are named %s", entry->name()->c_str());
         }
       }
@@ -231,28 +194,6 @@ class Verifier {
       const schema::Latent* drawn = root().drawn()->Get(i);
       FIGMENT_RETURN_IF_ERROR(latent(drawn));
       if (drawn->prior() == schema::Prior::dropout) return bad("a dropout mask is drawn by train steps only");
-    }
-    return {};
-  }
-
-  Status objective() {
-    const schema::Objective* objective = root().objective();
-    if (objective == nullptr) return {};
-    FIGMENT_RETURN_IF_ERROR(check_name(objective->name()));
-    FIGMENT_RETURN_IF_ERROR(check_text(objective->loss(), "the loss's kind"));
-    FIGMENT_RETURN_IF_ERROR(check_text(objective->divergence_weight(), "the divergence's weight"));
-    if (objective->score() > schema::Score::MAX) return bad("unknown score");
-    if (objective->likelihood() > schema::Likelihood::MAX) return bad("unknown likelihood");
-    if (objective->score() == schema::Score::evidence_lower_bound &&
-        objective->likelihood() == schema::Likelihood::none) {
-      return bad("a score by the evidence lower bound needs a likelihood");
-    }
-    for (uint32_t i = 0; i < length(objective->metrics()); ++i) {
-      const schema::Metric* metric = objective->metrics()->Get(i);
-      FIGMENT_RETURN_IF_ERROR(check_name(metric->name()));
-      if (metric->kind() > schema::MetricKind::MAX) return bad("metric %u: unknown kind", i);
-      if (!(metric->saturation() >= 0) || !std::isfinite(metric->saturation()))
-        return bad("metric %u: its saturation must be finite and not negative", i);
     }
     return {};
   }
@@ -299,26 +240,6 @@ class Verifier {
       }
     } else if (type == DataType::kF32 && !entry->not_finite() && !all_finite(values, elements.value())) {
       return bad("has NaN or infinite values");
-    }
-    return {};
-  }
-
-  Status parameter(const schema::Parameter* entry) {
-    FIGMENT_RETURN_IF_ERROR(check_name(entry->name()));
-    if (entry->constant() >= length(root().constants())) return bad("names no constant");
-    FIGMENT_RETURN_IF_ERROR(check_dimensions(entry->shape()));
-    FIGMENT_RETURN_IF_ERROR(check_dimensions(entry->split()));
-    FIGMENT_RETURN_IF_ERROR(check_dimensions(entry->permutation()));
-    CheckedSize elements = 1;
-    CheckedSize split = 1;
-    for (uint32_t i = 0; i < length(entry->shape()); ++i) elements *= entry->shape()->Get(i);
-    for (uint32_t i = 0; i < length(entry->split()); ++i) split *= entry->split()->Get(i);
-    if (!is_permutation(list(entry->permutation()), length(entry->split()))) return bad("its permutation is not one");
-    const ConstantView values = view_.constant(entry->constant());
-    const uint64_t count = values.bytes / element_size(values.type);
-    if (!elements.valid() || !split.valid() || elements.value() != split.value() ||
-        !range_inside(entry->offset(), split.value(), count)) {
-      return bad("does not lie inside its constant");
     }
     return {};
   }
@@ -440,7 +361,7 @@ class Verifier {
           (entry->least() > entry->greatest() || entry->least() < -kExactInteger || entry->greatest() > kExactInteger))
         return bad("%s %s: its integers have no range that f32 holds exactly", what, name);
       for (uint32_t j = 0; j < i; ++j) {
-        if (std::strcmp(entries->Get(j)->name()->c_str(), name) == 0) return bad("two %ss are named %s", what, name);
+        if (same_text(entries->Get(j)->name()->c_str(), name)) return bad("two %ss are named %s", what, name);
       }
     }
     return {};
@@ -494,40 +415,16 @@ class Verifier {
   }
 
   static Status attributes(const schema::Op* entry) {
-    const AttributeGroup group = attribute_group(static_cast<OpKind>(entry->kind()));
-    if (static_cast<uint8_t>(entry->attributes_type()) != static_cast<uint8_t>(group)) {
+    const auto kind = static_cast<OpKind>(entry->kind());
+    if (static_cast<uint8_t>(entry->attributes_type()) != static_cast<uint8_t>(attribute_group(kind))) {
       return bad("carries the attributes of another op");
     }
-    size_t longest = 0;
-    const auto measure = [&longest](const auto* vector) {
-      if (length(vector) > longest) longest = length(vector);
-    };
-    if (const auto* window = entry->attributes_as_WindowAttributes()) {
-      if (length(window->kernel()) != 2 || length(window->stride()) != 2 || length(window->dilation()) != 2 ||
-          length(window->padding()) != 4 ||
-          (window->output_padding() != nullptr && window->output_padding()->size() != 2)) {
-        return bad("kernel, stride, dilation need two values, padding four");
-      }
-    } else if (const auto* axes = entry->attributes_as_AxesAttributes()) {
-      measure(axes->axes());
-    } else if (const auto* transpose = entry->attributes_as_TransposeAttributes()) {
-      measure(transpose->permutation());
-    } else if (const auto* slice = entry->attributes_as_SliceAttributes()) {
-      measure(slice->starts());
-      measure(slice->steps());
-      measure(slice->growth());
-      if (length(slice->growth()) > length(slice->starts())) return bad("more starts grow than there are");
-    } else if (const auto* pad = entry->attributes_as_PadAttributes()) {
-      measure(pad->before());
-      measure(pad->after());
-      if (pad->mode() > schema::PadMode::MAX) return bad("unknown padding mode");
-    } else if (const auto* function = entry->attributes_as_FunctionAttributes()) {
-      if (function->function() > schema::OpKind::MAX) return bad("unknown function");
-    } else if (const auto* recurrent = entry->attributes_as_RecurrentAttributes()) {
-      if (recurrent->gradient() > schema::RecurrentGradient::MAX) return bad("unknown gradient");
-    }
-    if (longest > kMaxRank) return bad("has attributes for more than %zu dimensions", kMaxRank);
-    return {};
+    if (attribute_group(kind) != AttributeGroup::kNone && entry->attributes() == nullptr)
+      return bad("lacks its attributes");
+    const OpRule* rule = linked_rule(kind);
+    if (rule == nullptr)
+      return Status::plain(StatusCode::kUnsupported, "this program was linked without a kernel for it");
+    return rule->attributes->check(*entry);
   }
 
   // The values of a linear op's bias.
@@ -550,45 +447,6 @@ class Verifier {
     return {};
   }
 
-  // The index of `port` among the inputs or outputs of `program`, as a view; nullptr name when there is none.
-  PortView find_port(const flatbuffers::String* program, const flatbuffers::String* port, bool input) const {
-    for (size_t p = 0; p < view_.program_count() && program != nullptr && port != nullptr; ++p) {
-      const ProgramView view = view_.program(p);
-      if (std::strcmp(view.name(), program->c_str()) != 0) continue;
-      for (size_t i = 0; i < (input ? view.input_count() : view.output_count()); ++i) {
-        const PortView found = input ? view.input(i) : view.output(i);
-        if (std::strcmp(found.name, port->c_str()) == 0) return found;
-      }
-    }
-    return {nullptr, 0, {}, {}};
-  }
-
-  Status latent(const schema::Latent* latent) {
-    const PortView port = find_port(latent->program(), latent->input(), true);
-    if (port.name == nullptr) return bad("the latent names no input of a program");
-    if (latent->prior() > schema::Prior::MAX) return bad("the latent has an unknown prior");
-    if (latent == root().latent() && latent->prior() == schema::Prior::dropout)
-      return bad("the latent is a dropout mask, which only train steps draw");
-    const int64_t size = int64_t{latent->size()} + int64_t{latent->growth()} * view_.units_;
-    if (size < 0 || element_count(port.shape, 1).value() != static_cast<uint64_t>(size))
-      return bad("the latent does not have its input's size");
-    if (latent->growth() != 0 && length(latent->codes()) > 0) return bad("a latent with codes has one size");
-    if (latent->prior() == schema::Prior::dropout && !(latent->rate() >= 0 && latent->rate() < 1)) {
-      return bad("a dropout rate must be in [0, 1)");
-    }
-    if (latent->stream() >= kMaxStreams) return bad("the latent's stream is out of range");
-    if (length(latent->codes()) > kMaxPorts) return bad("more than %zu codes", kMaxPorts);
-    CheckedSize codes = 0;
-    for (uint32_t i = 0; i < length(latent->codes()); ++i) {
-      const schema::Code* code = latent->codes()->Get(i);
-      FIGMENT_RETURN_IF_ERROR(check_name(code->name()));
-      if (code->size() < 1 || code->prior() >= schema::Prior::dropout) return bad("a code is empty or has no prior");
-      codes += code->size();
-    }
-    if (!codes.within(static_cast<uint64_t>(size))) return bad("the codes are larger than their latent");
-    return {};
-  }
-
   Status output() const {
     const schema::Output* output = root().output();
     if (output == nullptr) return {};
@@ -603,106 +461,6 @@ class Verifier {
     }
     return {};
   }
-
-  Status scalings() {
-    if (length(root().scalings()) > kMaxPorts) return bad("more than %zu scalings", kMaxPorts);
-    for (uint32_t i = 0; i < length(root().scalings()); ++i) {
-      const schema::Scaling* scaling = root().scalings()->Get(i);
-      FIGMENT_RETURN_IF_ERROR(check_name(scaling->input()));
-      if (scaling->constant() >= length(root().constants())) return bad("scaling %u names no constant", i);
-      const schema::Constant* constant = root().constants()->Get(scaling->constant());
-      if (constant->type() != schema::DataType::f32 || constant->transient() || constant->half() ||
-          constant->not_finite() || constant->blob() == nullptr || length(constant->shape()) != 2 ||
-          constant->shape()->Get(1) != ChannelScaling::kValues) {
-        return bad("scaling %u is not f32 [channels, %zu]", i, size_t{ChannelScaling::kValues});
-      }
-      for (uint32_t j = 0; j < i; ++j) {
-        const schema::Scaling* other = root().scalings()->Get(j);
-        if (std::strcmp(other->input()->c_str(), scaling->input()->c_str()) == 0)
-          return bad("scalings %u and %u are of one input", j, i);
-        if (other->samples() && scaling->samples()) return bad("scalings %u and %u are both of the samples", j, i);
-      }
-    }
-    return {};
-  }
-
-  bool is_variable(uint32_t constant) const {
-    return constant < length(root().constants()) && root().constants()->Get(constant)->variable();
-  }
-
-  // That every training session holds.
-  bool is_kept_variable(uint32_t constant) const {
-    return is_variable(constant) && !root().constants()->Get(constant)->transient();
-  }
-
-  // The schedule, the scalars and the trained parameters.
-  Status training() {
-    if (length(root().schedule()) > kMaxPrograms) return bad("more than %zu entries in the schedule", kMaxPrograms);
-    for (uint32_t i = 0; i < length(root().schedule()); ++i) {
-      const schema::ScheduleEntry* entry = root().schedule()->Get(i);
-      if (entry->period() < 1 || entry->phase() >= entry->period())
-        return bad("schedule entry %u: its period is empty", i);
-      if (entry->per_micro_batch() && root().micro_batch_weight() < 0)
-        return bad("schedule entry %u: no weight for its micro-batches", i);
-      if (entry->level() >= kMaxLevels) return bad("schedule entry %u: its level is out of range", i);
-      bool found = false;
-      for (size_t p = 0; p < view_.program_count() && entry->program() != nullptr; ++p) {
-        const bool named = std::strcmp(view_.program(p).name(), entry->program()->c_str()) == 0;
-        if (named && !view_.program(p).updates()) return bad("schedule entry %u: its program changes nothing", i);
-        found = found || named;
-      }
-      if (!found) return bad("schedule entry %u names no program", i);
-      for (uint32_t j = 0; j < i; ++j) {
-        const schema::ScheduleEntry* other = root().schedule()->Get(j);
-        const bool same =
-            other->level() == entry->level() && std::strcmp(other->program()->c_str(), entry->program()->c_str()) == 0;
-        if (same && other->per_micro_batch() != entry->per_micro_batch())
-          return bad("schedule entry %u: its program runs in parts and whole", i);
-      }
-      if (length(entry->latents()) > kMaxPorts) return bad("schedule entry %u: more than %zu latents", i, kMaxPorts);
-      for (uint32_t j = 0; j < length(entry->latents()); ++j) {
-        const schema::Latent* drawn = entry->latents()->Get(j);
-        FIGMENT_RETURN_IF_ERROR(latent(drawn));
-        if (std::strcmp(drawn->program()->c_str(), entry->program()->c_str()) != 0) {
-          return bad("schedule entry %u draws for another program", i);
-        }
-      }
-    }
-    if (root().micro_batch_weight() >= 0 && !is_variable(static_cast<uint32_t>(root().micro_batch_weight()))) {
-      return bad("the weight of the parts is no variable");
-    }
-    for (uint32_t i = 0; i < length(root().scalars()); ++i) {
-      const schema::Scalar* scalar = root().scalars()->Get(i);
-      FIGMENT_RETURN_IF_ERROR(check_name(scalar->name()));
-      if (!is_kept_variable(scalar->constant()) ||
-          scalar->index() >= view_.constant(scalar->constant()).bytes / sizeof(float)) {
-        return bad("scalar %s is no value of a variable", scalar->name()->c_str());
-      }
-    }
-    const schema::Objective* objective = root().objective();
-    if (objective != nullptr && length(root().schedule()) > 0 && length(objective->divergence_weight()) > 0) {
-      bool named = false;
-      for (uint32_t i = 0; i < length(root().scalars()); ++i) {
-        named = named ||
-                std::strcmp(root().scalars()->Get(i)->name()->c_str(), objective->divergence_weight()->c_str()) == 0;
-      }
-      if (!named) return bad("the divergence's weight is no scalar");
-    }
-    for (uint32_t i = 0; i < length(root().trained()); ++i) {
-      const schema::Trained* trained = root().trained()->Get(i);
-      if (!is_kept_variable(trained->constant())) return bad("trained parameter %u is no variable", i);
-      for (uint32_t j = 0; j < length(trained->state()); ++j) {
-        const uint32_t state = trained->state()->Get(j);
-        if (!is_kept_variable(state) || view_.constant(state).shape != view_.constant(trained->constant()).shape) {
-          return bad("trained parameter %u: its state is no variable of its shape", i);
-        }
-      }
-    }
-    return {};
-  }
-
-  ModelView view_;
-  uint64_t left_ = 0;  // bytes that may still be looked at
 };
 
 Result<ModelView> ModelView::open(const void* data, size_t size) { return Verifier::open(data, size); }
@@ -714,12 +472,16 @@ Result<ModelView> ModelView::at_length(size_t wanted) const {
   if (wanted == 0) return *this;
   if (!has_open_length()) return invalid("the model has no length to choose, %zu or any other", wanted);
   const LengthView ours = open_length();
-  const auto difference = static_cast<int64_t>(std::min<size_t>(wanted, SIZE_MAX / 4)) - int64_t{ours.length};
-  if (wanted < ours.least || wanted > ours.greatest || difference % ours.unit != 0) {
+  const bool inside = wanted >= ours.least && wanted <= ours.greatest;
+  const auto length = static_cast<uint32_t>(wanted);
+  const bool shorter = length < ours.length;
+  const uint32_t distance = shorter ? ours.length - length : length - ours.length;
+  if (!inside || distance % ours.unit != 0) {
     return invalid("%s cannot be %zu: it is from %u to %u, and %u apart", ours.name, wanted, ours.least, ours.greatest,
                    ours.unit);
   }
-  Result<ModelView> view = Verifier::at_length(*this, difference / ours.unit);
+  Result<ModelView> view =
+      Verifier::at_length(*this, shorter ? -int64_t{distance / ours.unit} : int64_t{distance / ours.unit});
   if (view.ok()) return view;
   return view.status().as(StatusCode::kInvalidArgument).with_prefix("%s cannot be %zu", ours.name, wanted);
 }

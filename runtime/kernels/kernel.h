@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <new>
 #include <span>
+#include <type_traits>
 
 #include "core/checked.h"
 #include "core/shape.h"
@@ -82,6 +83,18 @@ class PreparedKernel {
   virtual Status resize(const Step& /*step*/) { return {}; }
   virtual void run() = 0;
 };
+
+// Whether there are prepared kernels at all: those of XNNPACK. Builds without it have no code for them.
+inline constexpr bool kPreparedKernels = FIGMENT_XNNPACK;
+
+// A pointer to one; without them it takes no room.
+class NoPreparedKernel {
+ public:
+  NoPreparedKernel() = default;
+  NoPreparedKernel(PreparedKernel* /*kernel*/) {}       // NOLINT(google-explicit-constructor)
+  operator PreparedKernel*() const { return nullptr; }  // NOLINT(google-explicit-constructor)
+};
+using PreparedPointer = std::conditional_t<kPreparedKernels, PreparedKernel*, NoPreparedKernel>;
 
 // Whether a step's output may be the memory of an input of equal size that nothing else reads: of input 0, or of
 // either.

@@ -14,6 +14,12 @@
 namespace figment::platform {
 
 #if defined(__unix__)
+inline constexpr bool kHasThreads = true;
+#else
+inline constexpr bool kHasThreads = false;
+#endif
+
+#if defined(__unix__)
 class Mutex {
  public:
   Mutex() = default;

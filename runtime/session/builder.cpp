@@ -4,6 +4,9 @@
 #include <cstdio>
 #include <utility>
 
+#include "platform/threading.h"
+#include "session/training_link.h"
+
 namespace figment {
 
 namespace {
@@ -29,6 +32,10 @@ Status Builder::check_options() const {
   }
   if (options_.threads < 1 || options_.threads > 256) {
     return Status::error(StatusCode::kInvalidArgument, "threads must be 1 to 256, is %zu", options_.threads);
+  }
+  if (options_.training && fig_use_training == nullptr) {
+    return Status::plain(StatusCode::kUnsupported,
+                         "this program was linked without training: fig_use_training is NULL");
   }
   if (options_.training && view.schedule_count() == 0) return wrong("the model does not train: it has no schedule");
   if (options_.program != nullptr) {
@@ -61,7 +68,7 @@ Status Builder::first_strategy() {
     return wrong("micro-batches are for training sessions");
   }
   if (options_.training) {
-    Result<Strategy> first = Strategies(view_, options_.batch).first(options_.micro_batch);
+    Result<Strategy> first = fig_use_training->first_strategy(view_, options_.batch, options_.micro_batch);
     if (!first.ok()) return first.status();
     selection_.strategy = *first;
   }
@@ -70,7 +77,7 @@ Status Builder::first_strategy() {
 }
 
 bool Builder::next_strategy() {
-  return options_.training && Strategies(view_, options_.batch).next(&selection_.strategy);
+  return options_.training && fig_use_training->next_strategy(view_, options_.batch, &selection_.strategy);
 }
 
 Result<MemoryReport> Builder::measure() {
@@ -127,7 +134,7 @@ Builder::Parts Builder::lay_out_objects(Block* block, MemoryReport* report) {
   const size_t count = program_count();
   auto* programs = block->array<Program>(count);
   parts.setup = {&view, options_.kernels, nullptr, selection_.training, nullptr, nullptr};
-  if (team_.pool() != nullptr) {
+  if (platform::kHasThreads && team_.pool() != nullptr) {
     // A place of its own, to which the kernels keep its address.
     auto* team = block->array<kernels::Team>(1);
     if (team != nullptr) *team = team_;
@@ -138,7 +145,7 @@ Builder::Parts Builder::lay_out_objects(Block* block, MemoryReport* report) {
   parts.latents = static_cast<float*>(block->take(latents * sizeof(float)));
   const CheckedSize before = block->used();
   Variables variables;
-  if (selection_.training) variables.lay_out(view, selection_, block);
+  if (selection_.training) fig_use_training->lay_out(&variables, view, selection_, block);
   report->variables = block->used().value() - before.value();
   parts.setup.variables = variables.addresses();
   if (parts.session != nullptr && !block->overflowed()) {

@@ -3,12 +3,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstring>
 #include <limits>
 #include <span>
-#include <type_traits>
 
+#include "core/text.h"
 #include "session/program.h"
 #include "session/session.h"
 
@@ -21,18 +20,38 @@ Status wrong(Message format, Arguments... arguments) {
 
 inline Status wrong(Message text) { return Status::plain(StatusCode::kInvalidArgument, text); }
 
-// A value as the caller's type, at its limits where it lies outside; NaN is 0.
-template <typename To, typename From>
-To converted(From value) {
-  if constexpr (std::is_floating_point_v<To>) {
-    return static_cast<To>(value);
-  } else {
-    // The greatest integer itself is no float.
-    constexpr From kLimit = static_cast<From>(std::numeric_limits<To>::max());
-    if (value >= kLimit) return std::numeric_limits<To>::max();
-    if (value <= -kLimit) return std::numeric_limits<To>::min();
-    if (std::isnan(static_cast<double>(value))) return To{0};
-    return static_cast<To>(value);
+// A value as the caller's integer, at its limits where it lies outside; NaN is 0.
+template <typename To>
+To converted(float value) {
+  // The greatest integer itself is no float.
+  constexpr auto kLimit = static_cast<float>(std::numeric_limits<To>::max());
+  if (value >= kLimit) return std::numeric_limits<To>::max();
+  if (value <= -kLimit) return std::numeric_limits<To>::min();
+  if (value != value) return To{0};
+  return static_cast<To>(value);
+}
+
+// Copies `count` elements that lie so far apart, one side of which is f32.
+inline void copy_elements(const Elements& from, size_t from_stride, const Elements& to, size_t to_stride,
+                          size_t count) {
+  const auto* source = static_cast<const float*>(from.data);
+  auto* target = static_cast<float*>(to.data);
+  if (from.type == to.type) {
+    for (size_t i = 0; i < count; ++i) target[i * to_stride] = source[i * from_stride];
+    return;
+  }
+  const bool wide = from.type == ElementType::kI64 || to.type == ElementType::kI64;
+  for (size_t i = 0; i < count; ++i) {
+    const Elements element = from.behind(i * from_stride);
+    const Elements place = to.behind(i * to_stride);
+    if (to.type == ElementType::kF32) {
+      *static_cast<float*>(place.data) = wide ? static_cast<float>(*static_cast<const int64_t*>(element.data))
+                                              : static_cast<float>(*static_cast<const int32_t*>(element.data));
+    } else if (wide) {
+      *static_cast<int64_t*>(place.data) = converted<int64_t>(source[i * from_stride]);
+    } else {
+      *static_cast<int32_t*>(place.data) = converted<int32_t>(source[i * from_stride]);
+    }
   }
 }
 
@@ -56,35 +75,23 @@ struct Exchange {
   }
 
   // Copies between tensors of the shape whose elements lie so far apart.
-  template <typename From, typename To>
-  void copy(const From* from, const std::array<size_t, kMaxRank>& from_strides, To* to,
+  void copy(const Elements& from, const std::array<size_t, kMaxRank>& from_strides, const Elements& to,
             const std::array<size_t, kMaxRank>& to_strides) const {
     const size_t last = shape.rank() - 1;
     const size_t rows = shape.product(0, last);
     for (size_t row = 0; row < rows; ++row) {
       size_t rest = row;
-      const From* source = from;
-      To* target = to;
+      size_t source = 0;
+      size_t target = 0;
       for (size_t d = last; d > 0; --d) {
         source += rest % shape[d - 1] * from_strides[d - 1];
         target += rest % shape[d - 1] * to_strides[d - 1];
         rest /= shape[d - 1];
       }
-      for (size_t i = 0; i < shape[last]; ++i)
-        target[i * to_strides[last]] = converted<To>(source[i * from_strides[last]]);
+      copy_elements(from.behind(source), from_strides[last], to.behind(target), to_strides[last], shape[last]);
     }
   }
 };
-
-// Calls use(elements) with a pointer to the elements' type.
-template <typename Use>
-void with_type(const Elements& elements, Use use) {
-  switch (elements.type) {
-    case ElementType::kI32: return use(static_cast<int32_t*>(elements.data));
-    case ElementType::kI64: return use(static_cast<int64_t*>(elements.data));
-    case ElementType::kF32: return use(static_cast<float*>(elements.data));
-  }
-}
 
 // kInvalidArgument unless all are integers of the port's range.
 inline Status check_integers(const Port& port, const float* values, size_t count) {
@@ -101,31 +108,24 @@ inline Status check_integers(const Port& port, const float* values, size_t count
 
 // Copies `part` samples to the program; `given` are the first of them.
 inline Status copy_in(Program& program, const Port& port, const Elements& given, size_t part) {
-  auto* target = static_cast<float*>(program.memory(port));
+  const Elements target{program.memory(port)};
   const size_t count = (port.per_batch ? part : 1) * port.sample_elements;
-  if (port.same_layout && given.type == ElementType::kF32) {
-    std::memcpy(target, given.data, count * sizeof(float));
-  } else if (port.same_layout) {
-    with_type(given, [&](const auto* data) {
-      for (size_t i = 0; i < count; ++i) target[i] = static_cast<float>(data[i]);
-    });
-  } else {
+  if (!port.same_layout) {
     const Exchange exchange(program, port, true, part);
-    with_type(given, [&](const auto* data) { exchange.copy(data, exchange.callers, target, exchange.programs); });
+    exchange.copy(given, exchange.callers, target, exchange.programs);
+  } else if (given.type == ElementType::kF32) {
+    std::memcpy(target.data, given.data, count * sizeof(float));
+  } else {
+    copy_elements(given, 1, target, 1, count);
   }
-  return port.integers ? check_integers(port, target, count) : Status();
+  return port.integers ? check_integers(port, static_cast<const float*>(target.data), count) : Status();
 }
 
 inline void copy_out(const Program& program, const Port& port, const Elements& wanted, size_t part) {
-  const auto* source = static_cast<const float*>(program.memory(port));
-  if (port.same_layout) {
-    const size_t count = (port.per_batch ? part : 1) * port.sample_elements;
-    return with_type(wanted, [&](auto* data) {
-      for (size_t i = 0; i < count; ++i) data[i] = converted<std::remove_pointer_t<decltype(data)>>(source[i]);
-    });
-  }
+  const Elements source{program.memory(port)};
+  if (port.same_layout) return copy_elements(source, 1, wanted, 1, (port.per_batch ? part : 1) * port.sample_elements);
   const Exchange exchange(program, port, false, part);
-  with_type(wanted, [&](auto* data) { exchange.copy(source, exchange.programs, data, exchange.callers); });
+  exchange.copy(source, exchange.programs, wanted, exchange.callers);
 }
 
 // Computes `part` samples, at most the planned batch. `input(port)` are their values of an input from the first on;
@@ -153,14 +153,14 @@ Status compute(Program& program, size_t part, Input input, Output output) {
 // The port of that name, or nullptr.
 inline const Port* find_port(std::span<const Port> ports, const char* name) {
   for (const Port& port : ports) {
-    if (name != nullptr && std::strcmp(port.name, name) == 0) return &port;
+    if (name != nullptr && same_text(port.name, name)) return &port;
   }
   return nullptr;
 }
 
 inline const NamedTensor* find_tensor(std::span<const NamedTensor> tensors, const char* name) {
   for (const NamedTensor& tensor : tensors) {
-    if (tensor.name != nullptr && std::strcmp(tensor.name, name) == 0) return &tensor;
+    if (tensor.name != nullptr && same_text(tensor.name, name)) return &tensor;
   }
   return nullptr;
 }

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "core/memory.h"
+#include "core/text.h"
 
 namespace figment {
 
@@ -103,7 +104,7 @@ Result<size_t> Model::find_program(const char* name) const {
                          view_.program(0).name());
   }
   for (size_t i = 0; i < count; ++i) {
-    if (std::strcmp(view_.program(i).name(), name) == 0) return i;
+    if (same_text(view_.program(i).name(), name)) return i;
   }
   return Status::error(StatusCode::kNotFound, "the model has no program \"%s\"; its first is \"%s\"", name,
                        view_.program(0).name());

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "core/finite.h"
+#include "platform/threading.h"
 #include "session/program_plan.h"
 
 namespace figment {
@@ -44,8 +45,8 @@ Status measure_operator(const fig_op& kernel, const kernels::Step& step, kernels
 }  // namespace
 
 Program::~Program() {
-  for (size_t i = 0; steps_ != nullptr && i < op_count(); ++i) {
-    if (steps_[i].prepared != nullptr) steps_[i].prepared->~PreparedKernel();
+  for (size_t i = 0; kernels::kPreparedKernels && steps_ != nullptr && i < op_count(); ++i) {
+    if (prepared(i) != nullptr) prepared(i)->~PreparedKernel();
   }
 }
 
@@ -55,7 +56,7 @@ Status Program::name_op(const Status& status, const kernels::Step& step) const {
 }
 
 void Program::read(size_t index, kernels::Step* step) const {
-  reader_.read(index, setup_.operands, step);
+  reader_.read(index, steps_ == nullptr ? nullptr : steps_[index].kernel, setup_.operands, step);
   if (steps_ == nullptr) return;
   step->scratch = arena_ == nullptr ? nullptr : arena_ + size_t{steps_[index].scratch} * kTensorAlignment;
 }
@@ -110,9 +111,12 @@ Status Program::lay_out(const ProgramSetup& setup, size_t program, size_t batch,
     if (kernel == nullptr) {
       return name_op(Status::error(StatusCode::kUnsupported, "this program was linked without a kernel for it"), step);
     }
-    void* state = kernel->create == nullptr ? nullptr : block->take(kernel->state_bytes, alignof(std::max_align_t));
+    void* state = !kernels::kPreparedKernels || kernel->create == nullptr
+                      ? nullptr
+                      : block->take(kernel->state_bytes, alignof(std::max_align_t));
     if (placed && !block->overflowed()) {
-      steps[i] = {kernel, state == nullptr ? nullptr : kernel->create(state), 0, format::is_update(step.kind)};
+      PreparedKernel* made = state == nullptr ? nullptr : kernel->create(state);
+      steps[i] = {kernel, 0, made};
     }
   }
   if (block->measures() || block->overflowed()) return {};
@@ -157,14 +161,14 @@ void Program::find_direct_steps() {
     }
     for (size_t i = 0; i < op_count() && alone; ++i) {
       if (view().op_output(i) != port.tensor) continue;
-      const bool reads = steps_[i].prepared != nullptr && steps_[i].prepared->reads_output();
+      const bool reads = prepared(i) != nullptr && prepared(i)->reads_output();
       port.direct_step = reads ? -1 : static_cast<int32_t>(i);
     }
   }
 }
 
 Status Program::measure_operators(kernels::Packer* packer, uint64_t limit, OperatorDemand* demand) {
-  for (size_t i = 0; i < op_count(); ++i) {
+  for (size_t i = 0; kernels::kPreparedKernels && i < op_count(); ++i) {
     kernels::Step step;
     read(i, &step);
     const fig_op* kernel = kernel_of(i, step);
@@ -179,16 +183,16 @@ Status Program::measure_operators(kernels::Packer* packer, uint64_t limit, Opera
 
 Status Program::prepare(kernels::Packer* packer, kernels::OperatorPool* pool, CheckedSize* least) {
   const kernels::OperatorPool::Scope scope(pool);
-  for (size_t i = 0; i < op_count(); ++i) {
-    if (steps_[i].prepared == nullptr) continue;
+  for (size_t i = 0; kernels::kPreparedKernels && i < op_count(); ++i) {
+    if (prepared(i) == nullptr) continue;
     kernels::Step step;
     read(i, &step);
-    const CheckedSize most = steps_[i].prepared->operator_bytes(step);
+    const CheckedSize most = prepared(i)->operator_bytes(step);
     *least = larger(*least, most + pool->used());
     if (!most.within(pool->left())) {
       return name_op(Status::error(StatusCode::kMemoryLimit, "no room for its operators"), step);
     }
-    if (Status status = steps_[i].prepared->prepare(step, packer); !status.ok()) return name_op(status, step);
+    if (Status status = prepared(i)->prepare(step, packer); !status.ok()) return name_op(status, step);
   }
   return {};
 }
@@ -241,11 +245,11 @@ Status Program::bind() {
   for (size_t i = 0; i < view().output_count(); ++i) {
     targets_[i] = {addresses_[outputs_[i].tensor], nullptr, addresses_[outputs_[i].tensor]};
   }
-  for (size_t i = 0; i < op_count(); ++i) {
-    if (steps_[i].prepared == nullptr) continue;
+  for (size_t i = 0; kernels::kPreparedKernels && i < op_count(); ++i) {
+    if (prepared(i) == nullptr) continue;
     kernels::Step step;
     read(i, &step);
-    if (Status status = steps_[i].prepared->bind(step); !status.ok()) return name_op(status, step);
+    if (Status status = prepared(i)->bind(step); !status.ok()) return name_op(status, step);
   }
   return {};
 }
@@ -259,11 +263,11 @@ Status Program::resize(size_t batch) {
   // What an op takes grows with the batch.
   const float growth = static_cast<float>(batch) / static_cast<float>(batch_);
   batch_ = batch;
-  for (size_t i = 0; i < op_count(); ++i) {
-    if (steps_[i].prepared == nullptr) continue;
+  for (size_t i = 0; kernels::kPreparedKernels && i < op_count(); ++i) {
+    if (prepared(i) == nullptr) continue;
     kernels::Step step;
     read(i, &step);
-    if (Status status = steps_[i].prepared->resize(step); !status.ok()) return name_op(status, step);
+    if (Status status = prepared(i)->resize(step); !status.ok()) return name_op(status, step);
   }
   for (size_t i = 0; times_ != nullptr && i < op_count(); ++i) {
     times_[i].alone *= growth;
@@ -281,12 +285,12 @@ Status Program::aim_outputs() {
     Target& target = targets_[&port - outputs_];
     void* address = target.wanted == nullptr ? target.home : target.wanted;
     addresses_[port.tensor] = address;
-    PreparedKernel* prepared = steps_[port.direct_step].prepared;
-    if (prepared == nullptr || target.bound == address) continue;
+    PreparedKernel* kernel = prepared(static_cast<size_t>(port.direct_step));
+    if (kernel == nullptr || target.bound == address) continue;
     target.bound = address;
     kernels::Step step;
     read(static_cast<size_t>(port.direct_step), &step);
-    FIGMENT_RETURN_IF_ERROR(prepared->bind(step));
+    FIGMENT_RETURN_IF_ERROR(kernel->bind(step));
   }
   return {};
 }
@@ -296,7 +300,7 @@ Status Program::run() {
   skipped_ = 0;
   const size_t count = op_count();
   for (size_t i = 0; aimed.ok() && i < count;) {
-    if (steps_[i].update) {
+    if (is_update(i)) {
       i = run_updates(i);
     } else {
       run_step(i++);
@@ -313,16 +317,17 @@ Status Program::run() {
 
 void Program::run_step(size_t index) {
   const Step& entry = steps_[index];
-  if (times_ != nullptr) setup_.threads->begin(times_[index]);
-  if (entry.prepared != nullptr) {
-    entry.prepared->run();
+  const bool timed = platform::kHasThreads && times_ != nullptr;
+  if (timed) setup_.threads->begin(times_[index]);
+  if (PreparedKernel* kernel = prepared(index)) {
+    kernel->run();
   } else {
     kernels::Step step;
     read(index, &step);
     entry.kernel->run(step);
   }
-  if (times_ != nullptr) setup_.threads->end(&times_[index]);
-  if (observer_.show != nullptr && !entry.update) {
+  if (timed) setup_.threads->end(&times_[index]);
+  if (observer_.show != nullptr && !is_update(index)) {
     observer_.show(observer_.context, static_cast<uint32_t>(reader_.program()), static_cast<uint32_t>(index),
                    addresses_[view().op_output(index)]);
   }
@@ -331,7 +336,7 @@ void Program::run_step(size_t index) {
 size_t Program::run_updates(size_t first) {
   size_t end = first;
   bool finite = true;
-  for (; end < op_count() && steps_[end].update; ++end) {
+  for (; end < op_count() && is_update(end); ++end) {
     if ((format::traits_of(steps_[end].kernel->kind) & format::kGuards) == 0) continue;
     Operand gradient;
     reader_.read_operand(view().op_inputs(end)[1], &gradient);
@@ -345,7 +350,7 @@ size_t Program::run_updates(size_t first) {
 }
 
 const char* Program::kernel_name(size_t op) const {
-  return steps_[op].prepared == nullptr ? steps_[op].kernel->name : steps_[op].prepared->name();
+  return prepared(op) == nullptr ? steps_[op].kernel->name : prepared(op)->name();
 }
 
 bool Program::placement(size_t tensor, Placement* out) const {

@@ -122,10 +122,12 @@ class Program {
  private:
   struct Step {
     const fig_op* kernel;
-    kernels::PreparedKernel* prepared;  // or nullptr
-    uint32_t scratch;                   // offset in the arena, in units of kTensorAlignment
-    bool update;
+    uint32_t scratch;  // offset in the arena, in units of kTensorAlignment
+    [[no_unique_address]] kernels::PreparedPointer prepared;
   };
+  bool is_update(size_t op) const { return format::is_update(steps_[op].kernel->kind); }
+  // nullptr for plain functions.
+  kernels::PreparedKernel* prepared(size_t op) const { return steps_[op].prepared; }
   // Where the tensor of an output lies, where the next run is to write it (nullptr: there), and where a prepared kernel
   // has been told to.
   struct Target {

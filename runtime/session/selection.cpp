@@ -1,4 +1,5 @@
 #include "session/selection.h"
+#include "core/text.h"
 
 #include <algorithm>
 #include <cstring>
@@ -7,11 +8,11 @@ namespace figment {
 
 size_t Selection::batch_of(const format::ModelView& model, size_t i) const {
   const format::ProgramView wanted = model.program(i);
-  if (program != nullptr) return std::strcmp(program, wanted.name()) == 0 ? batch : 0;
+  if (program != nullptr) return same_text(program, wanted.name()) ? batch : 0;
   if (!wanted.updates()) return batch;
   for (size_t j = 0; j < model.schedule_count() && training; ++j) {
     const format::ScheduleView entry = model.schedule(j);
-    if (entry.level != strategy.level || std::strcmp(entry.program, wanted.name()) != 0) continue;
+    if (entry.level != strategy.level || !same_text(entry.program, wanted.name())) continue;
     return entry.per_micro_batch ? strategy.micro_batch : batch;
   }
   return 0;

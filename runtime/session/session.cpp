@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 
+#include "core/text.h"
 #include "session/builder.h"
 #include "session/exchange.h"
 
@@ -271,7 +272,7 @@ Status Session::generate(size_t count, const GenerateOptions& options, std::span
   Program& program = **found;
   FIGMENT_RETURN_IF_ERROR(check_count(program, count));
   const Port& latent_port = *find_port(program.inputs(), latent.input);
-  const bool named = view.has_output() && std::strcmp(view.output().program, latent.program) == 0;
+  const bool named = view.has_output() && same_text(view.output().program, latent.program);
   const Port& output_port = named ? *find_port(program.outputs(), view.output().port) : program.outputs()[0];
   const CheckedSize expected = CheckedSize(output_port.sample_elements) * (output_port.per_batch ? count : 1);
   if (out.data() == nullptr || !expected.valid() || out.size() != expected.value()) {

@@ -16,10 +16,12 @@ void StepReader::read_operand(size_t tensor, kernels::Operand* operand) const {
   }
 }
 
-void StepReader::read(size_t index, kernels::Operand* operands, kernels::Step* step) const {
+void StepReader::read(size_t index, const fig_op* kernel, kernels::Operand* operands, kernels::Step* step) const {
   step->kind = view_.op_kind(index);
+  // Whether there is one has been verified.
+  const format::OpRule* rule = kernel != nullptr ? kernel->rule : format::linked_rule(step->kind);
   step->name = view_.op_name(index);
-  view_.read_attributes(index, &step->attributes);
+  view_.read_attributes(index, *rule->attributes, &step->attributes);
   const std::span<const uint32_t> inputs = view_.op_inputs(index);
   for (size_t i = 0; i < inputs.size(); ++i) read_operand(inputs[i], &operands[i]);
   step->inputs = {operands, inputs.size()};

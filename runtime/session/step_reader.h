@@ -28,7 +28,8 @@ class StepReader {
   size_t program() const { return program_; }
 
   // Op `index`; its inputs are put into `operands`, which has room for format::kMaxOperands or as many as it has.
-  void read(size_t index, kernels::Operand* operands, kernels::Step* step) const;
+  // `kernel`: what runs the op, where that is known.
+  void read(size_t index, const fig_op* kernel, kernels::Operand* operands, kernels::Step* step) const;
   void read_operand(size_t tensor, kernels::Operand* operand) const;
 
  private:

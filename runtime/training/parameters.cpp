@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/finite.h"
+#include "core/text.h"
 #include "format/scaling.h"
 #include "kernels/permute.h"
 #include "session/exchange.h"
@@ -19,7 +20,7 @@ Result<float*> find_parameter(const Session& session, const char* name, size_t e
   for (size_t i = 0; i < view.parameter_count(); ++i) {
     *parameter = view.parameter(i);
     float* data = session.variables().data(parameter->constant);
-    if (data == nullptr || std::strcmp(parameter->name, name) != 0) continue;
+    if (data == nullptr || !same_text(parameter->name, name)) continue;
     const size_t expected = parameter->elements();
     if (elements != expected) return wrong("parameter \"%s\" has %zu values, not %zu", name, expected, elements);
     return data + parameter->offset;
@@ -40,7 +41,7 @@ Result<float*> find_scalar(Session* session, const char* name) {
   const format::ModelView& view = session->model()->view();
   for (size_t i = 0; i < view.scalar_count(); ++i) {
     const format::ScalarView scalar = view.scalar(i);
-    if (std::strcmp(scalar.name, name) == 0) return session->variables().data(scalar.constant) + scalar.index;
+    if (same_text(scalar.name, name)) return session->variables().data(scalar.constant) + scalar.index;
   }
   return Status::error(StatusCode::kNotFound, "the model has no scalar \"%s\"%s%s", name,
                        view.scalar_count() == 0 ? "" : "; its first is ",

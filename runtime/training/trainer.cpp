@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "core/text.h"
 #include "session/exchange.h"
 
 namespace figment {
@@ -16,7 +17,7 @@ Status check_training(const Session& session) {
 std::optional<format::LatentView> Trainer::drawn_latent(size_t entry, const char* input) const {
   for (size_t i = 0; i < view_.schedule(entry).latent_count; ++i) {
     const format::LatentView latent = view_.schedule_latent(entry, i);
-    if (std::strcmp(latent.input, input) == 0) return latent;
+    if (same_text(latent.input, input)) return latent;
   }
   return std::nullopt;
 }
@@ -108,7 +109,7 @@ Status Trainer::run_entry(size_t entry, const TrainBatch& batch, size_t first, s
     if (port.per_batch || port.sample_elements != 1) continue;
     const float value = share * *static_cast<const float*>(program.memory(port));
     size_t i = 0;
-    while (i < metrics->count && std::strcmp(metrics->entries[i].name, port.name) != 0) ++i;
+    while (i < metrics->count && !same_text(metrics->entries[i].name, port.name)) ++i;
     if (i == TrainMetrics::kMax) continue;
     if (i == metrics->count) {
       metrics->entries[metrics->count++] = {port.name, value};

@@ -31,7 +31,7 @@ layer runtime/platform core
 layer runtime/format figment core platform
 layer runtime/kernels figment core platform format
 layer runtime/plan figment core
-layer runtime/session core platform format kernels plan
+layer runtime/session figment core platform format kernels plan
 layer runtime/training core platform format kernels session
 layer runtime/api figment core platform format session training
 layer runtime/io core platform

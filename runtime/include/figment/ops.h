@@ -32,6 +32,11 @@ extern const fig_op* const fig_ops[];
 typedef struct fig_planner fig_planner;
 extern const fig_planner* const fig_use_planner;
 
+/* What training needs beside its ops. A program that defines fig_use_training as NULL is linked without it, and takes
+ * no files that hold what training reads (figment-convert --strip leaves that out). */
+typedef struct fig_training fig_training;
+extern const fig_training* const fig_use_training;
+
 #ifdef __cplusplus
 }
 #endif
