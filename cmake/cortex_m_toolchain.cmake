@@ -6,9 +6,18 @@ set(figment_flags_cortex_m4f "-mcpu=cortex-m4 -mfpu=fpv4-sp-d16 -mfloat-abi=hard
 set(figment_flags_cortex_m7 "-mcpu=cortex-m7 -mfpu=fpv5-d16 -mfloat-abi=hard")
 set(figment_flags_cortex_m33 "-mcpu=cortex-m33 -mfpu=fpv5-sp-d16 -mfloat-abi=hard")
 set(figment_flags_cortex_m55 "-mcpu=cortex-m55 -mfloat-abi=hard")
+# QEMU's board for the core, and the clock of its timer.
+set(figment_board_cortex_m3 mps2-an385 25000000)
+set(figment_board_cortex_m4f mps2-an386 25000000)
+set(figment_board_cortex_m7 mps2-an500 25000000)
+set(figment_board_cortex_m33 mps2-an505 20000000)
+set(figment_board_cortex_m55 mps3-an547 32000000)
 if(NOT DEFINED figment_flags_${FIGMENT_CORE})
   message(FATAL_ERROR "FIGMENT_CORE is ${FIGMENT_CORE}: expected cortex_m3, cortex_m4f, cortex_m7, cortex_m33 or cortex_m55")
 endif()
+
+list(GET figment_board_${FIGMENT_CORE} 0 FIGMENT_MACHINE)
+list(GET figment_board_${FIGMENT_CORE} 1 FIGMENT_BOARD_HZ)
 
 set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR ${FIGMENT_CORE})
@@ -18,3 +27,4 @@ set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
 set(CMAKE_C_FLAGS_INIT "-mthumb ${figment_flags_${FIGMENT_CORE}}")
 set(CMAKE_CXX_FLAGS_INIT
   "-mthumb ${figment_flags_${FIGMENT_CORE}} -fno-threadsafe-statics -fno-use-cxa-atexit")
+set(CMAKE_EXE_LINKER_FLAGS_INIT "--specs=nano.specs")

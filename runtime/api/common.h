@@ -135,7 +135,8 @@ static_assert(sizeof(NamedTensor) == sizeof(fig_tensor));
 static_assert(offsetof(NamedTensor, name) == offsetof(fig_tensor, name));
 static_assert(offsetof(NamedTensor, data) == offsetof(fig_tensor, data));
 static_assert(offsetof(NamedTensor, elements) == offsetof(fig_tensor, elements));
-static_assert(offsetof(NamedTensor, type) == offsetof(fig_tensor, type));
+static_assert(offsetof(NamedTensor, type) == offsetof(fig_tensor, type) &&
+              sizeof(NamedTensor::type) == sizeof(fig_tensor::type));
 static_assert(static_cast<int>(ElementType::kI32) == FIG_I32 && static_cast<int>(ElementType::kI64) == FIG_I64);
 inline std::span<const NamedTensor> tensors(const fig_tensor* given, size_t count) {
   return {reinterpret_cast<const NamedTensor*>(given), count};

@@ -58,6 +58,7 @@ const char* fig_status_name(fig_status status) {
     case FIG_IO_ERROR: return "i/o error";
     case FIG_NOT_FOUND: return "not found";
     case FIG_INTERNAL: return "internal error";
+    case FIG_STATUS_32_BITS: break;
   }
   return "unknown status";
 }

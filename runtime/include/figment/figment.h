@@ -14,6 +14,7 @@
  *    and what to do, and nothing has been created or changed. No call aborts or throws.
  *  - Structs that the caller fills begin with struct_size = sizeof the struct; zero in any other field means default.
  *    The shorter struct of an older header is taken; a size that ends inside a field is refused.
+ *  - Enums are 32 bits wide, whatever a compiler's options (-fshort-enums) say: the last value of each sees to that.
  *  - Tensors are f32, dense, row-major, in the shape and layout that the exporter of the model gave them.
  *  - Strings returned by the library are UTF-8, end in NUL, and live as long as the model they come from.
  *  - Threads: a model may be used from any number of threads at once; a session from one at a time. A session of more
@@ -50,7 +51,8 @@ typedef enum fig_status {
   FIG_MEMORY_LIMIT = 6,        /* the caller's limit is too small; the message says what is needed */
   FIG_IO_ERROR = 7,            /* the system refused to read or write */
   FIG_NOT_FOUND = 8,           /* no file, program or tensor of that name */
-  FIG_INTERNAL = 9             /* a defect in Figment: please report */
+  FIG_INTERNAL = 9,            /* a defect in Figment: please report */
+  FIG_STATUS_32_BITS = 0x7FFFFFFF
 } fig_status;
 
 /* The library's version as "major.minor.patch"; compare with FIGMENT_VERSION. */
@@ -88,7 +90,7 @@ FIG_API void fig_model_close(fig_model* model);
 
 enum { FIG_MAX_RANK = 6 };
 
-typedef enum fig_type { FIG_F32 = 0, FIG_I8 = 1, FIG_I32 = 2, FIG_I64 = 3 } fig_type;
+typedef enum fig_type { FIG_F32 = 0, FIG_I8 = 1, FIG_I32 = 2, FIG_I64 = 3, FIG_TYPE_32_BITS = 0x7FFFFFFF } fig_type;
 
 /* A shape; dimension i is extents[i], times the batch if per_batch[i]. */
 typedef struct fig_shape {
@@ -116,8 +118,9 @@ FIG_API fig_status fig_model_metadata(const fig_model* model, uint32_t index, co
 /* How models are compared while they train. */
 typedef enum fig_score {
   FIG_SCORE_NONE = 0,
-  FIG_SCORE_DISTANCE = 1,            /* of generated from real samples */
-  FIG_SCORE_EVIDENCE_LOWER_BOUND = 2 /* of a VAE, by "encode" and the program that generates */
+  FIG_SCORE_DISTANCE = 1,             /* of generated from real samples */
+  FIG_SCORE_EVIDENCE_LOWER_BOUND = 2, /* of a VAE, by "encode" and the program that generates */
+  FIG_SCORE_32_BITS = 0x7FFFFFFF
 } fig_score;
 
 /* What the program that generates returns under p(sample | latent). */
@@ -125,7 +128,8 @@ typedef enum fig_likelihood {
   FIG_LIKELIHOOD_NONE = 0,
   FIG_LIKELIHOOD_BERNOULLI = 1,        /* probabilities */
   FIG_LIKELIHOOD_BERNOULLI_LOGITS = 2, /* their logits */
-  FIG_LIKELIHOOD_GAUSSIAN = 3          /* means, of variance 1 */
+  FIG_LIKELIHOOD_GAUSSIAN = 3,         /* means, of variance 1 */
+  FIG_LIKELIHOOD_32_BITS = 0x7FFFFFFF
 } fig_likelihood;
 
 /* What a model was trained to do. */
@@ -143,8 +147,9 @@ FIG_API fig_status fig_model_objective(const fig_model* model, fig_objective_inf
 
 typedef enum fig_metric_kind {
   FIG_METRIC_LOSS = 0,
-  FIG_METRIC_TERM = 1,      /* a part of a loss */
-  FIG_METRIC_DIAGNOSTIC = 2 /* neither: a gradient's norm */
+  FIG_METRIC_TERM = 1,       /* a part of a loss */
+  FIG_METRIC_DIAGNOSTIC = 2, /* neither: a gradient's norm */
+  FIG_METRIC_KIND_32_BITS = 0x7FFFFFFF
 } fig_metric_kind;
 
 /* What a train step may report (fig_metrics): not every program of the schedule, or strategy, reports all. */
@@ -172,7 +177,12 @@ typedef struct fig_program_info {
 FIG_API fig_status fig_model_program(const fig_model* model, uint32_t index, fig_program_info* info);
 
 /* N(0, 1); uniform on [-1, 1); one value is 1, the others 0. */
-typedef enum fig_prior { FIG_PRIOR_NORMAL = 0, FIG_PRIOR_UNIFORM = 1, FIG_PRIOR_CATEGORICAL = 2 } fig_prior;
+typedef enum fig_prior {
+  FIG_PRIOR_NORMAL = 0,
+  FIG_PRIOR_UNIFORM = 1,
+  FIG_PRIOR_CATEGORICAL = 2,
+  FIG_PRIOR_32_BITS = 0x7FFFFFFF
+} fig_prior;
 
 /* An input or output of a program. */
 typedef struct fig_port_info {
@@ -286,8 +296,9 @@ FIG_API fig_status fig_model_generated(const fig_model* model, fig_output_info* 
 typedef struct fig_session fig_session;
 
 typedef enum fig_kernels {
-  FIG_KERNELS_BEST = 0,    /* XNNPACK where it is better */
-  FIG_KERNELS_PORTABLE = 1 /* plain C++ alone: slow, for comparison */
+  FIG_KERNELS_BEST = 0,     /* XNNPACK where it is better */
+  FIG_KERNELS_PORTABLE = 1, /* plain C++ alone: slow, for comparison */
+  FIG_KERNELS_32_BITS = 0x7FFFFFFF
 } fig_kernels;
 
 typedef struct fig_session_options {
