@@ -61,6 +61,8 @@ bool keeps_samples_apart(OpKind kind) {
     case OpKind::kLstm:
     case OpKind::kLstmBackward:
     case OpKind::kGru:
+    case OpKind::kLstmI8:
+    case OpKind::kGruI8:
     case OpKind::kGruBackward:
     case OpKind::kReverse:
     case OpKind::kSelect:

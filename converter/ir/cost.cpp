@@ -21,7 +21,8 @@ uint64_t operations(const Graph& graph, const Node& node) {
     each = extent(0, true);
   } else if (node.kind == OpKind::kAveragePool2d || node.kind == OpKind::kMaxPool2d) {
     each = uint64_t{node.attributes.window.kernel[0]} * node.attributes.window.kernel[1];
-  } else if (node.kind == OpKind::kLstm || node.kind == OpKind::kGru) {
+  } else if (node.kind == OpKind::kLstm || node.kind == OpKind::kGru || node.kind == OpKind::kLstmI8 ||
+             node.kind == OpKind::kGruI8) {
     each = extent(1, true);
   }
   const CheckedSize total = most * each.value();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "core/functions.h"
 #include "format/integer_rule.h"
@@ -14,16 +15,11 @@ std::string no_int8_reason(OpKind kind) {
   switch (kind) {
     case OpKind::kDivide: return "division has no int8 form";
     case OpKind::kMatmul: return "the product of two computed matrices has no int8 form";
-    case OpKind::kLstm:
-    case OpKind::kGru: return "states of recurrent layers add up over time, and stay f32";
     case OpKind::kSum:
-    case OpKind::kReverse:
-    case OpKind::kMaskSequence:
     case OpKind::kGreater:
     case OpKind::kEqual:
     case OpKind::kSelect:
     case OpKind::kArgMax:
-    case OpKind::kBroadcast:
     case OpKind::kLayerNorm:
     case OpKind::kGroupNorm:
     case OpKind::kLogSoftmax: return std::string(format::name_of(kind)) + " has no int8 form";
@@ -146,13 +142,17 @@ class Rewriter {
     for (size_t i = 1; format::is_linear(node.kind) && i < node.inputs.size(); ++i) {
       if (reason.empty() && !old_[node.inputs[i]].is_constant()) reason = "its weights are computed";
     }
-    const bool input_int8 = has_int8_form(node.inputs[0]) || (node.kind == OpKind::kConcat && any_int8(node));
+    if (reason.empty() && is_recurrent(node.kind)) reason = recurrent_reason(node);
+    const bool input_int8 = has_int8_form(node.inputs[0]) || hidden_states_.contains(node.inputs[0]) ||
+                            (node.kind == OpKind::kConcat && any_int8(node));
     if (reason.empty() && !input_int8 && (passes_through(node.kind) || format::is_unary_function(node.kind))) {
       reason = is_program_input(node.inputs[0]) ? "" : "its input is f32";
     }
     if (reason.empty()) {
       try {
-        forms_[node.output].i8 = rewrite_int8(node);
+        const ValueId result = rewrite_int8(node);
+        // The states of a recurrent layer have no form as they were.
+        if (!is_recurrent(node.kind)) forms_[node.output].i8 = result;
       } catch (const OutOfRange& out_of_range) {
         reason = out_of_range.reason;
       }
@@ -175,7 +175,84 @@ class Rewriter {
                        [&](const PortDefinition& port) { return port.value == old_id; });
   }
 
+  static bool is_recurrent(OpKind kind) { return kind == OpKind::kLstm || kind == OpKind::kGru; }
+
+  // The int8 forms of recurrent layers give the hidden states alone.
+  std::string recurrent_reason(const Node& node) const {
+    if (!old_[node.inputs[1]].is_constant()) return "its weights are computed";
+    const uint32_t hidden = node.kind == OpKind::kLstm ? format::lstm_plane::kHidden : format::gru_plane::kHidden;
+    for (const PortDefinition& port : old_.outputs) {
+      if (port.value == node.output) return "its states are an output";
+    }
+    for (size_t i = 0; i < old_.nodes.size(); ++i) {
+      const Node& reader = old_.nodes[i];
+      if (std::ranges::find(reader.inputs, node.output) == reader.inputs.end()) continue;
+      if (kept_.contains(i)) return "what reads its states is kept f32";
+      const bool hidden_alone = reader.kind == OpKind::kSlice && reader.attributes.starts[0] == hidden &&
+                                old_[reader.output].shape[0].extent == 1;
+      if (!hidden_alone) return "states of its cell are used";
+    }
+    return "";
+  }
+
+  // The hidden states [T, N, H], quantized as the widest of what is read of them.
+  ValueId rewrite_recurrent(const Node& node) {
+    QuantParameters widest;
+    for (const Node& reader : old_.nodes) {
+      if (reader.inputs[0] == node.output && assignment_[reader.output].scale > widest.scale)
+        widest = assignment_[reader.output];
+    }
+    Value output = declared(node.output, widest);
+    const Shape& states = old_[node.output].shape;
+    output.shape = {states[1], states[2], states[3]};
+    output.growth = {};
+    std::vector<ValueId> inputs = {i8(node.inputs[0]), add_rows(old_[node.inputs[1]])};
+    for (size_t i = 2; i < node.inputs.size(); ++i) inputs.push_back(f32(node.inputs[i]));
+    const ValueId hidden =
+        add(node.kind == OpKind::kLstm ? OpKind::kLstmI8 : OpKind::kGruI8, node.name, node.attributes, inputs, output);
+    const Dimensions<uint32_t>& growth = old_[node.output].growth;
+    for (size_t d = 1; d < growth.rank(); ++d) fresh_[hidden].growth.push_back(growth[d]);
+    return hidden;
+  }
+
+  // What a slice reads of the hidden states.
+  ValueId rewrite_hidden_slice(const Node& node, ValueId hidden) {
+    Value plane = declared(node.output, {fresh_[hidden].scales[0], fresh_[hidden].zero_point});
+    const Shape& states = fresh_[hidden].shape;
+    plane.shape = {{1, false}, states[0], states[1], states[2]};
+    const ValueId shaped = add(OpKind::kReshape, node.name + " states", {}, {hidden}, plane);
+    fresh_[shaped].growth = {0};
+    for (uint32_t growth : fresh_[hidden].growth) fresh_[shaped].growth.push_back(growth);
+    if (old_[node.output].shape == plane.shape) return shaped;
+    Attributes attributes = node.attributes;
+    attributes.starts[0] = 0;
+    const Value part = declared(node.output, {fresh_[hidden].scales[0], fresh_[hidden].zero_point});
+    return add(OpKind::kSlice, node.name, attributes, {shaped}, part);
+  }
+
+  // Constant weights with a scale for each row.
+  ValueId add_rows(const Value& weights) {
+    Value rows = weights;
+    rows.type = DataType::kI8;
+    rows.scales.resize(weights.shape[0].extent);
+    const size_t row = weights.f32().size() / rows.scales.size();
+    std::vector<uint8_t> bytes(weights.f32().size());
+    for (size_t r = 0; r < rows.scales.size(); ++r) {
+      const std::span<const float> values = weights.f32().subspan(r * row, row);
+      float largest = 0;
+      for (float w : values) largest = std::max(largest, std::fabs(w));
+      rows.scales[r] = std::max(largest / 127.0F, 1e-30F);
+      for (size_t i = 0; i < row; ++i)
+        bytes[r * row + i] = static_cast<uint8_t>(format::quantize(values[i], rows.scales[r], 0));
+    }
+    rows.constant->bytes.assign(std::move(bytes));
+    return fresh_.add_value(std::move(rows));
+  }
+
   ValueId rewrite_int8(const Node& node) {
+    if (is_recurrent(node.kind)) return hidden_states_[node.output] = rewrite_recurrent(node);
+    if (const auto found = hidden_states_.find(node.inputs[0]); found != hidden_states_.end())
+      return rewrite_hidden_slice(node, found->second);
     const Value output = declared(node.output, assignment_[node.output]);
     if (bounds_by_its_scale(node)) return i8(node.inputs[0]);
     if (format::is_linear(node.kind)) return rewrite_linear(node, output);
@@ -184,7 +261,7 @@ class Rewriter {
     if (node.kind == OpKind::kPad) return rewrite_pad(node, output);
     if (passes_through(node.kind)) {
       std::vector<ValueId> inputs = {i8(node.inputs[0])};
-      for (size_t i = 1; i < node.inputs.size(); ++i) inputs.push_back(fresh_.add_value(old_[node.inputs[i]]));
+      for (size_t i = 1; i < node.inputs.size(); ++i) inputs.push_back(f32(node.inputs[i]));
       const Value same = declared(node.output, {fresh_[inputs[0]].scales[0], fresh_[inputs[0]].zero_point});
       return add(node.kind, node.name, node.attributes, inputs, same);
     }
@@ -248,7 +325,7 @@ class Rewriter {
       if (!std::isnormal(scale)) throw OutOfRange{"its values are too small or too large for a scale"};
     }
     const format::TensorType type{output.type, output.shape, {output.scales, output.zero_point}, false, false};
-    if (const char* violation = format::integer_violation(kind, types, type, bias)) throw OutOfRange{violation};
+    if (const Message violation = format::integer_violation(kind, types, type, bias)) throw OutOfRange{violation};
     return fresh_.add_node(kind, name, attributes, inputs, &output);
   }
 
@@ -345,6 +422,7 @@ class Rewriter {
   const QuantAssignment& assignment_;
   const std::set<size_t>& kept_;
   std::vector<Forms> forms_;
+  std::map<ValueId, ValueId> hidden_states_;  // of recurrent layers in int8, by the states of the f32 op
   Graph fresh_;
 };
 
@@ -357,6 +435,9 @@ bool passes_through(OpKind kind) {
     case OpKind::kReshape:
     case OpKind::kTranspose:
     case OpKind::kResizeNearest:
+    case OpKind::kBroadcast:
+    case OpKind::kReverse:
+    case OpKind::kMaskSequence:
     case OpKind::kMaxPool2d: return true;
     default: return false;
   }

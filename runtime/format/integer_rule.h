@@ -23,6 +23,7 @@ Rule sum;
 Rule product;
 Rule mean;
 Rule rescale;
+Rule recurrent;
 
 }  // namespace integer_rule
 

@@ -191,6 +191,7 @@ enum HyperParameter : uint32_t {
 //   lstm              g [T, N, 4 H], R [4 H, H], h0 and c0 [N or 1, H], maybe lengths -> [6, T, N, H], see lstm_plane.
 //     g is W x + b; the blocks of rows are i, o, f, c as in ONNX. With a = g + R h(t-1): i, o, f = sigmoid(a), c~ =
 //     tanh(a), c(t) = f c(t-1) + i c~, h(t) = o tanh c(t) (Hochreiter and Schmidhuber 1997, with forget gates).
+//   lstm_i8, gru_i8   the same on i8 g and R -> h [T, N, H] in i8
 //   gru               g [T, N, 3 H], R [3 H, H], Rb [3 H], h0, maybe lengths -> [5, T, N, H], see gru_plane.
 //     The blocks are z, r, h. With a = g + R h(t-1) + Rb: z, r = sigmoid(a); h~ = tanh(g + r q) with q = R h(t-1) + Rb
 //     if the linear map comes before the reset, else h~ = tanh(g + R q + Rb) with q = r h(t-1); h(t) = (1 - z) h~ + z

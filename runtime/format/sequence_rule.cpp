@@ -28,12 +28,11 @@ Status expect_initial(const TensorType& state, const Dimension& batch, const Dim
 
 }  // namespace
 
-// lstm and gru: gates [T, N, blocks H], R [blocks H, H], ...
-Result<TensorType> recurrent(OpKind kind, const Attributes& /*attributes*/, Inputs inputs, const TensorType& declared) {
-  const bool lstm = kind == OpKind::kLstm;
+namespace {
+
+// Gates [T, N, blocks H], R [blocks H, H], initial states and lengths: what all cells have.
+Status expect_cell(bool lstm, Inputs inputs) {
   const uint32_t blocks = lstm ? 4 : 3;
-  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 4, 5));
-  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
   FIGMENT_RETURN_IF_ERROR(expect_sequence(inputs[0].shape));
   const Shape& recurrence = inputs[1].shape;
   if (recurrence.rank() != 2 || recurrence[1].per_batch ||
@@ -50,10 +49,41 @@ Result<TensorType> recurrent(OpKind kind, const Attributes& /*attributes*/, Inpu
     return bad("the recurrent bias must be [gates H]");
   }
   FIGMENT_RETURN_IF_ERROR(expect_initial(inputs[3], batch, hidden));
-  if (inputs.size() == 5) FIGMENT_RETURN_IF_ERROR(expect_lengths(inputs[4], batch));
+  return inputs.size() == 5 ? expect_lengths(inputs[4], batch) : Status();
+}
+
+}  // namespace
+
+// lstm and gru
+Result<TensorType> recurrent(OpKind kind, const Attributes& /*attributes*/, Inputs inputs, const TensorType& declared) {
+  const bool lstm = kind == OpKind::kLstm;
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 4, 5));
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  FIGMENT_RETURN_IF_ERROR(expect_cell(lstm, inputs));
   TensorType output = declared;
   output.type = DataType::kF32;
-  output.shape = {{lstm ? lstm_plane::kCount : gru_plane::kCount, false}, inputs[0].shape[0], batch, hidden};
+  output.shape = {{lstm ? lstm_plane::kCount : gru_plane::kCount, false},
+                  inputs[0].shape[0],
+                  inputs[0].shape[1],
+                  inputs[1].shape[1]};
+  return output;
+}
+
+// lstm_i8 and gru_i8
+Result<TensorType> recurrent_i8(OpKind kind, const Attributes& /*attributes*/, Inputs inputs,
+                                const TensorType& declared) {
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 4, 5));
+  if (inputs[0].type != DataType::kI8 || inputs[0].quantization.scales.size() != 1)
+    return bad("the gates must be i8 with one scale");
+  if (inputs[1].type != DataType::kI8 || !inputs[1].constant || inputs[1].quantization.zero_point != 0 ||
+      inputs[1].shape.rank() != 2 || inputs[1].quantization.scales.size() != inputs[1].shape[0].extent) {
+    return bad("the recurrent weights must be constant i8 with a scale for each row and zero point 0");
+  }
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs.subspan(2)));
+  FIGMENT_RETURN_IF_ERROR(expect_cell(kind == OpKind::kLstmI8, inputs));
+  TensorType output = declared;
+  output.type = DataType::kI8;
+  output.shape = {inputs[0].shape[0], inputs[0].shape[1], inputs[1].shape[1]};
   return output;
 }
 
@@ -146,11 +176,12 @@ Result<TensorType> layer_norm(OpKind kind, const Attributes& attributes, Inputs 
   return output;
 }
 
-// An f32 op that keeps the shape, along one axis; arg_max, all but the axis.
+// An op that keeps the shape, along one axis; arg_max, all but the axis. Reverse also moves i8.
 Result<TensorType> along_axis(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
-  const size_t most = kind == OpKind::kReverse ? 2 : 1;
-  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, most));
-  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  const bool moves = kind == OpKind::kReverse;
+  FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, moves ? 2 : 1));
+  FIGMENT_RETURN_IF_ERROR(expect_activation(inputs[0]));
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs.subspan(moves ? 1 : 0)));
   const Shape& x = inputs[0].shape;
   if (attributes.axes.rank() != 1 || attributes.axes[0] >= x.rank()) return bad("the axis is out of range");
   if (x[attributes.axes[0]].per_batch) return bad("cannot run along the batch");
@@ -158,24 +189,22 @@ Result<TensorType> along_axis(OpKind kind, const Attributes& attributes, Inputs 
     if (attributes.axes[0] != 0 || x.rank() < 2) return bad("lengths need the steps in dimension 0");
     FIGMENT_RETURN_IF_ERROR(expect_lengths(inputs[1], x[1]));
   }
-  TensorType output = declared;
-  output.type = DataType::kF32;
+  TensorType output = moves ? inputs[0] : declared;
+  if (!moves) output.type = DataType::kF32;
   output.shape = x;
   if (kind == OpKind::kArgMax) output.shape[attributes.axes[0]] = {};
   return output;
 }
 
 Result<TensorType> mask_sequence(OpKind /*kind*/, const Attributes& /*attributes*/, Inputs inputs,
-                                 const TensorType& declared) {
+                                 const TensorType& /*declared*/) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
-  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  FIGMENT_RETURN_IF_ERROR(expect_activation(inputs[0]));
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs.subspan(1)));
   const Shape& x = inputs[0].shape;
   if (x.rank() < 2 || x[0].per_batch) return bad("needs a sequence [T, N, ...] with constant T");
   FIGMENT_RETURN_IF_ERROR(expect_lengths(inputs[1], x[1]));
-  TensorType output = declared;
-  output.type = DataType::kF32;
-  output.shape = x;
-  return output;
+  return inputs[0];
 }
 
 }  // namespace figment::format::shape_rule

@@ -68,6 +68,7 @@ Rule conversion;  // between f32 and i8
 // sequence_rule.cpp
 Rule recurrent;
 Rule recurrent_backward;
+Rule recurrent_i8;
 Rule layer_norm;
 Rule group_norm;
 Rule along_axis;  // log_softmax and reverse

@@ -174,16 +174,17 @@ Result<TensorType> batch_norm(OpKind kind, const Attributes& attributes, Inputs 
   }
 }
 
-Result<TensorType> broadcast(OpKind /*kind*/, const Attributes& /*attributes*/, Inputs inputs,
-                             const TensorType& declared) {
+Result<TensorType> broadcast(OpKind kind, const Attributes& /*attributes*/, Inputs inputs, const TensorType& declared) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 1, 1));
-  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  FIGMENT_RETURN_IF_ERROR(kind == OpKind::kBroadcast ? expect_activation(inputs[0]) : expect_all_f32(inputs));
   const Shape& x = inputs[0].shape;
   if (x.rank() != declared.shape.rank()) return bad("the rank changes");
   for (size_t i = 0; i < x.rank(); ++i) {
     if (x[i] != declared.shape[i] && x[i] != Dimension{}) return bad("only dimensions of 1 can grow");
   }
-  return gradient(inputs, 1, declared);
+  TensorType output = inputs[0];
+  output.shape = declared.shape;
+  return output;
 }
 
 Result<TensorType> update(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& /*declared*/) {

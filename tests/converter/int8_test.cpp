@@ -1,6 +1,7 @@
 // int8 of networks with something particular.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -216,4 +217,22 @@ TEST_CASE("without a reserve where it would take all layers, and a word where no
   CHECK_MESSAGE(has(beyond.report.programs[0].int8->layers[0].reason, "leaves"),
                 beyond.report.programs[0].int8->layers[0].reason);
   CHECK_MESSAGE(has(to_text(beyond.report), "nothing is int8"), to_text(beyond.report));
+}
+
+TEST_CASE("recurrent layers are int8 where their hidden states alone are used") {
+  for (const char* name : {"crgan", "lstm_crgan"}) {
+    INFO(std::string(name));
+    ConvertOptions options;
+    options.model = std::string(FIGMENT_MODELS "/") + name + "/" + name + ".figment";
+    options.int8 = true;
+    options.calibration_samples = 64;
+    const Converted converted = convert(options, {});
+    const QuantizeReport& report = *converted.report.programs.at(0).int8;
+    CHECK(report.fully_int8);
+    CHECK(report.snr_db > 25);
+    const bool recurrent = std::ranges::any_of(converted.report.programs[0].ops, [](const ProgramReport::Op& op) {
+      return op.kind == "gru_i8" || op.kind == "lstm_i8";
+    });
+    CHECK(recurrent);
+  }
 }

@@ -263,21 +263,34 @@ FIGMENT_CLONES void copy_divided(const float* x, float* out, size_t count, float
 
 }  // namespace
 
+namespace {
+
+// Calls move(index of the output, index of the input) for all elements.
+template <typename Move>
+void for_broadcast(const Step& step, Move move) {
+  const Extents& in = step.inputs[0].shape;
+  for_each_element(step.output.shape, [&](size_t index, const std::array<size_t, kMaxRank>& position) {
+    size_t offset = 0;
+    for (size_t i = 0; i < in.rank(); ++i) offset = offset * in[i] + (in[i] == 1 ? 0 : position[i]);
+    move(index, offset);
+  });
+}
+
+}  // namespace
+
 void broadcast(const Step& step) {
   const Operand& in = step.inputs[0];
+  if (in.type == DataType::kI8) {
+    auto* moved = static_cast<int8_t*>(step.output.data);
+    return for_broadcast(step, [&](size_t index, size_t offset) { moved[index] = in.i8()[offset]; });
+  }
   const float* x = in.f32();
   float* out = output_of(step);
   const float copies = static_cast<float>(step.output.elements()) / static_cast<float>(in.elements());
   const float divisor = step.kind == OpKind::kMeanBackward ? copies : 1.0F;
   const AxisRange range = grown_axes(in.shape, step.output.shape);
   if (!range.contiguous) {
-    for_each_element(step.output.shape, [&](size_t index, const std::array<size_t, kMaxRank>& position) {
-      size_t offset = 0;
-      for (size_t i = 0; i < in.shape.rank(); ++i) {
-        offset = offset * in.shape[i] + (in.shape[i] == 1 ? 0 : position[i]);
-      }
-      out[index] = x[offset] / divisor;
-    });
+    for_broadcast(step, [&](size_t index, size_t offset) { out[index] = x[offset] / divisor; });
     return;
   }
   for (size_t o = 0; o < range.outer; ++o) {

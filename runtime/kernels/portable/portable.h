@@ -38,6 +38,8 @@ void reverse(const Step& step);
 void mask_sequence(const Step& step);
 void recurrent(const Step& step);  // lstm and gru
 CheckedSize recurrent_scratch(const Step& step);
+void recurrent_i8(const Step& step);  // lstm_i8 and gru_i8
+CheckedSize recurrent_i8_scratch(const Step& step);
 
 // Training; op.h says what each computes.
 void broadcast(const Step& step);  // and mean_backward

@@ -25,15 +25,16 @@ void reverse(const Step& step) {
   const size_t sequences = step.inputs.size() < 2 ? 1 : shape[1];
   const size_t inner = shape.product(axis + 1, shape.rank()) / sequences;
   const size_t outer = shape.product(0, axis);
-  const float* x = step.inputs[0].f32();
-  auto* out = static_cast<float*>(step.output.data);
+  const size_t bytes = inner * format::element_size(step.output.type);
+  const auto* x = static_cast<const unsigned char*>(step.inputs[0].data);
+  auto* out = static_cast<unsigned char*>(step.output.data);
   for (size_t o = 0; o < outer; ++o) {
     for (size_t n = 0; n < sequences; ++n) {
       const size_t length = length_of(step, n, steps);
       for (size_t t = 0; t < steps; ++t) {
         const size_t from = t < length ? length - 1 - t : t;
-        std::memcpy(out + ((o * steps + t) * sequences + n) * inner, x + ((o * steps + from) * sequences + n) * inner,
-                    inner * sizeof(float));
+        std::memcpy(out + ((o * steps + t) * sequences + n) * bytes, x + ((o * steps + from) * sequences + n) * bytes,
+                    bytes);
       }
     }
   }
@@ -41,17 +42,18 @@ void reverse(const Step& step) {
 
 void mask_sequence(const Step& step) {
   const Extents& shape = step.output.shape;
-  const size_t inner = shape.product(2, shape.rank());
-  const float* x = step.inputs[0].f32();
-  auto* out = static_cast<float*>(step.output.data);
+  const bool i8 = step.output.type == DataType::kI8;
+  const size_t bytes = shape.product(2, shape.rank()) * format::element_size(step.output.type);
+  const auto* x = static_cast<const unsigned char*>(step.inputs[0].data);
+  auto* out = static_cast<unsigned char*>(step.output.data);
   for (size_t n = 0; n < shape[1]; ++n) {
     const size_t length = length_of(step, n, shape[0]);
     for (size_t t = 0; t < shape[0]; ++t) {
-      const size_t at = (t * shape[1] + n) * inner;
+      const size_t at = (t * shape[1] + n) * bytes;
       if (t < length) {
-        std::memmove(out + at, x + at, inner * sizeof(float));
+        std::memmove(out + at, x + at, bytes);
       } else {
-        std::memset(out + at, 0, inner * sizeof(float));
+        std::memset(out + at, i8 ? step.output.quantization.zero_point : 0, bytes);
       }
     }
   }
