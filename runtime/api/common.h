@@ -67,9 +67,10 @@ template <>
 struct Fields<fig_session_options> {
   using T = fig_session_options;
   static constexpr const char* kName = "fig_session_options";
-  static constexpr Field kAll[] = {FIELD(T, struct_size), FIELD(T, program),      FIELD(T, batch), FIELD(T, threads),
-                                   FIELD(T, thread_pool), FIELD(T, memory_limit), FIELD(T, seed),  FIELD(T, kernels),
-                                   FIELD(T, training),    FIELD(T, micro_batch),  FIELD(T, length)};
+  static constexpr Field kAll[] = {FIELD(T, struct_size), FIELD(T, program),     FIELD(T, batch),
+                                   FIELD(T, threads),     FIELD(T, thread_pool), FIELD(T, memory_limit),
+                                   FIELD(T, seed),        FIELD(T, kernels),     FIELD(T, training),
+                                   FIELD(T, micro_batch), FIELD(T, length),      FIELD(T, outputs_given)};
 };
 template <>
 struct Fields<fig_generate_options> {

@@ -19,6 +19,7 @@ Result<SessionOptions> session_options(const fig_session_options* given) {
   result.training = options.training;
   result.micro_batch = options.micro_batch;
   result.length = options.length;
+  result.outputs_given = options.outputs_given;
   if (options.kernels == FIG_KERNELS_PORTABLE) {
     result.kernels = kernels::KernelSet::kPortable;
   } else if (options.kernels != FIG_KERNELS_BEST) {
@@ -124,6 +125,17 @@ fig_status fig_model_pack(fig_model* model, const fig_session_options* options, 
 }
 
 void fig_session_destroy(fig_session* session) { Session::destroy(unwrap(session)); }
+
+fig_status fig_session_footprint(fig_model* model, const fig_session_options* options, fig_footprint* footprint) {
+  if (model == nullptr || footprint == nullptr) return null_argument("fig_session_footprint");
+  Result<SessionOptions> converted = session_options(options);
+  if (!converted.ok()) return fail(converted.status());
+  const Result<MemoryReport> report = Session::measure_small(unwrap(model), *converted);
+  if (!report.ok()) return fail(report.status());
+  *footprint = {unwrap(model)->file_bytes(), report->model, report->block(), report->programs,
+                report->variables,           report->arena};
+  return FIG_OK;
+}
 
 fig_status fig_session_memory(fig_model* model, const fig_session_options* options, fig_memory_report* report) {
   if (model == nullptr || report == nullptr) return null_argument("fig_session_memory");

@@ -8,6 +8,7 @@
 #include <span>
 #include <type_traits>
 
+#include "core/block.h"
 #include "core/checked.h"
 #include "core/shape.h"
 #include "core/status.h"
@@ -27,6 +28,8 @@ class Team;    // team.h
 // A tensor for one batch: dense, row-major, kReadablePadding readable bytes behind it. `data` of a constant is always
 // set; of planned memory, once the program is bound to an arena.
 struct Operand {
+  static constexpr size_t kSmallBytes = 48;
+
   DataType type = DataType::kF32;
   bool constant = false;  // holds its values all through a run
   bool variable = false;  // and an update may change them
@@ -40,6 +43,7 @@ struct Operand {
   const int8_t* i8() const { return static_cast<const int8_t*>(data); }
   const int32_t* i32() const { return static_cast<const int32_t*>(data); }
 };
+FIGMENT_CHECK_SMALL(Operand);
 
 // One op with its operands, read from the file for one batch.
 struct Step {

@@ -33,6 +33,7 @@ Status Builder::check_options() const {
   if (options_.threads < 1 || options_.threads > 256) {
     return Status::error(StatusCode::kInvalidArgument, "threads must be 1 to 256, is %zu", options_.threads);
   }
+  if (options_.training && options_.outputs_given) return wrong("train steps give no memory for outputs");
   if (options_.training && fig_use_training == nullptr) {
     return Status::plain(StatusCode::kUnsupported,
                          "this program was linked without training: fig_use_training is NULL");
@@ -133,7 +134,7 @@ Builder::Parts Builder::lay_out_objects(Block* block, MemoryReport* report) {
   parts.session = block->array<Session>(1);
   const size_t count = program_count();
   auto* programs = block->array<Program>(count);
-  parts.setup = {&view, options_.kernels, nullptr, selection_.training, nullptr, nullptr};
+  parts.setup = {&view, options_.kernels, nullptr, selection_.training, options_.outputs_given, nullptr, nullptr};
   if (platform::kHasThreads && team_.pool() != nullptr) {
     // A place of its own, to which the kernels keep its address.
     auto* team = block->array<kernels::Team>(1);
@@ -172,7 +173,7 @@ Result<MemoryReport> Builder::measure_selection(bool* whole) {
   const uint64_t packed_before = model_->packed_bytes() - packer_->taken_by_model();
   const uint64_t before = report.model + packed_before;
   packer_->limit(limit < before ? 0 : limit - before);
-  Block block;
+  Block block = small_target_ ? Block::for_small_target() : Block();
   Parts parts = lay_out_objects(&block, &report);
   kernels::Operand operands[format::kMaxOperands];
   parts.setup.operands = operands;

@@ -9,6 +9,8 @@ class Builder {
  public:
   Builder(Model* model, const SessionOptions& options, kernels::Packer* packer)
       : model_(model), view_(model->view()), options_(options), packer_(packer) {}
+  // Measures as a bare-metal target lays a session out, on portable kernels.
+  void for_small_target() { small_target_ = true; }
 
   // Checks the options, prepares the backend, and starts the threads that the session will compute on. First.
   Status start();
@@ -48,6 +50,7 @@ class Builder {
   kernels::Threads threads_;
   kernels::Team team_;  // of these, while a session is measured
   Selection selection_;
+  bool small_target_ = false;
 };
 
 }  // namespace figment

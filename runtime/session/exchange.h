@@ -140,7 +140,12 @@ Status compute(Program& program, size_t part, Input input, Output output) {
   };
   for (const Port& port : program.outputs()) {
     const Elements target = output(port);
-    if (target.data != nullptr && is_direct(port, target)) program.redirect(port, static_cast<float*>(target.data));
+    const bool direct = target.data != nullptr && is_direct(port, target);
+    if (direct) program.redirect(port, static_cast<float*>(target.data));
+    if (!direct && !program.has_place(port)) {
+      return wrong("the session was created with outputs_given: give f32 memory for output \"%s\", of whole batches",
+                   port.name);
+    }
   }
   FIGMENT_RETURN_IF_ERROR(program.run());
   for (const Port& port : program.outputs()) {

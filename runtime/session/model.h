@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "core/block.h"
 #include "core/status.h"
 #include "format/model_view.h"
 #include "kernels/packed_weights.h"
@@ -14,6 +15,9 @@ namespace figment {
 // Reference-counted: the opener and every session hold one. Thread-safe but for release of the last reference.
 class Model {
  public:
+  static constexpr size_t kSmallBytes = 72;
+  static constexpr size_t kSmallAlignment = 8;
+
   // The returned model has one reference.
   static Result<Model*> open_file(const char* path);
   static Result<Model*> open_memory(const void* data, size_t size);
@@ -52,5 +56,6 @@ class Model {
   format::ModelView view_;
   kernels::PackedWeights packed_;
 };
+FIGMENT_CHECK_SMALL(Model);
 
 }  // namespace figment

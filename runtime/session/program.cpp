@@ -124,8 +124,10 @@ Status Program::lay_out(const ProgramSetup& setup, size_t program, size_t batch,
   reader_ = StepReader(setup.model, program, &batch_, addresses_);
   reader_.set(setup.threads, setup.training, any_batch_);
   for (size_t i = 0; i < view.input_count(); ++i) inputs_[i] = read_port(view.input(i));
-  for (size_t i = 0; i < view.output_count(); ++i) outputs_[i] = read_port(view.output(i));
-  find_direct_steps();
+  for (size_t i = 0; i < view.output_count(); ++i) {
+    outputs_[i] = read_port(view.output(i));
+    outputs_[i].direct_step = find_direct_step(outputs_[i]);
+  }
   return {};
 }
 
@@ -151,20 +153,32 @@ Port Program::read_port(const PortView& view) const {
   return port;
 }
 
-// A step can write an output port's tensor straight to the caller if the layouts agree and nothing reads it.
-void Program::find_direct_steps() {
-  for (Port& port : std::span(outputs_, view().output_count())) {
-    bool alone = port.same_layout;
-    for (const Port& other : outputs()) alone = alone && (&other == &port || other.tensor != port.tensor);
-    for (size_t i = 0; i < op_count() && alone; ++i) {
-      for (uint32_t tensor : view().op_inputs(i)) alone = alone && tensor != port.tensor;
+// The step that can write an output port's tensor straight to the caller, or -1: the layouts agree and nothing reads
+// the tensor.
+int32_t Program::find_direct_step(const Port& port) const {
+  if (!port.same_layout) return -1;
+  size_t ports = 0;
+  for (size_t i = 0; i < view().output_count(); ++i) ports += view().output(i).tensor == port.tensor ? 1 : 0;
+  if (ports != 1) return -1;
+  int32_t found = -1;
+  for (size_t i = 0; i < op_count(); ++i) {
+    for (uint32_t tensor : view().op_inputs(i)) {
+      if (tensor == port.tensor) return -1;
     }
-    for (size_t i = 0; i < op_count() && alone; ++i) {
-      if (view().op_output(i) != port.tensor) continue;
-      const bool reads = prepared(i) != nullptr && prepared(i)->reads_output();
-      port.direct_step = reads ? -1 : static_cast<int32_t>(i);
-    }
+    if (view().op_output(i) == port.tensor) found = static_cast<int32_t>(i);
   }
+  const bool reads = steps_ != nullptr && found >= 0 && prepared(static_cast<size_t>(found)) != nullptr &&
+                     prepared(static_cast<size_t>(found))->reads_output();
+  return reads ? -1 : found;
+}
+
+// Whether the tensor is always in the caller's memory.
+bool Program::is_given(uint32_t tensor) const {
+  for (size_t i = 0; setup_.outputs_given && i < view().output_count(); ++i) {
+    const PortView output = view().output(i);
+    if (output.tensor == tensor) return find_direct_step(read_port(output)) >= 0;
+  }
+  return false;
 }
 
 Status Program::measure_operators(kernels::Packer* packer, uint64_t limit, OperatorDemand* demand) {
@@ -225,7 +239,9 @@ Status Program::plan(Block memory, void* arena, plan::Arena* size) {
     const CheckedSize scratch = kernel->scratch == nullptr ? CheckedSize() : kernel->scratch(step);
     if (!scratch.within(SIZE_MAX / 2))
       return name_op(Status::error(StatusCode::kOutOfMemory, "no memory for its intermediate values"), step);
-    plan.add_op(i, step, kernel->in_place, static_cast<size_t>(scratch.value()));
+    // A kernel with a state may read its output, and needs it here.
+    const bool given = kernel->create == nullptr && is_given(view().op_output(i));
+    plan.add_op(i, step, given, kernel->in_place, static_cast<size_t>(scratch.value()));
   }
   FIGMENT_RETURN_IF_ERROR(plan.find(planned_batch_, size));
   if (steps_ == nullptr) return {};

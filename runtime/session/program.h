@@ -17,6 +17,8 @@ namespace figment {
 
 // An input or output as a session copies it. What it lacks (shape, permutation) is read from the file.
 struct Port {
+  static constexpr size_t kSmallBytes = 28;
+
   const char* name = "";
   uint32_t tensor = 0;
   int32_t direct_step = -1;    // outputs: the step that can write to the caller's memory, or -1
@@ -28,6 +30,7 @@ struct Port {
   int32_t least = 0;         // [least, greatest]
   int32_t greatest = 0;
 };
+FIGMENT_CHECK_SMALL(Port);
 
 // What the programs of a session have in common.
 struct ProgramSetup {
@@ -35,6 +38,7 @@ struct ProgramSetup {
   kernels::KernelSet kernels = kernels::KernelSet::kBest;
   kernels::Team* threads = nullptr;  // nullptr: the calling thread alone
   bool training = false;
+  bool outputs_given = false;  // as of SessionOptions
   // Training: the addresses of the variables, by constant; nullptr while a session is measured.
   float* const* variables = nullptr;
   kernels::Operand* operands = nullptr;  // room for the inputs of any op, used by one program at a time
@@ -54,6 +58,9 @@ struct OperatorDemand {
 
 class Program {
  public:
+  static constexpr size_t kSmallBytes = 136;
+  static constexpr size_t kSmallAlignment = 8;
+
   Program() = default;
   ~Program();
   Program(const Program&) = delete;
@@ -96,6 +103,8 @@ class Program {
   // In the next run, and in that alone, the last step of an output writes to `data` instead of the arena. Only for
   // ports with a direct step.
   void redirect(const Port& port, void* data) { targets_[&port - outputs_].wanted = data; }
+  // Whether an output lies in the session; else runs must redirect it.
+  bool has_place(const Port& port) const { return targets_[&port - outputs_].home != nullptr; }
   void observe(const Observer& observer) { observer_ = observer; }
 
   size_t index() const { return reader_.program(); }
@@ -121,26 +130,33 @@ class Program {
 
  private:
   struct Step {
+    static constexpr size_t kSmallBytes = 8;
+
     const fig_op* kernel;
     uint32_t scratch;  // offset in the arena, in units of kTensorAlignment
     [[no_unique_address]] kernels::PreparedPointer prepared;
   };
+  FIGMENT_CHECK_SMALL(Step);
   bool is_update(size_t op) const { return format::is_update(steps_[op].kernel->kind); }
   // nullptr for plain functions.
   kernels::PreparedKernel* prepared(size_t op) const { return steps_[op].prepared; }
   // Where the tensor of an output lies, where the next run is to write it (nullptr: there), and where a prepared kernel
   // has been told to.
   struct Target {
+    static constexpr size_t kSmallBytes = 12;
+
     void* home;
     void* wanted;
     void* bound;
   };
+  FIGMENT_CHECK_SMALL(Target);
 
   void read(size_t index, kernels::Step* step) const;
   const fig_op* kernel_of(size_t index, const kernels::Step& step) const;
   Status name_op(const Status& status, const kernels::Step& step) const;
   Port read_port(const format::PortView& view) const;
-  void find_direct_steps();
+  int32_t find_direct_step(const Port& port) const;
+  bool is_given(uint32_t tensor) const;
   Status aim_outputs();
   void run_step(size_t index);
   size_t run_updates(size_t first);
@@ -162,5 +178,6 @@ class Program {
   uint64_t arena_bytes_ = 0;
   Observer observer_;
 };
+FIGMENT_CHECK_SMALL(Program);
 
 }  // namespace figment

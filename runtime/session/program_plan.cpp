@@ -53,11 +53,12 @@ void ProgramPlan::add_input(uint32_t tensor, uint64_t bytes) {
 
 // A step's output takes over its input's storage if the kernel allows it, the input is as large, planned, and read by
 // no later step and no output port.
-void ProgramPlan::add_op(size_t index, const kernels::Step& step, kernels::InPlace in_place, size_t scratch) {
+void ProgramPlan::add_op(size_t index, const kernels::Step& step, bool given, kernels::InPlace in_place,
+                         size_t scratch) {
   const uint32_t time = time_of(index);
   const std::span<const uint32_t> inputs = program_.op_inputs(index);
   // An update's output is a variable, which has memory of its own.
-  if (!step.output.constant) {
+  if (!step.output.constant && !given) {
     const uint32_t output = program_.op_output(index);
     uint32_t& storage = storages_[output];
     const size_t candidates = in_place == kernels::InPlace::kNo           ? 0

@@ -24,7 +24,8 @@ class ProgramPlan {
 
   // In this order: all inputs, and the ops.
   void add_input(uint32_t tensor, uint64_t bytes);
-  void add_op(size_t index, const kernels::Step& step, kernels::InPlace in_place, size_t scratch);
+  // `given`: the op writes to memory of the caller's.
+  void add_op(size_t index, const kernels::Step& step, bool given, kernels::InPlace in_place, size_t scratch);
 
   // Takes the plan that the file carries for the batch, if it does and the plan holds; else plans.
   Status find(size_t batch, plan::Arena* arena);

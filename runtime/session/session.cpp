@@ -29,6 +29,20 @@ Result<MemoryReport> Session::measure(Model* model, const SessionOptions& option
   return builder.measure();
 }
 
+Result<MemoryReport> Session::measure_small(Model* model, const SessionOptions& options) {
+  SessionOptions portable = options;
+  portable.kernels = kernels::KernelSet::kPortable;
+  portable.threads = 1;
+  portable.thread_pool = nullptr;
+  kernels::Packer packer(model->packed_weights(), kernels::Packer::Mode::kMeasure);
+  Builder builder(model, portable, &packer);
+  builder.for_small_target();
+  FIGMENT_RETURN_IF_ERROR(builder.start());
+  Result<MemoryReport> report = builder.measure();
+  if (report.ok()) report->model = (Model::kSmallBytes + kTensorAlignment - 1) & ~(kTensorAlignment - 1);
+  return report;
+}
+
 namespace {
 
 // Bytes of what the packer packs for a session.

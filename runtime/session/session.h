@@ -25,7 +25,8 @@ struct SessionOptions {
   uint64_t seed = 0;
   kernels::KernelSet kernels = kernels::KernelSet::kBest;
   bool training = false;
-  size_t micro_batch = 0;  // samples of a train step computed at a time; 0: as the memory limit demands
+  bool outputs_given = false;  // runs give memory for the outputs that can be written to the caller's
+  size_t micro_batch = 0;      // samples of a train step computed at a time; 0: as the memory limit demands
 };
 
 // Bytes.
@@ -78,8 +79,13 @@ struct GenerateOptions {
 // Used by one thread at a time. Holds a reference to its model.
 class Session {
  public:
+  static constexpr size_t kSmallBytes = 192;
+  static constexpr size_t kSmallAlignment = 8;
+
   // What `create` takes. Packs the model's weights. kMemoryLimit says what is needed.
   static Result<MemoryReport> measure(Model* model, const SessionOptions& options);
+  // What `create` takes on a bare-metal target, beside the file.
+  static Result<MemoryReport> measure_small(Model* model, const SessionOptions& options);
   // The bytes that the weights a session needs still take, and packing them into memory of the caller's.
   static Result<size_t> pack_size(Model* model, const SessionOptions& options);
   static Status pack(Model* model, const SessionOptions& options, void* memory, size_t bytes);
@@ -150,5 +156,6 @@ class Session {
   MemoryReport report_;       // without the model and its packed weights
   bool owns_memory_ = false;
 };
+FIGMENT_CHECK_SMALL(Session);
 
 }  // namespace figment

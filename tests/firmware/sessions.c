@@ -65,7 +65,18 @@ static fig_session* create(fig_model* model, const fig_session_options* options)
   measured("session programs", report.programs);
   measured("session variables", report.variables);
   measured("session arena", report.arena);
-  take((size_t)(report.programs + report.operators + report.variables + report.arena));
+  const uint64_t bytes = report.programs + report.operators + report.variables + report.arena;
+  take((size_t)bytes);
+  /* What a machine of other pointers says of this one must be true. */
+  print_text("session bytes ");
+#if defined(__unix__)
+  fig_footprint footprint;
+  CHECK(fig_session_footprint(model, options, &footprint));
+  print_number(footprint.session);
+#else
+  print_number(bytes);
+#endif
+  print_text("\n");
   return session;
 }
 
@@ -112,6 +123,7 @@ static void run_programs(fig_model* model, const fig_session_options* given) {
     unsigned char* const before = free_memory;
     fig_session_options options = *given;
     options.program = program.name;
+    options.outputs_given = true;
     print_text(program.name);
     print_text("\n");
     fig_session* session = create(model, &options);

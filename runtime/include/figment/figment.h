@@ -314,6 +314,9 @@ typedef struct fig_session_options {
   uint32_t micro_batch; /* train on so many samples of a batch at a time and accumulate their gradients; not for models
                            whose batch normalization couples the batch; 0: as the memory limit demands */
   uint32_t length;      /* of models that have one to choose (fig_model_length); 0: the file's */
+  bool outputs_given;   /* each run is given memory for all outputs, for as many samples as the batch: those that are
+                           computed last, in the exporter's layout, are written there alone and take no room in the
+                           session */
 } fig_session_options;
 
 /* Plans the memory and prepares the kernels; later calls allocate nothing. The first session of a model packs its
@@ -363,6 +366,21 @@ typedef struct fig_memory_report {
 FIG_API fig_status fig_session_memory(fig_model* model, const fig_session_options* options, fig_memory_report* report);
 /* What a session uses. */
 FIG_API fig_status fig_session_memory_used(const fig_session* session, fig_memory_report* report);
+
+/* What a bare-metal target takes, whose pointers have 32 bits and whose kernels are the portable ones, in bytes: flash
+ * for the file, and memory for fig_model_init and fig_session_init. */
+typedef struct fig_footprint {
+  uint64_t file;
+  uint64_t model;
+  uint64_t session; /* programs + variables + arena */
+  uint64_t programs;
+  uint64_t variables;
+  uint64_t arena;
+} fig_footprint;
+
+/* Of a session of the options, of which threads and kernels do not count. Computed here, for there. */
+FIG_API fig_status fig_session_footprint(fig_model* model, const fig_session_options* options,
+                                         fig_footprint* footprint);
 
 /* Where a program's tensor lies in the arena, and from which step to which it is alive (step 0 is the copy of the
  * inputs; op i runs in step i + 1). */
