@@ -22,7 +22,7 @@
 #include "passes/layout.h"
 #include "passes/quantize_ranges.h"
 #include "passes/simplify.h"
-#include "write/plan_memory.h"
+#include "write/repack.h"
 #include "write/runner.h"
 #include "write/write_model.h"
 
@@ -419,14 +419,9 @@ std::vector<TrainedReport> list_trained(const ModelDefinition& model) {
   return result;
 }
 
-// Writes the file with its plans, and describes it. The programs are gone then: they hold the weights once more.
-void write(const ConvertOptions& options, ModelDefinition* model, bool training, Converted* result) {
+// Writes the file, and describes it. The programs are gone then: they hold the weights once more.
+void write(ModelDefinition* model, bool training, Converted* result) {
   result->file = write_model(*model);
-  if (!options.plan_batches.empty()) {
-    plan_memory(result->file, options.plan_batches, result->report.source_bytes, model);
-    result->file = write_model(*model);
-  }
-  result->report.file_bytes = result->file.size();
   model->programs.clear();
   describe_ops(result->file, training, &result->report);
 }
@@ -479,7 +474,7 @@ Converted convert_training(ConvertOptions options) {
   for (const Graph& graph : model.programs) result.report.programs.emplace_back().name = graph.name;
   result.report.trained = list_trained(model);
   result.report.source_bytes = trained.source_bytes;
-  write(options, &model, true, &result);
+  write(&model, true, &result);
   return result;
 }
 
@@ -504,7 +499,25 @@ Converted finish(const ConvertOptions& options, ModelDefinition model, Converted
     for (Graph& program : model.programs)
       report.notes.push_back("program " + program.name + ": " + store_in_half(&program));
   }
-  write(options, &model, false, &result);
+  write(&model, false, &result);
+  return result;
+}
+
+// A model file as it is, described.
+Converted take(const ConvertOptions& options, std::vector<uint8_t> file, Converted result) {
+  if (!options.keep_f32.empty() || options.range_min)
+    throw Error(options.model + ": is taken as it is: what is quantized or described anew begins with the f32 model");
+  bool trains = false;
+  {
+    Runner runner(file, 1, FIG_KERNELS_PORTABLE, false, 0, result.report.source_bytes);
+    fig_program_info program{};
+    for (uint32_t p = 0; fig_model_program(runner.model(), p, &program) == FIG_OK; ++p) {
+      result.report.programs.emplace_back().name = program.name;
+      trains = trains || program.trains;
+    }
+  }
+  result.file = std::move(file);
+  describe_ops(result.file, trains, &result.report);
   return result;
 }
 
@@ -516,6 +529,8 @@ Converted convert_model(const ConvertOptions& options, const Progress& progress)
   Converted result;
   result.report.source_bytes = file.size();
   if (!options.checkpoint.empty()) file = with_checkpoint(file, options.checkpoint);
+  const bool finished = !options.int8 && !options.half_weights && is_int8(file, options.model);
+  if (options.keep_training || finished) return take(options, std::move(file), std::move(result));
   ModelDefinition model = import_figment(file, options.model);
   if (model.objective)
     result.report.notes.emplace_back("the programs that train are left out: the result is for inference");
@@ -546,7 +561,9 @@ Converted convert_model(const ConvertOptions& options, const Progress& progress)
 
 }  // namespace
 
-Converted convert(const ConvertOptions& options, const Progress& progress) {
+namespace {
+
+Converted make(const ConvertOptions& options, const Progress& progress) {
   if (!options.objective.empty() || !options.recipe.empty()) return convert_training(options);
   if (!options.model.empty()) return convert_model(options, progress);
   if (options.sources.empty()) throw Error("no model given");
@@ -627,6 +644,19 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
         "no latent was found, so that figment generate does not apply: name it with --latent INPUT");
   check_calibration_names(options, model);
   return finish(options, std::move(model), std::move(result), progress);
+}
+
+}  // namespace
+
+Converted convert(const ConvertOptions& options, const Progress& progress) {
+  Converted result = make(options, progress);
+  const bool renamed = !options.model.empty() && !options.name.empty();
+  if (options.strip || renamed || !options.plan_batches.empty()) {
+    result.file =
+        repack(result.file, {options.name, options.strip, options.level, options.plan_batches, options.outputs_given});
+  }
+  result.report.file_bytes = result.file.size();
+  return result;
 }
 
 }  // namespace figment::converter

@@ -20,6 +20,7 @@
 #include "io/terminal.h"
 #include "io/usage.h"
 #include "recipe/layers.h"
+#include "write/embed_c.h"
 
 namespace {
 
@@ -229,6 +230,7 @@ int convert(int argc, char** argv) {
                        "print the version, and which kernels are in use");
   std::vector<std::string> models;
   std::string output;
+  std::string embed_folder;
   std::string report_path;
   std::vector<float> range;
   std::vector<std::string> calibration;
@@ -239,7 +241,7 @@ int convert(int argc, char** argv) {
   app.add_option("model", models,
                  "ONNX file, or PROGRAM=FILE; several make one file of several programs. Or one recipe (.json), or one "
                  "model of ours (.figment) to quantize");
-  app.add_option("-o,--output,--out", output, "the .figment file to write")->required();
+  app.add_option("-o,--output,--out", output, "the .figment file to write");
   app.add_option("--name", options.name, "name of the model (default: the recipe's, or the output file's)");
   app.option_defaults()->group("Inputs and outputs");
   app.add_option("--latent", options.latent, "the input that generation draws (default: found by its name or shape)");
@@ -276,11 +278,20 @@ int convert(int argc, char** argv) {
          "--want-snr", options.snr_goal_db,
          "below this many dB of signal to noise at any output, layers stay f32 by themselves until it is reached")
       ->capture_default_str();
-  app.add_option("--plan", options.plan_batches,
-                 "batches for which the file carries memory plans, as 1,16: sessions of portable kernels then need no "
-                 "planner")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 1048576));
+  std::vector<std::string> plans;
+  app.add_option(
+         "--plan", plans,
+         "batch=N (or N,M,...): for which the file carries memory plans: sessions of portable kernels then need "
+         "no planner")
+      ->delimiter(',');
+  app.option_defaults()->group("Devices");
+  app.add_option("--embed-c", embed_folder,
+                 "write the model as C sources for firmware into this folder, with the plan (default: batch=1), the "
+                 "table of its kernels, and what it takes; -o may be left out");
+  app.add_flag("--strip", options.strip, "leave out what a device does not need: names, and all levels but one");
+  app.add_flag("--keep-training", options.keep_training, "leave the programs that train in a .figment model");
+  app.add_option("--level", options.level, "the level of a train step that --strip keeps: higher ones take less memory")
+      ->capture_default_str();
   const std::string training = "Training";
   app.option_defaults()->group("Options");
   app.add_option("--checkpoint", options.checkpoint, "take the parameters of a .figment model from this checkpoint");
@@ -331,6 +342,7 @@ int convert(int argc, char** argv) {
   app.add_flag("-q,--quiet", quiet, "print no report");
   app.add_flag_callback("--allow-large", figment::io::Budget::lift, figment::io::kAllowLargeHelp);
   if (const int status = figment::io::parse(&app, argc, argv); status >= 0) return status;
+  if (output.empty() && embed_folder.empty()) throw Error("name the file to write: -o FILE.figment");
   const auto single = [&](const char* extension) {
     return models.size() == 1 && models[0].size() > std::strlen(extension) && models[0].ends_with(extension);
   };
@@ -361,23 +373,40 @@ int convert(int argc, char** argv) {
   }
   if (!options.checkpoint.empty() && options.model.empty())
     throw Error("--checkpoint takes the .figment model that was trained");
+  for (std::string plan : plans) {
+    constexpr std::string_view kBatch = "batch=";
+    if (plan.starts_with(kBatch)) plan.erase(0, kBatch.size());
+    uint32_t batch = 0;
+    const auto [rest, error] = std::from_chars(plan.data(), plan.data() + plan.size(), batch);
+    if (error != std::errc() || rest != plan.data() + plan.size() || batch < 1 || batch > (1U << 20))
+      throw Error("--plan " + plan + ": give batch=N");
+    options.plan_batches.push_back(batch);
+  }
+  if (!embed_folder.empty() && options.plan_batches.empty()) options.plan_batches.push_back(1);
+  const bool training_model = trains || !options.recipe.empty() || options.keep_training;
+  options.outputs_given = !embed_folder.empty() && !training_model;
+  if (options.keep_training && options.model.empty()) throw Error("--keep-training takes a .figment model that trains");
+  if (options.keep_training && (options.int8 || options.half_weights))
+    throw Error("--keep-training: a model that trains is f32; quantize what was trained");
   std::vector<std::string> inputs = {options.recipe, options.model, options.start_from};
   for (const auto& source : options.sources) inputs.push_back(source.path);
   for (const auto& [role, path] : options.networks) inputs.push_back(path);
   for (const std::string& input : inputs) {
-    if (figment::io::same_file(input, output))
+    if (!output.empty() && figment::io::same_file(input, output))
       throw Error(output + " is read, and would be overwritten: give another -o");
   }
   if (std::filesystem::is_regular_file(output) && std::filesystem::file_size(output) > 0 &&
       !figment::io::is_model(output))
     throw Error(output + " is there, and no Figment model: name another file, or remove it");
-  if (!report_path.empty() && figment::io::same_file(report_path, output))
+  if (!report_path.empty() && !output.empty() && figment::io::same_file(report_path, output))
     throw Error("-o and --report are one file: " + output);
   for (const std::string& input : inputs) {
     if (!input.empty() && figment::io::same_file(input, report_path))
       throw Error(report_path + " is read, and would be overwritten: give another --report");
   }
-  options.fallback_name = std::filesystem::path(output).stem().string();
+  // An embedded model that has no file has the name of what it is made from.
+  const std::string named = !output.empty() ? output : models.empty() ? options.objective : models[0];
+  options.fallback_name = std::filesystem::path(named).stem().string();
   if (prior->count() > 0 && prior->as<std::string>() == "uniform") options.prior = figment::Prior::kUniform;
   if (!range.empty()) {
     options.range_min = range[0];
@@ -406,13 +435,20 @@ int convert(int argc, char** argv) {
   const Converted converted =
       figment::converter::convert(options, [&](double fraction, const char* phase) { line->update(fraction, phase); });
   line.reset();
-  figment::io::write_file(output, converted.file);
+  const bool embeds = !embed_folder.empty();
+  if (!embeds || app.get_option("--output")->count() > 0) figment::io::write_file(output, converted.file);
+  if (embeds) {
+    std::filesystem::create_directories(embed_folder);
+    for (const auto& [name, text] :
+         figment::converter::embed_c(converted.file, {options.plan_batches[0], training_model}))
+      figment::io::write_file(embed_folder + "/" + name, text);
+  }
   const std::string report = to_text(converted.report);
   if (!report_path.empty()) figment::io::write_file(report_path, report);
   if (verbose) figment::io::print("%s", report.c_str());
   if (!quiet && !verbose) {
     figment::io::print("%s%s: --verbose, or --report FILE, shows all ops\n", summary(converted.report).c_str(),
-                       output.c_str());
+                       output.empty() ? embed_folder.c_str() : output.c_str());
   }
   for (const std::string& warning : converted.report.warnings) {
     if (!verbose) figment::io::print_error("figment-convert: " + warning);

@@ -87,6 +87,23 @@ Graph import_program(const format::ModelView& model, const format::ProgramView& 
   return graph;
 }
 
+// A file in memory of its own.
+struct OpenFile {
+  OpenFile(const std::vector<uint8_t>& file, const std::string& origin) : memory(file.size() + kTensorAlignment) {
+    // Models lie at multiples of 64.
+    void* start = memory.data();
+    size_t space = memory.size();
+    std::align(kTensorAlignment, file.size(), start, space);
+    std::memcpy(start, file.data(), file.size());
+    const Result<format::ModelView> opened = format::ModelView::open(start, file.size());
+    if (!opened.ok()) throw Error(origin + ": " + opened.status().message());
+    view = *opened;
+  }
+
+  std::vector<uint8_t> memory;
+  format::ModelView view;
+};
+
 // Train programs are left behind, and with them what the averages are of: these are the parameters now.
 void name_averages_as_parameters(ModelDefinition* model) {
   constexpr std::string_view kAverage = ".ema";
@@ -107,15 +124,8 @@ void name_averages_as_parameters(ModelDefinition* model) {
 }  // namespace
 
 ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::string& origin) {
-  // Models lie at multiples of 64.
-  std::vector<uint8_t> memory(file.size() + kTensorAlignment);
-  void* start = memory.data();
-  size_t space = memory.size();
-  std::align(kTensorAlignment, file.size(), start, space);
-  std::memcpy(start, file.data(), file.size());
-  Result<format::ModelView> opened = format::ModelView::open(start, file.size());
-  if (!opened.ok()) throw Error(origin + ": " + opened.status().message());
-  format::ModelView& view = *opened;
+  OpenFile opened(file, origin);
+  format::ModelView& view = opened.view;
   std::vector<std::max_align_t> widened(view.widened_bytes() / sizeof(std::max_align_t) + 1);
   view.widen(widened.data());
   ModelDefinition model;
@@ -182,6 +192,17 @@ ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::stri
       model.objective->metrics.push_back({view.metric(i).name, view.metric(i).kind, view.metric(i).saturation});
   }
   return model;
+}
+
+bool is_int8(const std::vector<uint8_t>& file, const std::string& origin) {
+  const OpenFile opened(file, origin);
+  for (size_t p = 0; p < opened.view.program_count(); ++p) {
+    const format::ProgramView program = opened.view.program(p);
+    for (size_t i = 0; i < program.tensor_count(); ++i) {
+      if (program.tensor(i).type.type == DataType::kI8) return true;
+    }
+  }
+  return false;
 }
 
 std::vector<uint8_t> with_checkpoint(const std::vector<uint8_t>& file, const std::string& checkpoint) {

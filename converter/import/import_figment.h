@@ -13,6 +13,9 @@ namespace figment::converter {
 // Throws Error.
 ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::string& origin);
 
+// Whether a model file computes anything in int8. Throws Error.
+bool is_int8(const std::vector<uint8_t>& file, const std::string& origin);
+
 // The model file with the parameters of a checkpoint of it. Throws Error.
 std::vector<uint8_t> with_checkpoint(const std::vector<uint8_t>& file, const std::string& checkpoint);
 

@@ -125,14 +125,6 @@ struct PortDefinition {
   std::optional<Prior> drawn = std::nullopt;  // for inference: the session draws it where it is not given
 };
 
-// Where a program's tensors and the scratch of its ops lie in the arena; see Plan in model.fbs.
-struct MemoryPlan {
-  uint32_t batch = 0;
-  uint64_t arena_size = 0;
-  std::vector<uint64_t> offsets;
-  std::vector<uint64_t> scratch;
-};
-
 // The length that a session may choose; see Length in model.fbs.
 struct LengthDefinition {
   std::string name;
@@ -152,7 +144,6 @@ struct Graph {
   std::vector<PortDefinition> inputs;
   std::vector<PortDefinition> outputs;
   bool fully_int8 = false;
-  std::vector<MemoryPlan> plans;  // that the file is to carry
   std::optional<LengthDefinition> length;
   uint64_t source_bytes = 0;          // of the file that it comes from, which bounds what may be made of it
   std::vector<std::string> notes;     // what became of the file

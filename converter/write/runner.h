@@ -25,6 +25,8 @@ class Runner {
   // The same of one that is not needed any more: its memory is free before the session takes its own.
   Runner(std::vector<uint8_t>&& file, uint32_t batch, fig_kernels kernels = FIG_KERNELS_BEST, bool training = false,
          uint64_t seed = 0, uint64_t source_bytes = 0);
+  // With all options of a session.
+  Runner(std::span<const uint8_t> file, const fig_session_options& options) { open(copy(file), file.size(), options); }
   ~Runner();
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;

@@ -345,16 +345,9 @@ class Writer {
     for (const PortDefinition& entry : graph.inputs) inputs.push_back(port(entry));
     std::vector<Offset<schema::Port>> outputs;
     for (const PortDefinition& entry : graph.outputs) outputs.push_back(port(entry));
-    std::vector<Offset<schema::Plan>> plans;
-    for (const MemoryPlan& plan : graph.plans) {
-      const auto offsets = builder_.CreateVector(plan.offsets);
-      const auto scratch = plan.scratch.empty() ? 0 : builder_.CreateVector(plan.scratch);
-      plans.push_back(schema::CreatePlan(builder_, plan.batch, plan.arena_size, offsets, scratch));
-    }
-    const auto plans_vector = plans.empty() ? 0 : builder_.CreateVector(plans);
     return schema::CreateProgram(builder_, builder_.CreateString(graph.name), builder_.CreateVector(inputs),
                                  builder_.CreateVector(outputs), builder_.CreateVector(tensors),
-                                 builder_.CreateVector(ops), graph.fully_int8, plans_vector, couples_batch(graph));
+                                 builder_.CreateVector(ops), graph.fully_int8, 0, couples_batch(graph));
   }
 
   flatbuffers::FlatBufferBuilder builder_;

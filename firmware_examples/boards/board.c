@@ -21,6 +21,17 @@ static int semihosting(int operation, const void* argument) {
 
 void board_print(const char* text) { semihosting(SYS_WRITE0, text); }
 
+void board_print_number(uint64_t number) {
+  char digits[21];
+  size_t first = sizeof digits - 1;
+  digits[first] = 0;
+  do {
+    digits[--first] = (char)('0' + number % 10);
+    number /= 10;
+  } while (number != 0);
+  board_print(digits + first);
+}
+
 int board_command_line(char* line, size_t size) {
   uintptr_t block[2] = {(uintptr_t)line, size};
   return semihosting(SYS_GET_CMDLINE, block) == 0;

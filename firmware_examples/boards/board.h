@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 void board_print(const char* text);
+void board_print_number(uint64_t number);
 
 /* The program's name and its arguments, parted by blanks, in `line` of `size` bytes. False if there are none. */
 int board_command_line(char* line, size_t size);

@@ -372,11 +372,21 @@ class Verifier : public Checker {
       return bad("needs 1 to %zu inputs and one output", kMaxOperands);
     }
     FIGMENT_RETURN_IF_ERROR(attributes(entry));
-    std::array<TensorType, kMaxOperands> inputs;
-    for (uint32_t i = 0; i < entry->inputs()->size(); ++i) {
+    // Types are large, and the stack of a small target holds those of few inputs.
+    return entry->inputs()->size() <= 5 ? op_of<5>(entry, view, index) : op_of<kMaxOperands>(entry, view, index);
+  }
+
+  template <size_t kMost>
+  [[gnu::noinline]] Status op_of(const schema::Op* entry, const ProgramView& view, uint32_t index) {
+    std::array<TensorType, kMost> types;
+    return op_of(entry, view, index, {types.data(), entry->inputs()->size()});
+  }
+
+  Status op_of(const schema::Op* entry, const ProgramView& view, uint32_t index, std::span<TensorType> types) {
+    for (uint32_t i = 0; i < types.size(); ++i) {
       const uint32_t tensor = entry->inputs()->Get(i);
       if (tensor >= view.tensor_count()) return bad("reads tensor %u, which does not exist", tensor);
-      inputs[i] = view.tensor(tensor).type;
+      types[i] = view.tensor(tensor).type;
     }
     const uint32_t target = entry->outputs()->Get(0);
     if (target >= view.tensor_count()) return bad("writes tensor %u, which does not exist", target);
@@ -385,8 +395,7 @@ class Verifier : public Checker {
       return bad("an update writes its first input, not tensor %u", target);
     const TensorType declared = view.tensor(target).type;
     const OpView op = view.op(index);
-    const std::span<const TensorType> operands(inputs.data(), op.inputs.size());
-    Result<TensorType> expected = infer_output(op.kind, op.attributes, operands, declared);
+    Result<TensorType> expected = infer_output(op.kind, op.attributes, types, declared);
     if (!expected.ok()) return expected.status();
     if (expected->type != declared.type) return bad("its output is declared with another type");
     if (!same_dimensions(expected->shape, declared.shape)) return bad("its output is declared with another shape");
@@ -396,10 +405,10 @@ class Verifier : public Checker {
           declared.quantization.zero_point != expected->quantization.zero_point) {
         return bad("its output is declared with another quantization");
       }
-      if (Message violation = integer_violation(op.kind, operands, declared, bias_of(op, view))) return bad(violation);
+      if (Message violation = integer_violation(op.kind, types, declared, bias_of(op, view))) return bad(violation);
     }
     if (op.kind == OpKind::kResizeNearest || op.kind == OpKind::kResizeNearestBackward) {
-      const Shape& image = op.kind == OpKind::kResizeNearest ? inputs[0].shape : declared.shape;
+      const Shape& image = op.kind == OpKind::kResizeNearest ? types[0].shape : declared.shape;
       for (size_t axis = 0; axis < 2; ++axis) {
         const ConstantView rows = view_.constant(static_cast<size_t>(view.tensor(op.inputs[axis + 1]).constant));
         const auto* values = static_cast<const int32_t*>(rows.data);

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "core/text.h"
+#include "platform/threading.h"
 #include "session/program.h"
 #include "session/session.h"
 
@@ -31,6 +32,9 @@ To converted(float value) {
   return static_cast<To>(value);
 }
 
+// Whether callers may hold integers of 64 bits: their conversion takes soft arithmetic on small targets.
+inline constexpr bool kWideElements = platform::kHasThreads;
+
 // Copies `count` elements that lie so far apart, one side of which is f32.
 inline void copy_elements(const Elements& from, size_t from_stride, const Elements& to, size_t to_stride,
                           size_t count) {
@@ -40,7 +44,7 @@ inline void copy_elements(const Elements& from, size_t from_stride, const Elemen
     for (size_t i = 0; i < count; ++i) target[i * to_stride] = source[i * from_stride];
     return;
   }
-  const bool wide = from.type == ElementType::kI64 || to.type == ElementType::kI64;
+  const bool wide = kWideElements && (from.type == ElementType::kI64 || to.type == ElementType::kI64);
   for (size_t i = 0; i < count; ++i) {
     const Elements element = from.behind(i * from_stride);
     const Elements place = to.behind(i * to_stride);
@@ -186,7 +190,8 @@ inline Status check_names(std::span<const NamedTensor> tensors) {
 
 inline Status check_tensor(const NamedTensor& tensor, const Port& port, size_t count) {
   if (tensor.data == nullptr) return wrong("tensor \"%s\" has no data", tensor.name);
-  if (tensor.type != ElementType::kF32 && tensor.type != ElementType::kI32 && tensor.type != ElementType::kI64)
+  if (tensor.type != ElementType::kF32 && tensor.type != ElementType::kI32 &&
+      !(kWideElements && tensor.type == ElementType::kI64))
     return wrong("tensor \"%s\" is of type %u: f32, i32 and i64 are taken", tensor.name,
                  static_cast<unsigned>(tensor.type));
   if (tensor.type != ElementType::kF32 && !port.integers)

@@ -40,4 +40,20 @@ check "calibrate on measurements" 0 "PSNR" "$convert" "$work/sensor.figment" --i
 sed '1s/°C/K/' "$work/sensor.csv" > "$work/kelvin.csv"
 check "and score by int8" 0 "windows by their negative output of the discriminator" $figment score "$work/sensor8.figment" --data "$work/sensor.csv" --time-column time
 check "in their units" 1 "is in other units than the model's, temp (°C)" "$convert" "$work/sensor.figment" --int8 --calibration-data sample="$work/kelvin.csv" --time-column time -o "$work/x.figment"
+# For firmware: sources, a file that is int8 already, plans and no names.
+check "embed a model" 0 "sample .N, 1, 28, 28." "$convert" "$onnx/gan/gan_int8.figment" --embed-c "$work/embedded" --strip
+expect "its sources are there" 'grep -q "GAN_SESSION_BYTES" "$work/embedded/gan.h" && grep -q "fig_op_fully_connected" "$work/embedded/gan.c"'
+expect "with no kernel that it does not need" '! grep -q "fig_op_conv2d" "$work/embedded/gan.c"'
+check "embed what is quantized first" 0 "dB PSNR" "$convert" "$onnx/dcgan/generator.onnx" --int8 --embed-c "$work/embedded" --plan batch=2 --name two --strip
+expect "for its batch" 'grep -q "TWO_BATCH 2" "$work/embedded/two.h"'
+check "strip a file" 0 "" "$convert" "$onnx/gan/gan_int8.figment" --strip --plan batch=1,4 -o "$work/stripped.figment" -q
+$figment generate "$onnx/gan/gan_int8.figment" --seed 3 -n 2 -o "$work/whole.npy"
+$figment generate "$work/stripped.figment" --seed 3 -n 2 -o "$work/bare.npy"
+expect "it generates the same" 'cmp -s "$work/whole.npy" "$work/bare.npy"'
+check "strip a model that trains" 0 "" "$convert" "$models/tiny_vae.figment" --keep-training --strip --plan batch=8 -o "$work/bare_vae.figment" -q
+check "it trains" 0 "" $figment train "$work/bare_vae.figment" --data "$work/vae.npy" --batch 8 --steps 2 --out "$work/x2.figment"
+check "a level that there is not" 1 "levels below 9 only" "$convert" "$models/tiny_gan.figment" --keep-training --strip --level 9 -o "$work/x.figment"
+check "no file and no folder" 1 "name the file to write" "$convert" "$onnx/dcgan/generator.onnx"
+check "a plan for nothing" 1 "give batch=N" "$convert" "$onnx/dcgan/generator.onnx" --plan batch=0 -o "$work/x.figment"
+check "training of an ONNX file" 1 "takes a .figment model" "$convert" "$onnx/dcgan/generator.onnx" --keep-training -o "$work/x.figment"
 summary

@@ -2,19 +2,6 @@
 
 #include "board.h"
 
-void print_text(const char* text) { board_print(text); }
-
-void print_number(uint64_t number) {
-  char digits[21];
-  size_t first = sizeof digits - 1;
-  digits[first] = 0;
-  do {
-    digits[--first] = (char)('0' + number % 10);
-    number /= 10;
-  } while (number != 0);
-  board_print(digits + first);
-}
-
 void print_hash(uint64_t hash) {
   char digits[17];
   for (size_t i = 0; i < 16; ++i) digits[i] = "0123456789abcdef"[hash >> (60 - 4 * i) & 15];

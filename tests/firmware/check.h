@@ -9,8 +9,6 @@
 extern "C" {
 #endif
 
-void print_text(const char* text);
-void print_number(uint64_t number);
 void print_hash(uint64_t hash);
 
 uint64_t hash_start(void);

@@ -17,10 +17,10 @@ static unsigned char* memory_end;
 static int show_ops;
 
 static void die(const char* what) {
-  print_text(what);
-  print_text(": ");
-  print_text(fig_error_message());
-  print_text("\n");
+  board_print(what);
+  board_print(": ");
+  board_print(fig_error_message());
+  board_print("\n");
   board_exit(1);
 }
 
@@ -39,18 +39,18 @@ static void* take(size_t bytes) {
 static size_t left(void) { return (size_t)(memory_end - free_memory) / 64 * 64; }
 
 static void measured(const char* what, uint64_t value) {
-  print_text("# ");
-  print_text(what);
-  print_text(" ");
-  print_number(value);
-  print_text("\n");
+  board_print("# ");
+  board_print(what);
+  board_print(" ");
+  board_print_number(value);
+  board_print("\n");
 }
 
 static void hashed(const char* what, uint64_t hash) {
-  print_text(what);
-  print_text(" ");
+  board_print(what);
+  board_print(" ");
   print_hash(hash);
-  print_text("\n");
+  board_print("\n");
 }
 
 static fig_session* create(fig_model* model, const fig_session_options* options) {
@@ -68,15 +68,15 @@ static fig_session* create(fig_model* model, const fig_session_options* options)
   const uint64_t bytes = report.programs + report.operators + report.variables + report.arena;
   take((size_t)bytes);
   /* What a machine of other pointers says of this one must be true. */
-  print_text("session bytes ");
+  board_print("session bytes ");
 #if defined(__unix__)
   fig_footprint footprint;
   CHECK(fig_session_footprint(model, options, &footprint));
-  print_number(footprint.session);
+  board_print_number(footprint.session);
 #else
-  print_number(bytes);
+  board_print_number(bytes);
 #endif
-  print_text("\n");
+  board_print("\n");
   return session;
 }
 
@@ -124,8 +124,8 @@ static void run_programs(fig_model* model, const fig_session_options* given) {
     fig_session_options options = *given;
     options.program = program.name;
     options.outputs_given = true;
-    print_text(program.name);
-    print_text("\n");
+    board_print(program.name);
+    board_print("\n");
     fig_session* session = create(model, &options);
     for (uint32_t i = 0; i < program.inputs; ++i) {
       fig_port_info port;
@@ -219,7 +219,7 @@ int main(void) {
     while (*at == ' ') *at++ = 0;
   }
   if (count < 3) {
-    print_text("usage: sessions run|ops|train MODEL [BATCH]\n");
+    board_print("usage: sessions run|ops|train MODEL [BATCH]\n");
     return 2;
   }
   size_t size = 0;

@@ -429,7 +429,7 @@ typedef struct fig_tensor {
   const char* name;
   void* data;      /* inputs are only read */
   size_t elements; /* checked against the shape */
-  fig_type type;   /* FIG_F32, which is 0, FIG_I32 or FIG_I64 */
+  fig_type type;   /* FIG_F32, which is 0, FIG_I32 or, but for bare metal, FIG_I64 */
 } fig_tensor;
 
 typedef struct fig_generate_options {

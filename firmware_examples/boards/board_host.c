@@ -10,6 +10,8 @@ static _Alignas(64) unsigned char memory[MEMORY];
 
 void board_print(const char* text) { fputs(text, stdout); }
 
+void board_print_number(uint64_t number) { printf("%llu", (unsigned long long)number); }
+
 int board_command_line(char* line, size_t size) {
   FILE* file = fopen("/proc/self/cmdline", "rb");
   if (file == NULL) return 0;

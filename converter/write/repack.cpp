@@ -1,0 +1,188 @@
+#include "write/repack.h"
+
+#include <fmt/format.h>
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "core/memory.h"
+#include "ir/graph.h"
+#include "model_generated.h"
+#include "write/runner.h"
+
+namespace figment::converter {
+
+namespace {
+
+namespace schema = format::schema;
+
+uint64_t aligned(uint64_t size) { return (size + kTensorAlignment - 1) & ~uint64_t{kTensorAlignment - 1}; }
+
+// A file taken apart: its header as objects, and its blobs.
+class Parts {
+ public:
+  explicit Parts(const std::vector<uint8_t>& file) : file_(file) {
+    schema::GetSizePrefixedModel(file.data())->UnPackTo(&model_);
+    blobs_ = aligned(flatbuffers::GetPrefixedSize(file.data()) + sizeof(flatbuffers::uoffset_t));
+  }
+
+  schema::ModelT& model() { return model_; }
+
+  // The blobs of the constants that are left, one behind the other.
+  std::vector<uint8_t> write() {
+    std::vector<uint8_t> section;
+    for (const auto& constant : model_.constants) {
+      if (!constant->blob) continue;
+      const uint64_t offset = section.size();
+      section.resize(aligned(offset + constant->blob->size() + kReadablePadding));
+      std::memcpy(section.data() + offset, file_.data() + blobs_ + constant->blob->offset(), constant->blob->size());
+      *constant->blob = schema::Blob(offset, constant->blob->size());
+    }
+    model_.blob_section_size = section.size();
+    flatbuffers::FlatBufferBuilder builder;
+    builder.FinishSizePrefixed(schema::CreateModel(builder, &model_), schema::ModelIdentifier());
+    std::vector<uint8_t> result(aligned(builder.GetSize()));
+    std::memcpy(result.data(), builder.GetBufferPointer(), builder.GetSize());
+    result.insert(result.end(), section.begin(), section.end());
+    return result;
+  }
+
+ private:
+  const std::vector<uint8_t>& file_;
+  schema::ModelT model_;
+  uint64_t blobs_ = 0;
+};
+
+// Leaves out all levels but one, which becomes the first.
+void keep_level(schema::ModelT* model, uint32_t level) {
+  std::set<std::string> kept;
+  std::set<std::string> dropped;
+  for (const auto& entry : model->schedule) (entry->level == level ? kept : dropped).insert(entry->program);
+  if (kept.empty()) throw Error(fmt::format("the model trains on levels below {} only", level));
+  std::erase_if(model->schedule, [&](const auto& entry) { return entry->level != level; });
+  for (const auto& entry : model->schedule) entry->level = 0;
+  std::erase_if(model->programs,
+                [&](const auto& program) { return dropped.contains(program->name) && !kept.contains(program->name); });
+  const bool parts = std::ranges::any_of(model->schedule, [](const auto& entry) { return entry->per_micro_batch; });
+  if (!parts) model->micro_batch_weight = -1;
+}
+
+// Constants that nothing names any more.
+void drop_unused(schema::ModelT* model) {
+  std::vector<bool> used(model->constants.size());
+  const auto use = [&](int64_t index) {
+    if (index >= 0) used[static_cast<size_t>(index)] = true;
+  };
+  for (const auto& program : model->programs) {
+    for (const auto& tensor : program->tensors) use(tensor->constant);
+  }
+  for (const auto& scalar : model->scalars) use(scalar->constant);
+  for (const auto& scaling : model->scalings) use(scaling->constant);
+  for (const auto& trained : model->trained) {
+    use(trained->constant);
+    for (uint32_t state : trained->state) use(state);
+  }
+  use(model->micro_batch_weight);
+  std::vector<int32_t> places(used.size(), -1);
+  int32_t next = 0;
+  for (size_t i = 0; i < used.size(); ++i) {
+    if (used[i]) places[i] = next++;
+  }
+  for (size_t i = used.size(); i > 0; --i) {
+    if (!used[i - 1]) model->constants.erase(model->constants.begin() + static_cast<std::ptrdiff_t>(i - 1));
+  }
+  const auto move = [&](auto* index) {
+    *index = static_cast<std::remove_pointer_t<decltype(index)>>(places[static_cast<size_t>(*index)]);
+  };
+  for (const auto& program : model->programs) {
+    for (const auto& tensor : program->tensors) {
+      if (tensor->constant >= 0) move(&tensor->constant);
+    }
+  }
+  for (const auto& scalar : model->scalars) move(&scalar->constant);
+  for (const auto& scaling : model->scalings) move(&scaling->constant);
+  for (const auto& trained : model->trained) {
+    move(&trained->constant);
+    for (uint32_t& state : trained->state) move(&state);
+  }
+  if (model->micro_batch_weight >= 0) move(&model->micro_batch_weight);
+  std::erase_if(model->parameters, [&](const auto& parameter) { return places[parameter->constant] < 0; });
+  for (const auto& parameter : model->parameters) move(&parameter->constant);
+}
+
+void strip(schema::ModelT* model, uint32_t level) {
+  const bool trains = !model->schedule.empty();
+  if (trains) keep_level(model, level);
+  if (!trains) {
+    // What only training reads.
+    model->objective.reset();
+    model->parameters.clear();
+    model->scalings.clear();
+  }
+  drop_unused(model);
+  model->metadata.clear();
+  for (const auto& program : model->programs) {
+    for (const auto& tensor : program->tensors) {
+      tensor->name.clear();
+      tensor->permutation.clear();
+    }
+    for (const auto& op : program->ops) op->name.clear();
+  }
+  // A checkpoint knows variables by their names, and callers know parameters.
+  for (size_t i = 0; i < model->constants.size(); ++i) {
+    if (!model->constants[i]->variable) model->constants[i]->name = std::to_string(i);
+  }
+}
+
+// Of program `index`, as the session has it.
+std::unique_ptr<schema::PlanT> plan_of(const fig_session* session, uint32_t index, uint32_t batch,
+                                       const schema::ProgramT& program) {
+  auto plan = std::make_unique<schema::PlanT>();
+  plan->batch = batch;
+  if (fig_session_arena(session, index, &plan->arena_size) != FIG_OK) throw Error(fig_error_message());
+  fig_placement place{};
+  for (uint32_t i = 0; i < program.tensors.size(); ++i) {
+    const bool planned = fig_session_placement(session, index, i, &place) == FIG_OK;
+    plan->offsets.push_back(planned ? place.offset : 0);
+  }
+  bool scratch = false;
+  for (uint32_t i = 0; i < program.ops.size(); ++i) {
+    const bool planned = fig_session_scratch(session, index, i, &place) == FIG_OK;
+    plan->scratch.push_back(planned ? place.offset : 0);
+    scratch = scratch || planned;
+  }
+  if (!scratch) plan->scratch.clear();
+  return plan;
+}
+
+}  // namespace
+
+std::vector<uint8_t> repack(const std::vector<uint8_t>& file, const RepackOptions& options) {
+  Parts parts(file);
+  schema::ModelT& model = parts.model();
+  if (!options.name.empty()) model.name = options.name;
+  if (options.strip) strip(&model, options.level);
+  if (options.plan_batches.empty()) return parts.write();
+  for (const auto& program : model.programs) program->plans.clear();
+  const std::vector<uint8_t> without = parts.write();
+  Parts planned(without);
+  for (uint32_t batch : options.plan_batches) {
+    fig_session_options session{};
+    session.struct_size = sizeof session;
+    session.batch = batch;
+    session.kernels = FIG_KERNELS_PORTABLE;
+    session.training = !model.schedule.empty();
+    session.outputs_given = options.outputs_given && !session.training;
+    Runner runner(without, session);
+    for (uint32_t i = 0; i < planned.model().programs.size(); ++i) {
+      if (!fig_session_has_program(runner.session(), i)) continue;
+      schema::ProgramT& program = *planned.model().programs[i];
+      program.plans.push_back(plan_of(runner.session(), i, batch, program));
+    }
+  }
+  return planned.write();
+}
+
+}  // namespace figment::converter

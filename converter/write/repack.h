@@ -1,0 +1,25 @@
+// A finished file for a device: what it does not need left out, and memory plans put in. Works on the bytes of any
+// model file of ours, also one that is int8 already.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace figment::converter {
+
+struct RepackOptions {
+  std::string name;  // of the model; "": as it is
+  // Leaves out names of ops and tensors, metadata, how parameters came from their exporter, and of the levels of a
+  // model that trains all but one.
+  bool strip = false;
+  uint32_t level = 0;  // the one that is kept
+  // For each a memory plan, in place of those that the file has.
+  std::vector<uint32_t> plan_batches;
+  bool outputs_given = false;  // for sessions of that option
+};
+
+// Throws Error. Equal files and options give equal bytes.
+std::vector<uint8_t> repack(const std::vector<uint8_t>& file, const RepackOptions& options);
+
+}  // namespace figment::converter
