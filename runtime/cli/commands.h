@@ -97,6 +97,7 @@ std::string to_string(const fig_shape& shape);
 
 using Commands = std::map<CLI::App*, std::function<void()>>;
 void add_bench(CLI::App* app, Commands* commands);
+void add_explain(CLI::App* app, Commands* commands);
 void add_compare(CLI::App* app, Commands* commands);
 void add_evaluate(CLI::App* app, Commands* commands);
 void add_generate(CLI::App* app, Commands* commands);

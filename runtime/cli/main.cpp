@@ -303,6 +303,7 @@ int run(int argc, char** argv) {
   add_parameters(&app, &commands);
   add_compare(&app, &commands);
   add_bench(&app, &commands);
+  add_explain(&app, &commands);
   app.add_flag_callback("--allow-large", figment::io::Budget::lift, figment::io::kAllowLargeHelp);
   if (const int status = figment::io::parse(&app, argc, argv); status >= 0) return status;
   for (const auto& [command, function] : commands) {

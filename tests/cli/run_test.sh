@@ -19,4 +19,6 @@ check "an output over its input" 1 "would be overwritten" $figment run "$models/
 check "an input twice" 1 "sample is given twice" $figment run "$models/tiny_vae.figment" --program encode --input "$work/x.npy" --input sample="$work/x.npy"
 check "an output without a name" 1 "name the output, NAME=FILE, of latent_mean, latent_log_variance" $figment run "$models/tiny_vae.figment" --program encode --input "$work/x.npy" --output "$work/y.npy"
 check "run a train program" 0 "" $figment run "$models/tiny_vae.figment" --program train.step --batch 6 --input sample="$work/x.npy" --input noise="$work/noise.npy" --output vae.loss="$work/loss.npy"
+check "explain no number" 1 "zz is no number" $figment explain zz
+check "explain an unknown error" 1 "has no error of the number 12345678" $figment explain 12345678
 summary

@@ -32,6 +32,8 @@ run_there() {
   esac
 }
 
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 failed=0
 for model in $models; do
   for batch in $batches; do
@@ -46,4 +48,17 @@ for model in $models; do
     echo "$(basename "$model"), batch $batch: $(echo "$output" | sed -n 's/^# //p' | tr '\n' ',' | sed 's/,$//; s/,/, /g')"
   done
 done
+# Errors on bare metal are numbers that the program for this machine explains.
+case $command$qemu in
+  run*qemu-system*)
+    head -c 100 "$converted/dgan_int8.figment" > "$work/broken.figment"
+    message=$(run_there "$work/broken.figment" 1 | sed -n 's/.*figment explain //p')
+    # shellcheck disable=SC2086  # several numbers
+    explained=$("$(dirname "$host")/figment" explain $message)
+    case $explained in
+      "bad file: truncated: the header needs "*" bytes, the file has 96") ;;
+      *) echo "error $message is explained as: $explained" >&2; failed=1 ;;
+    esac
+    ;;
+esac
 exit $failed
