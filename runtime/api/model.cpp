@@ -266,8 +266,7 @@ fig_status fig_model_draw_latent(const fig_model* model, uint64_t seed, uint64_t
   // At another length it is so many units of growth larger or smaller.
   if (drawn.growth != 0 && elements != 0 && elements % drawn.growth == drawn.size % drawn.growth) drawn.size = elements;
   if (elements != drawn.size) {
-    return fail(Status::error(StatusCode::kInvalidArgument, "a latent has %zu values, not %zu",
-                              static_cast<size_t>(drawn.size), elements));
+    return fail(Status::error(StatusCode::kInvalidArgument, "a latent has %zu values, not %zu", drawn.size, elements));
   }
   drawn.draw(seed, index, latent);
   return FIG_OK;
