@@ -68,11 +68,11 @@ inline float logarithm(float x) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   // Denormal numbers are enlarged first.
   const bool small = x < 0x1p-126F;
-  const auto bits = std::bit_cast<int32_t>(small ? x * 0x1p23F : x);
+  const auto bits = std::bit_cast<uint32_t>(small ? x * 0x1p23F : x);
   // Adding what sqrt(1/2) lacks of 1 carries into the exponent from there on.
-  constexpr int32_t kRootHalf = 0x3F3504F3;
-  const int32_t shifted = bits + (0x3F800000 - kRootHalf);
-  const auto n = static_cast<float>((shifted >> 23) - (small ? 150 : 127));
+  constexpr uint32_t kRootHalf = 0x3F3504F3;
+  const uint32_t shifted = bits + (0x3F800000 - kRootHalf);
+  const auto n = static_cast<float>((std::bit_cast<int32_t>(shifted) >> 23) - (small ? 150 : 127));
   const float m = std::bit_cast<float>((shifted & 0x007FFFFF) + kRootHalf) - 1.0F;
   const float square = m * m;
   float p = 7.0376836292e-2F;
