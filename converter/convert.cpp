@@ -199,9 +199,10 @@ void describe_memory(Runner* runner, bool training, ConvertReport* report) {
 void describe_ops(const std::vector<uint8_t>& file, bool training, ConvertReport* report) {
   // A recipe states the size of its networks, others come in files.
   Runner runner(file, 1, FIG_KERNELS_BEST, training, 0, training ? 0 : report->source_bytes);
-  for (uint32_t p = 0; p < report->programs.size(); ++p) {
-    fig_program_info program{};
-    if (fig_model_program(runner.model(), p, &program) != FIG_OK) throw Error(fig_error_message());
+  fig_program_info program{};
+  for (uint32_t p = 0; fig_model_program(runner.model(), p, &program) == FIG_OK; ++p) {
+    // Those of a file that is taken as it is have no entry yet.
+    if (p == report->programs.size()) report->programs.emplace_back().name = program.name;
     ProgramReport& described = report->programs[p];
     described.trains = program.trains;
     described.level = program.level;
@@ -507,17 +508,8 @@ Converted finish(const ConvertOptions& options, ModelDefinition model, Converted
 Converted take(const ConvertOptions& options, std::vector<uint8_t> file, Converted result) {
   if (!options.keep_f32.empty() || options.range_min)
     throw Error(options.model + ": is taken as it is: what is quantized or described anew begins with the f32 model");
-  bool trains = false;
-  {
-    Runner runner(file, 1, FIG_KERNELS_PORTABLE, false, 0, result.report.source_bytes);
-    fig_program_info program{};
-    for (uint32_t p = 0; fig_model_program(runner.model(), p, &program) == FIG_OK; ++p) {
-      result.report.programs.emplace_back().name = program.name;
-      trains = trains || program.trains;
-    }
-  }
   result.file = std::move(file);
-  describe_ops(result.file, trains, &result.report);
+  describe_ops(result.file, options.keep_training, &result.report);
   return result;
 }
 
@@ -558,10 +550,6 @@ Converted convert_model(const ConvertOptions& options, const Progress& progress)
   }
   return finish(options, std::move(model), std::move(result), progress);
 }
-
-}  // namespace
-
-namespace {
 
 Converted make(const ConvertOptions& options, const Progress& progress) {
   if (!options.objective.empty() || !options.recipe.empty()) return convert_training(options);

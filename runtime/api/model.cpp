@@ -8,7 +8,11 @@ using namespace figment::api;
 
 namespace {
 
+#if FIGMENT_ERROR_TEXTS
 FIGMENT_THREAD_LOCAL Status t_error;
+#else
+char g_message[kMaxMessage] = "";
+#endif
 
 // The program at `index`, or an error.
 Result<format::ProgramView> program_at(const fig_model* model, uint32_t index) {
@@ -37,7 +41,11 @@ Status figment::api::read_port(const format::ModelView& model, uint32_t program,
 }
 
 fig_status figment::api::fail(const Status& status) {
+#if FIGMENT_ERROR_TEXTS
   t_error = status;
+#else
+  status.describe(g_message);
+#endif
   return static_cast<fig_status>(status.code());
 }
 
@@ -66,11 +74,7 @@ const char* fig_status_name(fig_status status) {
 #if FIGMENT_ERROR_TEXTS
 const char* fig_error_message(void) { return t_error.message(); }
 #else
-const char* fig_error_message(void) {
-  static char message[kMaxMessage];
-  t_error.describe(message);
-  return message;
-}
+const char* fig_error_message(void) { return g_message; }
 #endif
 
 fig_status fig_model_open(const char* path, fig_model** model) {

@@ -78,6 +78,7 @@ void Status::describe(char (&out)[kMaxMessage]) const {
     if (g_details.place != ErrorDetails::kNone) at = write_number(write_text(at, " at "), g_details.place);
   }
   *at = '\0';
+  g_details = {};
 }
 
 #endif

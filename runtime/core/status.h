@@ -121,7 +121,8 @@ class [[nodiscard]] Status {
     status.word_ = (word_ & ~kCodeBits) | static_cast<uint32_t>(code);
     return status;
   }
-  // Writes what to type to see the message: "figment explain 1a2b3c4d 7 12 at 3".
+  // Writes what to type to see the message, "figment explain 1a2b3c4d 7 12 at 3", and forgets the numbers: the same
+  // error may come again elsewhere.
   void describe(char (&out)[kMaxMessage]) const;
 
   // The innermost text says most: of the others one number is kept.

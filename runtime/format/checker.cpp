@@ -1,4 +1,5 @@
 #include "format/checker.h"
+
 #include "core/text.h"
 
 namespace figment::format {

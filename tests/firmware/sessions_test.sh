@@ -9,14 +9,17 @@ command=$4
 converted=$5
 shipped=$6
 
+# `stack`: what figment-convert says of it in the headers of embedded models (converter/write/embed_c.cpp).
 case $command in
   run)
+    stack=4096
     batches="1 3"
     models="$converted/dgan_int8.figment $converted/conv_vae_int8.figment $converted/dcgan_int8.figment
       $converted/dgan.figment $converted/conv_vae.figment $shipped/crgan/crgan_int8.figment
       $shipped/lstm_crgan/lstm_crgan_int8.figment $shipped/cdcgan/cdcgan_int8.figment"
     ;;
   train)
+    stack=6144
     batches=4
     models=$(ls "$converted"/tiny_*.figment)
     ;;
@@ -43,6 +46,11 @@ for model in $models; do
       { echo "$(basename "$model"), batch $batch: $output" >&2; failed=1; continue; }
     if [ "$(echo "$output" | grep -v '^#')" != "$expected" ]; then
       printf '%s, batch %s: expected\n%s\nand got\n%s\n' "$(basename "$model")" "$batch" "$expected" "$output" >&2
+      failed=1
+    fi
+    deepest=$(echo "$output" | sed -n 's/^# .* stack //p' | sort -n | tail -1)
+    if [ "$deepest" -gt "$stack" ]; then
+      echo "$(basename "$model"), batch $batch: $deepest bytes of stack are more than $stack" >&2
       failed=1
     fi
     echo "$(basename "$model"), batch $batch: $(echo "$output" | sed -n 's/^# //p' | tr '\n' ',' | sed 's/,$//; s/,/, /g')"

@@ -118,12 +118,7 @@ class Channels {
   void start() { output_.template start<kRows>(first_, sums_); }
   // The products of `count` inputs with the weights from `offset` on.
   void add(const Value* x, size_t offset, size_t count) {
-    if constexpr (kRows == kDotRows) {
-      dot_rows(x, zero_, weights_ + offset, stride_, count, sums_);
-    } else {
-      static_assert(kRows == 1);
-      dot_row(x, zero_, weights_ + offset, count, sums_);
-    }
+    dot<kRows>(x, zero_, weights_ + offset, stride_, count, sums_);
   }
   void store(size_t index) const { output_.template store<kRows>(index, ratios_, sums_); }
 
@@ -160,11 +155,7 @@ template <size_t kRows, typename Output>
   typename Output::Sum sums[kRows];
   float ratios[kRows];
   output.template start<kRows>(first, sums);
-  if constexpr (kRows == kDotRows) {
-    dot_rows(x, output.zero(), weights + first * inputs, inputs, inputs, sums);
-  } else {
-    dot_row(x, output.zero(), weights + first * inputs, inputs, sums);
-  }
+  dot<kRows>(x, output.zero(), weights + first * inputs, inputs, inputs, sums);
   output.template find_ratios<kRows>(first, ratios);
   output.template store<kRows>(index, ratios, sums);
 }
@@ -229,7 +220,7 @@ class Axis {
     const int32_t up_to = taps.stride < 0 ? taps.source + 1 : in_ - taps.source;
     const int32_t skipped = before > 0 ? (before + distance - 1) / distance : 0;
     const int32_t last = up_to > 0 ? (up_to + distance - 1) / distance : 0;
-    taps.end = std::min(kernel_, taps.tap + last * taps.step);
+    taps.end = last > (kernel_ - taps.tap) / taps.step ? kernel_ : taps.tap + last * taps.step;
     taps.tap += skipped * taps.step;
     taps.source += skipped * taps.stride;
     return taps;

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "format/quantized.h"
 
@@ -19,14 +20,17 @@ namespace figment::kernels::portable {
 // Rows of weights that are computed together: as many as registers hold.
 inline constexpr size_t kDotRows = 4;
 
-// sums[r] += x[0] w[r stride] + ... + x[count - 1] w[r stride + count - 1] for r < kDotRows.
-inline void dot_rows(const float* x, float /*zero*/, const float* w, size_t stride, size_t count, float* sums) {
-  float s0 = sums[0];
-  float s1 = sums[1];
-  float s2 = sums[2];
-  float s3 = sums[3];
+// sums[r] += (x[0] - zero) w[r stride] + ... + (x[count - 1] - zero) w[r stride + count - 1] for r < kDotRows; f32 has
+// no zero.
+template <typename T, typename Sum>
+void dot_rows(const T* x, Sum zero, const T* w, size_t stride, size_t count, Sum* sums) {
+  Sum s0 = sums[0];
+  Sum s1 = sums[1];
+  Sum s2 = sums[2];
+  Sum s3 = sums[3];
   for (size_t i = 0; i < count; ++i) {
-    const float value = x[i];
+    Sum value = x[i];
+    if constexpr (std::is_integral_v<T>) value -= zero;
     s0 += value * w[i];
     s1 += value * w[stride + i];
     s2 += value * w[2 * stride + i];
@@ -38,9 +42,15 @@ inline void dot_rows(const float* x, float /*zero*/, const float* w, size_t stri
   sums[3] = s3;
 }
 
-inline void dot_row(const float* x, float /*zero*/, const float* w, size_t count, float* sum) {
-  float s = *sum;
-  for (size_t i = 0; i < count; ++i) s += x[i] * w[i];
+// The same of one row.
+template <typename T, typename Sum>
+void dot_row(const T* x, Sum zero, const T* w, size_t count, Sum* sum) {
+  Sum s = *sum;
+  for (size_t i = 0; i < count; ++i) {
+    Sum value = x[i];
+    if constexpr (std::is_integral_v<T>) value -= zero;
+    s += value * w[i];
+  }
   *sum = s;
 }
 
@@ -182,33 +192,18 @@ inline void dot_rows(const int8_t* x, int32_t zero, const int8_t* w, size_t stri
   }
 }
 
-#else
-
-inline void dot_row(const int8_t* x, int32_t zero, const int8_t* w, size_t count, int32_t* sum) {
-  int32_t s = *sum;
-  for (size_t i = 0; i < count; ++i) s += (x[i] - zero) * w[i];
-  *sum = s;
-}
-
-inline void dot_rows(const int8_t* x, int32_t zero, const int8_t* w, size_t stride, size_t count, int32_t* sums) {
-  int32_t s0 = sums[0];
-  int32_t s1 = sums[1];
-  int32_t s2 = sums[2];
-  int32_t s3 = sums[3];
-  for (size_t i = 0; i < count; ++i) {
-    const int32_t value = x[i] - zero;
-    s0 += value * w[i];
-    s1 += value * w[stride + i];
-    s2 += value * w[2 * stride + i];
-    s3 += value * w[3 * stride + i];
-  }
-  sums[0] = s0;
-  sums[1] = s1;
-  sums[2] = s2;
-  sums[3] = s3;
-}
-
 #endif
+
+// Of one row or of kDotRows, by what fits the core best.
+template <size_t kRows, typename T, typename Sum>
+[[gnu::always_inline]] inline void dot(const T* x, Sum zero, const T* w, size_t stride, size_t count, Sum* sums) {
+  static_assert(kRows == 1 || kRows == kDotRows);
+  if constexpr (kRows == kDotRows) {
+    dot_rows(x, zero, w, stride, count, sums);
+  } else {
+    dot_row(x, zero, w, count, sums);
+  }
+}
 
 // format::requantize of kDotRows sums, with bounds less the zero point.
 inline void requantize_rows(const int32_t* sums, const float* ratios, float low, float high, int32_t zero_point,

@@ -9,6 +9,7 @@
 #include "kernels/portable/dot.h"
 #include "kernels/portable/portable.h"
 #include "kernels/recurrent/gates.h"
+#include "kernels/sequence_length.h"
 
 namespace figment::kernels::portable {
 
@@ -64,7 +65,7 @@ class RecurrentI8 {
       for (size_t n = 0; n < batch_; ++n) {
         const size_t row = t * batch_ + n;
         float* hidden = states_ + n * hidden_;
-        if (t < length(n)) {
+        if (t < sequence_length(step_, 4, n, steps_)) {
           kernels::dequantize(step_.inputs[0].i8() + row * blocks_ * hidden_, input.scale(), input.zero_point, gates_,
                               blocks_ * hidden_);
           lstm_ ? step_lstm(hidden, cells_ + n * hidden_) : step_gru(hidden);
@@ -79,13 +80,6 @@ class RecurrentI8 {
   void begin(const Operand& initial, float* states) const {
     const size_t row = initial.shape[0] == 1 ? 0 : hidden_;
     for (size_t n = 0; n < batch_; ++n) std::copy_n(initial.f32() + n * row, hidden_, states + n * hidden_);
-  }
-
-  // The step from which on sequence n does not count.
-  size_t length(size_t n) const {
-    if (step_.inputs.size() < 5) return steps_;
-    const float value = step_.inputs[4].f32()[n];
-    return value > 0 ? std::min(static_cast<size_t>(std::min(value, 2e9F)), steps_) : 0;
   }
 
   // out[r] = row r of R times x, for rows [first, end); x is quantized by its largest magnitude.

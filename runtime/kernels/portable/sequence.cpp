@@ -1,21 +1,10 @@
 // Ops on sequences [T, N, ...].
-#include <algorithm>
 #include <cstring>
 
 #include "kernels/portable/portable.h"
+#include "kernels/sequence_length.h"
 
 namespace figment::kernels::portable {
-
-namespace {
-
-// Steps of sequence n that count: all without lengths.
-size_t length_of(const Step& step, size_t n, size_t steps) {
-  if (step.inputs.size() < 2) return steps;
-  const float value = step.inputs[1].f32()[n];
-  return value > 0 ? std::min(static_cast<size_t>(std::min(value, 2e9F)), steps) : 0;
-}
-
-}  // namespace
 
 void reverse(const Step& step) {
   const Extents& shape = step.output.shape;
@@ -30,7 +19,7 @@ void reverse(const Step& step) {
   auto* out = static_cast<unsigned char*>(step.output.data);
   for (size_t o = 0; o < outer; ++o) {
     for (size_t n = 0; n < sequences; ++n) {
-      const size_t length = length_of(step, n, steps);
+      const size_t length = sequence_length(step, 1, n, steps);
       for (size_t t = 0; t < steps; ++t) {
         const size_t from = t < length ? length - 1 - t : t;
         std::memcpy(out + ((o * steps + t) * sequences + n) * bytes, x + ((o * steps + from) * sequences + n) * bytes,
@@ -47,7 +36,7 @@ void mask_sequence(const Step& step) {
   const auto* x = static_cast<const unsigned char*>(step.inputs[0].data);
   auto* out = static_cast<unsigned char*>(step.output.data);
   for (size_t n = 0; n < shape[1]; ++n) {
-    const size_t length = length_of(step, n, shape[0]);
+    const size_t length = sequence_length(step, 1, n, shape[0]);
     for (size_t t = 0; t < shape[0]; ++t) {
       const size_t at = (t * shape[1] + n) * bytes;
       if (t < length) {

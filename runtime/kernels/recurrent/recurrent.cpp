@@ -8,6 +8,7 @@
 #include "kernels/gemm/gemm_kernels.h"
 #include "kernels/portable/portable.h"
 #include "kernels/recurrent/gates.h"
+#include "kernels/sequence_length.h"
 
 namespace figment::kernels::recurrent {
 
@@ -112,11 +113,7 @@ class Recurrent {
   // Plane `i` of the states, at step t.
   float* plane(float* states, size_t i, size_t t) const { return states + i * plane() + t * batch_ * hidden_; }
   // The step from which on sequence n does not count.
-  size_t length(size_t operand, size_t n) const {
-    if (step_->inputs.size() <= operand) return steps_;
-    const float value = step_->inputs[operand].f32()[n];
-    return value > 0 ? std::min(static_cast<size_t>(std::min(value, 2e9F)), steps_) : 0;
-  }
+  size_t length(size_t operand, size_t n) const { return sequence_length(*step_, operand, n, steps_); }
   LstmRow lstm_row(float* states, size_t t, size_t n) const {
     const auto at = [&](size_t i) { return plane(states, i, t) + n * hidden_; };
     return {at(format::lstm_plane::kInput),     at(format::lstm_plane::kOutput), at(format::lstm_plane::kForget),
