@@ -21,12 +21,12 @@ FIGMENT_CLONES void multiply_rows(const int8_t* x, float scale, const int8_t* we
   size_t r = 0;
   for (; r + kDotRows <= count; r += kDotRows) {
     int32_t sums[kDotRows] = {};
-    dot_rows(x, 0, weights + r * hidden, hidden, hidden, sums);
+    dot_rows(x, int32_t{0}, weights + r * hidden, hidden, hidden, sums);
     for (size_t i = 0; i < kDotRows; ++i) out[r + i] = static_cast<float>(sums[i]) * (scale * scales[r + i]);
   }
   for (; r < count; ++r) {
     int32_t sum = 0;
-    dot_row(x, 0, weights + r * hidden, hidden, &sum);
+    dot_row(x, int32_t{0}, weights + r * hidden, hidden, &sum);
     out[r] = static_cast<float>(sum) * (scale * scales[r]);
   }
 }
