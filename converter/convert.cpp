@@ -639,9 +639,9 @@ Converted make(const ConvertOptions& options, const Progress& progress) {
 Converted convert(const ConvertOptions& options, const Progress& progress) {
   Converted result = make(options, progress);
   const bool renamed = !options.model.empty() && !options.name.empty();
-  if (options.strip || renamed || !options.plan_batches.empty()) {
-    result.file =
-        repack(result.file, {options.name, options.strip, options.level, options.plan_batches, options.outputs_given});
+  if (options.strip || renamed || !options.plan_batches.empty() || !options.programs.empty()) {
+    result.file = repack(result.file, {options.name, options.programs, options.strip, options.level,
+                                       options.plan_batches, options.outputs_given});
   }
   result.report.file_bytes = result.file.size();
   return result;

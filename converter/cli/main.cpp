@@ -289,6 +289,8 @@ int convert(int argc, char** argv) {
                  "write the model as C sources for firmware into this folder, with the plan (default: batch=1), the "
                  "table of its kernels, and what it takes; -o may be left out");
   app.add_flag("--strip", options.strip, "leave out what a device does not need: names, and all levels but one");
+  app.add_option("--programs", options.programs, "keep these programs alone, beside those that train (default: all)")
+      ->delimiter(',');
   app.add_flag("--keep-training", options.keep_training, "leave the programs that train in a .figment model");
   app.add_option("--level", options.level, "the level of a train step that --strip keeps: higher ones take less memory")
       ->capture_default_str();

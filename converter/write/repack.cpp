@@ -112,6 +112,27 @@ void drop_unused(schema::ModelT* model) {
   for (const auto& parameter : model->parameters) move(&parameter->constant);
 }
 
+// Leaves out all programs that do not train but those of the names, and what is said of them.
+void keep_programs(schema::ModelT* model, const std::vector<std::string>& names) {
+  std::set<std::string> trains;
+  for (const auto& entry : model->schedule) trains.insert(entry->program);
+  std::set<std::string> kept(names.begin(), names.end());
+  for (const std::string& name : kept) {
+    if (std::ranges::any_of(model->programs, [&](const auto& program) { return program->name == name; })) continue;
+    std::string known;
+    for (const auto& program : model->programs) {
+      if (!trains.contains(program->name)) known += (known.empty() ? "" : ", ") + program->name;
+    }
+    throw Error(fmt::format("--programs: the model has no program \"{}\"; it has {}", name, known));
+  }
+  kept.insert(trains.begin(), trains.end());
+  std::erase_if(model->programs, [&](const auto& program) { return !kept.contains(program->name); });
+  if (model->latent && !kept.contains(model->latent->program)) model->latent.reset();
+  if (model->output && !kept.contains(model->output->program)) model->output.reset();
+  std::erase_if(model->drawn, [&](const auto& drawn) { return !kept.contains(drawn->program); });
+  drop_unused(model);
+}
+
 void strip(schema::ModelT* model, uint32_t level) {
   const bool trains = !model->schedule.empty();
   if (trains) keep_level(model, level);
@@ -163,6 +184,7 @@ std::vector<uint8_t> repack(const std::vector<uint8_t>& file, const RepackOption
   Parts parts(file);
   schema::ModelT& model = parts.model();
   if (!options.name.empty()) model.name = options.name;
+  if (!options.programs.empty()) keep_programs(&model, options.programs);
   if (options.strip) strip(&model, options.level);
   if (options.plan_batches.empty()) return parts.write();
   for (const auto& program : model.programs) program->plans.clear();

@@ -10,6 +10,8 @@ namespace figment::converter {
 
 struct RepackOptions {
   std::string name;  // of the model; "": as it is
+  // The only ones that are kept of the programs that do not train; empty: all.
+  std::vector<std::string> programs;
   // Leaves out names of ops and tensors, metadata, how parameters came from their exporter, and of the levels of a
   // model that trains all but one.
   bool strip = false;

@@ -10,7 +10,7 @@ Result<SessionOptions> session_options(const fig_session_options* given) {
   fig_session_options options;
   FIGMENT_RETURN_IF_ERROR(copy_options(given, &options));
   SessionOptions result;
-  result.program = options.program;
+  result.programs = options.program;
   result.batch = options.batch == 0 ? 1 : options.batch;
   result.threads = options.threads == 0 ? 1 : options.threads;
   result.thread_pool = static_cast<pthreadpool*>(options.thread_pool);

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "core/text.h"
 #include "platform/threading.h"
 #include "session/training_link.h"
 
@@ -39,13 +40,33 @@ Status Builder::check_options() const {
                          "this program was linked without training: fig_use_training is NULL");
   }
   if (options_.training && view.schedule_count() == 0) return wrong("the model does not train: it has no schedule");
-  if (options_.program != nullptr) {
-    Result<size_t> found = model_->find_program(options_.program);
-    if (!found.ok()) return found.status();
-    if (options_.training) return wrong("a training session prepares all programs: leave out the program");
-    if (view.program(*found).updates()) {
+  if (options_.programs != nullptr) FIGMENT_RETURN_IF_ERROR(check_programs());
+  return {};
+}
+
+// Names that the list has, and the model has not, or cannot run like this.
+Status Builder::check_programs() const {
+  const char* list = options_.programs;
+  for (size_t i = 0; i < view_.program_count(); ++i) {
+    const char* name = view_.program(i).name();
+    if (!view_.program(i).updates() || !names_program(list, name)) continue;
+    if (options_.training) {
       return Status::error(StatusCode::kInvalidArgument,
-                           "program \"%s\" changes variables: create the session for training", options_.program);
+                           "program \"%s\" trains: leave it out, it is prepared with the train step", name);
+    }
+    return Status::error(StatusCode::kInvalidArgument,
+                         "program \"%s\" changes variables: create the session for training", name);
+  }
+  if (options_.training && *list == '\0') return {};
+  const Status one = model_->find_program(list).status();
+  if (one.ok() || rest_of_list(list) == nullptr) return one;
+  for (; list != nullptr; list = rest_of_list(list)) {
+    bool found = false;
+    for (size_t i = 0; i < view_.program_count() && !found; ++i)
+      found = is_first_of_list(list, view_.program(i).name());
+    if (!found) {
+      return Status::error(StatusCode::kNotFound, "the model does not have all programs of \"%s\"; its first is \"%s\"",
+                           options_.programs, view_.program(0).name());
     }
   }
   return {};
@@ -64,7 +85,7 @@ Status Builder::start() {
 }
 
 Status Builder::first_strategy() {
-  selection_ = {options_.program, options_.batch, options_.training, {}};
+  selection_ = {options_.programs, options_.batch, options_.training, {}};
   if (options_.micro_batch != 0 && options_.micro_batch < options_.batch && !options_.training) {
     return wrong("micro-batches are for training sessions");
   }

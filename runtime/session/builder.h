@@ -24,6 +24,7 @@ class Builder {
 
  private:
   Status check_options() const;
+  Status check_programs() const;
   Status first_strategy();
   bool next_strategy();
   // Where the memory limit is too small to measure in, the report is not of the `whole`: its peak is above the limit,

@@ -6,10 +6,17 @@
 
 namespace figment {
 
+bool names_program(const char* list, const char* program) {
+  if (same_text(list, program)) return true;
+  for (; list != nullptr; list = rest_of_list(list)) {
+    if (is_first_of_list(list, program)) return true;
+  }
+  return false;
+}
+
 size_t Selection::batch_of(const format::ModelView& model, size_t i) const {
   const format::ProgramView wanted = model.program(i);
-  if (program != nullptr) return same_text(program, wanted.name()) ? batch : 0;
-  if (!wanted.updates()) return batch;
+  if (!wanted.updates()) return programs == nullptr || names_program(programs, wanted.name()) ? batch : 0;
   for (size_t j = 0; j < model.schedule_count() && training; ++j) {
     const format::ScheduleView entry = model.schedule(j);
     if (entry.level != strategy.level || !same_text(entry.program, wanted.name())) continue;

@@ -8,10 +8,14 @@
 
 namespace figment {
 
+// Whether a list of programs, with commas between them, names one; a program whose name holds commas is the whole list.
+bool names_program(const char* list, const char* program);
+
 struct Selection {
-  const char* program = nullptr;  // this one alone; nullptr: all that do not train, and those that train by `strategy`
+  // Those that do not train, by a list of their names; nullptr: all. Valid while the session is created.
+  const char* programs = nullptr;
   size_t batch = 1;
-  bool training = false;
+  bool training = false;  // and those that train by
   Strategy strategy;
 
   // For how many samples program `i` is prepared; 0: it is not.

@@ -16,7 +16,7 @@
 namespace figment {
 
 struct SessionOptions {
-  const char* program = nullptr;  // nullptr: all
+  const char* programs = nullptr;  // of Selection
   size_t batch = 1;
   size_t length = 0;  // of models that have one to choose; 0: the file's
   size_t threads = 1;

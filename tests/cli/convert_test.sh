@@ -52,6 +52,10 @@ $figment generate "$work/stripped.figment" --seed 3 -n 2 -o "$work/bare.npy"
 expect "it generates the same" 'cmp -s "$work/whole.npy" "$work/bare.npy"'
 check "strip a model that trains" 0 "" "$convert" "$models/tiny_vae.figment" --keep-training --strip --plan batch=8 -o "$work/bare_vae.figment" -q
 check "it trains" 0 "" $figment train "$work/bare_vae.figment" --data "$work/vae.npy" --batch 8 --steps 2 --out "$work/x2.figment"
+check "keep some programs" 0 "" "$convert" "$models/tiny_vae.figment" --keep-training --programs generate -o "$work/some.figment" -q
+check "what is left of a model" 1 "encode" $figment run "$work/some.figment" --program encode
+check "it generates" 0 "" $figment generate "$work/some.figment" -n 2 -o "$work/some.npy"
+check "a program that there is not" 1 "it has generate, encode" "$convert" "$models/tiny_vae.figment" --keep-training --programs paint -o "$work/x.figment"
 check "a level that there is not" 1 "levels below 9 only" "$convert" "$models/tiny_gan.figment" --keep-training --strip --level 9 -o "$work/x.figment"
 check "no file and no folder" 1 "name the file to write" "$convert" "$onnx/dcgan/generator.onnx"
 check "a plan for nothing" 1 "give batch=N" "$convert" "$onnx/dcgan/generator.onnx" --plan batch=0 -o "$work/x.figment"

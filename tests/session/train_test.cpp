@@ -62,6 +62,49 @@ TEST_CASE("training changes what is trained, and gives finite numbers") {
   }
 }
 
+TEST_CASE("sessions prepare the programs that they are asked for alone") {
+  Trainer all("tiny_gan");
+  fig_session_options options{};
+  options.program = "";
+  Trainer none("tiny_gan", options);
+  options.program = "discriminate,generate";
+  Trainer two("tiny_gan", options);
+  for (int i = 0; i < 2; ++i) {
+    all.step();
+    none.step();
+    two.step();
+  }
+  CHECK(all.parameters() == none.parameters());
+  CHECK(all.parameters() == two.parameters());
+  CHECK(memory_of(none).programs < memory_of(two).programs);
+  CHECK(memory_of(two).programs < memory_of(all).programs);
+  std::vector<float> sample(128);
+  std::vector<float> again(128);
+  const float label[] = {1, 0, 0};
+  const fig_tensor condition = {"label", const_cast<float*>(label), 3, FIG_F32};
+  const fig_generate_options generate = {sizeof(fig_generate_options), 0, nullptr, nullptr, &condition, 1};
+  CHECK(fig_generate(none.session, 1, &generate, sample.data(), sample.size()) == FIG_INVALID_ARGUMENT);
+  CHECK(fig_generate(two.session, 1, &generate, sample.data(), sample.size()) == FIG_OK);
+  CHECK(fig_generate(all.session, 1, &generate, again.data(), again.size()) == FIG_OK);
+  CHECK(sample == again);
+
+  fig_session* session = nullptr;
+  options.struct_size = sizeof options;
+  const auto refused = [&](bool training, const char* programs) {
+    options.training = training;
+    options.program = programs;
+    return fig_session_create(all.model, &options, &session);
+  };
+  CHECK(refused(true, "paint") == FIG_NOT_FOUND);
+  CHECK(refused(true, "generate,paint") == FIG_NOT_FOUND);
+  CHECK(std::string(fig_error_message()).find("generate,paint") != std::string::npos);
+  CHECK(refused(true, "generate,") == FIG_NOT_FOUND);
+  CHECK(refused(true, "generate,train.step") == FIG_INVALID_ARGUMENT);
+  CHECK(refused(false, "generate,train.step") == FIG_INVALID_ARGUMENT);
+  CHECK(refused(false, "") == FIG_NOT_FOUND);
+  CHECK(session == nullptr);
+}
+
 TEST_CASE("a train step does not depend on the number of threads, and allocates nothing") {
   for (const char* name : kTrainable) {
     INFO(std::string(name));
