@@ -15,7 +15,8 @@ void board_print_number(uint64_t number) { printf("%llu", (unsigned long long)nu
 int board_command_line(char* line, size_t size) {
   FILE* file = fopen("/proc/self/cmdline", "rb");
   if (file == NULL) return 0;
-  const size_t length = fread(line, 1, size - 1, file);
+  size_t length = fread(line, 1, size - 1, file);
+  if (length > 0 && line[length - 1] == 0) --length;
   for (size_t i = 0; i < length; ++i) line[i] = line[i] == 0 ? ' ' : line[i];
   line[length] = 0;
   fclose(file);

@@ -86,6 +86,14 @@ struct Fields<fig_batch> {
   static constexpr Field kAll[] = {FIELD(T, struct_size), FIELD(T, count),   FIELD(T, inputs),
                                    FIELD(T, input_count), FIELD(T, latents), FIELD(T, latent_count)};
 };
+template <>
+struct Fields<fig_flash> {
+  using T = fig_flash;
+  static constexpr const char* kName = "fig_flash";
+  static constexpr Field kAll[] = {FIELD(T, struct_size),   FIELD(T, context), FIELD(T, slot_bytes),
+                                   FIELD(T, program_bytes), FIELD(T, read),    FIELD(T, erase),
+                                   FIELD(T, program)};
+};
 #undef FIELD
 
 // Whether a field is missing in the list; a small one that fits into padding is not noticed.

@@ -8,6 +8,32 @@
 using namespace figment;
 using namespace figment::api;
 
+namespace {
+
+fig_status load(fig_session* session, platform::Storage* storage, void* bytes, size_t capacity, size_t* size) {
+  size_t loaded = 0;
+  const Status status = load_checkpoint(unwrap(session), storage, {static_cast<uint8_t*>(bytes), capacity}, &loaded);
+  if (size != nullptr) *size = loaded;
+  return done(status);
+}
+
+Status read_driver(const fig_flash* given, platform::FlashDriver* driver) {
+  fig_flash flash;
+  FIGMENT_RETURN_IF_ERROR(copy_options(given, &flash));
+  if (flash.read == nullptr || flash.erase == nullptr || flash.program == nullptr) {
+    return Status::plain(StatusCode::kInvalidArgument, "fig_flash: a function of the driver is NULL");
+  }
+  const size_t unit = flash.program_bytes == 0 ? 1 : flash.program_bytes;
+  if ((unit & (unit - 1)) != 0 || unit > platform::FlashStorage::kMaxUnit) {
+    return Status::error(StatusCode::kInvalidArgument,
+                         "fig_flash: program_bytes must be a power of two up to 256, is %zu", unit);
+  }
+  *driver = {flash.read, flash.erase, flash.program, flash.context, flash.slot_bytes, unit};
+  return {};
+}
+
+}  // namespace
+
 extern "C" {
 
 fig_status fig_train_step(fig_session* session, const fig_batch* batch, fig_metrics* metrics) {
@@ -86,17 +112,46 @@ fig_status fig_checkpoint_save(const fig_session* session, const char* folder, c
   if (session == nullptr || folder == nullptr || (bytes == nullptr && size != 0)) {
     return null_argument("fig_checkpoint_save");
   }
-  return done(save_checkpoint(*unwrap(session), folder, {static_cast<const uint8_t*>(bytes), size}));
+  platform::FolderStorage storage(folder);
+  return done(save_checkpoint(*unwrap(session), &storage, {static_cast<const uint8_t*>(bytes), size}));
 }
 
 fig_status fig_checkpoint_load(fig_session* session, const char* folder, void* bytes, size_t capacity, size_t* size) {
   if (session == nullptr || folder == nullptr || (bytes == nullptr && capacity != 0)) {
     return null_argument("fig_checkpoint_load");
   }
-  size_t loaded = 0;
-  const Status status = load_checkpoint(unwrap(session), folder, {static_cast<uint8_t*>(bytes), capacity}, &loaded);
-  if (size != nullptr) *size = loaded;
-  return done(status);
+  platform::FolderStorage storage(folder);
+  return load(session, &storage, bytes, capacity, size);
+}
+
+fig_status fig_checkpoint_size(const fig_session* session, size_t size, size_t* bytes) {
+  if (session == nullptr || bytes == nullptr) return null_argument("fig_checkpoint_size");
+  const Result<uint64_t> found = checkpoint_size(*unwrap(session), size);
+  if (!found.ok()) return fail(found.status());
+  *bytes = static_cast<size_t>(*found);
+  return FIG_OK;
+}
+
+fig_status fig_checkpoint_save_flash(const fig_session* session, const fig_flash* flash, const void* bytes,
+                                     size_t size) {
+  if (session == nullptr || flash == nullptr || (bytes == nullptr && size != 0)) {
+    return null_argument("fig_checkpoint_save_flash");
+  }
+  platform::FlashDriver driver;
+  if (Status status = read_driver(flash, &driver); !status.ok()) return fail(status);
+  platform::FlashStorage storage(driver);
+  return done(save_checkpoint(*unwrap(session), &storage, {static_cast<const uint8_t*>(bytes), size}));
+}
+
+fig_status fig_checkpoint_load_flash(fig_session* session, const fig_flash* flash, void* bytes, size_t capacity,
+                                     size_t* size) {
+  if (session == nullptr || flash == nullptr || (bytes == nullptr && capacity != 0)) {
+    return null_argument("fig_checkpoint_load_flash");
+  }
+  platform::FlashDriver driver;
+  if (Status status = read_driver(flash, &driver); !status.ok()) return fail(status);
+  platform::FlashStorage storage(driver);
+  return load(session, &storage, bytes, capacity, size);
 }
 
 fig_status fig_session_export(const fig_session* session, const char* path) {

@@ -2,8 +2,6 @@
 
 #include <cstring>
 
-#include "core/checked.h"
-
 namespace figment::format {
 
 namespace {
@@ -72,21 +70,26 @@ CheckpointTrailerBytes encode_trailer(const CheckpointHeader& header, uint32_t c
   return out;
 }
 
-bool decode_checkpoint(const uint8_t* data, size_t size, CheckpointHeader* header, uint32_t* crc) {
-  if (size < kCheckpointHeaderBytes + kCheckpointTrailerBytes) return false;
+bool decode(const CheckpointHeaderBytes& bytes, CheckpointHeader* header) {
+  const uint8_t* data = bytes.data();
   if (std::memcmp(data, kMagic.data(), kMagic.size()) != 0) return false;
   if (get(data + kHeaderCrc, 4) != crc32(0, data, kHeaderCrc)) return false;
   uint64_t* fields[] = {&header->layout, &header->generation,     &header->steps,
                         &header->seed,   &header->variable_bytes, &header->caller_bytes};
   for (size_t i = 0; i < 6; ++i) *fields[i] = get(data + 8 + 8 * i, 8);
-  const CheckedSize total =
-      CheckedSize(header->variable_bytes) + header->caller_bytes + kCheckpointHeaderBytes + kCheckpointTrailerBytes;
-  if (!total.valid() || total.value() != size) return false;
-  const uint8_t* trailer = data + size - kCheckpointTrailerBytes;
+  return true;
+}
+
+bool decode_trailer(const CheckpointTrailerBytes& bytes, const CheckpointHeader& header, uint32_t* crc) {
+  const uint8_t* trailer = bytes.data();
   if (std::memcmp(trailer, kCommit.data(), kCommit.size()) != 0) return false;
   if (get(trailer + kTrailerCrc, 4) != crc32(0, trailer, kTrailerCrc)) return false;
   *crc = static_cast<uint32_t>(get(trailer + 16, 4));
-  return get(trailer + 8, 8) == header->generation;
+  return get(trailer + 8, 8) == header.generation;
+}
+
+CheckedSize checkpoint_bytes(const CheckpointHeader& header) {
+  return CheckedSize(header.variable_bytes) + header.caller_bytes + kCheckpointHeaderBytes + kCheckpointTrailerBytes;
 }
 
 // FNV-1a.

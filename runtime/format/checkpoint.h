@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/checked.h"
 #include "format/model_view.h"
 
 namespace figment::format {
@@ -27,9 +28,11 @@ CheckpointHeaderBytes encode(const CheckpointHeader& header);
 // `crc` is that of what stands between header and trailer.
 CheckpointTrailerBytes encode_trailer(const CheckpointHeader& header, uint32_t crc);
 
-// Whether `size` bytes begin with a whole header and end with its trailer, and have the length they say. The contents
-// are not read: `crc` is what they must have.
-bool decode_checkpoint(const uint8_t* data, size_t size, CheckpointHeader* header, uint32_t* crc);
+// Whether the bytes are a whole header, and those of a trailer its own: `crc` is what the contents must have.
+bool decode(const CheckpointHeaderBytes& bytes, CheckpointHeader* header);
+bool decode_trailer(const CheckpointTrailerBytes& bytes, const CheckpointHeader& header, uint32_t* crc);
+// Of a whole checkpoint.
+CheckedSize checkpoint_bytes(const CheckpointHeader& header);
 
 // CRC-32 (ISO 3309, as in PNG and gzip) of what gave `crc`, 0 for nothing, with `size` more bytes.
 uint32_t crc32(uint32_t crc, const void* data, size_t size);

@@ -303,14 +303,15 @@ typedef enum fig_kernels {
 
 typedef struct fig_session_options {
   size_t struct_size;
-  const char* program;   /* prepare this program alone; NULL: all */
+  const char* program;   /* prepare these programs alone: a name, or several with commas between them; NULL: all */
   uint32_t batch;        /* samples computed at a time; 0: 1 */
   uint32_t threads;      /* including the caller's; 0: 1 */
   void* thread_pool;     /* a pthreadpool_t to use instead; it must outlive the session */
   uint64_t memory_limit; /* bytes, of all that fig_memory_report counts; 0: none */
   uint64_t seed;         /* of the latents */
   fig_kernels kernels;
-  bool training; /* prepare the train programs too, on the session's own copy of the variables; `program` is NULL */
+  bool training; /* prepare the train programs too, on the session's own copy of the variables; `program` says which of
+                    the others, "" none */
   uint32_t micro_batch; /* train on so many samples of a batch at a time and accumulate their gradients; not for models
                            whose batch normalization couples the batch; 0: as the memory limit demands */
   uint32_t length;      /* of models that have one to choose (fig_model_length); 0: the file's */
@@ -566,6 +567,32 @@ FIG_API fig_status fig_checkpoint_save(const fig_session* session, const char* f
  * Then nothing else has changed. */
 FIG_API fig_status fig_checkpoint_load(fig_session* session, const char* folder, void* bytes, size_t capacity,
                                        size_t* size);
+
+/* The caller's flash, where there are no files: two slots, parts that are erased as a whole and then programmed from
+ * their beginning on, each byte once. The functions, on slot 0 or 1, wait until all is done, and return false if it
+ * could not be. `context` is the caller's. */
+typedef struct fig_flash {
+  size_t struct_size;
+  void* context;
+  size_t slot_bytes;
+  size_t program_bytes; /* programmed at a time, a power of two up to 256: offsets and sizes are multiples; 0: 1 */
+  bool (*read)(void* context, uint32_t slot, size_t offset, void* bytes, size_t size);
+  bool (*erase)(void* context, uint32_t slot);
+  bool (*program)(void* context, uint32_t slot, size_t offset, const void* bytes, size_t size);
+} fig_flash;
+
+/* The bytes of a slot that a checkpoint takes, with `size` of the caller's own. */
+FIG_API fig_status fig_checkpoint_size(const fig_session* session, size_t size, size_t* bytes);
+
+/* The same as fig_checkpoint_save and fig_checkpoint_load, in flash. The older slot is erased and programmed: a power
+ * cut at any moment leaves the previous checkpoint or the new one. What is programmed is read back: FIG_IO_ERROR if the
+ * flash does not keep it, or the driver fails; the previous checkpoint is still there. FIG_INVALID_ARGUMENT if a slot
+ * is too small. If the driver fails while values are loaded that it could read just before, the session's are
+ * undefined. */
+FIG_API fig_status fig_checkpoint_save_flash(const fig_session* session, const fig_flash* flash, const void* bytes,
+                                             size_t size);
+FIG_API fig_status fig_checkpoint_load_flash(fig_session* session, const fig_flash* flash, void* bytes, size_t capacity,
+                                             size_t* size);
 
 /* Writes the model's file with the session's parameters and statistics to `path`, whole or not at all: a model for
  * inference, and to train on from (the optimizer starts anew). FIG_IO_ERROR leaves what was at `path`, or the new file
