@@ -94,6 +94,13 @@ struct Fields<fig_flash> {
                                    FIELD(T, program_bytes), FIELD(T, read),    FIELD(T, erase),
                                    FIELD(T, program)};
 };
+template <>
+struct Fields<fig_anomaly_vote> {
+  using T = fig_anomaly_vote;
+  static constexpr const char* kName = "fig_anomaly_vote";
+  static constexpr Field kAll[] = {FIELD(T, struct_size), FIELD(T, threshold), FIELD(T, needed), FIELD(T, window),
+                                   FIELD(T, history)};
+};
 #undef FIELD
 
 // Whether a field is missing in the list; a small one that fits into padding is not noticed.

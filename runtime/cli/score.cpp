@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -29,6 +30,7 @@ struct Arguments {
   double calibrate = 0.2;
   double quantile = 0.99;
   double threshold = 0;
+  std::string vote = "1/1";
   bool threshold_given = false;
   bool json = false;
   SessionArguments session;
@@ -91,7 +93,7 @@ class Scoring {
       if (by_ == By::kDiscriminator)
         discriminate(samples, part, &result);
       else
-        reconstruct(samples, part, &result);
+        rebuild(samples, part, &result);
       line.update(static_cast<double>(first + part) / static_cast<double>(data_.count()));
     }
     return result;
@@ -104,18 +106,20 @@ class Scoring {
     for (const float output : outputs) result->scores.push_back(-static_cast<double>(output));
   }
 
-  void reconstruct(const std::vector<float>& samples, size_t part, Scores* result) const {
+  void rebuild(const std::vector<float>& samples, size_t part, Scores* result) const {
     std::vector<float> made(samples.size());
-    check(fig_reconstruct(open_.session(), part, samples.data(), samples.size(), made.data(), made.size()));
+    std::vector<float> scores(part);
+    check(fig_anomaly_scores(open_.session(), part, samples.data(), samples.size(), made.data(), made.size(),
+                             scores.data(), scores.size()));
     for (size_t i = 0; i < part; ++i) {
-      const std::vector<double>& errors = result->errors.emplace_back(evaluation::channel_errors(
+      result->errors.push_back(evaluation::channel_errors(
           std::span(samples).subspan(i * generated_.sample, generated_.sample),
           std::span(made).subspan(i * generated_.sample, generated_.sample), channels_, stride_));
-      double sum = 0;
-      for (const double error : errors) sum += error;
-      if (by_ == By::kError) result->scores.push_back(sum / static_cast<double>(channels_));
     }
-    if (by_ == By::kError) return;
+    if (by_ == By::kError) {
+      result->scores.insert(result->scores.end(), scores.begin(), scores.end());
+      return;
+    }
     const evaluation::Features rows = Eigen::Map<const evaluation::Features>(
         samples.data(), static_cast<Eigen::Index>(part), static_cast<Eigen::Index>(generated_.sample));
     for (const EvidenceLowerBound& bound : evidence_lower_bounds(open_, generated_, rows, seed_, result->scores.size()))
@@ -134,11 +138,18 @@ class Scoring {
 // Scores beside a threshold, in the words of the data.
 class Findings {
  public:
-  Findings(const Dataset& data, Scores scores, double threshold)
-      : data_(data),
-        scores_(std::move(scores)),
-        threshold_(threshold),
-        runs_(evaluation::unusual_runs(scores_.scores, threshold, [&](size_t i) { return data.adjoins(i); })) {}
+  Findings(const Dataset& data, Scores scores, fig_anomaly_vote vote)
+      : data_(data), scores_(std::move(scores)), threshold_(static_cast<double>(vote.threshold)) {
+    const auto adjoins = [&](size_t i) { return data.adjoins(i); };
+    for (size_t i = 0; i < count(); ++i) {
+      // A vote does not reach over a gap.
+      if (i > 0 && !adjoins(i - 1)) vote.history = 0;
+      bool alarm = false;
+      check(fig_anomaly_alarm(&vote, static_cast<float>(scores_.scores[i]), &alarm));
+      alarms_.push_back(alarm);
+    }
+    runs_ = evaluation::unusual_runs(scores_.scores, alarms_, adjoins);
+  }
 
   size_t count() const { return scores_.scores.size(); }
   const std::vector<evaluation::Run>& runs() const { return runs_; }
@@ -157,8 +168,7 @@ class Findings {
     for (size_t i = 0; i < count(); ++i) {
       text += std::to_string(data_.place(i));
       if (times) text += "," + io::csv_cell(data_.time_of(i, false)) + "," + io::csv_cell(data_.time_of(i, true));
-      text +=
-          fmt::format(",{:.6g},{}", scores_.scores[i], evaluation::is_unusual(scores_.scores[i], threshold_) ? 1 : 0);
+      text += fmt::format(",{:.6g},{}", scores_.scores[i], alarms_[i] ? 1 : 0);
       for (size_t c = 0; c < channels; ++c) {
         // In what is measured.
         const auto error = static_cast<float>(std::sqrt(scores_.errors[i][c]));
@@ -232,8 +242,24 @@ class Findings {
   const Dataset& data_;
   Scores scores_;
   double threshold_;
+  std::vector<bool> alarms_;
   std::vector<evaluation::Run> runs_;
 };
+
+// "N/M".
+fig_anomaly_vote read_vote(const std::string& text) {
+  fig_anomaly_vote vote{};
+  vote.struct_size = sizeof vote;
+  const char* const end = text.data() + text.size();
+  const auto needed = std::from_chars(text.data(), end, vote.needed);
+  const bool parted = needed.ec == std::errc() && needed.ptr != end && *needed.ptr == '/';
+  const auto window = parted ? std::from_chars(needed.ptr + 1, end, vote.window) : needed;
+  bool alarm = false;
+  fig_anomaly_vote tried = vote;
+  if (window.ptr != end || fig_anomaly_alarm(&tried, 0, &alarm) != FIG_OK)
+    throw Error("--vote " + text + ": give N/M, N of the last M windows, M up to 32");
+  return vote;
+}
 
 void check_arguments(const Arguments& arguments, const Generated& generated) {
   if (!arguments.plot.empty() && !arguments.plot.ends_with(".svg"))
@@ -266,11 +292,11 @@ void score(const Arguments& arguments) {
   const size_t count = scores.scores.size();
   const auto normal =
       std::clamp<size_t>(static_cast<size_t>(arguments.calibrate * static_cast<double>(count)), 1, count);
-  double threshold = arguments.threshold;
+  fig_anomaly_vote vote = read_vote(arguments.vote);
+  vote.threshold = static_cast<float>(arguments.threshold);
   if (!arguments.threshold_given) {
-    threshold = evaluation::quantile(
-        {scores.scores.begin(), scores.scores.begin() + static_cast<std::ptrdiff_t>(normal)}, arguments.quantile);
-    if (std::isnan(threshold))
+    std::vector<float> known(scores.scores.begin(), scores.scores.begin() + static_cast<std::ptrdiff_t>(normal));
+    if (fig_anomaly_threshold(known.data(), known.size(), arguments.quantile, &vote.threshold) != FIG_OK)
       throw Error(fmt::format("none of the first {} windows has a finite score to find the threshold by", normal));
     if (static_cast<double>(normal) * (1 - arguments.quantile) < 1 && arguments.quantile < 1) {
       io::print_error(
@@ -280,7 +306,7 @@ void score(const Arguments& arguments) {
                       normal, 100 * arguments.quantile));
     }
   }
-  const Findings findings(data, std::move(scores), threshold);
+  const Findings findings(data, std::move(scores), vote);
   const char* names[] = {"reconstruction error", "negative ELBO", "negative output of the discriminator"};
   const size_t runs = findings.runs().size();
   if (!arguments.output.empty()) findings.write_csv(arguments.output);
@@ -288,7 +314,7 @@ void score(const Arguments& arguments) {
   if (arguments.json) {
     const nlohmann::ordered_json json = {{"windows", count},
                                          {"by", names[static_cast<int>(by)]},
-                                         {"threshold", threshold},
+                                         {"threshold", vote.threshold},
                                          {"calibrated_on", arguments.threshold_given ? 0 : normal},
                                          {"alarms", findings.alarms()},
                                          {"runs", findings.json()}};
@@ -296,11 +322,14 @@ void score(const Arguments& arguments) {
     return;
   }
   io::print("%zu windows by their %s, threshold %s", count, names[static_cast<int>(by)],
-            fmt::format("{:.4g}", threshold).c_str());
+            fmt::format("{:.4g}", vote.threshold).c_str());
   if (!arguments.threshold_given)
     io::print(",\nwhich %s %% of the first %zu do not exceed", io::format_short(100 * arguments.quantile).c_str(),
               normal);
-  io::print("\n%zu windows are above it", findings.alarms());
+  if (vote.window == 1)
+    io::print("\n%zu windows are above it", findings.alarms());
+  else
+    io::print("\n%zu windows are alarms: %u of the last %u are above it", findings.alarms(), vote.needed, vote.window);
   if (runs > 1) io::print(", in %zu runs", runs);
   io::print("\n");
   constexpr size_t kShown = 10;
@@ -336,6 +365,10 @@ void add_score(CLI::App* app, Commands* commands) {
       ->capture_default_str();
   command->add_option("--quantile", arguments->quantile, "share of these that does not exceed the threshold")
       ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command
+      ->add_option("--vote", arguments->vote,
+                   "N/M: a window is an alarm where N of the last M windows are above the threshold")
       ->capture_default_str();
   CLI::Option* threshold = command->add_option("--threshold", arguments->threshold, "the threshold itself");
   command->add_option("--seed", arguments->session.seed, "seed of what --by elbo draws")->capture_default_str();

@@ -1,25 +1,14 @@
 #include "evaluation/anomalies.h"
 
-#include <algorithm>
 #include <cmath>
-#include <limits>
 
 namespace figment::evaluation {
 
-double quantile(std::vector<double> values, double share) {
-  std::erase_if(values, [](double value) { return !std::isfinite(value); });
-  if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
-  const auto place = static_cast<size_t>(std::ceil(share * static_cast<double>(values.size())));
-  const auto chosen = values.begin() + static_cast<std::ptrdiff_t>(std::clamp<size_t>(place, 1, values.size()) - 1);
-  std::nth_element(values.begin(), chosen, values.end());
-  return *chosen;
-}
-
-std::vector<Run> unusual_runs(std::span<const double> scores, double threshold,
+std::vector<Run> unusual_runs(std::span<const double> scores, const std::vector<bool>& alarms,
                               const std::function<bool(size_t i)>& adjoins) {
   std::vector<Run> runs;
   for (size_t i = 0; i < scores.size(); ++i) {
-    if (!is_unusual(scores[i], threshold)) continue;
+    if (!alarms[i]) continue;
     if (runs.empty() || runs.back().last + 1 != i || !adjoins(i - 1)) {
       runs.push_back({i, i, i});
       continue;

@@ -42,6 +42,8 @@ check "missing values" 1 "line 2: temp (°C) is empty; --fill previous" $figment
 check "score by a discriminator" 0 "windows by their negative output of the discriminator, threshold" $figment score "$work/sensor.figment" --data "$work/sensor.csv" --time-column time -o "$work/scores.csv" --plot "$work/scores.svg"
 expect "a row for each window" '[ "$(wc -l < "$work/scores.csv")" = 115 ] && head -1 "$work/scores.csv" | grep -q "^window,from,to,score,alarm$" && grep -q "</svg>" "$work/scores.svg"'
 check "score by a reconstruction" 0 "64 windows by their reconstruction error, threshold" $figment score "$models/tiny_vae.figment" --data "$work/real.npy"
+check "score by a vote" 0 "windows are alarms: 2 of the last 3 are above it" $figment score "$models/tiny_vae.figment" --data "$work/real.npy" --vote 2/3
+check "a vote of more than all" 1 "give N/M" $figment score "$models/tiny_vae.figment" --data "$work/real.npy" --vote 4/3
 check "score as JSON" 0 '"by":"negative ELBO","threshold":0.5,"calibrated_on":0' $figment score "$models/tiny_vae.figment" --data "$work/real.npy" --by elbo --threshold 0.5 --json
 # Pictures of more classes than labels in files may have, and one that has none.
 mkdir "$work/many"

@@ -126,31 +126,20 @@ TEST_CASE("clusters get the classes that suit all of them best") {
   CHECK(best_map_accuracy(shifted) == doctest::Approx(60.0 * 100 / (60 * 159)));
 }
 
-TEST_CASE("a quantile is the least value that a share does not exceed") {
-  // As numpy.quantile(..., method="inverted_cdf") gives them.
-  const std::vector<double> values = {5, 1, 4, 2, 3};
-  CHECK(quantile(values, 0) == 1);
-  CHECK(quantile(values, 0.2) == 1);
-  CHECK(quantile(values, 0.21) == 2);
-  CHECK(quantile(values, 0.99) == 5);
-  CHECK(quantile(values, 1) == 5);
-  CHECK(quantile({NAN, 2, INFINITY, 1}, 1) == 2);
-  CHECK(std::isnan(quantile({NAN, INFINITY}, 0.5)));
-}
-
-TEST_CASE("unusual windows are runs, which end at gaps, and what is no number is unusual") {
+TEST_CASE("unusual windows are runs, which end at gaps, and what is no number is the highest") {
   const std::vector<double> scores = {0, 3, 5, 4, 0, 2, 2, NAN, 1, 9};
+  const std::vector<bool> alarms = {false, true, true, true, false, true, true, true, false, true};
   const auto whole = [](size_t) { return true; };
   const auto places = [](const std::vector<Run>& runs) {
     std::vector<std::vector<size_t>> result;
     for (const Run& run : runs) result.push_back({run.first, run.last, run.peak});
     return result;
   };
-  CHECK(places(unusual_runs(scores, 1, whole)) == std::vector<std::vector<size_t>>{{1, 3, 2}, {5, 7, 7}, {9, 9, 9}});
+  CHECK(places(unusual_runs(scores, alarms, whole)) ==
+        std::vector<std::vector<size_t>>{{1, 3, 2}, {5, 7, 7}, {9, 9, 9}});
   // Windows 2 and 3 do not adjoin.
-  CHECK(places(unusual_runs(scores, 1, [](size_t i) { return i != 2; })) ==
+  CHECK(places(unusual_runs(scores, alarms, [](size_t i) { return i != 2; })) ==
         std::vector<std::vector<size_t>>{{1, 2, 2}, {3, 3, 3}, {5, 7, 7}, {9, 9, 9}});
-  CHECK(unusual_runs(scores, 9, whole).size() == 1);  // the one that is no number
 }
 
 TEST_CASE("errors belong to channels, whichever way they lie") {

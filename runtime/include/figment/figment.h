@@ -621,6 +621,33 @@ FIG_API fig_status fig_reconstruct(fig_session* session, size_t count, const flo
 FIG_API fig_status fig_discriminate(fig_session* session, size_t count, const float* samples, size_t sample_elements,
                                     float* scores, size_t score_elements);
 
+/* ---- Anomalies ----------------------------------------------------------------------------------------------- */
+
+/* How unusual each of `count` samples is; higher is more unusual. Of models that encode, the mean squared difference of
+ * a sample and its reconstruction, in the model's values, and `reconstructions` receives those as fig_reconstruct gives
+ * them (a session for "encode,generate" suffices). Of others, the negative of what "discriminate" returns;
+ * `reconstructions` is NULL then, with 0 elements. A sample whose difference is no number has a score that is none. */
+FIG_API fig_status fig_anomaly_scores(fig_session* session, size_t count, const float* samples, size_t sample_elements,
+                                      float* reconstructions, size_t reconstruction_elements, float* scores,
+                                      size_t score_elements);
+
+/* A threshold by the scores of normal samples: the least of the finite ones that a `share` of these, 0 to 1, does not
+ * exceed. Reorders `scores`. FIG_INVALID_ARGUMENT if none is finite. */
+FIG_API fig_status fig_anomaly_threshold(float* scores, size_t count, double share, float* threshold);
+
+/* One score above the threshold may be noise: there is an alarm where `needed` of the last `window` scores are above
+ * it. The caller's, who fills all but `history`. */
+typedef struct fig_anomaly_vote {
+  size_t struct_size;
+  float threshold;
+  uint32_t needed;  /* 1 to window */
+  uint32_t window;  /* 1 to 32 */
+  uint32_t history; /* of the last scores, the youngest in bit 0: 1 above; 0 at the start */
+} fig_anomaly_vote;
+
+/* Counts the next score, and says whether there is an alarm. A score that is no number is above any threshold. */
+FIG_API fig_status fig_anomaly_alarm(fig_anomaly_vote* vote, float score, bool* alarm);
+
 #ifdef __cplusplus
 }
 #endif
