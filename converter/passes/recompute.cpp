@@ -239,7 +239,10 @@ std::optional<Graph> with_recomputation(const Graph& program, Recompute what) {
     if (!choice) break;
     tried.insert(*choice);
     Graph trial = repeated(best, chain, at);
-    if (Liveness(trial).weight() < weight) best = std::move(trial);
+    if (Liveness(trial).weight() >= weight) continue;
+    best = std::move(trial);
+    // What did not help at another peak may do so now.
+    tried.clear();
   }
   best = ordered_for_memory(best);
   const auto after = static_cast<double>(Liveness(best).weight().first);
