@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "platform/threading.h"
+
 namespace figment::format {
 
 namespace {
@@ -21,33 +23,46 @@ uint64_t get(const uint8_t* in, size_t bytes) {
   return value;
 }
 
-constexpr std::array<std::array<uint32_t, 256>, 4> make_tables() {
-  std::array<std::array<uint32_t, 256>, 4> tables{};
-  for (uint32_t i = 0; i < 256; ++i) {
+// A table for each of four bytes (Kounavis and Berry 2005, "slicing"), or where flash is small for half a byte.
+constexpr size_t kEntries = platform::kHasThreads ? 256 : 16;
+constexpr size_t kTableCount = platform::kHasThreads ? 4 : 1;
+using Tables = std::array<std::array<uint32_t, kEntries>, kTableCount>;
+
+constexpr Tables make_tables() {
+  Tables tables{};
+  for (uint32_t i = 0; i < kEntries; ++i) {
     uint32_t value = i;
-    for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ ((value & 1) != 0 ? 0xEDB88320U : 0U);
+    for (size_t bit = 1; bit < kEntries; bit *= 2) value = (value >> 1) ^ ((value & 1) != 0 ? 0xEDB88320U : 0U);
     tables[0][i] = value;
   }
-  for (uint32_t i = 0; i < 256; ++i) {
-    for (size_t t = 1; t < 4; ++t) tables[t][i] = (tables[t - 1][i] >> 8) ^ tables[0][tables[t - 1][i] & 0xFF];
+  for (size_t t = 1; t < kTableCount; ++t) {
+    for (uint32_t i = 0; i < kEntries; ++i)
+      tables[t][i] = (tables[t - 1][i] >> 8) ^ tables[0][tables[t - 1][i] % kEntries];
   }
   return tables;
 }
 
-// Four bytes at a time (Kounavis and Berry 2005, "slicing").
-constexpr std::array<std::array<uint32_t, 256>, 4> kTables = make_tables();
+constexpr Tables kTables = make_tables();
 
 }  // namespace
 
 uint32_t crc32(uint32_t crc, const void* data, size_t size) {
   const auto* bytes = static_cast<const uint8_t*>(data);
   crc = ~crc;
-  for (; size >= 4; size -= 4, bytes += 4) {
-    crc ^= static_cast<uint32_t>(get(bytes, 4));
-    crc =
-        kTables[3][crc & 0xFF] ^ kTables[2][(crc >> 8) & 0xFF] ^ kTables[1][(crc >> 16) & 0xFF] ^ kTables[0][crc >> 24];
+  if constexpr (kTableCount == 4) {
+    for (; size >= 4; size -= 4, bytes += 4) {
+      crc ^= static_cast<uint32_t>(get(bytes, 4));
+      crc = kTables[3][crc & 0xFF] ^ kTables[2][(crc >> 8) & 0xFF] ^ kTables[1][(crc >> 16) & 0xFF] ^
+            kTables[0][crc >> 24];
+    }
+    for (; size > 0; --size) crc = (crc >> 8) ^ kTables[0][(crc ^ *bytes++) & 0xFF];
+  } else {
+    for (; size > 0; --size) {
+      crc ^= *bytes++;
+      crc = (crc >> 4) ^ kTables[0][crc & 15];
+      crc = (crc >> 4) ^ kTables[0][crc & 15];
+    }
   }
-  for (; size > 0; --size) crc = (crc >> 8) ^ kTables[0][(crc ^ *bytes++) & 0xFF];
   return ~crc;
 }
 

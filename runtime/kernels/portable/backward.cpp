@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "core/clones.h"
 #include "kernels/portable/axes.h"
 #include "kernels/portable/portable.h"
+#include "kernels/portable/taps.h"
 
 namespace figment::kernels::portable {
 
@@ -57,56 +59,201 @@ struct WindowMap {
 
 }  // namespace
 
-// conv2d: the large image is its input; conv_transpose2d: its output. Weights are [O, taps, I / groups] of the forward
-// op in both.
-void convolution_backward_input(const Step& step) {
-  clear(step);
-  const bool transposed = step.kind == OpKind::kConvTranspose2dBackwardInput;
-  const Operand& g = step.inputs[0];
-  const float* weights = step.inputs[1].f32();
-  float* out = output_of(step);
-  const size_t inputs = step.output.shape[3];
-  const size_t outputs = g.shape[3];
-  const size_t groups = step.attributes.window.groups;
-  const size_t group_inputs = inputs / groups;
-  const size_t group_outputs = outputs / groups;
-  const size_t taps = step.inputs[1].shape[1] * step.inputs[1].shape[2];
-  const WindowMap map{step.attributes.window, transposed ? g.shape : step.output.shape,
-                      transposed ? step.output.shape : g.shape};
-  map.for_each([&](size_t large, size_t small, size_t k) {
-    const float* from = g.f32() + (transposed ? large : small) * outputs;
-    float* to = out + (transposed ? small : large) * inputs;
-    for (size_t o = 0; o < outputs; ++o) {
-      const float* row = weights + (o * taps + k) * group_inputs;
-      float* target = to + o / group_outputs * group_inputs;
-      for (size_t i = 0; i < group_inputs; ++i) target[i] += from[o] * row[i];
-    }
-  });
+namespace {
+
+// Channels that are computed together, so that their sums stay in registers.
+constexpr size_t kBlock = 4;
+
+// sums[o * kInputs + i] += gradient[o] x[i], written out: a loop of few turns is left as it is by -Os, with the sums in
+// memory.
+template <size_t kInputs, size_t... kAt>
+[[gnu::always_inline]] inline void add_outer(const float* gradient, const float* x, float* sums,
+                                             std::index_sequence<kAt...> /*all*/) {
+  ((sums[kAt] += gradient[kAt / kInputs] * x[kAt % kInputs]), ...);
 }
 
-void convolution_backward_weights(const Step& step) {
-  clear(step);
-  const bool transposed = step.kind == OpKind::kConvTranspose2dBackwardWeights;
-  const Operand& x = step.inputs[0];
-  const Operand& g = step.inputs[1];
-  float* out = output_of(step);
-  const size_t inputs = x.shape[3];
-  const size_t outputs = g.shape[3];
-  const size_t groups = step.attributes.window.groups;
-  const size_t group_inputs = inputs / groups;
-  const size_t group_outputs = outputs / groups;
-  const size_t taps = step.output.shape[1] * step.output.shape[2];
-  const WindowMap map{step.attributes.window, transposed ? g.shape : x.shape, transposed ? x.shape : g.shape};
-  map.for_each([&](size_t large, size_t small, size_t k) {
-    const float* from = x.f32() + (transposed ? small : large) * inputs;
-    const float* gradient = g.f32() + (transposed ? large : small) * outputs;
-    for (size_t o = 0; o < outputs; ++o) {
-      const float* source = from + o / group_outputs * group_inputs;
-      float* row = out + (o * taps + k) * group_inputs;
-      for (size_t i = 0; i < group_inputs; ++i) row[i] += gradient[o] * source[i];
-    }
-  });
+// to[i] += gradient[0] w[i] + gradient[1] w[stride + i] + ... for i < kCount.
+template <size_t kCount>
+void add_products(const float* gradient, size_t outputs, const float* w, size_t stride, float* to) {
+  float sums[kCount];
+  std::memcpy(sums, to, sizeof sums);
+  for (const float* const end = gradient + outputs; gradient < end; ++gradient, w += stride)
+    add_outer<kCount>(gradient, w, sums, std::make_index_sequence<kCount>());
+  std::memcpy(to, sums, sizeof sums);
 }
+
+}  // namespace
+
+// A convolution's gradient goes back through the transposed one, and the other way round. Weights are [O, taps, I /
+// groups] of the forward op in both. Each element's sum runs over the taps, and at each over the outputs.
+void convolution_backward_input(const Step& step) {
+  const Window& window = step.attributes.window;
+  const bool transposed = step.kind == OpKind::kConv2dBackwardInput;
+  const Extents& in = step.inputs[0].shape;
+  const Extents& out = step.output.shape;
+  const float* g = step.inputs[0].f32();
+  const size_t group_inputs = out[3] / window.groups;
+  const size_t group_outputs = in[3] / window.groups;
+  const size_t stride = size_t{window.kernel[0]} * window.kernel[1] * group_inputs;
+  const Axis rows(window, 0, in[1], transposed);
+  const Axis columns(window, 1, in[2], transposed);
+  float* to = output_of(step);
+  clear(step);
+  for (size_t n = 0; n < in[0]; ++n, g += in[1] * in[2] * in[3]) {
+    for (size_t y = 0; y < out[1]; ++y) {
+      const Taps vertical = rows.at(static_cast<int32_t>(y));
+      for (size_t x = 0; x < out[2]; ++x, to += out[3]) {
+        const Taps horizontal = columns.at(static_cast<int32_t>(x));
+        int32_t row = vertical.source;
+        for (int32_t ky = vertical.tap; ky < vertical.end; ky += vertical.step, row += vertical.stride) {
+          int32_t column = horizontal.source;
+          for (int32_t kx = horizontal.tap; kx < horizontal.end; kx += horizontal.step, column += horizontal.stride) {
+            const float* gradient = g + (static_cast<size_t>(row) * in[2] + static_cast<size_t>(column)) * in[3];
+            const float* w = step.inputs[1].f32() +
+                             (static_cast<size_t>(ky) * window.kernel[1] + static_cast<size_t>(kx)) * group_inputs;
+            for (size_t i = 0; i < out[3];) {
+              const size_t left = group_inputs - i % group_inputs;
+              if (left >= kBlock) {
+                add_products<kBlock>(gradient, group_outputs, w, stride, to + i);
+                i += kBlock;
+                w += kBlock;
+              } else {
+                add_products<1>(gradient, group_outputs, w, stride, to + i);
+                ++i;
+                ++w;
+              }
+              // The next group's weights, of its outputs.
+              if (i % group_inputs == 0) {
+                gradient += group_outputs;
+                w += group_outputs * stride - group_inputs;
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+namespace {
+
+// What the gradient of a tap's weights sums over: pixels of the small image whose tap lies inside the large one.
+class TapPixels {
+ public:
+  TapPixels(const WindowMap& map, size_t ky, size_t kx) : map_(map), rows_(range(0, ky)), columns_(range(1, kx)) {}
+
+  // out[o * kInputs + i] = sum of gradient[o] x[i] over all pixels, in their order. `small` and `large` are channels of
+  // the first pixels, of so many channels each; the gradient is the small image's, or the large one's of a
+  // `transposed`.
+  template <size_t kOutputs, size_t kInputs>
+  void sum(const float* small, size_t small_channels, const float* large, size_t large_channels, bool transposed,
+           float* out) const {
+    float sums[kOutputs * kInputs] = {};
+    for (size_t n = 0; n < map_.small[0]; ++n) {
+      for (size_t y = rows_.first; y < rows_.end; ++y) {
+        const size_t row = (n * map_.small[1] + y) * map_.small[2] + columns_.first;
+        const size_t large_row = (n * map_.large[1] + rows_.start + y * map_.window.stride[0]) * map_.large[2] +
+                                 columns_.start + columns_.first * map_.window.stride[1];
+        const float* s = small + row * small_channels;
+        const float* l = large + large_row * large_channels;
+        const float* gradient = transposed ? l : s;
+        const float* x = transposed ? s : l;
+        const size_t large_step = map_.window.stride[1] * large_channels;
+        const size_t gradient_step = transposed ? large_step : small_channels;
+        const size_t x_step = transposed ? small_channels : large_step;
+        for (size_t left = columns_.end - columns_.first; left > 0; --left, gradient += gradient_step, x += x_step)
+          add_outer<kInputs>(gradient, x, sums, std::make_index_sequence<kOutputs * kInputs>());
+      }
+    }
+    std::memcpy(out, sums, sizeof sums);
+  }
+
+ private:
+  // Positions [first, end) of the small image; position p's tap lies at start + p * stride, modulo 2^32 below 0.
+  struct Range {
+    size_t first;
+    size_t end;
+    size_t start;
+  };
+  Range range(size_t axis, size_t k) const {
+    const auto start = static_cast<int32_t>(map_.position(axis, 0, k));
+    const auto stride = static_cast<int32_t>(map_.window.stride[axis]);
+    const auto large = static_cast<int32_t>(map_.large[axis + 1]);
+    const auto small = static_cast<int32_t>(map_.small[axis + 1]);
+    const int32_t first = start < 0 ? (stride - 1 - start) / stride : 0;
+    const int32_t end = start < large ? std::min(small, (large - start + stride - 1) / stride) : 0;
+    return {static_cast<size_t>(first), static_cast<size_t>(std::max(first, end)), static_cast<size_t>(start)};
+  }
+
+  const WindowMap& map_;
+  Range rows_;
+  Range columns_;
+};
+
+// Gradients of convolution weights, a block of channels at a time.
+class WeightGradients {
+ public:
+  explicit WeightGradients(const Step& step)
+      : step_(step),
+        transposed_(step.kind == OpKind::kConvTranspose2dBackwardWeights),
+        inputs_(step.inputs[0].shape[3]),
+        outputs_(step.inputs[1].shape[3]),
+        group_inputs_(inputs_ / step.attributes.window.groups),
+        map_{step.attributes.window, step.inputs[transposed_ ? 1 : 0].shape, step.inputs[transposed_ ? 0 : 1].shape} {}
+
+  void run() const {
+    const Window& window = step_.attributes.window;
+    const size_t group_outputs = outputs_ / window.groups;
+    for (size_t ky = 0; ky < window.kernel[0]; ++ky) {
+      for (size_t kx = 0; kx < window.kernel[1]; ++kx) {
+        const TapPixels pixels(map_, ky, kx);
+        const size_t k = ky * window.kernel[1] + kx;
+        for (size_t group = 0; group < window.groups; ++group) {
+          size_t o = group * group_outputs;
+          const size_t end = o + group_outputs;
+          for (; o + kBlock <= end; o += kBlock) sum_row<kBlock>(pixels, k, group, o);
+          for (; o < end; ++o) sum_row<1>(pixels, k, group, o);
+        }
+      }
+    }
+  }
+
+ private:
+  template <size_t kOutputs>
+  void sum_row(const TapPixels& pixels, size_t k, size_t group, size_t o) const {
+    size_t i = 0;
+    for (; i + kBlock <= group_inputs_; i += kBlock) sum_block<kOutputs, kBlock>(pixels, k, group, o, i);
+    for (; i < group_inputs_; ++i) sum_block<kOutputs, 1>(pixels, k, group, o, i);
+  }
+
+  template <size_t kOutputs, size_t kInputs>
+  void sum_block(const TapPixels& pixels, size_t k, size_t group, size_t o, size_t i) const {
+    const float* x = step_.inputs[0].f32() + group * group_inputs_ + i;
+    const float* gradient = step_.inputs[1].f32() + o;
+    float sums[kOutputs * kInputs];
+    if (transposed_)
+      pixels.sum<kOutputs, kInputs>(x, inputs_, gradient, outputs_, true, sums);
+    else
+      pixels.sum<kOutputs, kInputs>(gradient, outputs_, x, inputs_, false, sums);
+    const size_t taps = step_.output.shape[1] * step_.output.shape[2];
+    for (size_t r = 0; r < kOutputs; ++r) {
+      float* row = output_of(step_) + ((o + r) * taps + k) * group_inputs_ + i;
+      std::memcpy(row, sums + r * kInputs, kInputs * sizeof(float));
+    }
+  }
+
+  const Step& step_;
+  bool transposed_;
+  size_t inputs_;
+  size_t outputs_;
+  size_t group_inputs_;
+  WindowMap map_;
+};
+
+}  // namespace
+
+// Each element's sum runs over the small image's pixels.
+void convolution_backward_weights(const Step& step) { WeightGradients(step).run(); }
 
 void average_pool2d_backward(const Step& step) {
   clear(step);

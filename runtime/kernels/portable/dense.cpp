@@ -1,11 +1,11 @@
 // Fully connected, convolution, transposed convolution and matrix product.
 #include <algorithm>
 #include <cstring>
-#include <numeric>
 
 #include "format/quantized.h"
 #include "kernels/portable/dot.h"
 #include "kernels/portable/portable.h"
+#include "kernels/portable/taps.h"
 
 namespace figment::kernels::portable {
 
@@ -175,67 +175,6 @@ void fully_connected_as(const Step& step) {
   }
 }
 
-// The taps of a window along one axis that fall on the input, for one output position: `tap`, tap + step, ... below
-// `end`. The first reads position `source`, each next one `stride` further.
-struct Taps {
-  int32_t tap;
-  int32_t end;
-  int32_t step;
-  int32_t source;
-  int32_t stride;
-};
-
-class Axis {
- public:
-  Axis(const Step& step, size_t axis, bool transposed)
-      : transposed_(transposed),
-        in_(static_cast<int32_t>(step.inputs[0].shape[1 + axis])),
-        kernel_(static_cast<int32_t>(step.attributes.window.kernel[axis])),
-        stride_(static_cast<int32_t>(step.attributes.window.stride[axis])),
-        dilation_(static_cast<int32_t>(step.attributes.window.dilation[axis])),
-        padding_(static_cast<int32_t>(step.attributes.window.padding[axis])) {
-    // A transposed convolution reads where position + padding - tap * dilation is a multiple of the stride.
-    step_ = stride_ / static_cast<int32_t>(std::gcd(stride_, dilation_));
-  }
-
-  Taps at(int32_t position) const {
-    Taps taps{0, 0, 1, position * stride_ - padding_, dilation_};
-    if (transposed_) {
-      int32_t scaled = position + padding_;
-      if (dilation_ == 1) {
-        taps.tap = scaled % stride_;
-        scaled -= taps.tap;
-      } else {
-        for (; taps.tap < step_ && scaled % stride_ != 0; ++taps.tap) scaled -= dilation_;
-        // Without one that falls on a multiple there is none at all.
-        if (taps.tap == step_) return {0, 0, 1, 0, 0};
-      }
-      taps.step = step_;
-      taps.source = scaled / stride_;
-      taps.stride = -(step_ * dilation_ / stride_);
-    }
-    // How many lie before the first that falls on the input, and up to the last.
-    const int32_t distance = taps.stride < 0 ? -taps.stride : taps.stride;
-    const int32_t before = taps.stride < 0 ? taps.source - in_ + 1 : -taps.source;
-    const int32_t up_to = taps.stride < 0 ? taps.source + 1 : in_ - taps.source;
-    const int32_t skipped = before > 0 ? (before + distance - 1) / distance : 0;
-    const int32_t last = up_to > 0 ? (up_to + distance - 1) / distance : 0;
-    taps.end = last > (kernel_ - taps.tap) / taps.step ? kernel_ : taps.tap + last * taps.step;
-    taps.tap += skipped * taps.step;
-    taps.source += skipped * taps.stride;
-    return taps;
-  }
-
- private:
-  bool transposed_;
-  int32_t in_;
-  int32_t kernel_;
-  int32_t stride_;
-  int32_t dilation_;
-  int32_t padding_;
-  int32_t step_;
-};
-
 template <typename Output>
 void convolve(const Step& step, bool transposed) {
   const Output output(step);
@@ -245,8 +184,8 @@ void convolve(const Step& step, bool transposed) {
   const size_t group_channels = in[3] / window.groups;
   const size_t group_outputs = out[3] / window.groups;
   const size_t row = size_t{window.kernel[0]} * window.kernel[1] * group_channels;
-  const Axis rows(step, 0, transposed);
-  const Axis columns(step, 1, transposed);
+  const Axis rows(window, 0, in[1], transposed);
+  const Axis columns(window, 1, in[2], transposed);
   // Neighbouring taps of a row that read neighbouring pixels are one dot product.
   const bool joined = !transposed && window.dilation[1] == 1 && window.groups == 1;
   const auto compute = [&](size_t first, auto& channels) {
