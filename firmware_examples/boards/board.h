@@ -22,6 +22,9 @@ _Noreturn void board_exit(int code);
 /* Nanoseconds since the start, in steps of 40. Where QEMU counts instructions (-icount shift=0), instructions. */
 uint64_t board_clock(void);
 
+/* The most bytes that the stack has held since the start; 0 where that is not known. */
+size_t board_stack_used(void);
+
 /* The memory beside RAM that no section lies in, aligned to 64. */
 unsigned char* board_memory(size_t* bytes);
 

@@ -47,6 +47,8 @@ _Noreturn void board_exit(int code) {
 
 uint64_t board_clock(void) { return 0; }
 
+size_t board_stack_used(void) { return 0; }
+
 unsigned char* board_memory(size_t* bytes) {
   *bytes = MEMORY;
   return memory;

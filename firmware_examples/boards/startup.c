@@ -5,9 +5,17 @@
 #include "board.h"
 
 /* Of the linker script. */
-extern unsigned char data_begin[], data_end[], data_load[], bss_begin[], bss_end[], stack_begin[];
+extern unsigned char data_begin[], data_end[], data_load[], bss_begin[], bss_end[], stack_end[], stack_begin[];
 int main(void);
 void systick(void);
+
+enum { PAINT = 0xA5 };
+
+size_t board_stack_used(void) {
+  const unsigned char* at = stack_end;
+  while (at < stack_begin && *at == PAINT) ++at;
+  return (size_t)(stack_begin - at);
+}
 
 void reset(void);
 void reset(void) {
@@ -18,6 +26,10 @@ void reset(void) {
 #endif
   memcpy(data_begin, data_load, (size_t)(data_end - data_begin));
   memset(bss_begin, 0, (size_t)(bss_end - bss_begin));
+  unsigned char* here;
+  __asm volatile("mov %0, sp" : "=r"(here));
+  /* What this call itself writes is above. */
+  memset(stack_end, PAINT, (size_t)(here - stack_end) - 64);
   board_exit(main());
 }
 

@@ -1,6 +1,6 @@
 /* Runs and trains models with the public API alone, in memory of the caller's, and prints hashes of what they compute:
  *
- *   sessions run|ops|train MODEL [BATCH]
+ *   sessions run|ops|train|train-ops MODEL [BATCH]
  *
  * Lines are the same on every target; those that begin with # hold what is measured there: bytes, and instructions
  * where the clock counts them. */
@@ -181,8 +181,11 @@ static void train(fig_model* model, fig_session_options* options) {
     for (uint32_t i = 0; i < count; ++i)
       fill(inputs[i].data, inputs[i].elements, &ports[i], step * MAX_INPUTS + i + 1, probabilities);
     const fig_batch batch = {sizeof(fig_batch), options->batch, inputs, count, NULL, 0};
+    profile observed = {model, 0};
+    if (show_ops && step + 1 == STEPS) CHECK(fig_session_observe(session, show_op, &observed));
     paint_stack();
     const uint64_t start = board_clock();
+    observed.last = start;
     CHECK(fig_train_step(session, &batch, &metrics));
     instructions = board_clock() - start;
     const size_t used = painted_stack_used();
@@ -219,7 +222,7 @@ int main(void) {
     while (*at == ' ') *at++ = 0;
   }
   if (count < 3) {
-    board_print("usage: sessions run|ops|train MODEL [BATCH]\n");
+    board_print("usage: sessions run|ops|train|train-ops MODEL [BATCH]\n");
     return 2;
   }
   size_t size = 0;
@@ -238,8 +241,8 @@ int main(void) {
   fig_session_options options = {
       .struct_size = sizeof options, .batch = 1, .seed = SEED, .kernels = FIG_KERNELS_PORTABLE};
   if (count > 3) options.batch = (uint32_t)(words[3][0] - '0');
-  show_ops = strcmp(words[1], "ops") == 0;
-  if (strcmp(words[1], "train") == 0)
+  show_ops = strstr(words[1], "ops") != NULL;
+  if (strncmp(words[1], "train", 5) == 0)
     train(model, &options);
   else
     run_programs(model, &options);
