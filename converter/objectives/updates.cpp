@@ -71,17 +71,23 @@ Updates::Updates(std::string name, std::vector<const Network*> networks, const O
                                                     {"rate_period", format::kRatePeriod},
                                                     {"rate_factor", format::kRateFactor}};
   for (const auto& [scalar, index] : names) {
-    if (index == format::kClipNorm && optimizer_.clip_norm == 0) continue;  // it needs ops that are not there
+    // They need ops, or variables, that are not there.
+    if (index == format::kClipNorm && optimizer_.clip_norm == 0) continue;
+    if (index == format::kBeta1 && states().empty()) continue;
     model->scalars.push_back({name_ + "." + scalar, name_ + ".optimizer", index});
   }
-  const bool adam = optimizer_.optimizer == Optimizer::kAdam;
   for (const auto& [network, variable] : trained()) {
     TrainedDefinition definition{network->name, variable, {}};
-    for (const char* state :
-         adam ? std::vector<const char*>{".adam_m", ".adam_v"} : std::vector<const char*>{".velocity"})
-      definition.state.push_back(variable + state);
+    for (const char* state : states()) definition.state.push_back(variable + state);
     model->trained.push_back(std::move(definition));
   }
+}
+
+// What the optimizer keeps of each parameter.
+std::vector<const char*> Updates::states() const {
+  if (optimizer_.optimizer == Optimizer::kAdam) return {".adam_m", ".adam_v"};
+  if (optimizer_.beta1 == 0) return {};
+  return {".velocity"};
 }
 
 std::vector<std::pair<const Network*, std::string>> Updates::trained() const {
@@ -199,9 +205,7 @@ void Updates::apply(Composer* composer, Gradients gradients, const std::vector<R
   for (const auto& [network, variable] : trained()) {
     const ValueId id = composer->variable(*network, variable);
     std::vector<ValueId> inputs = {id, gradients.at(id)};
-    for (const char* state :
-         adam ? std::vector<const char*>{".adam_m", ".adam_v"} : std::vector<const char*>{".velocity"})
-      inputs.push_back(add_derived(composer, id, state, {}));
+    for (const char* state : states()) inputs.push_back(add_derived(composer, id, state, {}));
     inputs.push_back(numbers);
     operands.push_back(std::move(inputs));
   }

@@ -47,6 +47,7 @@ class Updates {
   Gradients clipped(Composer* composer, Gradients gradients) const;
   // All trained variables, by network.
   std::vector<std::pair<const Network*, std::string>> trained() const;
+  std::vector<const char*> states() const;
 
   std::string name_;
   std::vector<const Network*> networks_;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/memory.h"
+#include "format/scaling.h"
 #include "ir/graph.h"
 #include "model_generated.h"
 #include "write/runner.h"
@@ -30,6 +31,11 @@ class Parts {
 
   schema::ModelT& model() { return model_; }
 
+  // Of a constant that has values.
+  const uint8_t* values(const schema::ConstantT& constant) const {
+    return file_.data() + blobs_ + constant.blob->offset();
+  }
+
   // The blobs of the constants that are left, one behind the other.
   std::vector<uint8_t> write() {
     std::vector<uint8_t> section;
@@ -37,7 +43,7 @@ class Parts {
       if (!constant->blob) continue;
       const uint64_t offset = section.size();
       section.resize(aligned(offset + constant->blob->size() + kReadablePadding));
-      std::memcpy(section.data() + offset, file_.data() + blobs_ + constant->blob->offset(), constant->blob->size());
+      std::memcpy(section.data() + offset, values(*constant), constant->blob->size());
       *constant->blob = schema::Blob(offset, constant->blob->size());
     }
     model_.blob_section_size = section.size();
@@ -133,9 +139,23 @@ void keep_programs(schema::ModelT* model, const std::vector<std::string>& names)
   drop_unused(model);
 }
 
-void strip(schema::ModelT* model, uint32_t level) {
+// Whether what people measure is known of any channel.
+bool is_known(const Parts& parts, const schema::ConstantT& constant) {
+  if (!constant.blob) return false;
+  const auto* values = reinterpret_cast<const float*>(parts.values(constant));
+  const size_t channels = constant.blob->size() / (format::ChannelScaling::kValues * sizeof(float));
+  for (size_t i = 0; i < channels; ++i) {
+    if (format::read_scaling(values + i * format::ChannelScaling::kValues).scale != 0) return true;
+  }
+  return false;
+}
+
+void strip(Parts* parts, uint32_t level) {
+  schema::ModelT* const model = &parts->model();
   const bool trains = !model->schedule.empty();
   if (trains) keep_level(model, level);
+  std::erase_if(model->scalings,
+                [&](const auto& scaling) { return !is_known(*parts, *model->constants[scaling->constant]); });
   if (!trains) {
     // What only training reads.
     model->objective.reset();
@@ -185,7 +205,7 @@ std::vector<uint8_t> repack(const std::vector<uint8_t>& file, const RepackOption
   schema::ModelT& model = parts.model();
   if (!options.name.empty()) model.name = options.name;
   if (!options.programs.empty()) keep_programs(&model, options.programs);
-  if (options.strip) strip(&model, options.level);
+  if (options.strip) strip(&parts, options.level);
   if (options.plan_batches.empty()) return parts.write();
   for (const auto& program : model.programs) program->plans.clear();
   const std::vector<uint8_t> without = parts.write();

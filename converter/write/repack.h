@@ -12,8 +12,8 @@ struct RepackOptions {
   std::string name;  // of the model; "": as it is
   // The only ones that are kept of the programs that do not train; empty: all.
   std::vector<std::string> programs;
-  // Leaves out names of ops and tensors, metadata, how parameters came from their exporter, and of the levels of a
-  // model that trains all but one.
+  // Leaves out names of ops and tensors, metadata, how parameters came from their exporter, room for scalings that
+  // nobody has found, and of the levels of a model that trains all but one.
   bool strip = false;
   uint32_t level = 0;  // the one that is kept
   // For each a memory plan, in place of those that the file has.

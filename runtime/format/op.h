@@ -217,7 +217,9 @@ enum HyperParameter : uint32_t {
 //   batch_norm_backward                x, statistics, gamma, g, sums -> gradient of x, the statistics being x's own
 // Updates (their gradients may be computed, all else are variables):
 //   moving_average_update              running [2, C], statistics [3, C]: running += alpha * (mean, row 2 - running)
-//   sgd_update                         p, g, velocity, hyper: v = beta1 v + g + decay p; p -= rate v
+//   sgd_update                         p, g, maybe velocity, hyper: v = beta1 v + g + decay p; p -= rate v; without, v
+//   is
+//                                      g + decay p
 //   adam_update                        p, g, m, v, hyper: Adam (Kingma and Ba 2015, algorithm 1), with AdamW's decay
 //   count_step                         hyper: steps += 1
 //   assign_update                      v, x: v = x

@@ -37,14 +37,14 @@ bool is_table_of(const Shape& shape, uint32_t least_rows, uint32_t most_rows, co
          shape[1] == channels;
 }
 
-// What an update takes: the variables it changes or reads, and at index 1 what is computed.
-size_t update_operands(OpKind kind) {
+// What an update takes: the variables it changes or reads, and at index 1 what is computed. SGD may have no velocity.
+size_t update_operands(OpKind kind, size_t given) {
   switch (kind) {
     case OpKind::kMovingAverageUpdate:
     case OpKind::kAssignUpdate: return 2;
     case OpKind::kAverageUpdate:
     case OpKind::kAccumulateUpdate: return 3;
-    case OpKind::kSgdUpdate: return 4;
+    case OpKind::kSgdUpdate: return given == 3 ? 3 : 4;
     case OpKind::kAdamUpdate: return 5;
     default: return 1;  // count_step, clear_update
   }
@@ -188,7 +188,7 @@ Result<TensorType> broadcast(OpKind kind, const Attributes& /*attributes*/, Inpu
 }
 
 Result<TensorType> update(OpKind kind, const Attributes& attributes, Inputs inputs, const TensorType& /*declared*/) {
-  const size_t count = update_operands(kind);
+  const size_t count = update_operands(kind, inputs.size());
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, count, count));
   FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
   for (size_t i = 0; i < count; ++i) {

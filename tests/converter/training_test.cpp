@@ -4,6 +4,8 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <map>
+#include <tuple>
 
 #include "convert.h"
 #include "io/arrays.h"
@@ -193,6 +195,43 @@ TEST_CASE("the same seed gives the same run, and another seed another") {
   };
   CHECK(run(3) == run(3));
   CHECK(run(3) != run(4));
+}
+
+TEST_CASE("SGD without momentum keeps nothing of a parameter, and steps as with next to none") {
+  Recorded images("dcgan", "image");
+  const auto trained = [&](double momentum) {
+    ConvertOptions options = dcgan();
+    options.objective_options["optimizer"]["beta1"] = momentum;
+    options.objective_options["optimizer"]["weight_decay"] = 0.01;
+    Runner runner(convert(options, {}).file, static_cast<uint32_t>(images.batch()), FIG_KERNELS_PORTABLE, true);
+    fig_metrics metrics;
+    for (size_t i = 0; i < 3; ++i) {
+      const fig_tensor image = images.step(i);
+      const fig_batch batch{sizeof(fig_batch), images.batch(), &image, 1, nullptr, 0};
+      REQUIRE_MESSAGE(fig_train_step(runner.session(), &batch, &metrics) == FIG_OK, fig_error_message());
+    }
+    std::map<std::string, std::vector<float>> values;
+    size_t states = 0;
+    fig_parameter_info info{};
+    for (uint32_t i = 0; fig_model_parameter(runner.model(), i, &info) == FIG_OK; ++i) {
+      states += std::string(info.name).ends_with(".velocity") ? 1 : 0;
+      if (!info.trained) continue;
+      size_t elements = 1;
+      for (uint32_t d = 0; d < info.shape.rank; ++d) elements *= info.shape.extents[d];
+      values[info.name].resize(elements);
+      REQUIRE(fig_parameter_get(runner.session(), info.name, values[info.name].data(), elements) == FIG_OK);
+    }
+    double rate = 0;
+    const bool set = fig_session_get_scalar(runner.session(), "g.beta1", &rate) == FIG_OK;
+    return std::tuple(values, states, set);
+  };
+  const auto [without, no_states, no_scalar] = trained(0);
+  const auto [with, states, scalar] = trained(1e-30);
+  CHECK(without == with);
+  CHECK(no_states == 0);
+  CHECK(states >= 8);
+  CHECK(!no_scalar);
+  CHECK(scalar);
 }
 
 TEST_CASE("a sub-step that meets a NaN changes nothing and says so") {

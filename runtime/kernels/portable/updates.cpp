@@ -60,6 +60,13 @@ FIGMENT_CLONES void sgd_loop(float* p, const float* g, float* velocity, size_t c
   }
 }
 
+FIGMENT_CLONES void plain_sgd_loop(float* p, const float* g, size_t count, SgdNumbers n) {
+  for (size_t i = 0; i < count; ++i) {
+    const float gradient = clipped(g[i], n.bounds.gradient) + n.decay * p[i];
+    p[i] = clipped(p[i] - n.rate * gradient, n.bounds.weight);
+  }
+}
+
 struct AdamNumbers {
   float beta1;
   float beta2;
@@ -91,9 +98,12 @@ FIGMENT_CLONES void accumulate_loop(float* sum, const float* g, size_t count, fl
 }  // namespace
 
 void sgd_update(const Step& step) {
-  const float* hyper = step.inputs[3].f32();
-  sgd_loop(target_of(step), step.inputs[1].f32(), static_cast<float*>(step.inputs[2].data), step.output.elements(),
-           {format::learning_rate(hyper), hyper[format::kBeta1], hyper[format::kWeightDecay], bounds_of(hyper)});
+  const float* hyper = step.inputs.back().f32();
+  const SgdNumbers numbers = {format::learning_rate(hyper), hyper[format::kBeta1], hyper[format::kWeightDecay],
+                              bounds_of(hyper)};
+  const size_t count = step.output.elements();
+  if (step.inputs.size() == 3) return plain_sgd_loop(target_of(step), step.inputs[1].f32(), count, numbers);
+  sgd_loop(target_of(step), step.inputs[1].f32(), static_cast<float*>(step.inputs[2].data), count, numbers);
 }
 
 // The step has been counted. Weight decay is decoupled (Loshchilov and Hutter 2019, algorithm 2).
