@@ -14,7 +14,6 @@ namespace {
 
 // What the stack of a Cortex-M holds at most in any call; tests/firmware/sessions_test.sh measures it.
 constexpr int kStackBytes = 4096;
-constexpr int kTrainingStackBytes = 6144;
 
 // A name as an identifier of C.
 std::string identifier(const std::string& name) {
@@ -135,8 +134,7 @@ fig_status {name}_open(unsigned char* arena, uint64_t seed, fig_model** model, f
         fmt::arg("flash", file_.size()), fmt::arg("model", footprint_.model), fmt::arg("session", footprint_.session),
         fmt::arg("model_here", fig_model_size()),
         fmt::arg("session_here", here_.programs + here_.operators + here_.variables + here_.arena),
-        fmt::arg("stack", options_.trains ? kTrainingStackBytes : kStackBytes), fmt::arg("batch", options_.batch),
-        fmt::arg("samples", samples()),
+        fmt::arg("stack", kStackBytes), fmt::arg("batch", options_.batch), fmt::arg("samples", samples()),
         fmt::arg("session_kind",
                  options_.trains ? "a session that trains" : "a session whose runs are given memory for outputs"));
   }

@@ -17,5 +17,5 @@ for model in "$converted"/tiny_gan.figment "$converted"/tiny_crgan.figment; do
   echo "$output" | sed "s/^/$(basename "$model"): /"
   case $output in *"saved and loaded") ;; *) exit 1 ;; esac
   # As of sessions that train (sessions_test.sh).
-  [ "$(echo "$output" | sed -n 's/^# save stack //p')" -le 6144 ]
+  [ "$(echo "$output" | sed -n 's/^# save stack //p')" -le 4096 ]
 done

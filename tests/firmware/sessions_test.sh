@@ -9,17 +9,16 @@ command=$4
 converted=$5
 shipped=$6
 
-# `stack`: what figment-convert says of it in the headers of embedded models (converter/write/embed_c.cpp).
+# What figment-convert says of it in the headers of embedded models (converter/write/embed_c.cpp).
+stack=4096
 case $command in
   run)
-    stack=4096
     batches="1 3"
     models="$converted/dgan_int8.figment $converted/conv_vae_int8.figment $converted/dcgan_int8.figment
       $converted/dgan.figment $converted/conv_vae.figment $shipped/crgan/crgan_int8.figment
       $shipped/lstm_crgan/lstm_crgan_int8.figment $shipped/cdcgan/cdcgan_int8.figment"
     ;;
   train)
-    stack=6144
     batches=4
     models=$(ls "$converted"/tiny_*.figment)
     ;;

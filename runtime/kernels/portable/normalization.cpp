@@ -201,18 +201,23 @@ struct Moments {
   }
 };
 
-// Those of several sets of as many elements.
-Moments together(const Moments* sets, size_t count) {
+// Those of several sets of as many elements: `rows` rows of `columns`, `stride` apart.
+Moments together(const Moments* sets, size_t stride, size_t rows, size_t columns) {
+  const auto for_each = [&](auto take) {
+    for (size_t r = 0; r < rows; ++r) {
+      for (size_t c = 0; c < columns; ++c) take(sets[r * stride + c]);
+    }
+  };
   Moments result;
-  const auto n = static_cast<double>(count);
+  const auto n = static_cast<double>(rows * columns);
   result.count = n * sets[0].count;
-  for (size_t i = 0; i < count; ++i) {
-    result.mean += sets[i].mean;
-    result.squares += sets[i].squares;
-  }
+  for_each([&](const Moments& set) {
+    result.mean += set.mean;
+    result.squares += set.squares;
+  });
   result.mean /= n;
   double distances = 0;
-  for (size_t i = 0; i < count; ++i) distances += (sets[i].mean - result.mean) * (sets[i].mean - result.mean);
+  for_each([&](const Moments& set) { distances += (set.mean - result.mean) * (set.mean - result.mean); });
   result.squares += sets[0].count * distances;
   return result;
 }
@@ -295,12 +300,7 @@ struct Groups {
     add_channels(first, row_stride, row_count, block * folded, each.data());
     const size_t share = std::min(channels, block);
     for (size_t c = 0; c < block; c += share) {
-      std::array<Moments, kBlock> own;
-      size_t n = 0;
-      for (size_t f = 0; f < folded; ++f) {
-        for (size_t i = 0; i < share; ++i) own[n++] = each[f * block + c + i];
-      }
-      moments[c / channels].add(together(own.data(), n));
+      moments[c / channels].add(together(&each[c], block, folded, share));
     }
   }
 
