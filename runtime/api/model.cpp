@@ -1,6 +1,7 @@
 // The C API: models, and what all calls share. Checks of arguments, conversions, and nothing else.
 #include "api/common.h"
 #include "core/text.h"
+#include "format/work.h"
 #include "platform/threading.h"
 
 using namespace figment;
@@ -236,7 +237,12 @@ fig_status fig_model_op(const fig_model* model, uint32_t program, uint32_t index
     return fail(Status::error(StatusCode::kNotFound, "program %s has no op %u", view->name(), index));
   }
   const format::OpView op = view->op(index);
-  *info = {format::name_of(op.kind), op.name, op.inputs.data(), static_cast<uint32_t>(op.inputs.size()), op.outputs[0]};
+  *info = {format::name_of(op.kind),
+           op.name,
+           op.inputs.data(),
+           static_cast<uint32_t>(op.inputs.size()),
+           op.outputs[0],
+           format::multiply_adds(*view, index)};
   return FIG_OK;
 }
 

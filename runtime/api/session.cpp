@@ -130,10 +130,12 @@ fig_status fig_session_footprint(fig_model* model, const fig_session_options* op
   if (model == nullptr || footprint == nullptr) return null_argument("fig_session_footprint");
   Result<SessionOptions> converted = session_options(options);
   if (!converted.ok()) return fail(converted.status());
-  const Result<MemoryReport> report = Session::measure_small(unwrap(model), *converted);
+  Strategy strategy;
+  const Result<MemoryReport> report = Session::measure_small(unwrap(model), *converted, &strategy);
   if (!report.ok()) return fail(report.status());
-  *footprint = {unwrap(model)->file_bytes(), report->model, report->block(), report->programs,
-                report->variables,           report->arena};
+  *footprint = {
+      unwrap(model)->file_bytes(), report->model, report->block(), report->programs,
+      report->variables,           report->arena, strategy.level,  static_cast<uint32_t>(strategy.micro_batch)};
   return FIG_OK;
 }
 

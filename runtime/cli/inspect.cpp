@@ -6,6 +6,8 @@
 #include "io/terminal.h"
 #include "json.h"
 #include "scaling.h"
+#include "target.h"
+#include "target_costs.h"
 
 namespace figment::cli {
 
@@ -23,6 +25,7 @@ using Json = nlohmann::ordered_json;
 
 struct Arguments {
   std::string model;
+  std::string target;
   bool json = false;
   SessionArguments session;
 };
@@ -69,6 +72,7 @@ Json program_json(const OpenModel& open, uint32_t p) {
                              {"name", op.name},
                              {"inputs", std::vector<uint32_t>(op.inputs, op.inputs + op.input_count)},
                              {"output", op.output},
+                             {"multiply_adds", op.multiply_adds},
                              {"kernel", kernel}});
   }
   for (uint32_t i = 0; i < program.tensors; ++i) {
@@ -247,6 +251,14 @@ void inspect(const Arguments& arguments) {
   OpenModel open(arguments.model);
   open.set_length(arguments.session.length);
   fig_session_options options = arguments.session.options();
+  if (!arguments.target.empty()) {
+    const Json report = target_json(open, arguments.target, options.batch);
+    if (arguments.json)
+      io::print("%s\n", json_text(report, 2).c_str());
+    else
+      print_target(report);
+    return;
+  }
   if (options.batch == 0) options.batch = 1;
   options.training = open.trains();
   open.open_within_budget(options);
@@ -270,8 +282,13 @@ void add_inspect(CLI::App* app, Commands* commands) {
   auto arguments = std::make_shared<Arguments>();
   command->footer(
       "  figment inspect model.figment\n"
-      "  figment inspect model.figment --batch 16 --memory-limit 4M");
+      "  figment inspect model.figment --batch 16 --memory-limit 4M\n"
+      "  figment inspect model.figment --target cortex_m7");
   command->add_option("model", arguments->model, ".figment file")->required();
+  command
+      ->add_option("--target", arguments->target,
+                   "what the model takes there instead: flash, RAM, instructions, and how it trains in how much RAM")
+      ->check(CLI::IsMember(target_names()));
   command->add_flag("--json", arguments->json, "machine-readable");
   arguments->session.add_to(command, true);
   arguments->session.add_length_to(command);

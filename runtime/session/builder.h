@@ -19,6 +19,8 @@ class Builder {
   Result<MemoryReport> measure();
   // The same without measuring, in the memory that is there.
   Result<Session*> place(void* memory, size_t bytes);
+  // That was measured last.
+  const Strategy& strategy() const { return selection_.strategy; }
   // In the strategy that was measured.
   Result<Session*> place_measured(void* memory, size_t bytes) { return place_selection(memory, bytes); }
 

@@ -29,17 +29,24 @@ Result<MemoryReport> Session::measure(Model* model, const SessionOptions& option
   return builder.measure();
 }
 
-Result<MemoryReport> Session::measure_small(Model* model, const SessionOptions& options) {
+Result<MemoryReport> Session::measure_small(Model* model, const SessionOptions& options, Strategy* strategy) {
+  constexpr size_t kModel = (Model::kSmallBytes + kTensorAlignment - 1) & ~(kTensorAlignment - 1);
   SessionOptions portable = options;
   portable.kernels = kernels::KernelSet::kPortable;
   portable.threads = 1;
   portable.thread_pool = nullptr;
+  // A report counts what the model takes here.
+  const CheckedSize limit = CheckedSize(options.memory_limit < kModel ? 0 : options.memory_limit - kModel) +
+                            model->held_bytes() + model->packed_bytes();
+  portable.memory_limit = limit.valid() ? limit.value() : UINT64_MAX;
   kernels::Packer packer(model->packed_weights(), kernels::Packer::Mode::kMeasure);
   Builder builder(model, portable, &packer);
   builder.for_small_target();
   FIGMENT_RETURN_IF_ERROR(builder.start());
   Result<MemoryReport> report = builder.measure();
-  if (report.ok()) report->model = (Model::kSmallBytes + kTensorAlignment - 1) & ~(kTensorAlignment - 1);
+  if (!report.ok()) return report;
+  report->model = kModel;
+  *strategy = builder.strategy();
   return report;
 }
 

@@ -84,8 +84,8 @@ class Session {
 
   // What `create` takes. Packs the model's weights. kMemoryLimit says what is needed.
   static Result<MemoryReport> measure(Model* model, const SessionOptions& options);
-  // What `create` takes on a bare-metal target, beside the file.
-  static Result<MemoryReport> measure_small(Model* model, const SessionOptions& options);
+  // What `create` takes on a bare-metal target, and how it trains there. The limit is of what is not the file.
+  static Result<MemoryReport> measure_small(Model* model, const SessionOptions& options, Strategy* strategy);
   // The bytes that the weights a session needs still take, and packing them into memory of the caller's.
   static Result<size_t> pack_size(Model* model, const SessionOptions& options);
   static Status pack(Model* model, const SessionOptions& options, void* memory, size_t bytes);

@@ -18,6 +18,12 @@ check "allow large files, behind the command" 0 "conv_transpose2d" $figment insp
 check "and before it" 0 "conv_transpose2d" $figment --allow-large inspect "$models/dcgan.figment"
 check "inspect --json" 0 '"kind": "conv_transpose2d"' $figment inspect "$models/dcgan.figment" --json
 check "bench --json" 0 '"median_us"' $figment bench "$models/dgan_int8.figment" --batch 1,2 --threads 1,2 --seconds 0.01 --json
+check "what a target takes" 0 "generate, batch 1 " $figment inspect "$models/dcgan.figment" --target cortex_m55
+expect "it fits a terminal" '! grep -q "^.\{81\}" "$work/out"'
+check "and to train there" 0 "64 KiB  batch [1-9]" $figment inspect "$models/tiny_vae.figment" --target cortex_m7 --batch 8
+expect "it fits, too" '! grep -q "^.\{81\}" "$work/out"'
+check "as JSON" 0 '"budgets"' $figment inspect "$models/tiny_vae.figment" --target cortex_m3 --json
+check "a target that there is not" 105 "cortex_m7" $figment inspect "$models/dcgan.figment" --target cortex_m0
 check "no such model" 1 "cannot open /no/such" $figment inspect /no/such
 check "a folder" 1 "directory" $figment inspect "$work"
 printf 'hello' > "$work/broken"

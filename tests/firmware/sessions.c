@@ -101,13 +101,23 @@ typedef struct profile {
   uint64_t last;
 } profile;
 
-/* Prints the instructions of each op. */
+/* Prints the instructions of each op; those of updates, which are not shown, come with the op behind them, and those of
+ * copying inputs with the first. */
 static void show_op(void* context, uint32_t program, uint32_t op, const void* values) {
   profile* const p = context;
   fig_op_info info;
   (void)values;
   const uint64_t now = board_clock();
-  if (fig_model_op(p->model, program, op, &info) == FIG_OK) measured(info.kind, now - p->last);
+  if (fig_model_op(p->model, program, op, &info) != FIG_OK) return;
+  board_print("# op ");
+  board_print_number(program);
+  board_print(" ");
+  board_print_number(op);
+  board_print(" ");
+  board_print(info.kind);
+  board_print(" ");
+  board_print_number(now - p->last);
+  board_print("\n");
   p->last = board_clock();
 }
 

@@ -232,6 +232,7 @@ typedef struct fig_op_info {
   const uint32_t* inputs; /* tensors */
   uint32_t input_count;
   uint32_t output;
+  uint64_t multiply_adds; /* of its sums of products, for a sample */
 } fig_op_info;
 
 FIG_API fig_status fig_model_op(const fig_model* model, uint32_t program, uint32_t index, fig_op_info* info);
@@ -377,9 +378,12 @@ typedef struct fig_footprint {
   uint64_t programs;
   uint64_t variables;
   uint64_t arena;
+  uint32_t level; /* of a train step: 0 is the fastest */
+  uint32_t micro_batch;
 } fig_footprint;
 
-/* Of a session of the options, of which threads and kernels do not count. Computed here, for there. */
+/* Of a session of the options, of which threads and kernels do not count; the memory limit is of `model` and `session`
+ * together. Computed here, for there. */
 FIG_API fig_status fig_session_footprint(fig_model* model, const fig_session_options* options,
                                          fig_footprint* footprint);
 
