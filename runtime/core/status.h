@@ -10,6 +10,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/build.h"
+
 namespace figment {
 
 enum class StatusCode : uint8_t {

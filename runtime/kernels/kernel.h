@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "core/block.h"
+#include "core/build.h"
 #include "core/checked.h"
 #include "core/shape.h"
 #include "core/status.h"

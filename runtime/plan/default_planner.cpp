@@ -3,4 +3,6 @@
 
 static const fig_planner kPlanner = {figment::plan::plan_memory};
 
+// Weak for build systems that link all files.
+[[gnu::weak]] extern const fig_planner* const fig_use_planner;
 const fig_planner* const fig_use_planner = &kPlanner;

@@ -16,4 +16,6 @@ static const fig_training kTraining = {
     },
 };
 
+// Weak for build systems that link all files.
+[[gnu::weak]] extern const fig_training* const fig_use_training;
 const fig_training* const fig_use_training = &kTraining;

@@ -5,6 +5,8 @@
 
 using namespace figment::kernels;
 
+// Weak for build systems that link all files.
+[[gnu::weak]] extern const fig_op* const fig_ops[];
 const fig_op* const fig_ops[] = {FIGMENT_GEMM_OPS,
 #define FIGMENT_OP(number, Kind, name, ...) &fig_op_##name,
 #include "figment/ops.def"
