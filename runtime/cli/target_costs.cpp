@@ -95,6 +95,8 @@ class OpWork {
     if (op.multiply_adds > 0) count_products(static_cast<double>(op.multiply_adds) * (batched ? batch : 1));
   }
 
+  // Of the table.
+  const std::string& kind() const { return kind_; }
   const double* amounts() const { return amounts_; }
   bool int8() const { return output_.type == FIG_I8 || kind_ == "dequantize"; }
 
@@ -114,6 +116,13 @@ class OpWork {
       inner = weights[1];
     } else if (kind_ == "conv2d" || kind_ == "conv_transpose2d") {
       const uint32_t groups = inputs_[0].shape.extents[3] / weights[3];
+      // Channels that have one of their own are a kernel of its own.
+      if (groups > 1 && weights[3] == 1 && weights[0] == groups) {
+        kind_.insert(0, "depthwise_");
+        channels = groups;
+        add(products * in_blocks(channels) / channels, products * (1 - in_blocks(channels) / channels), 4, 1, 1);
+        return;
+      }
       channels = weights[0] / groups;
       // Taps of a row read pixels that lie side by side.
       inner = weights[3] * (kind_ == "conv2d" && groups == 1 ? weights[2] : 1);
@@ -172,12 +181,12 @@ ProgramCost::ProgramCost(const OpenModel& open, const std::string& target, uint3
     fig_op_info op{};
     check(fig_model_op(open.model(), program, i, &op));
     const OpWork work(open, program, op, batch);
-    work_.emplace_back(std::string(op.kind) + (work.int8() ? "/i8" : "/f32"),
+    work_.emplace_back(work.kind() + (work.int8() ? "/i8" : "/f32"),
                        std::vector<double>(work.amounts(), work.amounts() + kWorkKinds));
     const auto found = std::ranges::find_if(
-        costs.ops, [&](const OpCost& cost) { return std::string(cost.kind) == op.kind && cost.int8 == work.int8(); });
+        costs.ops, [&](const OpCost& cost) { return cost.kind == work.kind() && cost.int8 == work.int8(); });
     if (found == costs.ops.end()) {
-      if (std::ranges::find(unknown_, op.kind) == unknown_.end()) unknown_.emplace_back(op.kind);
+      if (std::ranges::find(unknown_, work.kind()) == unknown_.end()) unknown_.push_back(work.kind());
       continue;
     }
     for (size_t w = 0; w < kWorkKinds; ++w) instructions_ += work.amounts()[w] * found->instructions[w];

@@ -92,6 +92,19 @@ def models(scratch):
     run(convert, examples / "cortex_m_fine_tune/recipe.json", "--start-from", examples / "cortex_m_fine_tune/clothes.figment", "--freeze",
         "generator.0.weight", "-o", scratch / "clothes.figment", "-q")
     run(convert, examples / "cortex_m_anomaly/recipe.json", "-o", scratch / "vibration.figment", "-q")
+    for channels, kernel in ((16, 3), (6, 5)):
+        depthwise = {"type": "conv", "channels": channels, "kernel": kernel, "padding": kernel // 2, "groups": channels}
+        grown = {"type": "conv_transpose", "channels": channels, "kernel": 4, "stride": 2, "padding": 1, "groups": channels}
+        network = {"name": "depthwise", "objective": "gan", "latent": {"size": 8}, "sample": {"shape": [channels, 14, 14]},
+                   "generator": {"layers": [{"type": "linear", "units": 49 * channels}, {"type": "reshape", "shape": [channels, 7, 7]},
+                                            depthwise, "relu", grown, "relu", depthwise, "tanh"]},
+                   "discriminator": {"layers": [depthwise, "relu", "flatten", {"type": "linear", "units": 1}]}}
+        path = scratch / f"depthwise{channels}.json"
+        path.write_text(json.dumps(network))
+        run(convert, path, "-o", path.with_suffix(".figment"), "-q")
+        run(convert, path.with_suffix(".figment"), "--int8", "-o", scratch / f"depthwise{channels}_int8.figment", "-q")
+        yield "run", path.with_suffix(".figment"), 1
+        yield "run", scratch / f"depthwise{channels}_int8.figment", 1
     recipe = json.loads((examples / "cortex_m_anomaly/recipe.json").read_text())
     recipe["optimizer"] = {"kind": "sgd", "beta1": 0}
     (scratch / "sgd.json").write_text(json.dumps(recipe))

@@ -1,6 +1,7 @@
 // Fully connected, convolution, transposed convolution and matrix product.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "format/quantized.h"
 #include "kernels/portable/dot.h"
@@ -224,6 +225,67 @@ void convolve(const Step& step, bool transposed) {
   }
 }
 
+// An int8 input less its zero point; f32 has none.
+inline int32_t centered(int8_t element, int32_t zero) { return element - zero; }
+inline float centered(float element, float /*zero*/) { return element; }
+
+// sums[r] += (x[r] - zero) w[r stride], written out: a loop of few turns is left as it is by -Os.
+template <typename T, typename Sum, size_t... kAt>
+[[gnu::always_inline]] inline void add_own(const T* x, Sum zero, const T* w, size_t stride, Sum* sums,
+                                           std::index_sequence<kAt...> /*all*/) {
+  ((sums[kAt] += centered(x[kAt], zero) * w[kAt * stride]), ...);
+}
+
+// Channels [first, first + kRows), each of its own input channel alone.
+template <size_t kRows, typename Output>
+void convolve_own(const Step& step, const Output& output, const Axis& rows, const Axis& columns, size_t first) {
+  const Extents& in = step.inputs[0].shape;
+  const Extents& out = step.output.shape;
+  const Window& window = step.attributes.window;
+  const size_t taps = size_t{window.kernel[0]} * window.kernel[1];
+  const auto* x = Output::input(step.inputs[0]) + first;
+  const auto* weights = Output::input(step.inputs[1]) + first * taps;
+  float ratios[kRows];
+  output.template find_ratios<kRows>(first, ratios);
+  size_t index = first;
+  for (size_t n = 0; n < in[0]; ++n, x += in[1] * in[2] * in[3]) {
+    for (size_t oy = 0; oy < out[1]; ++oy) {
+      const Taps vertical = rows.at(static_cast<int32_t>(oy));
+      for (size_t ox = 0; ox < out[2]; ++ox, index += out[3]) {
+        const Taps horizontal = columns.at(static_cast<int32_t>(ox));
+        typename Output::Sum sums[kRows];
+        output.template start<kRows>(first, sums);
+        int32_t iy = vertical.source;
+        for (int32_t ky = vertical.tap; ky < vertical.end; ky += vertical.step, iy += vertical.stride) {
+          const auto* pixel = x + (static_cast<size_t>(iy) * in[2] + static_cast<size_t>(horizontal.source)) * in[3];
+          const auto* w = weights + static_cast<size_t>(ky) * window.kernel[1];
+          const ptrdiff_t next = horizontal.stride * static_cast<ptrdiff_t>(in[3]);
+          for (int32_t kx = horizontal.tap; kx < horizontal.end; kx += horizontal.step, pixel += next)
+            add_own(pixel, output.zero(), w + kx, taps, sums, std::make_index_sequence<kRows>());
+        }
+        output.template store<kRows>(index, ratios, sums);
+      }
+    }
+  }
+}
+
+template <typename Output>
+void convolve_channels(const Step& step, bool transposed) {
+  const Output output(step);
+  const Axis rows(step.attributes.window, 0, step.inputs[0].shape[1], transposed);
+  const Axis columns(step.attributes.window, 1, step.inputs[0].shape[2], transposed);
+  const size_t channels = step.output.shape[3];
+  size_t c = 0;
+  for (; c + kDotRows <= channels; c += kDotRows) convolve_own<kDotRows>(step, output, rows, columns, c);
+  for (; c < channels; ++c) convolve_own<1>(step, output, rows, columns, c);
+}
+
+// Whether each channel of the output reads one of its own.
+bool is_depthwise(const Step& step) {
+  const uint32_t groups = step.attributes.window.groups;
+  return groups > 1 && step.inputs[0].shape[3] == groups && step.output.shape[3] == groups;
+}
+
 bool is_i8(const Step& step) { return step.inputs[0].type == DataType::kI8; }
 
 }  // namespace
@@ -232,11 +294,20 @@ void fully_connected(const Step& step) {
   is_i8(step) ? fully_connected_as<I8Output>(step) : fully_connected_as<F32Output>(step);
 }
 
-void conv2d(const Step& step) { is_i8(step) ? convolve<I8Output>(step, false) : convolve<F32Output>(step, false); }
+namespace {
 
-void conv_transpose2d(const Step& step) {
-  is_i8(step) ? convolve<I8Output>(step, true) : convolve<F32Output>(step, true);
+void any_convolution(const Step& step, bool transposed) {
+  if (is_depthwise(step))
+    is_i8(step) ? convolve_channels<I8Output>(step, transposed) : convolve_channels<F32Output>(step, transposed);
+  else
+    is_i8(step) ? convolve<I8Output>(step, transposed) : convolve<F32Output>(step, transposed);
 }
+
+}  // namespace
+
+void conv2d(const Step& step) { any_convolution(step, false); }
+
+void conv_transpose2d(const Step& step) { any_convolution(step, true); }
 
 void matmul(const Step& step) {
   const Extents& a_shape = step.inputs[0].shape;
