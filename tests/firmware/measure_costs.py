@@ -92,11 +92,15 @@ def models(scratch):
     run(convert, examples / "cortex_m_fine_tune/recipe.json", "--start-from", examples / "cortex_m_fine_tune/clothes.figment", "--freeze",
         "generator.0.weight", "-o", scratch / "clothes.figment", "-q")
     run(convert, examples / "cortex_m_anomaly/recipe.json", "-o", scratch / "vibration.figment", "-q")
-    for channels, kernel in ((16, 3), (6, 5)):
-        depthwise = {"type": "conv", "channels": channels, "kernel": kernel, "padding": kernel // 2, "groups": channels}
+    for channels, kernel, side in ((16, 3, 7), (6, 5, 7), (8, 3, 14), (32, 3, 4), (5, 4, 9), (24, 5, 5)):
+        depthwise = {"type": "conv", "channels": channels, "kernel": kernel, "padding": (kernel - 1) // 2, "groups": channels}
         grown = {"type": "conv_transpose", "channels": channels, "kernel": 4, "stride": 2, "padding": 1, "groups": channels}
-        network = {"name": "depthwise", "objective": "gan", "latent": {"size": 8}, "sample": {"shape": [channels, 14, 14]},
-                   "generator": {"layers": [{"type": "linear", "units": 49 * channels}, {"type": "reshape", "shape": [channels, 7, 7]},
+        # An even kernel takes a row and a column.
+        less = 1 - kernel % 2
+        shape = [2 * (side - less) - less] * 2
+        network = {"name": "depthwise", "objective": "gan", "latent": {"size": 8}, "sample": {"shape": [channels, *shape]},
+                   "generator": {"layers": [{"type": "linear", "units": side * side * channels},
+                                            {"type": "reshape", "shape": [channels, side, side]},
                                             depthwise, "relu", grown, "relu", depthwise, "tanh"]},
                    "discriminator": {"layers": [depthwise, "relu", "flatten", {"type": "linear", "units": 1}]}}
         path = scratch / f"depthwise{channels}.json"
