@@ -90,14 +90,14 @@ static void train(fig_session* session, uint64_t steps, const fig_flash* flash) 
   }
 }
 
-/* What was saved last, as a file. */
-static void write_checkpoint(const fig_session* session, uint64_t steps) {
+/* Both slots as the files of a checkpoint's folder: who reads it takes the newer that is whole. */
+static void write_checkpoints(const fig_session* session) {
+  static const char* const kPaths[FLASH_SLOTS] = {"learned/a.checkpoint", "learned/b.checkpoint"};
   size_t bytes = 0;
   check(fig_checkpoint_size(session, 0, &bytes));
-  /* The first checkpoint is in slot 0, and then they take turns. */
-  const uint64_t saved = (steps + STEPS_A_CHECKPOINT - 1) / STEPS_A_CHECKPOINT;
-  if (!board_write_file("learned/a.checkpoint", board_flash_slot((saved + 1) % FLASH_SLOTS), bytes))
-    die("cannot write to the folder learned");
+  for (uint32_t slot = 0; slot < FLASH_SLOTS; ++slot) {
+    if (!board_write_file(kPaths[slot], board_flash_slot(slot), bytes)) die("cannot write to the folder learned");
+  }
 }
 
 int main(void) {
@@ -119,7 +119,7 @@ int main(void) {
   write_pictures(session, "before.pgm");
   train(session, steps, &flash);
   write_pictures(session, "after.pgm");
-  write_checkpoint(session, steps);
+  write_checkpoints(session);
   board_print("stack: ");
   board_print_number(board_stack_used());
   board_print(" bytes\n");

@@ -18,7 +18,7 @@ mkdir -p "$work/there/learned" "$work/here/learned"
 (cd "$work/there" && $qemu "$firmware" -chardev stdio,id=console \
   -semihosting-config "enable=on,target=native,chardev=console,arg=cortex_m_fine_tune,arg=$steps" < /dev/null) || fail "the firmware fails"
 (cd "$work/here" && "$host" "$steps" > /dev/null) || fail "the program for this machine fails"
-for file in before.pgm after.pgm learned/a.checkpoint; do
+for file in before.pgm after.pgm learned/a.checkpoint learned/b.checkpoint; do
   cmp "$work/there/$file" "$work/here/$file" || fail "$file is another"
 done
 # What the linker scripts leave for the stack is far more than this.

@@ -31,7 +31,9 @@ for model in "$project/models/gan/gan_int8.figment" "$converted/conv_vae_int8.fi
   "$project/models/cdcgan/cdcgan_int8.figment"; do
   measure run "$model" 1
   "$bin/figment" inspect "$model" --target "$core" --json > "$work/expected"
-  for program in $(sed -n 's/^\([a-z]*\)$/\1/p' "$work/measured"); do
+  programs=$(sed -n 's/^\([a-z]*\)$/\1/p' "$work/measured")
+  [ -n "$programs" ] || { echo "$(basename "$model"): no program ran" >&2; failed=1; }
+  for program in $programs; do
     measured=$(sed -n "/^$program$/,/run instructions/s/^# run instructions //p" "$work/measured")
     expected=$(sed -n "/\"name\": \"$program\"/,/\"instructions\"/s/.*\"instructions\": \([0-9]*\).*/\1/p" "$work/expected")
     compare "$model" "$program" "$measured" "$expected"
