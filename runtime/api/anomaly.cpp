@@ -30,6 +30,11 @@ fig_status fig_anomaly_alarm(fig_anomaly_vote* vote, float score, bool* alarm) {
   if (vote == nullptr || alarm == nullptr) return null_argument("fig_anomaly_alarm");
   fig_anomaly_vote given;
   if (Status status = copy_options(vote, &given); !status.ok()) return fail(status);
+  // It is written, too: no shorter struct has it.
+  if (given.struct_size < sizeof given) {
+    return fail(Status::error(StatusCode::kInvalidArgument, "fig_anomaly_vote: struct_size is %zu: it needs all of %zu",
+                              given.struct_size, sizeof given));
+  }
   if (given.window < 1 || given.window > 32 || given.needed < 1 || given.needed > given.window) {
     return fail(Status::error(StatusCode::kInvalidArgument,
                               "fig_anomaly_vote: %u of the last %u scores: give 1 to 32, and no more of them",

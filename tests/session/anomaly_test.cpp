@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -144,4 +145,9 @@ TEST_CASE("a vote counts the last scores") {
     CHECK(fig_anomaly_alarm(&vote, 2, &alarm) == FIG_INVALID_ARGUMENT);
     CHECK(vote.history == 0);
   }
+  // A struct without its history has no place for it.
+  fig_anomaly_vote vote = {offsetof(fig_anomaly_vote, history), 1, 1, 1, 0};
+  bool alarm = false;
+  CHECK(fig_anomaly_alarm(&vote, 2, &alarm) == FIG_INVALID_ARGUMENT);
+  CHECK(vote.history == 0);
 }
