@@ -243,6 +243,7 @@ void convolve_own(const Step& step, const Output& output, const Axis& rows, cons
   const Extents& out = step.output.shape;
   const Window& window = step.attributes.window;
   const size_t taps = size_t{window.kernel[0]} * window.kernel[1];
+  const auto depth = static_cast<ptrdiff_t>(in[3]);
   const auto* x = Output::input(step.inputs[0]) + first;
   const auto* weights = Output::input(step.inputs[1]) + first * taps;
   float ratios[kRows];
@@ -257,11 +258,12 @@ void convolve_own(const Step& step, const Output& output, const Axis& rows, cons
         output.template start<kRows>(first, sums);
         int32_t iy = vertical.source;
         for (int32_t ky = vertical.tap; ky < vertical.end; ky += vertical.step, iy += vertical.stride) {
-          const auto* pixel = x + (static_cast<size_t>(iy) * in[2] + static_cast<size_t>(horizontal.source)) * in[3];
           const auto* w = weights + static_cast<size_t>(ky) * window.kernel[1];
-          const ptrdiff_t next = horizontal.stride * static_cast<ptrdiff_t>(in[3]);
-          for (int32_t kx = horizontal.tap; kx < horizontal.end; kx += horizontal.step, pixel += next)
-            add_own(pixel, output.zero(), w + kx, taps, sums, std::make_index_sequence<kRows>());
+          // An offset, not a pointer: where no tap falls on the input, and after the last one, it may lie outside.
+          ptrdiff_t pixel = (static_cast<ptrdiff_t>(iy) * static_cast<ptrdiff_t>(in[2]) + horizontal.source) * depth;
+          for (int32_t kx = horizontal.tap; kx < horizontal.end;
+               kx += horizontal.step, pixel += horizontal.stride * depth)
+            add_own(x + pixel, output.zero(), w + kx, taps, sums, std::make_index_sequence<kRows>());
         }
         output.template store<kRows>(index, ratios, sums);
       }
