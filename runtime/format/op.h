@@ -227,6 +227,9 @@ enum HyperParameter : uint32_t {
 //   accumulate_update                  sum, g, numbers: sum += numbers[0] g; also where g is not finite
 //   clear_update                       v: v = 0; also where its sub-step is skipped
 // Weights and biases of int8 ops are constants; a bias may be left out. Everything else may be planned memory.
+// Of f32 x or g, weights may be i8 constants with a scale for each output channel, dimension 0: in fully_connected,
+// convolutions, their backward_input, and as b [M, L] of matmul. What is computed is that of weights scale * q, in f32;
+// a bias is f32 then.
 
 // Checks the inputs and attributes of an op and says what its output is. `declared` is the output as the file (or
 // the converter) declares it: rules that cannot derive the shape or the quantization take it from there.

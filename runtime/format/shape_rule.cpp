@@ -14,19 +14,17 @@ Status check_weights(Inputs inputs) {
   const TensorType& x = inputs[0];
   const TensorType& weights = inputs[1];
   FIGMENT_RETURN_IF_ERROR(expect_activation(x));
-  if (weights.type != x.type) return bad("the input and the weights differ in type");
-  if (x.type == DataType::kI8 && (!weights.constant || (inputs.size() == 3 && !inputs[2].constant)))
+  if (weights.type != x.type && (x.type != DataType::kF32 || weights.type != DataType::kI8))
+    return bad("the input and the weights differ in type");
+  if (x.type == DataType::kI8 && inputs.size() == 3 && !inputs[2].constant)
     return bad("i8 weights and their bias must be constants");
   for (size_t i = 1; i < inputs.size(); ++i) {
     for (const Dimension& dimension : inputs[i].shape) {
       if (dimension.per_batch) return bad("weights and bias cannot depend on the batch");
     }
   }
+  if (weights.type == DataType::kI8) FIGMENT_RETURN_IF_ERROR(expect_i8_weights(weights));
   const uint32_t outputs = weights.shape[0].extent;
-  if (x.type == DataType::kI8 &&
-      (weights.quantization.scales.size() != outputs || weights.quantization.zero_point != 0)) {
-    return bad("i8 weights need one scale per output channel and zero point 0");
-  }
   if (inputs.size() == 3) {
     const TensorType& bias = inputs[2];
     if (bias.shape.rank() != 1 || bias.shape[0].extent != outputs)
@@ -151,9 +149,10 @@ Result<TensorType> pooling(OpKind kind, const Attributes& attributes, Inputs inp
 
 Result<TensorType> matmul(OpKind /*kind*/, const Attributes& attributes, Inputs inputs, const TensorType& declared) {
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
-  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
+  FIGMENT_RETURN_IF_ERROR(expect_f32_and_weights(inputs));
   const Shape& a = inputs[0].shape;
   const Shape& b = inputs[1].shape;
+  if (inputs[1].type == DataType::kI8 && b.rank() != 2) return bad("i8 weights need rank 2");
   if (a.rank() < 2 || a.rank() != b.rank()) return bad("needs operands of equal rank, 2 or more");
   for (size_t i = 0; i + 2 < a.rank(); ++i) {
     if (a[i] != b[i]) return bad("the operands' leading dimensions differ");

@@ -42,6 +42,20 @@ inline Status expect_all_i8(Inputs inputs) {
   return {};
 }
 
+inline Status expect_i8_weights(const TensorType& weights) {
+  if (!weights.constant) return bad("i8 weights and their bias must be constants");
+  if (weights.shape.rank() == 0 || weights.quantization.scales.size() != weights.shape[0].extent ||
+      weights.quantization.zero_point != 0)
+    return bad("i8 weights need one scale per output channel and zero point 0");
+  return {};
+}
+
+// Of f32, the second maybe weights in i8.
+inline Status expect_f32_and_weights(Inputs inputs) {
+  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs.first(1)));
+  return inputs[1].type == DataType::kI8 ? expect_i8_weights(inputs[1]) : expect_all_f32(inputs.subspan(1));
+}
+
 // The rules that ops.def names: each checks the inputs and attributes of an op and says what its output is, as
 // infer_output does.
 namespace shape_rule {

@@ -119,10 +119,10 @@ Result<TensorType> max_pool2d_backward(OpKind /*kind*/, const Attributes& attrib
 Result<TensorType> convolution_backward_input(OpKind kind, const Attributes& attributes, Inputs inputs,
                                               const TensorType& declared) {
   const OpKind forward = kind == OpKind::kConv2dBackwardInput ? OpKind::kConv2d : OpKind::kConvTranspose2d;
-  FIGMENT_RETURN_IF_ERROR(expect_all_f32(inputs));
   FIGMENT_RETURN_IF_ERROR(expect_inputs(inputs, 2, 2));
-  const TensorType weights = plain(inputs[1].shape, true);
-  FIGMENT_RETURN_IF_ERROR(check_forward(convolution, forward, attributes, {plain(declared.shape), weights}, inputs[0]));
+  FIGMENT_RETURN_IF_ERROR(expect_f32_and_weights(inputs));
+  FIGMENT_RETURN_IF_ERROR(
+      check_forward(convolution, forward, attributes, {plain(declared.shape), inputs[1]}, inputs[0]));
   return gradient(inputs, 2, declared);
 }
 

@@ -60,6 +60,8 @@ struct Step {
   bool any_batch = false;  // may be resized to fewer samples
 
   bool has_bias() const { return inputs.size() == 3; }
+  // Of linear ops and their gradients: whether f32 meets weights in int8.
+  bool weights_alone_are_i8() const { return inputs[0].type == DataType::kF32 && inputs[1].type == DataType::kI8; }
 };
 
 // A kernel with a state of its own, such as an operator of XNNPACK, which holds all that a run needs: prepared and

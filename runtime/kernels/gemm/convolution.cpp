@@ -75,10 +75,11 @@ class Convolution {
   }
 
   void run() {
-    if (permutes() && pass_ != Pass::kBackwardWeights) permute(step_->inputs[1].f32(), permuted(), true);
+    if (permutes() && pass_ != Pass::kBackwardWeights)
+      permute(step_->inputs[1].data, permuted(), format::element_size(step_->inputs[1].type), true);
     for (size_t n = 0; n < batch_; n += part_) run_part(n, std::min(part_, batch_ - n));
     if (permutes() && pass_ == Pass::kBackwardWeights) {
-      permute(permuted(), static_cast<float*>(step_->output.data), false);
+      permute(permuted(), step_->output.data, sizeof(float), false);
     }
     if (transposed_ && pass_ == Pass::kForward) {
       finish_rows(*step_, static_cast<float*>(step_->output.data), batch_ * large_[0] * large_[1], outputs_);
@@ -104,15 +105,24 @@ class Convolution {
   float* permuted() const { return columns() + columns_floats(); }
   float* product_scratch() const { return permuted() + permuted_floats(); }
 
-  // [O, taps, I] to [taps, O, I], or back.
-  void permute(const float* from, float* to, bool forth) const {
+  // [O, taps, I] to [taps, O, I], or back, of elements of so many bytes.
+  void permute(const void* from, void* to, size_t element, bool forth) const {
+    const size_t row = inputs_ * element;
     for (size_t t = 0; t < taps_; ++t) {
       for (size_t o = 0; o < outputs_; ++o) {
-        const size_t plain = (o * taps_ + t) * inputs_;
-        const size_t moved = (t * outputs_ + o) * inputs_;
-        std::memcpy(to + (forth ? moved : plain), from + (forth ? plain : moved), inputs_ * sizeof(float));
+        const size_t plain = (o * taps_ + t) * row;
+        const size_t moved = (t * outputs_ + o) * row;
+        std::memcpy(static_cast<char*>(to) + (forth ? moved : plain),
+                    static_cast<const char*>(from) + (forth ? plain : moved), row);
       }
     }
+  }
+
+  // b of a product with the weights, or V if those are permuted, from `offset` on.
+  void set_weights(size_t offset, Product* product) const {
+    Operand weights = step_->inputs[1];
+    if (permutes()) weights.data = permuted();
+    gemm::set_weights(weights, offset, pass_ == Pass::kBackwardInput, product);
   }
 
   // Images [n, n + count).
@@ -120,7 +130,6 @@ class Convolution {
     const size_t pixels = count * small_[0] * small_[1];
     const size_t small_offset = n * small_[0] * small_[1] * small_channels_;
     const size_t large_offset = n * large_[0] * large_[1] * large_channels_;
-    const float* weights = permutes() ? permuted() : step_->inputs[1].f32();
     Product product{};
     product.rows = pixels;
     if (pass_ == Pass::kBackwardWeights) {
@@ -155,7 +164,8 @@ class Convolution {
       gather(step_->inputs[0].f32() + large_offset, count);
       float* out = static_cast<float*>(step_->output.data) + small_offset;
       product.a = {columns(), row(), 1};
-      product.b = transposed_ ? Matrix{weights, inputs_, 1} : Matrix{weights, 1, row()};
+      product.b = transposed_ ? Matrix{nullptr, inputs_, 1} : Matrix{nullptr, 1, row()};
+      set_weights(0, &product);
       product.depth = row();
       product.columns = small_channels_;
       product.c = out;
@@ -166,7 +176,8 @@ class Convolution {
     }
     // conv_transpose2d: x V^T, V [row, I]; conv2d_backward_input: g W, W [O, row].
     product.a = {step_->inputs[0].f32() + small_offset, small_channels_, 1};
-    product.b = transposed_ ? Matrix{weights, 1, inputs_} : Matrix{weights, row(), 1};
+    product.b = transposed_ ? Matrix{nullptr, 1, inputs_} : Matrix{nullptr, row(), 1};
+    set_weights(0, &product);
     product.depth = small_channels_;
     product.columns = row();
     product.c = columns();
@@ -175,7 +186,7 @@ class Convolution {
       product.b.column = taps_ * inputs_;
       product.columns = outputs_;
       for (size_t t = 0; t < taps_; ++t) {
-        product.b.data = weights + t * inputs_;
+        set_weights(t * inputs_, &product);
         product.c = columns() + t * outputs_;
         multiply(product, product_scratch(), threads_);
       }
@@ -249,7 +260,7 @@ class Convolution {
 bool accepts_gradient(const Step& step) {
   return step.output.type == DataType::kF32 && step.attributes.window.groups == 1;
 }
-bool accepts_forward(const Step& step) { return accepts_gradient(step) && weights_change(step); }
+bool accepts_forward(const Step& step) { return accepts_gradient(step) && packs_each_run(step); }
 
 CheckedSize scratch(const Step& step) { return Convolution(step).scratch_bytes(); }
 void run(const Step& step) { Convolution(step).run(); }

@@ -72,12 +72,20 @@ template <size_t kRows, size_t kVectors>
   for (; first < tile.columns; first += kVector) compute<kRows, 1>(tile, first);
 }
 
+[[gnu::always_inline]] inline void load(const float* from, Vector* out) { std::memcpy(out, from, sizeof *out); }
+[[gnu::always_inline]] inline void load(const int8_t* from, Vector* out) {
+  int8_t __attribute__((vector_size(kVector))) integers;
+  std::memcpy(&integers, from, sizeof integers);
+  *out = __builtin_convertvector(integers, Vector);
+}
+
 // 16 rows of `from`, `stride` apart, as the columns of 16 rows of a panel. Four perfect shuffles of the rows are a
 // transposition.
-[[gnu::always_inline]] inline void transpose_block(const float* from, size_t stride, float* out) {
+template <typename T>
+[[gnu::always_inline]] inline void transpose_block(const T* from, size_t stride, float* out) {
   Vector rows[kVector];
   Vector shuffled[kVector];
-  for (size_t i = 0; i < kVector; ++i) std::memcpy(&rows[i], from + i * stride, sizeof(Vector));
+  for (size_t i = 0; i < kVector; ++i) load(from + i * stride, &rows[i]);
   for (int pass = 0; pass < 4; ++pass) {
     for (size_t i = 0; i < kVector / 2; ++i) {
       const Vector& a = rows[i];
@@ -90,20 +98,25 @@ template <size_t kRows, size_t kVectors>
   for (size_t i = 0; i < kVector; ++i) std::memcpy(out + i * kPanel, &rows[i], sizeof(Vector));
 }
 
-// Panel number `panel` of b as [depth, kPanel], zeros behind the last column.
-[[gnu::always_inline]] inline void pack_panel(const Product& product, size_t panel, float* out) {
+// Panel number `panel` of b, whose elements are `data`, as [depth, kPanel], zeros behind the last column.
+template <typename T>
+[[gnu::always_inline]] inline void pack_elements(const Product& product, const T* data, size_t panel, float* out) {
   const size_t first = panel * kPanel;
   const size_t count = std::min(product.columns - first, kPanel);
-  const float* from = product.b.data + first * product.b.column;
+  const T* from = data + first * product.b.column;
   if (count < kPanel) std::memset(out, 0, product.depth * kPanel * sizeof(float));
   if (product.b.column == 1) {
     // A whole panel by vectors: a call for each row would cost as much as the copy.
     for (size_t k = 0; k < product.depth; ++k) {
-      const float* row = from + k * product.b.row;
+      const T* row = from + k * product.b.row;
+      Vector values;
       if (count == kPanel) {
-        std::memcpy(out + k * kPanel, row, kPanel * sizeof(float));
+        for (size_t v = 0; v < kPanel; v += kVector) {
+          load(row + v, &values);
+          std::memcpy(out + k * kPanel + v, &values, sizeof values);
+        }
       } else {
-        std::memcpy(out + k * kPanel, row, count * sizeof(float));
+        for (size_t j = 0; j < count; ++j) out[k * kPanel + j] = static_cast<float>(row[j]);
       }
     }
     return;
@@ -118,9 +131,26 @@ template <size_t kRows, size_t kVectors>
   }
   for (size_t j = 0; j < count; ++j) {
     for (size_t k = j < whole_columns ? whole_depth : 0; k < product.depth; ++k) {
-      out[k * kPanel + j] = from[j * product.b.column + k];
+      out[k * kPanel + j] = static_cast<float>(from[j * product.b.column + k]);
     }
   }
+}
+
+// The elements of a panel of int8 weights, times their scales.
+[[gnu::always_inline]] inline void scale_panel(const Product& product, size_t panel, float* out) {
+  const QuantizedMatrix& weights = product.quantized;
+  float scales[kPanel];
+  for (size_t j = 0; j < kPanel; ++j) scales[j] = weights.scales[(panel * kPanel + j) % weights.count];
+  for (size_t k = 0; k < product.depth; ++k, out += kPanel) {
+    if (weights.by_row) std::fill_n(scales, kPanel, weights.scales[k % weights.count]);
+    for (size_t j = 0; j < kPanel; ++j) out[j] *= scales[j];
+  }
+}
+
+[[gnu::always_inline]] inline void pack_panel(const Product& product, size_t panel, float* out) {
+  if (product.quantized.data == nullptr) return pack_elements(product, product.b.data, panel, out);
+  pack_elements(product, product.quantized.data, panel, out);
+  scale_panel(product, panel, out);
 }
 
 using Compute = void (*)(const Tile& tile);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "core/checked.h"
 #include "kernels/team.h"
@@ -15,6 +16,15 @@ struct Matrix {
   size_t column;
 };
 
+// Weights in int8: element (i, j) is data[i * row + j * column] times a scale, that of its row or its column, of which
+// there are `count` in turn.
+struct QuantizedMatrix {
+  const int8_t* data;  // nullptr: none
+  const float* scales;
+  size_t count;
+  bool by_row;
+};
+
 // c = a b, or c += a b: a [rows, depth], b [depth, columns], c [rows, columns] with rows c_row apart. One
 // stride of b is 1. Every sum runs over the depth in order: results do not depend on the number of threads.
 struct Product {
@@ -26,6 +36,7 @@ struct Product {
   size_t depth;
   size_t columns;
   bool accumulate = false;
+  QuantizedMatrix quantized{};  // b, if it has data: with the strides of `b`, which has none then
 };
 
 // Floats of scratch that a product needs: each thread rearranges a panel of b's columns, which stays in the cache while

@@ -1,13 +1,25 @@
 // Linear ops on weights that change, and their gradients, as matrix products (gemm.h); recurrent layers on them.
 #pragma once
 
+#include "kernels/gemm/gemm.h"
 #include "kernels/kernel.h"
 
 namespace figment::kernels::gemm {
 
-// Weights that are variables or computed, or a batch that changes; else XNNPACK packs the weights once.
-inline bool weights_change(const Step& step) {
-  return step.inputs[1].variable || !step.inputs[1].constant || step.any_batch;
+// Weights that are variables or computed, a batch that changes, or weights that are int8 alone; else XNNPACK packs the
+// weights once.
+inline bool packs_each_run(const Step& step) {
+  return step.inputs[1].variable || !step.inputs[1].constant || step.any_batch || step.weights_alone_are_i8();
+}
+
+// Sets b of a product to weights, whose elements begin `offset` behind those of the operand. Channels lie along b's
+// rows or its columns.
+inline void set_weights(const Operand& weights, size_t offset, bool by_row, Product* product) {
+  product->b.data = nullptr;
+  if (weights.type == DataType::kF32)
+    product->b.data = weights.f32() + offset;
+  else
+    product->quantized = {weights.i8() + offset, weights.quantization.scales.data(), weights.shape[0], by_row};
 }
 
 extern const fig_op kMatmul;

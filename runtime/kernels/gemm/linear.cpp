@@ -23,7 +23,8 @@ void matmul(const Step& step) {
   for (size_t m = 0; m < matrices; ++m) {
     Product product{};
     product.a = {step.inputs[0].f32() + m * rows * depth, ta ? 1 : depth, ta ? rows : 1};
-    product.b = {step.inputs[1].f32() + m * depth * columns, tb ? 1 : columns, tb ? depth : 1};
+    product.b = {nullptr, tb ? 1 : columns, tb ? depth : 1};
+    set_weights(step.inputs[1], m * depth * columns, !tb, &product);
     product.c = static_cast<float*>(step.output.data) + m * rows * columns;
     product.c_row = columns;
     product.rows = rows;
@@ -33,7 +34,7 @@ void matmul(const Step& step) {
   }
 }
 
-bool accepts_fully_connected(const Step& step) { return step.output.type == DataType::kF32 && weights_change(step); }
+bool accepts_fully_connected(const Step& step) { return step.output.type == DataType::kF32 && packs_each_run(step); }
 
 CheckedSize fully_connected_scratch(const Step& step) {
   return scratch_floats(step.inputs[1].shape[1], step.threads) * sizeof(float);
@@ -44,7 +45,8 @@ void fully_connected(const Step& step) {
   const size_t inputs = step.inputs[1].shape[1];
   Product product{};
   product.a = {step.inputs[0].f32(), inputs, 1};
-  product.b = {step.inputs[1].f32(), 1, inputs};
+  product.b = {nullptr, 1, inputs};
+  set_weights(step.inputs[1], 0, false, &product);
   product.c = static_cast<float*>(step.output.data);
   product.c_row = outputs;
   product.rows = step.inputs[0].elements() / inputs;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "core/clones.h"
@@ -66,27 +67,42 @@ constexpr size_t kBlock = 4;
 
 // sums[o * kInputs + i] += gradient[o] x[i], written out: a loop of few turns is left as it is by -Os, with the sums in
 // memory.
-template <size_t kInputs, size_t... kAt>
-[[gnu::always_inline]] inline void add_outer(const float* gradient, const float* x, float* sums,
+template <size_t kInputs, typename X, size_t... kAt>
+[[gnu::always_inline]] inline void add_outer(const float* gradient, const X* x, float* sums,
                                              std::index_sequence<kAt...> /*all*/) {
-  ((sums[kAt] += gradient[kAt / kInputs] * x[kAt % kInputs]), ...);
+  ((sums[kAt] += gradient[kAt / kInputs] * static_cast<float>(x[kAt % kInputs])), ...);
 }
 
-// to[i] += gradient[0] w[i] + gradient[1] w[stride + i] + ... for i < kCount.
-template <size_t kCount>
-void add_products(const float* gradient, size_t outputs, const float* w, size_t stride, float* to) {
+// Weights of a convolution, with the scales of int8 ones.
+template <typename W>
+struct Rows {
+  const W* w;
+  size_t stride;
+  const float* scales;
+
+  void next(size_t outputs) {
+    w += outputs * stride;
+    if constexpr (std::is_integral_v<W>) scales += outputs;
+  }
+};
+
+// to[i] += gradient[0] w[i] + gradient[1] w[stride + i] + ... for i < kCount; a gradient is scaled before.
+template <size_t kCount, typename W>
+void add_products(const float* gradient, size_t outputs, Rows<W> rows, float* to) {
   float sums[kCount];
   std::memcpy(sums, to, sizeof sums);
-  for (const float* const end = gradient + outputs; gradient < end; ++gradient, w += stride)
-    add_outer<kCount>(gradient, w, sums, std::make_index_sequence<kCount>());
+  for (const float* const end = gradient + outputs; gradient < end; ++gradient, rows.next(1)) {
+    float scaled = *gradient;
+    if constexpr (std::is_integral_v<W>) scaled *= *rows.scales;
+    add_outer<kCount>(&scaled, rows.w, sums, std::make_index_sequence<kCount>());
+  }
   std::memcpy(to, sums, sizeof sums);
 }
 
-}  // namespace
-
 // A convolution's gradient goes back through the transposed one, and the other way round. Weights are [O, taps, I /
 // groups] of the forward op in both. Each element's sum runs over the taps, and at each over the outputs.
-void convolution_backward_input(const Step& step) {
+template <typename W>
+void convolution_backward_input_of(const Step& step, const W* weights) {
   const Window& window = step.attributes.window;
   const bool transposed = step.kind == OpKind::kConv2dBackwardInput;
   const Extents& in = step.inputs[0].shape;
@@ -109,23 +125,24 @@ void convolution_backward_input(const Step& step) {
           int32_t column = horizontal.source;
           for (int32_t kx = horizontal.tap; kx < horizontal.end; kx += horizontal.step, column += horizontal.stride) {
             const float* gradient = g + (static_cast<size_t>(row) * in[2] + static_cast<size_t>(column)) * in[3];
-            const float* w = step.inputs[1].f32() +
-                             (static_cast<size_t>(ky) * window.kernel[1] + static_cast<size_t>(kx)) * group_inputs;
+            Rows<W> of{weights + (static_cast<size_t>(ky) * window.kernel[1] + static_cast<size_t>(kx)) * group_inputs,
+                       stride, step.inputs[1].quantization.scales.data()};
             for (size_t i = 0; i < out[3];) {
               const size_t left = group_inputs - i % group_inputs;
               if (left >= kBlock) {
-                add_products<kBlock>(gradient, group_outputs, w, stride, to + i);
+                add_products<kBlock>(gradient, group_outputs, of, to + i);
                 i += kBlock;
-                w += kBlock;
+                of.w += kBlock;
               } else {
-                add_products<1>(gradient, group_outputs, w, stride, to + i);
+                add_products<1>(gradient, group_outputs, of, to + i);
                 ++i;
-                ++w;
+                ++of.w;
               }
               // The next group's weights, of its outputs.
               if (i % group_inputs == 0) {
                 gradient += group_outputs;
-                w += group_outputs * stride - group_inputs;
+                of.w -= group_inputs;
+                of.next(group_outputs);
               }
             }
           }
@@ -133,6 +150,14 @@ void convolution_backward_input(const Step& step) {
       }
     }
   }
+}
+
+}  // namespace
+
+void convolution_backward_input(const Step& step) {
+  const Operand& weights = step.inputs[1];
+  weights.type == DataType::kI8 ? convolution_backward_input_of(step, weights.i8())
+                                : convolution_backward_input_of(step, weights.f32());
 }
 
 namespace {

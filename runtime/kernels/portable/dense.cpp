@@ -25,7 +25,8 @@ template <size_t kCount, typename Sum>
 // Sums of one kind, and how they become what is stored.
 class F32Output {
  public:
-  using Value = float;
+  using Input = float;
+  using Weight = float;
   using Sum = float;
 
   explicit F32Output(const Step& step)
@@ -49,6 +50,7 @@ class F32Output {
     }
   }
   static const float* input(const Operand& operand) { return operand.f32(); }
+  static const float* weights(const Operand& operand) { return operand.f32(); }
 
  private:
   const float* bias_;
@@ -57,9 +59,56 @@ class F32Output {
   float* out_;
 };
 
+// f32 with weights in int8: sums are of x q, each scaled as a whole; then comes the bias.
+class I8WeightsOutput {
+ public:
+  using Input = float;
+  using Weight = int8_t;
+  using Sum = float;
+
+  explicit I8WeightsOutput(const Step& step)
+      : bias_(step.has_bias() ? step.inputs[2].f32() : nullptr),
+        scales_(step.inputs[1].quantization.scales.data()),
+        channels_(step.inputs[1].shape[0]),
+        min_(step.attributes.clamp_min),
+        max_(step.attributes.clamp_max),
+        out_(static_cast<float*>(step.output.data)) {}
+
+  template <size_t kCount>
+  void start(size_t /*channel*/, float* sums) const {
+    std::fill_n(sums, kCount, 0.0F);
+  }
+  template <size_t kCount>
+  void find_ratios(size_t channel, float* ratios) const {
+    std::memcpy(ratios, scales_ + channel, kCount * sizeof(float));
+  }
+  static float zero() { return 0; }
+  template <size_t kCount>
+  void store(size_t index, const float* ratios, const float* sums) const {
+    const float* bias = bias_ == nullptr ? nullptr : bias_ + index % channels_;
+    for (size_t i = 0; i < kCount; ++i) {
+      float sum = sums[i] * ratios[i];
+      if (bias != nullptr) sum += bias[i];
+      sum = sum < min_ ? min_ : sum;
+      out_[index + i] = sum > max_ ? max_ : sum;
+    }
+  }
+  static const float* input(const Operand& operand) { return operand.f32(); }
+  static const int8_t* weights(const Operand& operand) { return operand.i8(); }
+
+ private:
+  const float* bias_;
+  const float* scales_;
+  size_t channels_;
+  float min_;
+  float max_;
+  float* out_;
+};
+
 class I8Output {
  public:
-  using Value = int8_t;
+  using Input = int8_t;
+  using Weight = int8_t;
   using Sum = int32_t;
 
   explicit I8Output(const Step& step)
@@ -92,6 +141,7 @@ class I8Output {
         static_cast<int8_t>(format::round_clamped(static_cast<float>(*sums) * *ratios, low_, high_) + zero_point_);
   }
   static const int8_t* input(const Operand& operand) { return operand.i8(); }
+  static const int8_t* weights(const Operand& operand) { return operand.i8(); }
 
  private:
   const int32_t* bias_;
@@ -109,16 +159,16 @@ class I8Output {
 template <typename Output, size_t kRows>
 class Channels {
  public:
-  using Value = typename Output::Value;
+  using Weight = typename Output::Weight;
 
-  Channels(const Output& output, size_t first, const Value* weights, size_t stride)
+  Channels(const Output& output, size_t first, const Weight* weights, size_t stride)
       : output_(output), zero_(output.zero()), first_(first), weights_(weights + first * stride), stride_(stride) {
     output.template find_ratios<kRows>(first, ratios_);
   }
 
   void start() { output_.template start<kRows>(first_, sums_); }
   // The products of `count` inputs with the weights from `offset` on.
-  void add(const Value* x, size_t offset, size_t count) {
+  void add(const typename Output::Input* x, size_t offset, size_t count) {
     dot<kRows>(x, zero_, weights_ + offset, stride_, count, sums_);
   }
   void store(size_t index) const { output_.template store<kRows>(index, ratios_, sums_); }
@@ -127,7 +177,7 @@ class Channels {
   const Output& output_;
   typename Output::Sum zero_;
   size_t first_;
-  const Value* weights_;
+  const Weight* weights_;
   size_t stride_;
   typename Output::Sum sums_[kRows];
   float ratios_[kRows];
@@ -135,7 +185,7 @@ class Channels {
 
 // Calls compute(first channel, its Channels) for all channels in [begin, end), as many together as can be.
 template <typename Output, typename Compute>
-void for_channels(const Output& output, size_t begin, size_t end, const typename Output::Value* weights, size_t stride,
+void for_channels(const Output& output, size_t begin, size_t end, const typename Output::Weight* weights, size_t stride,
                   Compute compute) {
   size_t o = begin;
   for (; o + kDotRows <= end; o += kDotRows) {
@@ -150,8 +200,8 @@ void for_channels(const Output& output, size_t begin, size_t end, const typename
 
 // Outputs [first, first + kRows) of a row of inputs.
 template <size_t kRows, typename Output>
-[[gnu::always_inline]] inline void connect(const Output& output, const typename Output::Value* x,
-                                           const typename Output::Value* weights, size_t inputs, size_t first,
+[[gnu::always_inline]] inline void connect(const Output& output, const typename Output::Input* x,
+                                           const typename Output::Weight* weights, size_t inputs, size_t first,
                                            size_t index) {
   typename Output::Sum sums[kRows];
   float ratios[kRows];
@@ -165,7 +215,7 @@ template <typename Output>
 void fully_connected_as(const Step& step) {
   const Output output(step);
   const auto* x = Output::input(step.inputs[0]);
-  const auto* weights = Output::input(step.inputs[1]);
+  const auto* weights = Output::weights(step.inputs[1]);
   const size_t outputs = step.inputs[1].shape[0];
   const size_t inputs = step.inputs[1].shape[1];
   const size_t rows = step.inputs[0].elements() / inputs;
@@ -220,7 +270,7 @@ void convolve(const Step& step, bool transposed) {
     }
   };
   for (size_t group = 0; group < window.groups; ++group) {
-    for_channels(output, group * group_outputs, (group + 1) * group_outputs, Output::input(step.inputs[1]), row,
+    for_channels(output, group * group_outputs, (group + 1) * group_outputs, Output::weights(step.inputs[1]), row,
                  compute);
   }
 }
@@ -230,8 +280,8 @@ inline int32_t centered(int8_t element, int32_t zero) { return element - zero; }
 inline float centered(float element, float /*zero*/) { return element; }
 
 // sums[r] += (x[r] - zero) w[r stride], written out: a loop of few turns is left as it is by -Os.
-template <typename T, typename Sum, size_t... kAt>
-[[gnu::always_inline]] inline void add_own(const T* x, Sum zero, const T* w, size_t stride, Sum* sums,
+template <typename T, typename W, typename Sum, size_t... kAt>
+[[gnu::always_inline]] inline void add_own(const T* x, Sum zero, const W* w, size_t stride, Sum* sums,
                                            std::index_sequence<kAt...> /*all*/) {
   ((sums[kAt] += centered(x[kAt], zero) * w[kAt * stride]), ...);
 }
@@ -245,7 +295,7 @@ void convolve_own(const Step& step, const Output& output, const Axis& rows, cons
   const size_t taps = size_t{window.kernel[0]} * window.kernel[1];
   const auto depth = static_cast<ptrdiff_t>(in[3]);
   const auto* x = Output::input(step.inputs[0]) + first;
-  const auto* weights = Output::input(step.inputs[1]) + first * taps;
+  const auto* weights = Output::weights(step.inputs[1]) + first * taps;
   float ratios[kRows];
   output.template find_ratios<kRows>(first, ratios);
   size_t index = first;
@@ -288,21 +338,26 @@ bool is_depthwise(const Step& step) {
   return groups > 1 && step.inputs[0].shape[3] == groups && step.output.shape[3] == groups;
 }
 
+template <typename Output>
+void any_convolution_as(const Step& step, bool transposed) {
+  is_depthwise(step) ? convolve_channels<Output>(step, transposed) : convolve<Output>(step, transposed);
+}
+
 bool is_i8(const Step& step) { return step.inputs[0].type == DataType::kI8; }
 
 }  // namespace
 
 void fully_connected(const Step& step) {
-  is_i8(step) ? fully_connected_as<I8Output>(step) : fully_connected_as<F32Output>(step);
+  if (is_i8(step)) return fully_connected_as<I8Output>(step);
+  step.weights_alone_are_i8() ? fully_connected_as<I8WeightsOutput>(step) : fully_connected_as<F32Output>(step);
 }
 
 namespace {
 
 void any_convolution(const Step& step, bool transposed) {
-  if (is_depthwise(step))
-    is_i8(step) ? convolve_channels<I8Output>(step, transposed) : convolve_channels<F32Output>(step, transposed);
-  else
-    is_i8(step) ? convolve<I8Output>(step, transposed) : convolve<F32Output>(step, transposed);
+  if (is_i8(step)) return any_convolution_as<I8Output>(step, transposed);
+  step.weights_alone_are_i8() ? any_convolution_as<I8WeightsOutput>(step, transposed)
+                              : any_convolution_as<F32Output>(step, transposed);
 }
 
 }  // namespace
@@ -311,7 +366,14 @@ void conv2d(const Step& step) { any_convolution(step, false); }
 
 void conv_transpose2d(const Step& step) { any_convolution(step, true); }
 
-void matmul(const Step& step) {
+namespace {
+
+// Row i of dimension 0 of what is multiplied, in f32 or of i8 with scales.
+float weight(float value, const float* /*scales*/, size_t /*i*/) { return value; }
+float weight(int8_t value, const float* scales, size_t i) { return scales[i] * static_cast<float>(value); }
+
+template <typename B>
+void matmul_with(const Step& step, const B* b, const float* scales) {
   const Extents& a_shape = step.inputs[0].shape;
   const size_t rows = step.output.shape.from_end(1);
   const size_t columns = step.output.shape.from_end(0);
@@ -321,18 +383,27 @@ void matmul(const Step& step) {
   const size_t b_inner = step.attributes.transpose_b ? 1 : columns;
   const size_t b_column = step.attributes.transpose_b ? inner : 1;
   const size_t matrices = a_shape.elements() / (rows * inner);
+  const bool by_column = step.attributes.transpose_b;
   const float* a = step.inputs[0].f32();
-  const float* b = step.inputs[1].f32();
   auto* out = static_cast<float*>(step.output.data);
   for (size_t m = 0; m < matrices; ++m, a += rows * inner, b += inner * columns, out += rows * columns) {
     for (size_t i = 0; i < rows; ++i) {
       for (size_t j = 0; j < columns; ++j) {
         float sum = 0;
-        for (size_t k = 0; k < inner; ++k) sum += a[i * a_row + k * a_inner] * b[k * b_inner + j * b_column];
+        for (size_t k = 0; k < inner; ++k)
+          sum += a[i * a_row + k * a_inner] * weight(b[k * b_inner + j * b_column], scales, by_column ? j : k);
         out[i * columns + j] = sum;
       }
     }
   }
+}
+
+}  // namespace
+
+void matmul(const Step& step) {
+  const Operand& b = step.inputs[1];
+  b.type == DataType::kI8 ? matmul_with(step, b.i8(), b.quantization.scales.data())
+                          : matmul_with(step, b.f32(), nullptr);
 }
 
 }  // namespace figment::kernels::portable

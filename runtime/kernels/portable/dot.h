@@ -22,8 +22,8 @@ inline constexpr size_t kDotRows = 4;
 
 // sums[r] += (x[0] - zero) w[r stride] + ... + (x[count - 1] - zero) w[r stride + count - 1] for r < kDotRows; f32 has
 // no zero.
-template <typename T, typename Sum>
-void dot_rows(const T* x, Sum zero, const T* w, size_t stride, size_t count, Sum* sums) {
+template <typename T, typename W, typename Sum>
+void dot_rows(const T* x, Sum zero, const W* w, size_t stride, size_t count, Sum* sums) {
   Sum s0 = sums[0];
   Sum s1 = sums[1];
   Sum s2 = sums[2];
@@ -31,10 +31,10 @@ void dot_rows(const T* x, Sum zero, const T* w, size_t stride, size_t count, Sum
   for (size_t i = 0; i < count; ++i) {
     Sum value = x[i];
     if constexpr (std::is_integral_v<T>) value -= zero;
-    s0 += value * w[i];
-    s1 += value * w[stride + i];
-    s2 += value * w[2 * stride + i];
-    s3 += value * w[3 * stride + i];
+    s0 += value * static_cast<Sum>(w[i]);
+    s1 += value * static_cast<Sum>(w[stride + i]);
+    s2 += value * static_cast<Sum>(w[2 * stride + i]);
+    s3 += value * static_cast<Sum>(w[3 * stride + i]);
   }
   sums[0] = s0;
   sums[1] = s1;
@@ -43,13 +43,13 @@ void dot_rows(const T* x, Sum zero, const T* w, size_t stride, size_t count, Sum
 }
 
 // The same of one row.
-template <typename T, typename Sum>
-void dot_row(const T* x, Sum zero, const T* w, size_t count, Sum* sum) {
+template <typename T, typename W, typename Sum>
+void dot_row(const T* x, Sum zero, const W* w, size_t count, Sum* sum) {
   Sum s = *sum;
   for (size_t i = 0; i < count; ++i) {
     Sum value = x[i];
     if constexpr (std::is_integral_v<T>) value -= zero;
-    s += value * w[i];
+    s += value * static_cast<Sum>(w[i]);
   }
   *sum = s;
 }
@@ -195,8 +195,8 @@ inline void dot_rows(const int8_t* x, int32_t zero, const int8_t* w, size_t stri
 #endif
 
 // Of one row or of kDotRows, by what fits the core best.
-template <size_t kRows, typename T, typename Sum>
-[[gnu::always_inline]] inline void dot(const T* x, Sum zero, const T* w, size_t stride, size_t count, Sum* sums) {
+template <size_t kRows, typename T, typename W, typename Sum>
+[[gnu::always_inline]] inline void dot(const T* x, Sum zero, const W* w, size_t stride, size_t count, Sum* sums) {
   static_assert(kRows == 1 || kRows == kDotRows);
   if constexpr (kRows == kDotRows) {
     dot_rows(x, zero, w, stride, count, sums);

@@ -36,6 +36,7 @@ CheckedSize zero_bytes(DataType type, size_t channels) {
 
 const char* weights_violation(const Step& step) {
   if (step.any_batch) return "its batch changes";
+  if (step.weights_alone_are_i8()) return "its weights alone are int8";
   for (const Operand& weights : step.inputs.subspan(1)) {
     if (!weights.constant || weights.variable) return "its weights change";
   }
