@@ -235,9 +235,16 @@ namespace {
 // Folding and fusing, of a program in our layouts.
 std::vector<std::string> simplify(Graph* graph) {
   std::vector<std::string> notes = fold_constants(graph);
-  for (std::vector<std::string> more : {fold_affine(graph), fuse_clamps(graph)}) {
+  const auto add = [&notes](const std::vector<std::string>& more) {
     notes.insert(notes.end(), more.begin(), more.end());
+    return !more.empty();
+  };
+  add(fold_affine(graph));
+  if (add(merge_branches(graph))) {
+    remove_dead(graph);
+    add(fold_affine(graph));
   }
+  add(fuse_clamps(graph));
   remove_dead(graph);
   return notes;
 }
@@ -311,14 +318,17 @@ void check_scope(const TrainingScope& scope, const std::vector<Network>& network
       throw Error("--freeze " + pattern + ": no parameter has such a name");
     }
   }
-  for (const std::string& text : scope.train_only) {
-    const size_t colon = text.find(':');
-    if (colon == std::string::npos || text.rfind("last:", 0) == 0) continue;
-    if (std::none_of(networks.begin(), networks.end(),
-                     [&](const Network& network) { return network.name == text.substr(0, colon); })) {
-      throw Error("--train-only " + text + ": there is no network " + text.substr(0, colon));
+  const auto check_networks = [&](const char* option, const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) {
+      const std::string network = scope_item(text).network;
+      if (!network.empty() && std::ranges::none_of(networks, [&](const Network& n) { return n.name == network; }))
+        throw Error(std::string(option) + " " + text + ": there is no network " + network);
     }
-  }
+  };
+  check_networks("--train-only", scope.train_only);
+  check_networks("--adapters", scope.adapters);
+  if (scope.int8_base && std::ranges::all_of(networks, [](const Network& n) { return n.int8_elements == 0; }))
+    throw Error("--int8-base: no weights are frozen; say what is to learn, as with --adapters lora:4");
 }
 
 // The objective's model of networks that come from ONNX files or from a recipe.
@@ -456,6 +466,7 @@ Converted convert_training(ConvertOptions options) {
   }
   model.name = options.name.empty() ? options.fallback_name : options.name;
   model.metadata.insert(model.metadata.end(), recipe.metadata.begin(), recipe.metadata.end());
+  model.recipe = recipe.text;
   const std::optional<std::pair<float, float>> known = recipe.objective->sample_range();
   if (known && (options.range_min.value_or(known->first) < known->first ||
                 options.range_max.value_or(known->second) > known->second)) {
@@ -521,6 +532,7 @@ Converted convert_model(const ConvertOptions& options, const Progress& progress)
   Converted result;
   result.report.source_bytes = file.size();
   if (!options.checkpoint.empty()) file = with_checkpoint(file, options.checkpoint);
+  if (!options.adapter.empty()) file = with_adapter(file, options.adapter);
   const bool finished = !options.int8 && !options.half_weights && is_int8(file, options.model);
   if (options.keep_training || finished) return take(options, std::move(file), std::move(result));
   ModelDefinition model = import_figment(file, options.model);

@@ -32,6 +32,7 @@ struct ConvertOptions {
   std::string recipe;         // a JSON file
   std::string model;          // a .figment file
   std::string checkpoint;     // a folder, whose parameters take the place of the model's
+  std::string adapter;        // a file, likewise
   std::string name;           // of the model; "": the recipe's or the model's own, or
   std::string fallback_name;  // this
   std::string latent;         // the latent input's name; "" to find it

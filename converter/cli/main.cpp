@@ -213,6 +213,14 @@ void add_scope_options(CLI::App* app, const std::string& group, ConvertOptions* 
                   "train only bias, scale (of normalizations, with their shifts) or last:K layers; or NETWORK:WHAT")
       ->delimiter(',')
       ->group(group);
+  app->add_option(
+         "--adapters", options->scope.adapters,
+         "freeze all but adapters: lora:R (two matrices of rank R beside each weight), input:NAME[:FIRST-LAST] "
+         "(what layers read of an input), bias, scale, last:K; or NETWORK:WHAT, and others train as before. Of "
+         "a recipe or of a .figment model that was made of one and trained")
+      ->delimiter(',')
+      ->group(group);
+  app->add_flag("--int8-base", options->scope.int8_base, "store frozen weights in int8")->group(group);
   app->add_option("--start-from", options->start_from,
                   "trained .figment file of the same networks, whose parameters to start from")
       ->group(group);
@@ -297,6 +305,7 @@ int convert(int argc, char** argv) {
   const std::string training = "Training";
   app.option_defaults()->group("Options");
   app.add_option("--checkpoint", options.checkpoint, "take the parameters of a .figment model from this checkpoint");
+  app.add_option("--adapter", options.adapter, "take what a .figment model's adapters have learned from this file");
   std::vector<std::string> names;
   std::set<std::string> roles;
   for (const figment::converter::ObjectiveEntry& entry : figment::converter::objectives()) {
@@ -356,6 +365,12 @@ int convert(int argc, char** argv) {
     throw Error(models.empty() ? "no model given; see --help" : "--generator and the like need --objective");
   } else if (single(".json")) {
     options.recipe = models[0];
+  } else if (single(".figment") && (!options.scope.adapters.empty() || options.scope.int8_base)) {
+    if (!options.start_from.empty())
+      throw Error("--start-from is for recipes and ONNX files: adapters of " + models[0] + " start from itself");
+    // What it was made of, with what it has learned.
+    options.recipe = models[0];
+    options.start_from = models[0];
   } else if (single(".figment")) {
     options.model = models[0];
   } else {
@@ -366,7 +381,8 @@ int convert(int argc, char** argv) {
   }
   for (const CLI::Option* option : app.get_options()) {
     const std::string name = option->get_name();
-    const bool scope = name == "--freeze" || name == "--train-only" || name == "--start-from";
+    const bool scope = name == "--freeze" || name == "--train-only" || name == "--start-from" || name == "--adapters" ||
+                       name == "--int8-base";
     if (option->count() == 0 || trains) continue;
     if (option->get_group() == training && !(scope && !options.recipe.empty()))
       throw Error(name + (options.recipe.empty() ? " needs --objective" : " is set by the recipe"));
@@ -375,6 +391,10 @@ int convert(int argc, char** argv) {
   }
   if (!options.checkpoint.empty() && options.model.empty())
     throw Error("--checkpoint takes the .figment model that was trained");
+  if (!options.adapter.empty() && options.model.empty())
+    throw Error("--adapter takes the .figment model that has the adapters");
+  if (!options.adapter.empty() && !options.checkpoint.empty())
+    throw Error("--adapter and --checkpoint both say what was learned: give one");
   for (std::string plan : plans) {
     constexpr std::string_view kBatch = "batch=";
     if (plan.starts_with(kBatch)) plan.erase(0, kBatch.size());
@@ -390,7 +410,7 @@ int convert(int argc, char** argv) {
   if (options.keep_training && options.model.empty()) throw Error("--keep-training takes a .figment model that trains");
   if (options.keep_training && (options.int8 || options.half_weights))
     throw Error("--keep-training: a model that trains is f32; quantize what was trained");
-  std::vector<std::string> inputs = {options.recipe, options.model, options.start_from};
+  std::vector<std::string> inputs = {options.recipe, options.model, options.start_from, options.adapter};
   for (const auto& source : options.sources) inputs.push_back(source.path);
   for (const auto& [role, path] : options.networks) inputs.push_back(path);
   for (const std::string& input : inputs) {

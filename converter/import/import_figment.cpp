@@ -7,6 +7,7 @@
 #include "format/model_view.h"
 #include "format/scaling.h"
 #include "io/files.h"
+#include "model_generated.h"
 #include "write/runner.h"
 
 namespace figment::converter {
@@ -14,6 +15,28 @@ namespace figment::converter {
 namespace {
 
 std::vector<uint32_t> list(const Dimensions<uint32_t>& from) { return {from.begin(), from.end()}; }
+
+// Weights may be int8 where all else is f32.
+bool is_computed_in_int8(const format::ProgramView& program, size_t tensor) {
+  const format::TensorView view = program.tensor(tensor);
+  return view.type.type == DataType::kI8 && view.constant < 0;
+}
+
+// Weights in int8 as what they mean.
+void dequantize(Value* value) {
+  const auto* integers = reinterpret_cast<const int8_t*>(value->constant->bytes.data());
+  const size_t count = value->constant->bytes.size();
+  std::vector<uint8_t> bytes(count * sizeof(float));
+  const size_t row = count / value->scales.size();
+  for (size_t i = 0; i < count; ++i) {
+    const float real = value->scales[i / row] * static_cast<float>(integers[i] - value->zero_point);
+    std::memcpy(bytes.data() + i * sizeof real, &real, sizeof real);
+  }
+  value->type = DataType::kF32;
+  value->scales.clear();
+  value->zero_point = 0;
+  value->constant->bytes.assign(std::move(bytes));
+}
 
 // By how much the dimensions grow from one length to the next.
 Dimensions<uint32_t> growth_between(const Shape& shape, const Shape& longer) {
@@ -46,6 +69,7 @@ Value import_value(const format::ModelView& model, const format::ProgramView& pr
     origin.permutation.assign(parameter.permutation.begin(), parameter.permutation.end());
     value.constant->origin = std::move(origin);
   }
+  if (value.type == DataType::kI8) dequantize(&value);
   return value;
 }
 
@@ -66,9 +90,8 @@ Graph import_program(const format::ModelView& model, const format::ProgramView& 
   Graph graph;
   graph.name = program.name();
   for (size_t i = 0; i < program.tensor_count(); ++i) {
-    if (program.tensor(i).type.type == DataType::kI8) {
+    if (is_computed_in_int8(program, i))
       throw Error("program " + graph.name + " is int8 already: convert the f32 model");
-    }
     Value value = import_value(model, program, i);
     value.growth = growth_between(value.shape, longer.tensor(i).type.shape);
     graph.add_value(std::move(value));
@@ -199,27 +222,48 @@ bool is_int8(const std::vector<uint8_t>& file, const std::string& origin) {
   for (size_t p = 0; p < opened.view.program_count(); ++p) {
     const format::ProgramView program = opened.view.program(p);
     for (size_t i = 0; i < program.tensor_count(); ++i) {
-      if (program.tensor(i).type.type == DataType::kI8) return true;
+      if (is_computed_in_int8(program, i)) return true;
     }
   }
   return false;
 }
 
-std::vector<uint8_t> with_checkpoint(const std::vector<uint8_t>& file, const std::string& checkpoint) {
+std::string recipe_of(const std::vector<uint8_t>& file, const std::string& origin) {
+  const OpenFile opened(file, origin);
+  const auto* recipe = format::schema::GetSizePrefixedModel(file.data())->recipe();
+  return recipe == nullptr ? "" : recipe->str();
+}
+
+namespace {
+
+// The model file with the variables of a training session into which `load` has loaded.
+template <typename Load>
+std::vector<uint8_t> with_loaded(const std::vector<uint8_t>& file, const Load& load) {
   Runner runner(file, 1, FIG_KERNELS_BEST, true);
   const io::TemporaryFolder folder;
   const std::string path = folder.file("model");
-  std::vector<uint8_t> ignored;  // the application's own bytes
-  size_t size = 0;
-  fig_status loaded = fig_checkpoint_load(runner.session(), checkpoint.c_str(), nullptr, 0, &size);
-  if (loaded != FIG_OK && size > 0) {
-    ignored.resize(size);
-    loaded = fig_checkpoint_load(runner.session(), checkpoint.c_str(), ignored.data(), size, nullptr);
-  }
-  if (loaded != FIG_OK || fig_session_export(runner.session(), path.c_str()) != FIG_OK) {
+  if (load(runner.session()) != FIG_OK || fig_session_export(runner.session(), path.c_str()) != FIG_OK)
     throw Error(fig_error_message());
-  }
   return io::read_file(path);
+}
+
+}  // namespace
+
+std::vector<uint8_t> with_checkpoint(const std::vector<uint8_t>& file, const std::string& checkpoint) {
+  return with_loaded(file, [&](fig_session* session) {
+    std::vector<uint8_t> ignored;  // the application's own bytes
+    size_t size = 0;
+    fig_status loaded = fig_checkpoint_load(session, checkpoint.c_str(), nullptr, 0, &size);
+    if (loaded != FIG_OK && size > 0) {
+      ignored.resize(size);
+      loaded = fig_checkpoint_load(session, checkpoint.c_str(), ignored.data(), size, nullptr);
+    }
+    return loaded;
+  });
+}
+
+std::vector<uint8_t> with_adapter(const std::vector<uint8_t>& file, const std::string& adapter) {
+  return with_loaded(file, [&](fig_session* session) { return fig_adapter_load(session, adapter.c_str()); });
 }
 
 }  // namespace figment::converter

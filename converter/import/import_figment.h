@@ -13,10 +13,15 @@ namespace figment::converter {
 // Throws Error.
 ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::string& origin);
 
-// Whether a model file computes anything in int8. Throws Error.
+// The recipe that a model of ours was made of; "" if it does not say. Throws Error.
+std::string recipe_of(const std::vector<uint8_t>& file, const std::string& origin);
+
+// Whether a model file computes anything in int8: weights alone do not count. Throws Error.
 bool is_int8(const std::vector<uint8_t>& file, const std::string& origin);
 
 // The model file with the parameters of a checkpoint of it. Throws Error.
 std::vector<uint8_t> with_checkpoint(const std::vector<uint8_t>& file, const std::string& checkpoint);
+// The same with an adapter.
+std::vector<uint8_t> with_adapter(const std::vector<uint8_t>& file, const std::string& adapter);
 
 }  // namespace figment::converter

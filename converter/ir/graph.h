@@ -278,6 +278,7 @@ struct ModelDefinition {
   std::string micro_batch_weight;  // a variable, or ""
   std::optional<ObjectiveDefinition> objective;
   std::vector<ScalingDefinition> scalings;
+  std::string recipe;  // that it was made of, or ""
 
   // What is drawn for an input beside the latent, or nullptr.
   const LatentDefinition* find_drawn(const std::string& program, const std::string& input) const;

@@ -411,6 +411,9 @@ TrainedModel adversarial_model(const std::string& objective, const Network& gene
                                const AdversarialOptions& options, const ModelContext& context) {
   const AdversarialLoss& loss = adversarial_losses()[options.loss];
   TrainedModel result;
+  if (options.spectral_norm && (discriminator.adapted || discriminator.int8_elements > 0))
+    throw Error(
+        "spectral normalization divides weights that train: adapters and --int8-base are for networks without it");
   discriminator.spectral_norm = options.spectral_norm;
   const Network exported = discriminator;
   for (size_t i = 0; i < discriminator.graph.outputs.size(); ++i) {

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "ir/batch.h"
+#include "objectives/adapters.h"
 #include "passes/layout.h"
 #include "passes/simplify.h"
 
@@ -84,13 +85,6 @@ void make_variable(Network* network, const Parameter& parameter) {
   if (parameter.gradient) network->trained.push_back(value.name);
 }
 
-// "NETWORK:WHAT" -> WHAT if it is for this network; "" if not.
-std::string scope_for(const std::string& network, const std::string& text) {
-  const size_t colon = text.find(':');
-  if (colon == std::string::npos || text.rfind("last:", 0) == 0) return text;
-  return text.substr(0, colon) == network ? text.substr(colon + 1) : "";
-}
-
 // The last `count` layers that have matrices, with all that follows them.
 std::set<std::string> last_layers(const Graph& graph, const std::vector<Parameter>& parameters, size_t count) {
   std::set<std::string> matrices;
@@ -104,6 +98,27 @@ std::set<std::string> last_layers(const Graph& graph, const std::vector<Paramete
   }
   std::set<std::string> result;
   for (size_t i = first; i < parameters.size(); ++i) result.insert(parameters[i].layer);
+  return result;
+}
+
+// The parameters that an item "bias", "scale" or "last:K" of an option names; none for others.
+std::set<ValueId> named_parameters(const Graph& graph, const std::vector<Parameter>& parameters, const ScopeItem& item,
+                                   const char* option) {
+  std::set<std::string> layers;
+  if (item.kind == "last") {
+    size_t count = 0;
+    const std::string& text = item.argument;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+    if (error != std::errc() || end != text.data() + text.size() || count < 1)
+      throw Error(option + (" " + item.text) + ": give a number of layers, as in last:2");
+    layers = last_layers(graph, parameters, count);
+  }
+  std::set<ValueId> result;
+  for (const Parameter& parameter : parameters) {
+    const bool bias = parameter.name.find("bias", parameter.layer.size()) != std::string::npos;
+    if (item.kind == "bias" ? bias : item.kind == "scale" ? parameter.scale : layers.contains(parameter.layer))
+      result.insert(parameter.id);
+  }
   return result;
 }
 
@@ -121,24 +136,20 @@ std::set<ValueId> frozen_parameters(const std::string& network, const Graph& gra
       }
     }
   }
-  for (const std::string& text : scope.train_only) {
-    const std::string what = scope_for(network, text);
-    if (what.empty()) continue;
-    std::set<std::string> layers;
-    size_t count = 0;
-    if (what.rfind("last:", 0) == 0) {
-      const auto [end, error] = std::from_chars(what.data() + 5, what.data() + what.size(), count);
-      if (error != std::errc() || end != what.data() + what.size() || count < 1)
-        throw Error("--train-only " + text + ": give a number of layers, as in last:2");
-      layers = last_layers(graph, parameters, count);
-    } else if (what != "bias" && what != "scale") {
-      throw Error("--train-only " + text + ": give bias, scale, or last:K, maybe behind NETWORK:");
-    }
+  for (const ScopeItem& item : items_for(network, scope.train_only)) {
+    if (item.kind != "bias" && item.kind != "scale" && item.kind != "last")
+      throw Error("--train-only " + item.text + ": give bias, scale, or last:K, maybe behind NETWORK:");
+    const std::set<ValueId> kept = named_parameters(graph, parameters, item, "--train-only");
     for (const Parameter& parameter : parameters) {
-      const bool bias = parameter.name.find("bias", parameter.layer.size()) != std::string::npos;
-      const bool kept = what == "bias" ? bias : what == "scale" ? parameter.scale : layers.contains(parameter.layer);
-      if (!kept) frozen.insert(parameter.id);
+      if (!kept.contains(parameter.id)) frozen.insert(parameter.id);
     }
+  }
+  const std::vector<ScopeItem> adapters = items_for(network, scope.adapters);
+  if (adapters.empty()) return frozen;
+  std::set<ValueId> kept = better_whole(network, graph, adapters_of(adapters));
+  for (const ScopeItem& item : adapters) kept.merge(named_parameters(graph, parameters, item, "--adapters"));
+  for (const Parameter& parameter : parameters) {
+    if (!kept.contains(parameter.id)) frozen.insert(parameter.id);
   }
   return frozen;
 }
@@ -207,6 +218,10 @@ Network make_network(const std::string& name, Graph graph, const TrainingScope& 
   for (const Parameter& parameter : parameters) {
     if (!frozen.contains(parameter.id)) make_variable(&network, parameter);
   }
+  const std::vector<ScopeItem> adapters = items_for(name, scope.adapters);
+  network.adapted = !adapters.empty();
+  add_adapters(&network, adapters_of(adapters));
+  if (scope.int8_base) network.int8_elements = store_frozen_in_int8(&network);
   return network;
 }
 

@@ -8,14 +8,9 @@
 #include <vector>
 
 #include "ir/builder.h"
+#include "objectives/scope.h"
 
 namespace figment::converter {
-
-// What of a network is trained.
-struct TrainingScope {
-  std::vector<std::string> freeze;      // patterns of parameter names (fnmatch), with or without "NETWORK."
-  std::vector<std::string> train_only;  // "bias", "scale", "last:K", or one of these behind "NETWORK:"
-};
 
 // A network whose trained parameters are variables, named NETWORK.PARAMETER. Other parameters stay constants.
 struct Network {
@@ -24,6 +19,8 @@ struct Network {
   std::vector<std::string> trained;  // variables that gradients train, in the order of their use
   std::set<std::string> matched;     // the scope's patterns of what to freeze that fit a parameter
   bool spectral_norm = false;        // of the weights of linear layers, in every copy
+  bool adapted = false;              // it is frozen but for adapters
+  size_t int8_elements = 0;          // frozen weights that are int8
 
   // Whether samples of a training copy depend on each other: by what it computes, or by statistics over the batch.
   bool couples_batch() const;

@@ -12,6 +12,11 @@ namespace figment::converter {
 // into the linear op before them. Returns what was done, one line each.
 std::vector<std::string> fold_affine(Graph* graph);
 
+// Adapters go into the weights beside which they stand: the sum of two linear layers of one input, or of an input and a
+// part of it, becomes one, as does a layer behind another in such a sum, if one of them has a window of one pixel.
+// Returns what was done, one line each.
+std::vector<std::string> merge_branches(Graph* graph);
+
 // Functions and arithmetic on values without some dimensions of 1 are computed with them, and lose them behind: so they
 // stand next to the convolution that they may be fused into, and reshapes between two meet and go.
 void sink_reshapes(Graph* graph);

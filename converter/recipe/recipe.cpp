@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "import/import_figment.h"
 #include "import/import_onnx.h"
 #include "io/files.h"
 #include "recipe/layers.h"
@@ -298,7 +299,9 @@ Recipe parse_recipe(const std::string& text, const std::string& origin) {
   } catch (const nlohmann::json::exception& error) {
     throw Error(origin + ": is not JSON: " + error.what());
   }
-  return RecipeReader(RecipeValue(json, origin)).read();
+  Recipe recipe = RecipeReader(RecipeValue(json, origin)).read();
+  recipe.text = json.dump();
+  return recipe;
 }
 
 std::unique_ptr<Objective> configured_objective(const std::string& name, const nlohmann::json& options,
@@ -314,7 +317,13 @@ std::unique_ptr<Objective> configured_objective(const std::string& name, const n
 }
 
 Recipe read_recipe(const std::string& path) {
-  const std::string text = io::read_text(path);
+  if (!path.ends_with(".figment")) return parse_recipe(io::read_text(path), path);
+  const std::string text = recipe_of(io::read_file(path), path);
+  if (text.empty())
+    throw Error(path +
+                ": holds no recipe, since it is stripped, does not train, or was made of ONNX files: give these with "
+                "--objective, and --start-from " +
+                path);
   return parse_recipe(text, path);
 }
 

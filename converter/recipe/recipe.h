@@ -18,9 +18,11 @@ struct Recipe {
   std::map<std::string, Graph> networks;         // by role, imported for training
   std::optional<std::pair<float, float>> range;  // of the samples' values
   std::vector<std::pair<std::string, std::string>> metadata;
+  std::string text;  // JSON in one line, without comments
 };
 
-// Reads a recipe. Throws Error, naming the file and the place in it.
+// Reads a recipe, or that of a model of ours which was made of one and trains. Throws Error, naming the file and the
+// place in it.
 Recipe read_recipe(const std::string& path);
 // The same for the text of a file; `origin` stands for the file in messages.
 Recipe parse_recipe(const std::string& text, const std::string& origin);

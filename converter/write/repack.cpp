@@ -164,6 +164,7 @@ void strip(Parts* parts, uint32_t level) {
   }
   drop_unused(model);
   model->metadata.clear();
+  model->recipe.clear();
   for (const auto& program : model->programs) {
     for (const auto& tensor : program->tensors) {
       tensor->name.clear();

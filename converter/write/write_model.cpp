@@ -75,6 +75,7 @@ class Writer {
     std::vector<Offset<schema::Scaling>> scalings;
     for (const ScalingDefinition& entry : model.scalings) scalings.push_back(scaling(entry, !model.schedule.empty()));
     const auto scalings_vector = builder_.CreateVector(scalings);
+    const auto recipe = builder_.CreateString(model.recipe);
     const auto constants = builder_.CreateVector(constants_);
     const auto parameters = builder_.CreateVector(parameters_);
     const auto programs_vector = builder_.CreateVector(programs);
@@ -97,6 +98,7 @@ class Writer {
     if (model.parameter_elements != 0) root.add_parameter_elements(model.parameter_elements);
     if (widened_bytes_ != 0) root.add_widened_size(widened_bytes_);
     if (model.output) root.add_output(output);
+    if (!model.recipe.empty()) root.add_recipe(recipe);
     root.add_blob_section_size(blob_bytes_);
     if (!schedule.empty()) {
       root.add_schedule(schedule_vector);

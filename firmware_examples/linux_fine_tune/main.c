@@ -7,8 +7,9 @@
  * So that the classes it knows do not fade, each batch holds samples of them that the model generated before it was
  * changed (generative replay: Shin et al., "Continual Learning with Deep Generative Replay", 2017). IMAGES and LABELS
  * are IDX files, not compressed, of which the first PER-CLASS images of each new class are read; NEW-CLASSES is a digit
- * for each. MEMORY-MB limits the session; the samples take 784 bytes each beside it, 8 of each known class for one of a
- * new. A model with an input "label" is told the classes of both.
+ * for each. OUTPUT is the whole model or, if its name ends in .adapter, what was trained alone, to be merged into MODEL
+ * (figment apply). MEMORY-MB limits the session; the samples take 784 bytes each beside it, 8 of each known class for
+ * one of a new. A model with an input "label" is told the classes of both.
  */
 #include <figment/figment.h>
 #include <math.h>
@@ -224,7 +225,11 @@ int main(int argc, char** argv) {
       fprintf(stderr, "\n");
     }
   }
-  check(fig_session_export(session, argv[9]));
+  const char* const extension = strrchr(argv[9], '.');
+  if (extension != NULL && strcmp(extension, ".adapter") == 0)
+    check(fig_adapter_save(session, NULL, argv[9]));
+  else
+    check(fig_session_export(session, argv[9]));
   printf("%d steps, %.1f MB\n", steps, (double)memory.total / 1e6);
   void* const allocated[] = {fresh.images, fresh.labels, known.images, known.labels, images, labels};
   for (size_t i = 0; i < sizeof allocated / sizeof allocated[0]; ++i) free(allocated[i]);

@@ -1,5 +1,9 @@
 // The C API: training. A program that calls none of it is linked without.
+#include <cstring>
+
 #include "api/common.h"
+#include "platform/file.h"
+#include "training/adapter.h"
 #include "training/checkpoint.h"
 #include "training/export.h"
 #include "training/parameters.h"
@@ -152,6 +156,54 @@ fig_status fig_checkpoint_load_flash(fig_session* session, const fig_flash* flas
   if (Status status = read_driver(flash, &driver); !status.ok()) return fail(status);
   platform::FlashStorage storage(driver);
   return load(session, &storage, bytes, capacity, size);
+}
+
+fig_status fig_adapter_save(const fig_session* session, const char* program, const char* path) {
+  if (session == nullptr || path == nullptr) return null_argument("fig_adapter_save");
+  const Result<Adapter> adapter = Adapter::of_program(*unwrap(session), program);
+  if (!adapter.ok()) return fail(adapter.status());
+  if (Status status = adapter->check(); !status.ok()) return fail(status);
+  platform::FileReplacement file;
+  if (Status status = file.begin(path); !status.ok()) return fail(status);
+  uint64_t offset = 0;
+  const Status written = adapter->write([&](const void* data, size_t size) {
+    const uint64_t at = offset;
+    offset += size;
+    return file.write(at, data, size);
+  });
+  if (!written.ok()) return fail(written);
+  return done(file.commit());
+}
+
+fig_status fig_adapter_load(fig_session* session, const char* path) {
+  if (session == nullptr || path == nullptr) return null_argument("fig_adapter_load");
+  platform::MappedFile file;
+  if (Status status = file.open(path); !status.ok()) return fail(status);
+  return done(load_adapter(unwrap(session), {static_cast<const uint8_t*>(file.data()), file.size()}, path));
+}
+
+fig_status fig_adapter_get(const fig_session* session, const char* program, void* bytes, size_t capacity,
+                           size_t* size) {
+  if (session == nullptr || size == nullptr) return null_argument("fig_adapter_get");
+  const Result<Adapter> adapter = Adapter::of_program(*unwrap(session), program);
+  if (!adapter.ok()) return fail(adapter.status());
+  *size = static_cast<size_t>(adapter->bytes());
+  if (bytes == nullptr || capacity < *size) {
+    return fail(Status::error(StatusCode::kInvalidArgument, "the adapter takes %zu bytes, the buffer has %zu", *size,
+                              bytes == nullptr ? 0 : capacity));
+  }
+  if (Status status = adapter->check(); !status.ok()) return fail(status);
+  auto* out = static_cast<uint8_t*>(bytes);
+  return done(adapter->write([&](const void* data, size_t part) {
+    std::memcpy(out, data, part);
+    out += part;
+    return Status();
+  }));
+}
+
+fig_status fig_adapter_set(fig_session* session, const void* bytes, size_t size) {
+  if (session == nullptr || bytes == nullptr) return null_argument("fig_adapter_set");
+  return done(load_adapter(unwrap(session), {static_cast<const uint8_t*>(bytes), size}, "what is given"));
 }
 
 fig_status fig_session_export(const fig_session* session, const char* path) {

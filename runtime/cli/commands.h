@@ -96,6 +96,7 @@ size_t sample_elements(const fig_shape& shape);
 std::string to_string(const fig_shape& shape);
 
 using Commands = std::map<CLI::App*, std::function<void()>>;
+void add_adapter(CLI::App* app, Commands* commands);
 void add_bench(CLI::App* app, Commands* commands);
 void add_explain(CLI::App* app, Commands* commands);
 void add_compare(CLI::App* app, Commands* commands);

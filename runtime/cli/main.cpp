@@ -302,6 +302,7 @@ int run(int argc, char** argv) {
   add_inspect(&app, &commands);
   add_parameters(&app, &commands);
   add_compare(&app, &commands);
+  add_adapter(&app, &commands);
   add_bench(&app, &commands);
   add_explain(&app, &commands);
   app.add_flag_callback("--allow-large", figment::io::Budget::lift, figment::io::kAllowLargeHelp);

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "format/bytes.h"
 #include "platform/threading.h"
 
 namespace figment::format {
@@ -12,16 +13,6 @@ constexpr std::array<uint8_t, 8> kMagic = {'F', 'I', 'G', 'C', 'K', 'P', 'T', '1
 constexpr std::array<uint8_t, 8> kCommit = {'F', 'I', 'G', 'C', 'D', 'O', 'N', 'E'};
 constexpr size_t kHeaderCrc = 56;
 constexpr size_t kTrailerCrc = 24;
-
-// Little-endian on every machine.
-void put(uint8_t* out, uint64_t value, size_t bytes) {
-  for (size_t i = 0; i < bytes; ++i) out[i] = static_cast<uint8_t>(value >> (8 * i));
-}
-uint64_t get(const uint8_t* in, size_t bytes) {
-  uint64_t value = 0;
-  for (size_t i = 0; i < bytes; ++i) value |= uint64_t{in[i]} << (8 * i);
-  return value;
-}
 
 // A table for each of four bytes (Kounavis and Berry 2005, "slicing"), or where flash is small for half a byte.
 constexpr size_t kEntries = platform::kHasThreads ? 256 : 16;
@@ -107,28 +98,20 @@ CheckedSize checkpoint_bytes(const CheckpointHeader& header) {
   return CheckedSize(header.variable_bytes) + header.caller_bytes + kCheckpointHeaderBytes + kCheckpointTrailerBytes;
 }
 
-// FNV-1a.
 uint64_t layout_hash(const ModelView& model) {
-  uint64_t hash = 0xCBF29CE484222325;
-  const auto add = [&hash](uint64_t value, size_t bytes) {
-    for (size_t i = 0; i < bytes; ++i) hash = (hash ^ ((value >> (8 * i)) & 0xFF)) * 0x100000001B3;
-  };
+  Hash hash;
   for (size_t i = 0; i < model.constant_count(); ++i) {
     const ConstantView constant = model.constant(i);
     if (!constant.variable || constant.transient) continue;
-    for (const char* c = constant.name; *c != 0; ++c) add(static_cast<uint8_t>(*c), 1);
-    add(0, 1);
-    for (const Dimension& dimension : constant.shape) add(dimension.extent, 4);
-    add(0, 4);
+    hash.add_text(constant.name);
+    for (const Dimension& dimension : constant.shape) hash.add_number(dimension.extent, 4);
+    hash.add_number(0, 4);
   }
   if (model.has_objective()) {
     const ObjectiveView objective = model.objective();
-    for (const char* text : {objective.name, objective.loss}) {
-      for (const char* c = text; *c != 0; ++c) add(static_cast<uint8_t>(*c), 1);
-      add(0, 1);
-    }
+    for (const char* text : {objective.name, objective.loss}) hash.add_text(text);
   }
-  return hash;
+  return hash.value();
 }
 
 }  // namespace figment::format
