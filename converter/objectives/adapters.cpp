@@ -55,22 +55,31 @@ std::set<ValueId> moved_from(const Graph& graph, ValueId input) {
   return result;
 }
 
-// A part of what a layer reads, along the last dimension, that is an input.
+// A part of what a layer reads, along the last dimension, that is an input; maybe before what it is part of is
+// transposed.
 struct Part {
   ValueId value = 0;
   uint32_t channels = 0;
+  const Node* transpose = nullptr;
 };
 
 std::vector<Part> parts_of(const Graph& graph, const std::vector<int32_t>& producers, const Node& layer,
                            const std::set<ValueId>& wanted) {
   std::vector<Part> result;
-  const int32_t producer = producers[layer.inputs[0]];
-  if (producer < 0) return result;
-  const Node& concat = graph.nodes[static_cast<size_t>(producer)];
-  const size_t last = graph[concat.output].shape.rank() - 1;
-  if (concat.kind != OpKind::kConcat || concat.attributes.axes[0] != last) return result;
-  for (ValueId id : concat.inputs) {
-    if (wanted.contains(id)) result.push_back({id, graph[id].shape[last].extent});
+  const auto producer = [&](ValueId id) {
+    return producers[id] < 0 ? nullptr : &graph.nodes[static_cast<size_t>(producers[id])];
+  };
+  const Node* concat = producer(layer.inputs[0]);
+  const Node* transpose = nullptr;
+  size_t axis = graph[layer.inputs[0]].shape.rank() - 1;
+  if (concat != nullptr && concat->kind == OpKind::kTranspose) {
+    transpose = concat;
+    axis = transpose->attributes.permutation[axis];
+    concat = producer(transpose->inputs[0]);
+  }
+  if (concat == nullptr || concat->kind != OpKind::kConcat || concat->attributes.axes[0] != axis) return result;
+  for (ValueId id : concat->inputs) {
+    if (wanted.contains(id)) result.push_back({id, graph[id].shape[axis].extent, transpose});
   }
   return result;
 }
@@ -153,6 +162,8 @@ class Inserter {
     const uint32_t count = input.count == 0 ? part.channels : input.count;
     if (count > part.channels || input.first > part.channels - count)
       throw Error("--adapters input:" + input.name + ": it has " + std::to_string(part.channels) + " values");
+    if (part.transpose != nullptr)
+      x = graph_.add_node(OpKind::kTranspose, part.transpose->name + "." + input.name, part.transpose->attributes, {x});
     if (count < part.channels) {
       Builder build(&graph_, node.name + "." + input.name);
       x = build.slice(x, graph_[x].shape.rank() - 1, input.first, count);

@@ -134,12 +134,21 @@ class Merger {
       }
     }
     const Node* concat = sweep_.producer(wide.source);
-    if (concat == nullptr || concat->kind != OpKind::kConcat ||
-        concat->attributes.axes[0] + 1 != graph_[wide.source].shape.rank())
-      return std::nullopt;
+    size_t axis = graph_[wide.source].shape.rank() - 1;
+    if (concat != nullptr && concat->kind == OpKind::kTranspose) {
+      // Then the part is transposed likewise.
+      const Node* transpose = sweep_.producer(source);
+      if (transpose == nullptr || transpose->kind != OpKind::kTranspose ||
+          !(transpose->attributes.permutation == concat->attributes.permutation))
+        return std::nullopt;
+      axis = concat->attributes.permutation[axis];
+      source = transpose->inputs[0];
+      concat = sweep_.producer(concat->inputs[0]);
+    }
+    if (concat == nullptr || concat->kind != OpKind::kConcat || concat->attributes.axes[0] != axis) return std::nullopt;
     for (ValueId id : concat->inputs) {
       if (id == source) return start;
-      start += graph_[id].shape.from_end(0).extent;
+      start += graph_[id].shape[axis].extent;
     }
     return std::nullopt;
   }

@@ -417,6 +417,12 @@ std::map<ValueId, Doubles> evaluate(const Graph& graph, std::map<ValueId, Double
     if (value.type == format::DataType::kI32) {
       const auto* integers = reinterpret_cast<const int32_t*>(value.constant->bytes.data());
       values[id].assign(integers, integers + value.elements());
+    } else if (value.type == format::DataType::kI8) {
+      // Weights beside f32: a scale for each index of dimension 0.
+      const auto* integers = reinterpret_cast<const int8_t*>(value.constant->bytes.data());
+      const size_t row = value.elements() / value.scales.size();
+      for (size_t i = 0; i < value.elements(); ++i)
+        values[id].push_back(static_cast<double>(value.scales[i / row]) * integers[i]);
     } else {
       values[id].assign(value.f32().begin(), value.f32().end());
     }

@@ -78,6 +78,21 @@ class Case {
     return id;
   }
 
+  // Constant weights in int8, which have no gradient.
+  ValueId int8_weights(const std::vector<uint32_t>& shape) {
+    Value value;
+    value.name = "w" + std::to_string(graph.values.size());
+    value.type = DataType::kI8;
+    value.shape = constant_shape(shape);
+    for (uint32_t channel = 0; channel < shape[0]; ++channel)
+      value.scales.push_back(0.002F + 0.006F * std::fabs(random_.real()));
+    std::vector<uint8_t> bytes(value.elements());
+    for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random_.integer(1, 255));
+    value.constant = Constant{};
+    value.constant->bytes.assign(std::move(bytes));
+    return graph.add_value(std::move(value));
+  }
+
   // An input without a gradient.
   ValueId fixed(const Shape& shape, const Doubles& doubles) {
     const ValueId id = input(shape);
@@ -297,6 +312,26 @@ TEST_CASE("gradients: convolution and transposed convolution") {
         const ValueId w = c.weights({8, window.kernel[0], window.kernel[1], 4 / window.groups});
         const ValueId b = c.weights({8});
         c.check({c.graph.add_node(kind, "node", attributes, {x, w, b})}, format::name_of(kind));
+      }
+    }
+  }
+}
+
+TEST_CASE("gradients: through frozen weights in int8") {
+  uint64_t seed = 460;
+  for (const bool bias : {false, true}) {
+    Case c(++seed);
+    std::vector<ValueId> operands = {c.input(batched({7})), c.int8_weights({20, 7})};
+    if (bias) operands.push_back(c.weights({20}));
+    c.check({c.graph.add_node(OpKind::kFullyConnected, "node", {}, operands)}, "fully connected");
+    for (const OpKind kind : {OpKind::kConv2d, OpKind::kConvTranspose2d}) {
+      for (const uint32_t groups : {1U, 2U, 4U}) {
+        Case image(++seed);
+        Attributes attributes;
+        attributes.window = {{4, 3}, {2, 1}, {1, 1}, {1, 1, 1, 0}, {0, 0}, groups, false};
+        operands = {image.input(batched({5, 6, 4})), image.int8_weights({8, 4, 3, 4 / groups})};
+        if (bias) operands.push_back(image.weights({8}));
+        image.check({image.graph.add_node(kind, "node", attributes, operands)}, format::name_of(kind));
       }
     }
   }

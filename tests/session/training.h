@@ -12,7 +12,7 @@
 
 namespace figment::test {
 
-inline constexpr const char* kTrainable[] = {"tiny_gan",   "tiny_dcgan",   "tiny_vae",
+inline constexpr const char* kTrainable[] = {"tiny_gan",   "tiny_dcgan",   "tiny_adapted",   "tiny_vae",
                                              "tiny_crgan", "tiny_infogan", "tiny_classifier"};
 
 // A training session of a model, or of a file of it, on made-up data, which depends on the step alone.
