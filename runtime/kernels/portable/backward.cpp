@@ -67,34 +67,29 @@ constexpr size_t kBlock = 4;
 
 // sums[o * kInputs + i] += gradient[o] x[i], written out: a loop of few turns is left as it is by -Os, with the sums in
 // memory.
-template <size_t kInputs, typename X, size_t... kAt>
-[[gnu::always_inline]] inline void add_outer(const float* gradient, const X* x, float* sums,
+template <size_t kInputs, size_t... kAt>
+[[gnu::always_inline]] inline void add_outer(const float* gradient, const float* x, float* sums,
                                              std::index_sequence<kAt...> /*all*/) {
-  ((sums[kAt] += gradient[kAt / kInputs] * static_cast<float>(x[kAt % kInputs])), ...);
+  ((sums[kAt] += gradient[kAt / kInputs] * x[kAt % kInputs]), ...);
 }
 
-// Weights of a convolution, with the scales of int8 ones.
-template <typename W>
-struct Rows {
-  const W* w;
-  size_t stride;
-  const float* scales;
+// sums[i] += gradient w[i], likewise.
+template <typename W, size_t... kAt>
+[[gnu::always_inline]] inline void add_scaled(float gradient, const W* w, float* sums,
+                                              std::index_sequence<kAt...> /*all*/) {
+  ((sums[kAt] += gradient * static_cast<float>(w[kAt])), ...);
+}
 
-  void next(size_t outputs) {
-    w += outputs * stride;
-    if constexpr (std::is_integral_v<W>) scales += outputs;
-  }
-};
-
-// to[i] += gradient[0] w[i] + gradient[1] w[stride + i] + ... for i < kCount; a gradient is scaled before.
+// to[i] += gradient[0] w[i] + gradient[1] w[stride + i] + ... for i < kCount; of int8 weights, gradients are scaled
+// before.
 template <size_t kCount, typename W>
-void add_products(const float* gradient, size_t outputs, Rows<W> rows, float* to) {
+void add_products(const float* gradient, size_t outputs, const W* w, size_t stride, const float* scales, float* to) {
   float sums[kCount];
   std::memcpy(sums, to, sizeof sums);
-  for (const float* const end = gradient + outputs; gradient < end; ++gradient, rows.next(1)) {
+  for (const float* const end = gradient + outputs; gradient < end; ++gradient, w += stride) {
     float scaled = *gradient;
-    if constexpr (std::is_integral_v<W>) scaled *= *rows.scales;
-    add_outer<kCount>(&scaled, rows.w, sums, std::make_index_sequence<kCount>());
+    if constexpr (std::is_integral_v<W>) scaled *= *scales++;
+    add_scaled(scaled, w, sums, std::make_index_sequence<kCount>());
   }
   std::memcpy(to, sums, sizeof sums);
 }
@@ -125,24 +120,25 @@ void convolution_backward_input_of(const Step& step, const W* weights) {
           int32_t column = horizontal.source;
           for (int32_t kx = horizontal.tap; kx < horizontal.end; kx += horizontal.step, column += horizontal.stride) {
             const float* gradient = g + (static_cast<size_t>(row) * in[2] + static_cast<size_t>(column)) * in[3];
-            Rows<W> of{weights + (static_cast<size_t>(ky) * window.kernel[1] + static_cast<size_t>(kx)) * group_inputs,
-                       stride, step.inputs[1].quantization.scales.data()};
+            const W* w =
+                weights + (static_cast<size_t>(ky) * window.kernel[1] + static_cast<size_t>(kx)) * group_inputs;
+            const float* scales = step.inputs[1].quantization.scales.data();
             for (size_t i = 0; i < out[3];) {
               const size_t left = group_inputs - i % group_inputs;
               if (left >= kBlock) {
-                add_products<kBlock>(gradient, group_outputs, of, to + i);
+                add_products<kBlock>(gradient, group_outputs, w, stride, scales, to + i);
                 i += kBlock;
-                of.w += kBlock;
+                w += kBlock;
               } else {
-                add_products<1>(gradient, group_outputs, of, to + i);
+                add_products<1>(gradient, group_outputs, w, stride, scales, to + i);
                 ++i;
-                ++of.w;
+                ++w;
               }
               // The next group's weights, of its outputs.
               if (i % group_inputs == 0) {
                 gradient += group_outputs;
-                of.w -= group_inputs;
-                of.next(group_outputs);
+                w += group_outputs * stride - group_inputs;
+                if constexpr (std::is_integral_v<W>) scales += group_outputs;
               }
             }
           }
