@@ -186,7 +186,8 @@ class Inserter {
     if (drawn) {
       // On +-1/sqrt(fan in), as PyTorch's linear layers; each from a stream of its own.
       draw_latent(Prior::kUniform, 0, static_cast<uint32_t>(variables_.size()), 0, elements, values.data());
-      const float bound = 1 / std::sqrt(static_cast<float>(elements / shape[0]));
+      const size_t fan_in = elements / shape[0];
+      const float bound = 1 / std::sqrt(static_cast<float>(fan_in));
       for (float& value : values) value *= bound;
     }
     found->second = graph_.add_constant(name, shape, values);
