@@ -97,7 +97,7 @@ void add_products(const float* gradient, size_t outputs, const W* w, size_t stri
 // A convolution's gradient goes back through the transposed one, and the other way round. Weights are [O, taps, I /
 // groups] of the forward op in both. Each element's sum runs over the taps, and at each over the outputs.
 template <typename W>
-void convolution_backward_input_of(const Step& step, const W* weights) {
+[[gnu::noinline]] void convolution_backward_input_of(const Step& step, const W* weights) {
   const Window& window = step.attributes.window;
   const bool transposed = step.kind == OpKind::kConv2dBackwardInput;
   const Extents& in = step.inputs[0].shape;

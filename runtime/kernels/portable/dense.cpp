@@ -212,7 +212,7 @@ template <size_t kRows, typename Output>
 }
 
 template <typename Output>
-void fully_connected_as(const Step& step) {
+[[gnu::noinline]] void fully_connected_as(const Step& step) {
   const Output output(step);
   const auto* x = Output::input(step.inputs[0]);
   const auto* weights = Output::weights(step.inputs[1]);
@@ -373,7 +373,7 @@ float weight(float value, const float* /*scales*/, size_t /*i*/) { return value;
 float weight(int8_t value, const float* scales, size_t i) { return scales[i] * static_cast<float>(value); }
 
 template <typename B>
-void matmul_with(const Step& step, const B* b, const float* scales) {
+[[gnu::noinline]] void matmul_with(const Step& step, const B* b, const float* scales) {
   const Extents& a_shape = step.inputs[0].shape;
   const size_t rows = step.output.shape.from_end(1);
   const size_t columns = step.output.shape.from_end(0);
