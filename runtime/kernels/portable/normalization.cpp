@@ -201,8 +201,14 @@ struct Moments {
   }
 };
 
-// Those of several sets of as many elements: `rows` rows of `columns`, `stride` apart.
-Moments together(const Moments* sets, size_t stride, size_t rows, size_t columns) {
+// Moments of one of several sets of as many elements, whose number is kept once: they lie on the stack.
+struct Spread {
+  double mean = 0;
+  double squares = 0;
+};
+
+// Those of several sets of `count` elements each: `rows` rows of `columns`, `stride` apart.
+Moments together(const Spread* sets, double count, size_t stride, size_t rows, size_t columns) {
   const auto for_each = [&](auto take) {
     for (size_t r = 0; r < rows; ++r) {
       for (size_t c = 0; c < columns; ++c) take(sets[r * stride + c]);
@@ -210,15 +216,15 @@ Moments together(const Moments* sets, size_t stride, size_t rows, size_t columns
   };
   Moments result;
   const auto n = static_cast<double>(rows * columns);
-  result.count = n * sets[0].count;
-  for_each([&](const Moments& set) {
+  result.count = n * count;
+  for_each([&](const Spread& set) {
     result.mean += set.mean;
     result.squares += set.squares;
   });
   result.mean /= n;
   double distances = 0;
-  for_each([&](const Moments& set) { distances += (set.mean - result.mean) * (set.mean - result.mean); });
-  result.squares += sets[0].count * distances;
+  for_each([&](const Spread& set) { distances += (set.mean - result.mean) * (set.mean - result.mean); });
+  result.squares += count * distances;
   return result;
 }
 
@@ -229,9 +235,9 @@ FIGMENT_CLONES void add_differences(const float* x, size_t stride, size_t rows, 
   }
 }
 
-// Adds those of each channel, of at most kBlock; not finite where a square has no f32. A chunk is read twice, while it
+// Finds those of each channel, of at most kBlock; not finite where a square has no f32. A chunk is read twice, while it
 // is in the nearest cache, and as distances from its first row: equal values have no deviation.
-void add_channels(const float* x, size_t stride, size_t rows, size_t channels, Moments* moments) {
+void find_channels(const float* x, size_t stride, size_t rows, size_t channels, Spread* spreads) {
   for (size_t r = 0; r < rows; r += kChunk) {
     const size_t count = std::min(kChunk, rows - r);
     const float* chunk = x + r * stride;
@@ -246,7 +252,9 @@ void add_channels(const float* x, size_t stride, size_t rows, size_t channels, M
       const double mean = static_cast<double>(chunk[c]) + static_cast<double>(sums[c]) / n;
       const double rounded = mean - static_cast<double>(center[c]);
       const double about_mean = static_cast<double>(squares[c]) - n * rounded * rounded;
-      moments[c].add({n, mean, about_mean < 0 ? 0 : about_mean});
+      Moments moments{static_cast<double>(r), spreads[c].mean, spreads[c].squares};
+      moments.add({n, mean, about_mean < 0 ? 0 : about_mean});
+      spreads[c] = {moments.mean, moments.squares};
     }
   }
 }
@@ -296,11 +304,11 @@ struct Groups {
   // Of `row_count` rows of `folded` times `block` columns: whole groups, or a part of one.
   void add_block(const float* first, size_t row_stride, size_t row_count, size_t block, size_t folded,
                  Moments* moments) const {
-    std::array<Moments, kBlock> each{};
-    add_channels(first, row_stride, row_count, block * folded, each.data());
+    std::array<Spread, kBlock> each{};
+    find_channels(first, row_stride, row_count, block * folded, each.data());
     const size_t share = std::min(channels, block);
     for (size_t c = 0; c < block; c += share) {
-      moments[c / channels].add(together(&each[c], block, folded, share));
+      moments[c / channels].add(together(&each[c], static_cast<double>(row_count), block, folded, share));
     }
   }
 
