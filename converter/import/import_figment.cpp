@@ -17,9 +17,12 @@ namespace {
 std::vector<uint32_t> list(const Dimensions<uint32_t>& from) { return {from.begin(), from.end()}; }
 
 // Weights may be int8 where all else is f32.
-bool is_computed_in_int8(const format::ProgramView& program, size_t tensor) {
-  const format::TensorView view = program.tensor(tensor);
-  return view.type.type == DataType::kI8 && view.constant < 0;
+bool is_computed_in_int8(const format::ProgramView& program) {
+  for (size_t i = 0; i < program.tensor_count(); ++i) {
+    const format::TensorView tensor = program.tensor(i);
+    if (tensor.type.type == DataType::kI8 && tensor.constant < 0) return true;
+  }
+  return false;
 }
 
 // Weights in int8 as what they mean.
@@ -27,6 +30,7 @@ void dequantize(Value* value) {
   const auto* integers = reinterpret_cast<const int8_t*>(value->constant->bytes.data());
   const size_t count = value->constant->bytes.size();
   std::vector<uint8_t> bytes(count * sizeof(float));
+  if (value->scales.empty()) throw Error("constant " + value->name + " is i8 without a scale, and no op reads it");
   const size_t row = count / value->scales.size();
   for (size_t i = 0; i < count; ++i) {
     const float real = value->scales[i / row] * static_cast<float>(integers[i] - value->zero_point);
@@ -62,7 +66,7 @@ Value import_value(const format::ModelView& model, const format::ProgramView& pr
   if (constant.data != nullptr) std::memcpy(bytes, constant.data, constant.bytes);
   for (size_t i = 0; i < model.parameter_count(); ++i) {
     const format::ParameterView parameter = model.parameter(i);
-    const bool whole = parameter.elements() * sizeof(float) == constant.bytes;
+    const bool whole = parameter.elements() * format::element_size(constant.type) == constant.bytes;
     if (parameter.constant != static_cast<uint32_t>(tensor.constant) || !whole) continue;
     Origin origin{
         parameter.name, list(parameter.shape), list(parameter.split), {}, parameter.folded, parameter.derived, {}};
@@ -89,9 +93,8 @@ Graph import_program(const format::ModelView& model, const format::ProgramView& 
                      const format::ProgramView& longer) {
   Graph graph;
   graph.name = program.name();
+  if (is_computed_in_int8(program)) throw Error("program " + graph.name + " is int8 already: convert the f32 model");
   for (size_t i = 0; i < program.tensor_count(); ++i) {
-    if (is_computed_in_int8(program, i))
-      throw Error("program " + graph.name + " is int8 already: convert the f32 model");
     Value value = import_value(model, program, i);
     value.growth = growth_between(value.shape, longer.tensor(i).type.shape);
     graph.add_value(std::move(value));
@@ -220,10 +223,7 @@ ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::stri
 bool is_int8(const std::vector<uint8_t>& file, const std::string& origin) {
   const OpenFile opened(file, origin);
   for (size_t p = 0; p < opened.view.program_count(); ++p) {
-    const format::ProgramView program = opened.view.program(p);
-    for (size_t i = 0; i < program.tensor_count(); ++i) {
-      if (is_computed_in_int8(program, i)) return true;
-    }
+    if (is_computed_in_int8(opened.view.program(p))) return true;
   }
   return false;
 }

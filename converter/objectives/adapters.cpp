@@ -266,7 +266,6 @@ size_t store_frozen_in_int8(Network* network) {
     value.scales = std::move(scales);
     const auto* bytes = reinterpret_cast<const uint8_t*>(integers.data());
     value.constant->bytes.assign({bytes, bytes + integers.size()});
-    value.constant->origin.reset();
     elements += integers.size();
   }
   return elements;

@@ -11,71 +11,76 @@ namespace {
 // Multiply-adds that joining two layers may take: more is not what adapters are like.
 constexpr uint64_t kMostOperations = uint64_t{1} << 34;
 
-// What one linear layer, or two without anything between them, compute: of `source`, by weights [O, taps, I] in the
-// window, and a bias, which may be missing.
-struct Branch {
-  ValueId source = 0;
-  OpKind kind{};
-  Window window;
-  std::vector<uint32_t> shape;  // of the weights
-  std::vector<float> weights;
-  std::vector<float> bias;
-
-  size_t outputs() const { return shape.front(); }
-  size_t inputs() const { return shape.back(); }
-  size_t taps() const { return weights.size() / (outputs() * inputs()); }
-};
-
 bool is_fixed(const Value& value) {
   return value.is_constant() && !value.is_variable() && value.type == DataType::kF32;
 }
 
-std::optional<Branch> layer(const Graph& graph, const Node* node) {
-  if (node == nullptr || !format::is_linear(node->kind) || node->attributes.clamps()) return std::nullopt;
-  const bool dense = node->kind == OpKind::kFullyConnected;
-  if (!dense && node->attributes.window.groups != 1) return std::nullopt;
-  if (!std::all_of(node->inputs.begin() + 1, node->inputs.end(), [&](ValueId id) { return is_fixed(graph[id]); }))
-    return std::nullopt;
-  Branch branch{node->inputs[0], node->kind, dense ? Window() : node->attributes.window, {}, {}, {}};
-  const Value& weights = graph[node->inputs[1]];
-  branch.shape = extents_of(weights.shape);
-  branch.weights.assign(weights.f32().begin(), weights.f32().end());
-  if (node->inputs.size() == 3)
-    branch.bias.assign(graph[node->inputs[2]].f32().begin(), graph[node->inputs[2]].f32().end());
-  return branch;
+// What one linear layer, or two without anything between them, compute: of `source`, with weights [O, taps, I] in the
+// window of `wide`, which is one of the two.
+struct Branch {
+  ValueId source = 0;
+  const Node* outer = nullptr;
+  const Node* inner = nullptr;  // or nullptr
+  const Node* wide = nullptr;
+};
+
+const Value& weights_of(const Graph& graph, const Node* layer) { return graph[layer->inputs[1]]; }
+size_t outputs_of(const Graph& graph, const Node* layer) { return weights_of(graph, layer).shape[0].extent; }
+size_t inputs_of(const Graph& graph, const Node* layer) { return weights_of(graph, layer).shape.from_end(0).extent; }
+size_t taps_of(const Graph& graph, const Node* layer) {
+  return weights_of(graph, layer).elements() / (outputs_of(graph, layer) * inputs_of(graph, layer));
 }
+
+bool is_dense(const Node* layer) { return layer->kind == OpKind::kFullyConnected; }
 
 // Whether each output is of the pixel in its place alone.
-bool is_pointwise(const Branch& branch) {
-  return branch.kind == OpKind::kFullyConnected || (branch.kind == OpKind::kConv2d && branch.window == Window());
+bool is_pointwise(const Node* layer) {
+  return is_dense(layer) || (layer->kind == OpKind::kConv2d && layer->attributes.window == Window());
 }
 
-// `outer` of `inner`, which has no bias: a border would not see it.
-std::optional<Branch> joined(const Branch& outer, const Branch& inner) {
-  const bool dense = outer.kind == OpKind::kFullyConnected;
-  if (!inner.bias.empty() || dense != (inner.kind == OpKind::kFullyConnected)) return std::nullopt;
-  if (!is_pointwise(outer) && !is_pointwise(inner)) return std::nullopt;
-  const Branch& wide = is_pointwise(inner) ? outer : inner;
-  Branch result{inner.source, wide.kind, wide.window, outer.shape, {}, outer.bias};
-  for (size_t d = 1; d < result.shape.size(); ++d) result.shape[d] = wide.shape[d];
-  result.shape.back() = inner.shape.back();
-  const size_t taps = wide.taps();
-  const size_t inputs = inner.inputs();
-  const size_t between = inner.outputs();
-  if (uint64_t{outer.outputs()} * taps * inputs > kMostOperations / between) return std::nullopt;
-  result.weights.assign(outer.outputs() * taps * inputs, 0);
-  const size_t outer_taps = outer.taps();
-  for (size_t o = 0; o < outer.outputs(); ++o) {
+bool is_layer(const Graph& graph, const Node* node) {
+  if (node == nullptr || !format::is_linear(node->kind) || node->attributes.clamps()) return false;
+  if (!is_dense(node) && node->attributes.window.groups != 1) return false;
+  return std::all_of(node->inputs.begin() + 1, node->inputs.end(), [&](ValueId id) { return is_fixed(graph[id]); });
+}
+
+// Whether one layer can compute what `outer` makes of `inner`, which has no bias: a border would not see it.
+bool can_join(const Graph& graph, const Node* outer, const Node* inner) {
+  if (!is_layer(graph, inner) || inner->inputs.size() == 3 || is_dense(outer) != is_dense(inner)) return false;
+  if (!is_pointwise(outer) && !is_pointwise(inner)) return false;
+  const uint64_t taps = std::max(taps_of(graph, outer), taps_of(graph, inner));
+  return outputs_of(graph, outer) * taps * inputs_of(graph, inner) <= kMostOperations / outputs_of(graph, inner);
+}
+
+// [O, taps, I].
+std::vector<float> computed_weights(const Graph& graph, const Branch& branch) {
+  const std::span<const float> outer = weights_of(graph, branch.outer).f32();
+  if (branch.inner == nullptr) return {outer.begin(), outer.end()};
+  const std::span<const float> inner = weights_of(graph, branch.inner).f32();
+  const size_t outputs = outputs_of(graph, branch.outer);
+  const size_t inputs = inputs_of(graph, branch.inner);
+  const size_t between = outputs_of(graph, branch.inner);
+  const size_t outer_taps = taps_of(graph, branch.outer);
+  const size_t inner_taps = taps_of(graph, branch.inner);
+  const size_t taps = std::max(outer_taps, inner_taps);
+  std::vector<float> result(outputs * taps * inputs);
+  for (size_t o = 0; o < outputs; ++o) {
     for (size_t t = 0; t < taps; ++t) {
-      float* to = result.weights.data() + (o * taps + t) * inputs;
+      float* to = result.data() + (o * taps + t) * inputs;
       for (size_t r = 0; r < between; ++r) {
-        const float factor = outer.weights[(o * outer_taps + (outer_taps > 1 ? t : 0)) * between + r];
-        const float* from = inner.weights.data() + (r * inner.taps() + (inner.taps() > 1 ? t : 0)) * inputs;
+        const float factor = outer[(o * outer_taps + (outer_taps > 1 ? t : 0)) * between + r];
+        const float* from = inner.data() + (r * inner_taps + (inner_taps > 1 ? t : 0)) * inputs;
         for (size_t i = 0; i < inputs; ++i) to[i] += factor * from[i];
       }
     }
   }
   return result;
+}
+
+std::vector<float> bias_of(const Graph& graph, const Branch& branch) {
+  if (branch.outer->inputs.size() < 3) return {};
+  const std::span<const float> bias = graph[branch.outer->inputs[2]].f32();
+  return {bias.begin(), bias.end()};
 }
 
 class Merger {
@@ -108,17 +113,20 @@ class Merger {
 
  private:
   std::optional<Branch> branch(ValueId id) {
-    const Node* node = sweep_.producer(id);
-    std::optional<Branch> result = sweep_.read_once(id) ? layer(graph_, node) : std::nullopt;
-    if (!result || !sweep_.read_once(result->source)) return result;
-    const std::optional<Branch> inner = layer(graph_, sweep_.producer(result->source));
-    std::optional<Branch> both = inner ? joined(*result, *inner) : std::nullopt;
-    return both ? both : result;
+    const Node* outer = sweep_.producer(id);
+    if (!sweep_.read_once(id) || !is_layer(graph_, outer)) return std::nullopt;
+    const ValueId source = outer->inputs[0];
+    const Node* inner = sweep_.producer(source);
+    if (!sweep_.read_once(source) || inner == nullptr || !can_join(graph_, outer, inner))
+      return Branch{source, outer, nullptr, outer};
+    return Branch{inner->inputs[0], outer, inner, is_pointwise(inner) ? outer : inner};
   }
 
   // At which of the channels that `wide` reads those that `part` reads begin, if they are among them.
   std::optional<size_t> place(const Branch& wide, const Branch& part) {
-    if (wide.kind != part.kind || !(wide.window == part.window) || wide.outputs() != part.outputs())
+    if (wide.wide->kind != part.wide->kind ||
+        (!is_dense(wide.wide) && !(wide.wide->attributes.window == part.wide->attributes.window)) ||
+        outputs_of(graph_, wide.outer) != outputs_of(graph_, part.outer))
       return std::nullopt;
     if (wide.source == part.source) return 0;
     ValueId source = part.source;
@@ -153,23 +161,34 @@ class Merger {
     return std::nullopt;
   }
 
-  void put(Branch wide, const Branch& part, size_t start, Node* node) {
-    const size_t rows = wide.outputs() * wide.taps();
-    for (size_t row = 0; row < rows; ++row) {
-      for (size_t i = 0; i < part.inputs(); ++i)
-        wide.weights[row * wide.inputs() + start + i] += part.weights[row * part.inputs() + i];
+  void put(const Branch& wide, const Branch& part, size_t start, Node* node) {
+    std::vector<float> weights = computed_weights(graph_, wide);
+    const std::vector<float> more = computed_weights(graph_, part);
+    const Node* inner = wide.inner == nullptr ? wide.outer : wide.inner;
+    const size_t inputs = inputs_of(graph_, inner);
+    const size_t part_inputs = inputs_of(graph_, part.inner == nullptr ? part.outer : part.inner);
+    for (size_t row = 0; row < weights.size() / inputs; ++row) {
+      for (size_t i = 0; i < part_inputs; ++i) weights[row * inputs + start + i] += more[row * part_inputs + i];
     }
-    const std::string name = graph_[node->inputs[1]].name;
-    const ValueId weights = graph_.add_constant(name, wide.shape, wide.weights);
-    std::vector<ValueId> inputs = {wide.source, weights};
-    if (!wide.bias.empty() || !part.bias.empty()) {
-      wide.bias.resize(wide.outputs());
-      for (size_t o = 0; o < part.bias.size(); ++o) wide.bias[o] += part.bias[o];
-      inputs.push_back(graph_.add_constant(name + ".bias", {static_cast<uint32_t>(wide.outputs())}, wide.bias));
-    }
-    node->kind = wide.kind;
-    node->attributes.window = wide.window;
-    node->inputs = std::move(inputs);
+    std::vector<float> bias = bias_of(graph_, wide);
+    const std::vector<float> more_bias = bias_of(graph_, part);
+    if (bias.empty())
+      bias = more_bias;
+    else
+      for (size_t o = 0; o < more_bias.size(); ++o) bias[o] += more_bias[o];
+    std::vector<uint32_t> shape = extents_of(weights_of(graph_, wide.wide).shape);
+    shape.front() = static_cast<uint32_t>(outputs_of(graph_, wide.outer));
+    shape.back() = static_cast<uint32_t>(inputs);
+    const ValueId old = node->inputs[1];
+    const std::string name = graph_[old].name;
+    const ValueId merged =
+        wide.inner == nullptr ? replaced_constant(&graph_, old, weights) : graph_.add_constant(name, shape, weights);
+    std::vector<ValueId> operands = {wide.source, merged};
+    if (!bias.empty())
+      operands.push_back(graph_.add_constant(name + ".bias", {static_cast<uint32_t>(bias.size())}, bias));
+    node->kind = wide.wide->kind;
+    node->attributes.window = wide.wide->attributes.window;
+    node->inputs = std::move(operands);
     graph_[node->output].exporters.reset();
     graph_[node->output].quantized.reset();
   }

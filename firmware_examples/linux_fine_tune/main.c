@@ -1,14 +1,15 @@
 /* Teaches a trained image model new classes from a few samples, within a limit of memory, without the data that it was
  * trained on:
  *
- *   linux_fine_tune MODEL IMAGES LABELS NEW-CLASSES PER-CLASS STEPS BATCH MEMORY-MB OUTPUT
+ *   linux_fine_tune MODEL IMAGES LABELS NEW-CLASSES PER-CLASS STEPS BATCH MEMORY-MB OUTPUT [RATE]
  *   linux_fine_tune clothes.figment train-images-idx3-ubyte train-labels-idx1-ubyte 89 100 3000 8 12 tuned.figment
  *
  * So that the classes it knows do not fade, each batch holds samples of them that the model generated before it was
  * changed (generative replay: Shin et al., "Continual Learning with Deep Generative Replay", 2017). IMAGES and LABELS
  * are IDX files, not compressed, of which the first PER-CLASS images of each new class are read; NEW-CLASSES is a digit
  * for each. OUTPUT is the whole model or, if its name ends in .adapter, what was trained alone, to be merged into MODEL
- * (figment apply). MEMORY-MB limits the session; the samples take 784 bytes each beside it, 8 of each known class for
+ * (figment apply). RATE multiplies the generator's learning rate: adapters take more than a whole
+ * network, 3 to 8. MEMORY-MB limits the session; the samples take 784 bytes each beside it, 8 of each known class for
  * one of a new. A model with an input "label" is told the classes of both.
  */
 #include <figment/figment.h>
@@ -150,9 +151,10 @@ static Samples replay(fig_session* session, int batch, int per_class, const char
 }
 
 int main(int argc, char** argv) {
-  if (argc != 10) {
+  if (argc != 10 && argc != 11) {
     return fprintf(stderr,
-                   "usage: linux_fine_tune MODEL IMAGES LABELS NEW-CLASSES PER-CLASS STEPS BATCH MEMORY-MB OUTPUT\n"),
+                   "usage: linux_fine_tune MODEL IMAGES LABELS NEW-CLASSES PER-CLASS STEPS BATCH MEMORY-MB OUTPUT "
+                   "[RATE]\n"),
            2;
   }
   const char* classes = argv[4];
@@ -187,11 +189,14 @@ int main(int argc, char** argv) {
   /* Adam's rates go with the square root of the batch (Malladi et al. 2022); the model's fit 32 samples and more. A
    * short run: the average of the generator's parameters, which generates, must follow sooner. */
   const double rate = batch < 32 ? sqrt(batch / 32.0) : 1;
+  const double generator_rate = argc == 11 ? atof(argv[10]) : 1;
   const char* name = NULL;
   for (uint32_t i = 0; fig_model_scalar(model, i, &name) == FIG_OK; ++i) {
     double value = 0;
     check(fig_session_get_scalar(session, name, &value));
     if (strstr(name, ".learning_rate") != NULL) check(fig_session_set_scalar(session, name, value * rate));
+    if (strcmp(name, "g.learning_rate") == 0)
+      check(fig_session_set_scalar(session, name, value * rate * generator_rate));
     if (strcmp(name, "g.ema_decay") == 0) check(fig_session_set_scalar(session, name, 0.998));
   }
 

@@ -59,3 +59,26 @@ while read -r name scope; do
 done << SCOPES
 $scopes
 SCOPES
+
+[ "$target" = x86_64 ] || exit 0
+echo
+echo "| adapters, at a rate of | bytes of the adapter | MB | old classes: distance | recall | new classes generated | new classes: distance | recall | new classes generated |"
+echo "|---|---|---|---|---|---|---|---|---|"
+while read -r name rate adapters; do
+  "$bin/figment-convert" "$work/eight.figment" --int8-base --adapters "$adapters" -o "$work/$name.figment" --quiet
+  # As a device has it: the level of the train step that takes the least memory.
+  for level in 3 2; do
+    "$bin/figment-convert" "$work/$name.figment" --keep-training --strip --level $level --programs generate \
+      -o "$work/device_$name.figment" --quiet 2> "$work/$name.log" && break
+  done
+  rm -f "$work/$name.adapter"
+  "$device" "$work/device_$name.figment" "$work/train-images-idx3-ubyte" "$work/train-labels-idx1-ubyte" 89 100 "$steps" 8 3 \
+    "$work/$name.adapter" "$rate" > "$work/$name.txt" 2> "$work/$name.log"
+  "$bin/figment" apply "$work/$name.figment" "$work/$name.adapter" -o "$work/tuned_$name.figment" --quiet
+  memory=$(sed 's/.*steps, \(.*\) MB/\1/' "$work/$name.txt")
+  echo "| $name, $rate | $(stat -c %s "$work/$name.adapter") | $memory | $(score "$work/tuned_$name.figment" 0-7) | $(score "$work/tuned_$name.figment" 8-9) |"
+done << ADAPTERS
+class_input 3 generator:input:label:8-9
+lora_3_class_input 3 generator:lora:3,generator:input:label:8-9
+lora_3_class_input 8 generator:lora:3,generator:input:label:8-9
+ADAPTERS

@@ -50,7 +50,20 @@ bool Adapter::holds(size_t constant) const {
   return false;
 }
 
-void Adapter::measure() {
+Adapter::Adapter(const Session& session, size_t program) : session_(&session), program_(program) {
+  const format::ModelView& view = session.model()->view();
+  format::Hash variables;
+  for (size_t i = 0; i < view.constant_count(); ++i) {
+    if (!holds(i)) continue;
+    const format::ConstantView constant = view.constant(i);
+    variables.add_text(constant.name);
+    for (const Dimension& dimension : constant.shape) variables.add_number(dimension.extent, 4);
+    value_bytes_ += constant.bytes;
+  }
+  variables_ = variables.value();
+}
+
+uint64_t Adapter::base_hash() const {
   const format::ModelView& view = session_->model()->view();
   const format::ProgramView program = view.program(program_);
   format::Hash base;
@@ -64,16 +77,7 @@ void Adapter::measure() {
     base.add(scales.data(), scales.size_bytes());
     base.add(constant.data, constant.bytes);
   }
-  base_ = base.value();
-  format::Hash variables;
-  for (size_t i = 0; i < view.constant_count(); ++i) {
-    if (!holds(i)) continue;
-    const format::ConstantView constant = view.constant(i);
-    variables.add_text(constant.name);
-    for (const Dimension& dimension : constant.shape) variables.add_number(dimension.extent, 4);
-    value_bytes_ += constant.bytes;
-  }
-  variables_ = variables.value();
+  return base.value();
 }
 
 Status Adapter::check() const {
@@ -93,7 +97,7 @@ void Adapter::encode(uint8_t* header) const {
     if (holds(i)) crc = format::crc32(crc, session_->variables().data(i), view.constant(i).bytes);
   }
   std::memcpy(header, kMagic, sizeof kMagic);
-  format::put(header + kBase, base_, 8);
+  format::put(header + kBase, base_hash(), 8);
   format::put(header + kVariables, variables_, 8);
   format::put(header + kBytes, value_bytes_, 8);
   format::put(header + kValueCrc, crc, 4);
@@ -118,7 +122,7 @@ Status load_adapter(Session* session, std::span<const uint8_t> bytes, const char
     const Adapter adapter(*session, p);
     if (adapter.variables_ != format::get(header + kVariables, 8) || adapter.value_bytes_ != values.size()) continue;
     known = true;
-    if (adapter.base_ != format::get(header + kBase, 8)) continue;
+    if (adapter.base_hash() != format::get(header + kBase, 8)) continue;
     // Values may lie at any address.
     const uint8_t* from = values.data();
     for (const uint8_t* at = from; at < from + values.size(); at += sizeof(float)) {

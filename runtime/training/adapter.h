@@ -36,17 +36,17 @@ class Adapter {
   }
 
  private:
-  Adapter(const Session& session, size_t program) : session_(&session), program_(program) { measure(); }
+  Adapter(const Session& session, size_t program);
   friend Status load_adapter(Session* session, std::span<const uint8_t> bytes, const char* name);
 
   // Whether the program reads constant number i, which is a variable.
   bool holds(size_t constant) const;
-  void measure();
+  // Of the constants beside the variables.
+  uint64_t base_hash() const;
   void encode(uint8_t* header) const;
 
   const Session* session_;
   size_t program_;
-  uint64_t base_ = 0;       // hash of the constants beside the variables
   uint64_t variables_ = 0;  // hash of names and shapes
   uint64_t value_bytes_ = 0;
 };

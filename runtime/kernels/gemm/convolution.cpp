@@ -92,7 +92,11 @@ class Convolution {
   // A transposed convolution's products take a tap at a time, or all from a copy of the weights as V.
   bool by_taps() const { return transposed_ && pass_ != Pass::kBackwardInput && outputs_ >= kManyOutputs; }
   bool permutes() const { return transposed_ && !by_taps(); }
-  size_t permuted_floats() const { return permutes() ? taps_ * outputs_ * inputs_ : 0; }
+  size_t permuted_floats() const {
+    if (!permutes()) return 0;
+    const size_t bytes = taps_ * outputs_ * inputs_ * format::element_size(step_->inputs[1].type);
+    return (bytes + sizeof(float) - 1) / sizeof(float);
+  }
   CheckedSize product_floats() const {
     const CheckedSize pixels = CheckedSize(part_) * small_[0] * small_[1];
     if (pass_ == Pass::kBackwardWeights) {

@@ -22,7 +22,7 @@ template <size_t kCount, typename Sum>
   }
 }
 
-// Sums of one kind, and how they become what is stored.
+// Sums of one kind, and how those of some channels become what is stored from element `index` on.
 class F32Output {
  public:
   using Input = float;
@@ -43,7 +43,7 @@ class F32Output {
   void find_ratios(size_t /*channel*/, float* /*ratios*/) const {}
   static float zero() { return 0; }
   template <size_t kCount>
-  void store(size_t index, const float* /*ratios*/, const float* sums) const {
+  void store(size_t index, size_t /*channel*/, const float* /*ratios*/, const float* sums) const {
     for (size_t i = 0; i < kCount; ++i) {
       const float sum = sums[i] < min_ ? min_ : sums[i];
       out_[index + i] = sum > max_ ? max_ : sum;
@@ -60,19 +60,11 @@ class F32Output {
 };
 
 // f32 with weights in int8: sums are of x q, each scaled as a whole; then comes the bias.
-class I8WeightsOutput {
+class I8WeightsOutput : public F32Output {
  public:
-  using Input = float;
   using Weight = int8_t;
-  using Sum = float;
 
-  explicit I8WeightsOutput(const Step& step)
-      : bias_(step.has_bias() ? step.inputs[2].f32() : nullptr),
-        scales_(step.inputs[1].quantization.scales.data()),
-        channels_(step.inputs[1].shape[0]),
-        min_(step.attributes.clamp_min),
-        max_(step.attributes.clamp_max),
-        out_(static_cast<float*>(step.output.data)) {}
+  explicit I8WeightsOutput(const Step& step) : F32Output(step), scales_(step.inputs[1].quantization.scales.data()) {}
 
   template <size_t kCount>
   void start(size_t /*channel*/, float* sums) const {
@@ -82,27 +74,17 @@ class I8WeightsOutput {
   void find_ratios(size_t channel, float* ratios) const {
     std::memcpy(ratios, scales_ + channel, kCount * sizeof(float));
   }
-  static float zero() { return 0; }
   template <size_t kCount>
-  void store(size_t index, const float* ratios, const float* sums) const {
-    const float* bias = bias_ == nullptr ? nullptr : bias_ + index % channels_;
-    for (size_t i = 0; i < kCount; ++i) {
-      float sum = sums[i] * ratios[i];
-      if (bias != nullptr) sum += bias[i];
-      sum = sum < min_ ? min_ : sum;
-      out_[index + i] = sum > max_ ? max_ : sum;
-    }
+  void store(size_t index, size_t channel, const float* ratios, const float* sums) const {
+    float results[kCount];
+    F32Output::start<kCount>(channel, results);
+    for (size_t i = 0; i < kCount; ++i) results[i] += sums[i] * ratios[i];
+    F32Output::store<kCount>(index, channel, ratios, results);
   }
-  static const float* input(const Operand& operand) { return operand.f32(); }
   static const int8_t* weights(const Operand& operand) { return operand.i8(); }
 
  private:
-  const float* bias_;
   const float* scales_;
-  size_t channels_;
-  float min_;
-  float max_;
-  float* out_;
 };
 
 class I8Output {
@@ -135,7 +117,7 @@ class I8Output {
   }
   int32_t zero() const { return input_zero_point_; }
   template <size_t kCount>
-  void store(size_t index, const float* ratios, const int32_t* sums) const {
+  void store(size_t index, size_t /*channel*/, const float* ratios, const int32_t* sums) const {
     if constexpr (kCount == kDotRows) return requantize_rows(sums, ratios, low_, high_, zero_point_, out_ + index);
     out_[index] =
         static_cast<int8_t>(format::round_clamped(static_cast<float>(*sums) * *ratios, low_, high_) + zero_point_);
@@ -171,7 +153,7 @@ class Channels {
   void add(const typename Output::Input* x, size_t offset, size_t count) {
     dot<kRows>(x, zero_, weights_ + offset, stride_, count, sums_);
   }
-  void store(size_t index) const { output_.template store<kRows>(index, ratios_, sums_); }
+  void store(size_t index) const { output_.template store<kRows>(index, first_, ratios_, sums_); }
 
  private:
   const Output& output_;
@@ -208,7 +190,7 @@ template <size_t kRows, typename Output>
   output.template start<kRows>(first, sums);
   dot<kRows>(x, output.zero(), weights + first * inputs, inputs, inputs, sums);
   output.template find_ratios<kRows>(first, ratios);
-  output.template store<kRows>(index, ratios, sums);
+  output.template store<kRows>(index, first, ratios, sums);
 }
 
 template <typename Output>
@@ -315,7 +297,7 @@ void convolve_own(const Step& step, const Output& output, const Axis& rows, cons
                kx += horizontal.step, pixel += horizontal.stride * depth)
             add_own(x + pixel, output.zero(), w + kx, taps, sums, std::make_index_sequence<kRows>());
         }
-        output.template store<kRows>(index, ratios, sums);
+        output.template store<kRows>(index, first, ratios, sums);
       }
     }
   }
