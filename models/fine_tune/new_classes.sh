@@ -1,6 +1,7 @@
 #!/bin/sh
 # Teaches a conditional GAN two classes that it has never seen, from 100 images each, as a device would (linux_fine_tune: C
-# API, a limit of memory, no other data), training all of it or parts, and prints a table of scores, memory and time.
+# API, a limit of memory, no other data), training all of it, parts, or adapters beside a frozen generator in int8, and prints tables
+# of scores, memory and time.
 #
 #   models/fine_tune/new_classes.sh [STEPS [aarch64]]    3000 steps of 8 by default; some minutes of one core
 #
