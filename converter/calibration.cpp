@@ -5,6 +5,7 @@
 #include <optional>
 #include <random>
 
+#include "format/calibration.h"
 #include "format/scaling.h"
 #include "ir/cost.h"
 #include "passes/quantize_ranges.h"
@@ -12,9 +13,6 @@
 namespace figment::converter {
 
 namespace {
-
-// Latents for calibration come from another seed than any default of the runtime.
-constexpr uint64_t kSeed = 0x5EED5EED;
 
 // Where the samples of an input come from, the first that applies.
 enum class Examples : uint8_t {
@@ -88,7 +86,7 @@ size_t affordable_samples(const Graph& graph) {
 
 std::vector<float> draw(const LatentDefinition& latent, size_t samples, size_t size) {
   std::vector<float> values(samples * size);
-  for (size_t i = 0; i < samples; ++i) latent.draw(kSeed, i, values.data() + i * size);
+  for (size_t i = 0; i < samples; ++i) latent.draw(format::kCalibrationSeed, i, values.data() + i * size);
   return values;
 }
 
@@ -110,7 +108,7 @@ std::vector<float> labels(const PortDefinition& port, size_t count) {
 }
 
 std::vector<float> values_of(const FileQuantization& quantization, size_t count) {
-  std::mt19937 random(kSeed);
+  std::mt19937 random(format::kCalibrationSeed);
   std::uniform_int_distribution<int> integers(INT8_MIN, INT8_MAX);
   std::vector<float> values(count);
   for (float& value : values)

@@ -12,6 +12,7 @@
 #include "import/import_onnx.h"
 #include "io/files.h"
 #include "io/samples.h"
+#include "io/signal_to_noise.h"
 #include "io/terminal.h"
 #include "ir/batch.h"
 #include "ir/cost.h"
@@ -22,6 +23,7 @@
 #include "passes/layout.h"
 #include "passes/quantize_ranges.h"
 #include "passes/simplify.h"
+#include "write/int8_form.h"
 #include "write/repack.h"
 #include "write/runner.h"
 #include "write/write_model.h"
@@ -117,7 +119,7 @@ std::string open_batch_advice(const std::string& input) {
 }
 
 QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefinition& model, Graph* graph,
-                                const Progress& progress) {
+                                const Progress& progress, Ranges ranges = Ranges::kSettled) {
   for (const PortDefinition& port : graph->inputs) {
     if (!(port.shape.rank() > 0 && port.shape[0].per_batch)) {
       for (size_t i = 1; i < port.shape.rank(); ++i) {
@@ -144,6 +146,7 @@ QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefini
   quantize_options.psnr_goal_db = options.psnr_goal_db;
   quantize_options.keep_threshold_db = options.keep_threshold_db;
   quantize_options.snr_goal_db = options.snr_goal_db;
+  quantize_options.ranges = ranges;
   const Calibration calibration(options, model, *graph);
   quantize_options.source_bytes = graph->source_bytes;
   quantize_options.source_bytes += calibration.bytes();
@@ -517,10 +520,106 @@ Converted finish(const ConvertOptions& options, ModelDefinition model, Converted
 
 // A model file as it is, described.
 Converted take(const ConvertOptions& options, std::vector<uint8_t> file, Converted result) {
-  if (!options.keep_f32.empty() || options.range_min)
+  if ((!options.keep_f32.empty() && !options.int8) || options.range_min)
     throw Error(options.model + ": is taken as it is: what is quantized or described anew begins with the f32 model");
   result.file = std::move(file);
   describe_ops(result.file, options.keep_training, &result.report);
+  return result;
+}
+
+// The program that generates, of a model that trains. Throws Error.
+Graph take_generator(const std::string& path, ModelDefinition* model) {
+  if (!model->objective) throw Error(path + ": does not train: --keep-training has nothing to keep");
+  for (Graph& graph : model->programs) {
+    if (model->latent && graph.name == model->latent->program) return std::move(graph);
+  }
+  throw Error(path + ": none of its programs generates, and sessions write int8 of no other");
+}
+
+// Sessions draw latents, and take classes one after the other.
+ConvertOptions calibrated_by_sessions(ConvertOptions options, const ModelDefinition& model, const Graph& graph) {
+  constexpr size_t kSamples = 128;
+  if (!options.calibration_data.empty() || !options.calibration_files.empty())
+    throw Error("--calibration-data: sessions find ranges on latents and classes, and have no other samples");
+  options.calibration_samples = options.calibration_samples.value_or(kSamples);
+  for (const PortDefinition& port : graph.inputs) {
+    const bool drawn = port.name == model.latent->input || model.find_drawn(graph.name, port.name) != nullptr;
+    if (drawn || port.integers) continue;
+    if (port.shape.rank() != 2)
+      throw Error("int8 on the device: input " + port.name + " " + to_string(port.shape) +
+                  " is no latent and no class, and sessions have no samples of it to find ranges on");
+    options.calibration_classes.insert(port.name);
+  }
+  return options;
+}
+
+// A model that trains, with its int8 form, which sessions write anew of what they have trained.
+Converted add_int8_form(const ConvertOptions& options, const std::vector<uint8_t>& file, Converted result,
+                        const Progress& progress) {
+  ModelDefinition model = import_figment(file, options.model, Variables::kKept);
+  Int8Form form;
+  form.source = take_generator(options.model, &model);
+  compute_batch_norms(&form.source);
+  simplify(&form.source);
+  form.program = form.source;
+  for (Value& value : form.program.values) {
+    if (value.is_constant()) value.constant->variable = false;
+  }
+  fold_constants(&form.program, FIG_KERNELS_PORTABLE);
+  const ConvertOptions own = calibrated_by_sessions(options, model, form.source);
+  const QuantizeReport report = quantize_program(own, model, &form.program, progress, Ranges::kFollowed);
+  if (std::ranges::none_of(report.layers, &LayerReport::int8))
+    throw Error(options.model + ": nothing of program " + form.source.name +
+                " is int8; --want-snr and --psnr-goal say "
+                "what int8 must reach");
+  remove_dead(&form.program);
+  // Constants that are equal now will not be.
+  for (ValueId id = 0; id < form.program.values.size(); ++id) {
+    Value& value = form.program[id];
+    if (value.is_constant()) value.name += fmt::format("#{}", id);
+  }
+  form.limits = report.limits;
+  form.samples = report.calibration_samples;
+  model.programs = {form.program};
+  RepackOptions repacked;
+  repacked.strip = options.strip;
+  repacked.plan_batches = options.plan_batches;
+  repacked.all_fields = true;
+  form.model = repack(write_model(model), repacked);
+  form.source.name = kInt8Source;
+  const std::vector<uint8_t> carrying = with_int8_form(file, form);
+  if (requantized(carrying) != form.model)
+    throw Error(options.model + ": sessions would write another int8 form than the converter: please report this");
+  result = take(options, carrying, std::move(result));
+  for (ProgramReport& program : result.report.programs) {
+    if (program.name == kInt8Source) program.int8 = report;
+  }
+  result.report.notes.push_back(
+      fmt::format("sessions write what they train in int8, {} bytes, by fig_requantize", form.model.size()));
+  return result;
+}
+
+// What a session would write of the model's int8 form, and how near it is to f32.
+Converted write_int8_form(const ConvertOptions& options, const std::vector<uint8_t>& file, Converted result) {
+  if (!options.keep_f32.empty() || !options.calibration_data.empty() || !options.calibration_files.empty() ||
+      options.calibration_samples)
+    throw Error(options.model + ": carries its int8 form, which --int8 --keep-training made: give such options there");
+  result = take(options, requantized(file), std::move(result));
+  ModelDefinition model = import_figment(file, options.model);
+  const Graph generator = take_generator(options.model, &model);
+  const ConvertOptions own = calibrated_by_sessions(options, model, generator);
+  const Calibration calibration(own, model, generator);
+  const TensorMap samples = calibration.samples();
+  Runner f32(file, 1, FIG_KERNELS_BEST, false, 0, file.size());
+  Runner int8(result.file, 1, FIG_KERNELS_BEST, false, 0, file.size());
+  io::SignalToNoise ratio;
+  const TensorMap expected = f32.run(generator.name, samples, calibration.count());
+  for (const auto& [name, values] : int8.run(generator.name, samples, calibration.count()))
+    ratio.add(values, expected.at(name), calibration.count());
+  result.report.notes.push_back(
+      fmt::format("the int8 form that the model carries, as fig_requantize writes it; its outputs have {:.1f} dB of "
+                  "signal to noise",
+                  ratio.decibels()));
   return result;
 }
 
@@ -533,6 +632,8 @@ Converted convert_model(const ConvertOptions& options, const Progress& progress)
   result.report.source_bytes = file.size();
   if (!options.checkpoint.empty()) file = with_checkpoint(file, options.checkpoint);
   if (!options.adapter.empty()) file = with_adapter(file, options.adapter);
+  if (options.int8 && options.keep_training) return add_int8_form(options, file, std::move(result), progress);
+  if (options.int8 && has_int8_form(file, options.model)) return write_int8_form(options, file, std::move(result));
   const bool finished = !options.int8 && !options.half_weights && is_int8(file, options.model);
   if (options.keep_training || finished) return take(options, std::move(file), std::move(result));
   ModelDefinition model = import_figment(file, options.model);

@@ -408,8 +408,8 @@ int convert(int argc, char** argv) {
   const bool training_model = trains || !options.recipe.empty() || options.keep_training;
   options.outputs_given = !embed_folder.empty() && !training_model;
   if (options.keep_training && options.model.empty()) throw Error("--keep-training takes a .figment model that trains");
-  if (options.keep_training && (options.int8 || options.half_weights))
-    throw Error("--keep-training: a model that trains is f32; quantize what was trained");
+  if (options.keep_training && options.half_weights)
+    throw Error("--keep-training: a model that trains is f32; --f16 is for what was trained");
   std::vector<std::string> inputs = {options.recipe, options.model, options.start_from, options.adapter};
   for (const auto& source : options.sources) inputs.push_back(source.path);
   for (const auto& [role, path] : options.networks) inputs.push_back(path);

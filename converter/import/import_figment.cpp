@@ -149,7 +149,7 @@ void name_averages_as_parameters(ModelDefinition* model) {
 
 }  // namespace
 
-ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::string& origin) {
+ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::string& origin, Variables variables) {
   OpenFile opened(file, origin);
   format::ModelView& view = opened.view;
   std::vector<std::max_align_t> widened(view.widened_bytes() / sizeof(std::max_align_t) + 1);
@@ -172,9 +172,13 @@ ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::stri
   for (size_t i = 0; i < view.metadata_count(); ++i)
     model.metadata.emplace_back(view.metadata(i).key, view.metadata(i).value);
   for (size_t i = 0; i < view.program_count(); ++i) {
-    if (view.program(i).updates()) continue;
+    if (view.program(i).updates() || view.is_requantized(i)) continue;
     model.programs.push_back(import_program(view, view.program(i), longer.program(i)));
     model.programs.back().source_bytes = file.size();
+    for (size_t t = 0; variables == Variables::kKept && t < view.program(i).tensor_count(); ++t) {
+      Value& value = model.programs.back()[static_cast<ValueId>(t)];
+      if (value.is_constant()) value.constant->variable = view.program(i).tensor(t).type.variable;
+    }
   }
   if (view.has_latent()) {
     const format::LatentView latent = view.latent();
@@ -226,6 +230,10 @@ bool is_int8(const std::vector<uint8_t>& file, const std::string& origin) {
     if (is_computed_in_int8(opened.view.program(p))) return true;
   }
   return false;
+}
+
+bool has_int8_form(const std::vector<uint8_t>& file, const std::string& origin) {
+  return OpenFile(file, origin).view.has_requantization();
 }
 
 std::string recipe_of(const std::vector<uint8_t>& file, const std::string& origin) {

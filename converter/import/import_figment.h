@@ -11,13 +11,19 @@ namespace figment::converter {
 
 // The programs of a model that do not train, with the values of its variables as constants, its latent and its output.
 // Throws Error.
-ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::string& origin);
+// `variables`: what training changes stays variable.
+enum class Variables : uint8_t { kSettled, kKept };
+ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::string& origin,
+                               Variables variables = Variables::kSettled);
 
 // The recipe that a model of ours was made of; "" if it does not say. Throws Error.
 std::string recipe_of(const std::vector<uint8_t>& file, const std::string& origin);
 
 // Whether a model file computes anything in int8: weights alone do not count. Throws Error.
 bool is_int8(const std::vector<uint8_t>& file, const std::string& origin);
+
+// Whether a model that trains carries its int8 form (write/int8_form.h). Throws Error.
+bool has_int8_form(const std::vector<uint8_t>& file, const std::string& origin);
 
 // The model file with the parameters of a checkpoint of it. Throws Error.
 std::vector<uint8_t> with_checkpoint(const std::vector<uint8_t>& file, const std::string& checkpoint);

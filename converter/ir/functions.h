@@ -11,7 +11,7 @@ struct Function {
   format::OpKind kind;
   // The ONNX op that is this function alone; nullptr for those with attributes, which the importer reads.
   const char* onnx;
-  // What the kernels compute, for the tables of int8; at the domain's border where x is outside.
+  // What the kernels compute, for the tables of int8.
   float (*evaluate)(const format::Attributes& attributes, float x);
 };
 

@@ -103,6 +103,7 @@ ValueId Graph::add_node(OpKind kind, std::string node_name, Attributes attribute
   value.scales.assign(type.quantization.scales.begin(), type.quantization.scales.end());
   value.zero_point = type.quantization.zero_point;
   if (value.shape == wanted.shape) value.growth = wanted.growth;
+  value.follows = wanted.follows;
   const ValueId output = add_value(std::move(value));
   nodes.push_back({kind, std::move(node_name), attributes, std::move(node_inputs), output});
   return output;

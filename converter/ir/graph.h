@@ -87,6 +87,8 @@ struct Value {
   std::optional<Permutation> exporters;
   std::optional<FileQuantization> quantized;  // by the tool that wrote the file
   Dimensions<uint32_t> growth;                // of the dimensions, of programs that have a length to choose
+  // Of a program in int8: the value of the f32 program by whose range it is quantized, or whose constant values it has.
+  std::optional<uint32_t> follows = std::nullopt;
 
   // Holds its values all through the program: a constant, or a variable.
   bool is_constant() const { return constant.has_value(); }

@@ -10,6 +10,7 @@
 #include "io/files.h"
 #include "io/terminal.h"
 #include "ir/batch.h"
+#include "ir/builder.h"
 #include "ir/cost.h"
 #include "write/runner.h"
 #include "write/write_model.h"
@@ -60,7 +61,7 @@ void check_cost(const Graph& graph, const std::vector<size_t>& fixed) {
 
 }  // namespace
 
-std::vector<std::string> fold_constants(Graph* graph) {
+std::vector<std::string> fold_constants(Graph* graph, fig_kernels kernels) {
   const std::vector<size_t> fixed = fixed_nodes(*graph);
   if (fixed.empty()) return {};
   check_cost(*graph, fixed);
@@ -98,7 +99,7 @@ std::vector<std::string> fold_constants(Graph* graph) {
     ModelDefinition model;
     model.name = "fold";
     model.programs.push_back(std::move(program));
-    Runner runner(write_model(model), 1, FIG_KERNELS_BEST, false, 0, graph->source_bytes);
+    Runner runner(write_model(model), 1, kernels, false, 0, graph->source_bytes);
     for (const auto& [name, values] : runner.run("fold", {}, 1)) {
       Value& value = (*graph)[wanted.at(name)];
       const auto* bytes = reinterpret_cast<const uint8_t*>(values.data());
@@ -153,6 +154,89 @@ void lower_batch_norms(Graph* graph) {
     graph->nodes[i] = {OpKind::kMultiply, node.name, {}, {node.inputs[0], factors}, scaled};
     graph->nodes.insert(graph->nodes.begin() + static_cast<std::ptrdiff_t>(i) + 1,
                         Node{OpKind::kAdd, node.name, {}, {scaled, shifts}, node.output});
+  }
+}
+
+namespace {
+
+// The linear layer whose output the node alone reads, through at most one reshape that keeps channels innermost;
+// nullptr: there is none that takes a scale and a shift of each channel.
+Node* linear_before(Graph* graph, const Node& node, uint32_t channels, const std::vector<uint32_t>& uses) {
+  const std::vector<int32_t> producers = graph->producers();
+  const auto producer = [&](ValueId id) {
+    return producers[id] < 0 || uses[id] != 1 ? nullptr : &graph->nodes[static_cast<size_t>(producers[id])];
+  };
+  Node* linear = producer(node.inputs[0]);
+  if (linear != nullptr && linear->kind == OpKind::kReshape) {
+    linear = producer(linear->inputs[0]);
+    if (linear != nullptr && linear->kind != OpKind::kFullyConnected) return nullptr;
+  }
+  const bool takes = linear != nullptr && format::is_linear(linear->kind) && !linear->attributes.clamps() &&
+                     (*graph)[linear->inputs[1]].is_constant() &&
+                     (*graph)[linear->inputs[1]].shape[0].extent % channels == 0;
+  return takes ? linear : nullptr;
+}
+
+}  // namespace
+
+void compute_batch_norms(Graph* graph) {
+  const std::vector<uint32_t> uses = graph->use_counts();
+  const std::vector<Node> nodes = std::move(graph->nodes);
+  graph->nodes.clear();
+  for (const Node& node : nodes) {
+    if (node.kind != OpKind::kBatchNorm) {
+      graph->nodes.push_back(node);
+      continue;
+    }
+    const uint32_t channels = (*graph)[node.inputs[2]].shape[0].extent;
+    Node* linear = linear_before(graph, node, channels, uses);
+    // What is computed stands before what reads it.
+    std::vector<Node> after;
+    if (linear != nullptr) {
+      const auto first = graph->nodes.begin() + (linear - graph->nodes.data());
+      after.assign(first, graph->nodes.end());
+      graph->nodes.erase(first, graph->nodes.end());
+    }
+    Builder builder(graph, node.name);
+    const Shape flat = constant_shape({channels});
+    const auto statistic = [&](uint32_t row) {
+      return builder.reshape(builder.slice(node.inputs[1], 0, row, 1), flat);
+    };
+    const ValueId variance = builder.with_scalar(OpKind::kAdd, statistic(1), node.attributes.alpha);
+    const ValueId factor = builder.add(OpKind::kDivide, {node.inputs[2], builder.add(OpKind::kSqrt, {variance})});
+    const ValueId shift =
+        builder.add(OpKind::kSubtract, {node.inputs[3], builder.add(OpKind::kMultiply, {statistic(0), factor})});
+    if (linear == nullptr) {
+      Shape last;
+      for (size_t d = 1; d < (*graph)[node.output].shape.rank(); ++d) last.push_back({1, false});
+      last.push_back({channels, false});
+      const ValueId scaled = builder.add(OpKind::kMultiply, {node.inputs[0], builder.reshape(factor, last)});
+      graph->nodes.push_back({OpKind::kAdd, node.name, {}, {scaled, builder.reshape(shift, last)}, node.output, {}});
+      continue;
+    }
+    Node& product = after[0];
+    const Shape shape = (*graph)[product.inputs[1]].shape;
+    const auto outputs = shape[0].extent;
+    const auto row = static_cast<uint32_t>((*graph)[product.inputs[1]].elements() / outputs);
+    // Outputs may be groups of channels.
+    const auto grouped = [&](ValueId id, uint32_t width) {
+      return builder.reshape(id, constant_shape({outputs / channels, channels, width}));
+    };
+    const auto of_channels = [&](ValueId id) { return builder.reshape(id, constant_shape({1, channels, 1})); };
+    const ValueId weights = builder.add(OpKind::kMultiply, {grouped(product.inputs[1], row), of_channels(factor)});
+    ValueId bias = of_channels(shift);
+    if (product.inputs.size() == 3) {
+      const ValueId scaled = builder.add(OpKind::kMultiply, {grouped(product.inputs[2], 1), of_channels(factor)});
+      bias = builder.add(OpKind::kAdd, {scaled, bias});
+    } else if (outputs != channels) {
+      bias = builder.add_shaped(OpKind::kBroadcast, {bias}, constant_shape({outputs / channels, channels, 1}));
+    }
+    product.inputs.resize(2);
+    product.inputs[1] = builder.reshape(weights, shape);
+    product.inputs.push_back(builder.reshape(bias, constant_shape({outputs})));
+    // The output of what stood before the normalization becomes its own.
+    std::ranges::find(after, node.inputs[0], &Node::output)->output = node.output;
+    graph->nodes.insert(graph->nodes.end(), after.begin(), after.end());
   }
 }
 

@@ -86,7 +86,7 @@ class Quantizer {
         ranges_(graph->values.size()) {}
 
   QuantizeReport run() {
-    if (graph_.nodes.empty()) return {{}, kExactDecibels, kExactDecibels, calibrated_, false};
+    if (graph_.nodes.empty()) return {{}, kExactDecibels, kExactDecibels, calibrated_, false, {}};
     phase_ = "the values' distributions";
     observe();
     phase_ = "the f32 network";
@@ -153,7 +153,8 @@ class Quantizer {
     const double steps = 2.0 * static_cast<double>(all.size()) * static_cast<double>(calibrated_);
     double done = 0;
     for (const Graph& part : all) {
-      BatchedRun program(part, calibration_, calibrated_, most_shown_, Outputs::kAll);
+      const fig_kernels kernels = options_.ranges == Ranges::kFollowed ? FIG_KERNELS_PORTABLE : FIG_KERNELS_BEST;
+      BatchedRun program(part, calibration_, calibrated_, most_shown_, Outputs::kAll, kernels);
       for (int pass = 0; pass < 2; ++pass) {
         for (size_t begin = 0; begin < calibrated_; begin += program.batch()) {
           const size_t count = program.batch();
@@ -202,8 +203,8 @@ class Quantizer {
     for (const Node& node : graph_.nodes) {
       const ValueId x = node.inputs[0];
       if (uses[x] != 1) continue;
-      if (node.kind == OpKind::kTanh) saturation_[x] = std::atanh(1 - 0.5 / 128);
-      if (node.kind == OpKind::kSigmoid) saturation_[x] = std::log(511.0);
+      if (node.kind == OpKind::kTanh) saturation_[x] = static_cast<float>(std::atanh(1 - 0.5 / 128));
+      if (node.kind == OpKind::kSigmoid) saturation_[x] = static_cast<float>(std::log(511.0));
     }
     for (const PortDefinition& port : graph_.inputs) choices_[port.value] = RangeRule::kFixed;
     for (const Node& node : graph_.nodes) {
@@ -223,8 +224,8 @@ class Quantizer {
       const bool clips = rule == RangeRule::kPercentile || rule == RangeRule::kMse;
       auto [low, high] = ranges_[id][static_cast<size_t>(clips ? rule : RangeRule::kMinMax)];
       if (choices_[id] == RangeRule::kSaturation) {
-        low = std::max(low, -saturation_[id]);
-        high = std::min(high, saturation_[id]);
+        low = std::max<double>(low, -saturation_[id]);
+        high = std::min<double>(high, saturation_[id]);
       }
       result[id] = parameters_for(low, high);
     }
@@ -242,9 +243,13 @@ class Quantizer {
     return result;
   }
 
+  Int8Program rewritten(const QuantAssignment& assigned, const std::set<size_t>& kept) const {
+    return rewrite_in_int8(graph_, assigned, kept, options_.ranges);
+  }
+
   // The outputs of the int8 program.
   TensorMap outputs_of(const std::set<size_t>& kept, const TensorMap& inputs, size_t samples) const {
-    return run_whole(rewrite_in_int8(graph_, assignment(), kept).graph, inputs, samples, most_at_once_);
+    return run_whole(rewritten(assignment(), kept).graph, inputs, samples, most_at_once_);
   }
 
   // On all that is held out; of a trial, on a part of it where a sample takes long.
@@ -272,7 +277,7 @@ class Quantizer {
   };
 
   Quality quality_of(const std::set<size_t>& kept) const {
-    BatchedRun program(rewrite_in_int8(graph_, assignment(), kept).graph, all_, samples_, most_at_once_);
+    BatchedRun program(rewritten(assignment(), kept).graph, all_, samples_, most_at_once_);
     std::map<std::string, SignalToNoise> all;
     std::map<std::string, SignalToNoise> held_out;
     for (size_t begin = 0; begin < samples_; begin += program.batch()) {
@@ -322,6 +327,12 @@ class Quantizer {
         if (!is_given(fixed[id])) choices_[id] = applies(rule, id) ? rule : RangeRule::kMinMax;
       }
     };
+    if (options_.ranges == Ranges::kFollowed) {
+      // Sessions do not try.
+      set_all(RangeRule::kSaturation);
+      best_ = psnr(kept_);
+      return;
+    }
     best_ = -std::numeric_limits<double>::infinity();
     RangeRule best_rule = RangeRule::kMinMax;
     for (RangeRule rule : rules) {
@@ -379,7 +390,7 @@ class Quantizer {
     const bool products = std::ranges::any_of(
         graph_.nodes, [](const Node& node) { return format::is_linear(node.kind) || node.kind == OpKind::kMatmul; });
     if (!products) return;
-    const std::vector<std::string> reasons = rewrite_in_int8(graph_, assignment(), kept_).reasons;
+    const std::vector<std::string> reasons = rewritten(assignment(), kept_).reasons;
     // The ops that int8 values connect: each is in the island of the first.
     std::vector<size_t> island(graph_.nodes.size());
     std::iota(island.begin(), island.end(), size_t{0});
@@ -440,7 +451,7 @@ class Quantizer {
   void reach_least_quality() {
     const Quality all_int8 = quality_of(kept_);
     if (reaches_goal(all_int8)) return;
-    const std::vector<std::string> reasons = rewrite_in_int8(graph_, assignment(), kept_).reasons;
+    const std::vector<std::string> reasons = rewritten(assignment(), kept_).reasons;
     std::vector<std::pair<double, size_t>> costs;
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       if (!reasons[i].empty()) continue;
@@ -495,12 +506,17 @@ class Quantizer {
 
   QuantizeReport finish() {
     const QuantAssignment assigned = assignment();
-    Int8Program quantized = rewrite_in_int8(graph_, assigned, kept_);
+    Int8Program quantized = rewritten(assigned, kept_);
     QuantizeReport report;
     report.psnr_db = psnr(kept_, false);
     report.snr_db = quality_of(kept_).least();
     report.calibration_samples = calibrated_;
     report.fully_int8 = quantized.graph.fully_int8;
+    for (ValueId id = 0; id < graph_.values.size(); ++id) {
+      report.limits.emplace_back();
+      if (is_given(choices_[id])) continue;
+      report.limits.back() = choices_[id] == RangeRule::kSaturation ? saturation_[id] : 0.0F;
+    }
     const std::vector<double> noise = layer_noise(quantized);
     std::vector<ValueId> source(graph_.values.size());
     std::iota(source.begin(), source.end(), ValueId{0});
@@ -591,8 +607,8 @@ class Quantizer {
   double best_ = 0;
   std::vector<RangeRule> choices_;
   std::vector<std::optional<FileQuantization>> of_file_;
-  std::vector<double> saturation_;  // of the function that alone reads a value; 0 if there is none
-  std::vector<bool> infinite_;      // values that are infinite somewhere, on the calibration data
+  std::vector<float> saturation_;  // of the function that alone reads a value; 0 if there is none
+  std::vector<bool> infinite_;     // values that are infinite somewhere, on the calibration data
   std::vector<Distribution> distributions_;
   std::vector<std::array<std::pair<double, double>, 3>> ranges_;  // by kMinMax, kPercentile and kMse
   std::set<size_t> kept_;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ir/graph.h"
+#include "passes/quantize_rewrite.h"
 #include "write/runner.h"
 
 namespace figment::converter {
@@ -21,6 +22,9 @@ struct QuantizeOptions {
   Prior prior = Prior::kNormal;
   uint64_t source_bytes = 0;  // of the model and of the data, which bound the memory that is used
   double peak = 0;            // of the output, for PSNR: white - black; 0: the largest difference seen
+  // For sessions that find ranges and weights anew (fig_requantize): ranges are extremes, found with the portable
+  // kernels, which give the same bits everywhere.
+  Ranges ranges = Ranges::kSettled;
 };
 
 // A node of the f32 program and what became of it.
@@ -42,6 +46,9 @@ struct QuantizeReport {
   double snr_db = 0;   // signal to noise of the output that has least, on these or on all: whichever is less
   size_t calibration_samples = 0;
   bool fully_int8 = false;
+  // By the f32 program's values: what bounds the magnitude of a range that was found; 0: nothing; nothing there where
+  // the quantization is known beforehand.
+  std::vector<std::optional<float>> limits;
 };
 
 // Called with the fraction done, and what is being computed.

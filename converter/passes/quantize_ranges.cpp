@@ -9,14 +9,6 @@
 
 namespace figment::converter {
 
-QuantParameters parameters_for(double low, double high) {
-  low = std::min(low, 0.0);
-  high = std::max(high, 0.0);
-  const double scale = high > low ? (high - low) / 255 : 1;
-  const double zero = std::nearbyint(-128 - low / scale);
-  return {static_cast<float>(scale), static_cast<int32_t>(std::clamp(zero, -128.0, 127.0))};
-}
-
 std::optional<QuantParameters> known_range(OpKind kind) {
   switch (kind) {
     case OpKind::kTanh: return QuantParameters{1.0F / 128, 0};
@@ -81,20 +73,6 @@ namespace {
 
 constexpr double kClipped = 0.00005;  // on either side, by kPercentile
 
-// What the greatest value of one sample in 16 times as many as there are is expected to reach: the excess of these
-// values over a high threshold falls off exponentially (the peaks-over-threshold method with a tail of index 0; Coles,
-// An Introduction to Statistical Modeling of Extreme Values, 4.3.3).
-double expected_extreme(std::vector<double> greatest) {
-  constexpr double kMore = 16;
-  const size_t count = greatest.size();
-  const size_t tail = std::max<size_t>(count / 10, 1);
-  std::sort(greatest.begin(), greatest.end(), std::greater<>());
-  const double threshold = greatest[std::min(tail, count - 1)];
-  double excess = 0;
-  for (size_t i = 0; i < tail; ++i) excess += (greatest[i] - threshold) / static_cast<double>(tail);
-  return std::max(greatest[0], threshold + excess * std::log(kMore * static_cast<double>(tail)));
-}
-
 }  // namespace
 
 bool Distribution::may_clip() const {
@@ -106,9 +84,13 @@ std::pair<double, double> Distribution::range(RangeRule rule) const {
   if (total_ == 0) return {0, 0};  // what no sample computes
   if (rule == RangeRule::kPercentile) return {quantile(kClipped), quantile(1 - kClipped)};
   if (rule == RangeRule::kMse) return least_error();
-  std::vector<double> mirrored = least_;
-  for (double& value : mirrored) value = -value;
-  return {std::min(0.0, -expected_extreme(mirrored)), std::max(0.0, expected_extreme(most_))};
+  std::vector<float> mirrored = least_;
+  for (float& value : mirrored) value = -value;
+  std::ranges::sort(mirrored, std::greater<>());
+  std::vector<float> greatest = most_;
+  std::ranges::sort(greatest, std::greater<>());
+  return {std::min(0.0, -format::expected_extreme(mirrored, mirrored.size())),
+          std::max(0.0, format::expected_extreme(greatest, greatest.size()))};
 }
 
 double Distribution::center(size_t bin) const {

@@ -8,18 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include "format/calibration.h"
 #include "ir/graph.h"
 
 namespace figment::converter {
 
-// real = scale * (q - zero_point), q in [-128, 127].
-struct QuantParameters {
-  float scale = 0;
-  int32_t zero_point = 0;
-};
-
-// The finest quantization of [low, high], widened to hold zero, in which zero is exact.
-QuantParameters parameters_for(double low, double high);
+using format::parameters_for;
+using format::QuantParameters;
 
 // The quantization of the outputs of functions with a known range.
 std::optional<QuantParameters> known_range(OpKind kind);
@@ -58,8 +53,8 @@ class Distribution {
 
   double low_ = 0;  // zero is always representable
   double high_ = 0;
-  std::vector<double> least_;  // of each sample
-  std::vector<double> most_;
+  std::vector<float> least_;  // of each sample
+  std::vector<float> most_;
   std::vector<uint64_t> counts_ = std::vector<uint64_t>(kBins);
   size_t total_ = 0;
 };

@@ -37,8 +37,8 @@ struct OutOfRange {
 // Rewrites the f32 program to int8 under an assignment.
 class Rewriter {
  public:
-  Rewriter(const Graph& graph, const QuantAssignment& assignment, const std::set<size_t>& kept)
-      : old_(graph), assignment_(assignment), kept_(kept), forms_(graph.values.size()) {}
+  Rewriter(const Graph& graph, const QuantAssignment& assignment, const std::set<size_t>& kept, Ranges ranges)
+      : old_(graph), assignment_(assignment), kept_(kept), ranges_(ranges), forms_(graph.values.size()) {}
 
   Int8Program run() {
     Int8Program result;
@@ -82,12 +82,21 @@ class Rewriter {
     std::optional<ValueId> i8;
   };
 
-  Value declared(ValueId old_id, QuantParameters q) const {
+  // An old value in int8, quantized by the range of another, or as an int8 value is.
+  Value declared(ValueId old_id, ValueId of_range) const {
     Value value = old_[old_id];
     value.constant.reset();
     value.type = DataType::kI8;
-    value.scales = {q.scale};
-    value.zero_point = q.zero_point;
+    value.scales = {assignment_[of_range].scale};
+    value.zero_point = assignment_[of_range].zero_point;
+    value.follows = of_range;
+    return value;
+  }
+  Value declared_as(ValueId old_id, const Value& int8) const {
+    Value value = declared(old_id, old_id);
+    value.scales = int8.scales;
+    value.zero_point = int8.zero_point;
+    value.follows = int8.follows;
     return value;
   }
 
@@ -96,6 +105,7 @@ class Rewriter {
     if (!forms.f32) {
       if (old_[old_id].is_constant()) {
         forms.f32 = fresh_.add_value(old_[old_id]);
+        fresh_[*forms.f32].follows = old_id;
       } else {
         const Value value = old_[old_id];
         forms.f32 = fresh_.add_node(OpKind::kDequantize, value.name + " to f32", {}, {*forms.i8}, &value);
@@ -109,8 +119,9 @@ class Rewriter {
     if (!forms.i8) {
       if (old_[old_id].is_constant()) {
         forms.i8 = constant_i8(old_[old_id]);
+        fresh_[*forms.i8].follows = old_id;
       } else {
-        const Value value = declared(old_id, assignment_[old_id]);
+        const Value value = declared(old_id, old_id);
         forms.i8 = fresh_.add_node(OpKind::kQuantize, value.name + " to i8", {}, {*forms.f32}, &value);
       }
     }
@@ -197,16 +208,18 @@ class Rewriter {
 
   // The hidden states [T, N, H], quantized as the widest of what is read of them.
   ValueId rewrite_recurrent(const Node& node) {
-    QuantParameters widest;
+    float widest = 0;
+    ValueId of_range = node.output;
     for (const Node& reader : old_.nodes) {
-      if (reader.inputs[0] == node.output && assignment_[reader.output].scale > widest.scale)
-        widest = assignment_[reader.output];
+      if (reader.inputs[0] != node.output || assignment_[reader.output].scale <= widest) continue;
+      widest = assignment_[reader.output].scale;
+      of_range = reader.output;
     }
-    Value output = declared(node.output, widest);
+    Value output = declared(node.output, of_range);
     const Shape& states = old_[node.output].shape;
     output.shape = {states[1], states[2], states[3]};
     output.growth = {};
-    std::vector<ValueId> inputs = {i8(node.inputs[0]), add_rows(old_[node.inputs[1]])};
+    std::vector<ValueId> inputs = {i8(node.inputs[0]), add_rows(node.inputs[1])};
     for (size_t i = 2; i < node.inputs.size(); ++i) inputs.push_back(f32(node.inputs[i]));
     const ValueId hidden =
         add(node.kind == OpKind::kLstm ? OpKind::kLstmI8 : OpKind::kGruI8, node.name, node.attributes, inputs, output);
@@ -217,7 +230,7 @@ class Rewriter {
 
   // What a slice reads of the hidden states.
   ValueId rewrite_hidden_slice(const Node& node, ValueId hidden) {
-    Value plane = declared(node.output, {fresh_[hidden].scales[0], fresh_[hidden].zero_point});
+    Value plane = declared_as(node.output, fresh_[hidden]);
     const Shape& states = fresh_[hidden].shape;
     plane.shape = {{1, false}, states[0], states[1], states[2]};
     const ValueId shaped = add(OpKind::kReshape, node.name + " states", {}, {hidden}, plane);
@@ -226,24 +239,23 @@ class Rewriter {
     if (old_[node.output].shape == plane.shape) return shaped;
     Attributes attributes = node.attributes;
     attributes.starts[0] = 0;
-    const Value part = declared(node.output, {fresh_[hidden].scales[0], fresh_[hidden].zero_point});
+    const Value part = declared_as(node.output, fresh_[hidden]);
     return add(OpKind::kSlice, node.name, attributes, {shaped}, part);
   }
 
   // Constant weights with a scale for each row.
-  ValueId add_rows(const Value& weights) {
+  ValueId add_rows(ValueId old_id) {
+    const Value& weights = old_[old_id];
     Value rows = weights;
+    rows.follows = old_id;
     rows.type = DataType::kI8;
     rows.scales.resize(weights.shape[0].extent);
     const size_t row = weights.f32().size() / rows.scales.size();
     std::vector<uint8_t> bytes(weights.f32().size());
     for (size_t r = 0; r < rows.scales.size(); ++r) {
       const std::span<const float> values = weights.f32().subspan(r * row, row);
-      float largest = 0;
-      for (float w : values) largest = std::max(largest, std::fabs(w));
-      rows.scales[r] = std::max(largest / 127.0F, 1e-30F);
-      for (size_t i = 0; i < row; ++i)
-        bytes[r * row + i] = static_cast<uint8_t>(format::quantize(values[i], rows.scales[r], 0));
+      rows.scales[r] = format::row_scale(values);
+      format::quantize_all(values, {rows.scales[r], 0}, reinterpret_cast<int8_t*>(bytes.data()) + r * row);
     }
     rows.constant->bytes.assign(std::move(bytes));
     return fresh_.add_value(std::move(rows));
@@ -253,24 +265,27 @@ class Rewriter {
     if (is_recurrent(node.kind)) return hidden_states_[node.output] = rewrite_recurrent(node);
     if (const auto found = hidden_states_.find(node.inputs[0]); found != hidden_states_.end())
       return rewrite_hidden_slice(node, found->second);
-    const Value output = declared(node.output, assignment_[node.output]);
+    const Value output = declared(node.output, node.output);
     if (bounds_by_its_scale(node)) return i8(node.inputs[0]);
     if (format::is_linear(node.kind)) return rewrite_linear(node, output);
     if (format::is_unary_function(node.kind)) return rewrite_unary(node, output);
     if (node.kind == OpKind::kSoftmax) return rewrite_softmax(node, output);
-    if (node.kind == OpKind::kPad) return rewrite_pad(node, output);
+    if (node.kind == OpKind::kPad) return rewrite_pad(node);
     if (passes_through(node.kind)) {
       std::vector<ValueId> inputs = {i8(node.inputs[0])};
       for (size_t i = 1; i < node.inputs.size(); ++i) inputs.push_back(f32(node.inputs[i]));
-      const Value same = declared(node.output, {fresh_[inputs[0]].scales[0], fresh_[inputs[0]].zero_point});
+      const Value same = declared_as(node.output, fresh_[inputs[0]]);
       return add(node.kind, node.name, node.attributes, inputs, same);
     }
     if (node.kind == OpKind::kConcat) {
       std::vector<ValueId> inputs;
       for (ValueId id : node.inputs) {
         ValueId part = i8(id);
-        if (fresh_[part].scales != output.scales || fresh_[part].zero_point != output.zero_point) {
-          Value requantized = declared(id, assignment_[node.output]);
+        const bool same = ranges_ == Ranges::kFollowed
+                              ? fresh_[part].follows == output.follows
+                              : fresh_[part].scales == output.scales && fresh_[part].zero_point == output.zero_point;
+        if (!same) {
+          Value requantized = declared(id, node.output);
           part = add(OpKind::kRequantize, node.name + " scale", {}, {part}, requantized);
         }
         inputs.push_back(part);
@@ -284,7 +299,7 @@ class Rewriter {
 
   // A clamp that does no more than its input's integers do.
   bool bounds_by_its_scale(const Node& node) {
-    if (node.kind != OpKind::kClamp) return false;
+    if (node.kind != OpKind::kClamp || ranges_ == Ranges::kFollowed) return false;
     const QuantParameters& q = assignment_[node.output];
     const ValueId x = i8(node.inputs[0]);
     const auto real = [&q](double integer) { return static_cast<double>(q.scale) * (integer - q.zero_point); };
@@ -295,8 +310,10 @@ class Rewriter {
 
   // The largest scale of which all values are multiples, up to 127; 0: there is none. Weights of a file that another
   // tool has quantized are such.
-  static double scale_of_multiples(std::span<const float> values, double largest) {
+  static double scale_of_multiples(std::span<const float> values) {
     constexpr double kRounding = 1e-4;  // of products in f32, up to 127
+    double largest = 0;
+    for (float value : values) largest = std::max<double>(largest, std::fabs(value));
     for (int levels = 1; levels <= 127 && largest > 0; ++levels) {
       const double scale = largest / levels;
       const bool all = std::ranges::all_of(values, [scale](float value) {
@@ -330,20 +347,18 @@ class Rewriter {
   }
 
   // A constant padding that the input's quantization cannot hold: the input takes the output's first.
-  ValueId rewrite_pad(const Node& node, const Value& output) {
+  ValueId rewrite_pad(const Node& node) {
     ValueId x = i8(node.inputs[0]);
     const float scale = fresh_[x].scales[0];
     const int32_t zero_point = fresh_[x].zero_point;
     const float value = node.attributes.pad_value;
     const float held = format::dequantize(format::quantize(value, scale, zero_point), scale, zero_point);
-    if (node.attributes.pad_mode == format::PadMode::kConstant && std::fabs(held - value) > scale / 2) {
-      const Value requantized = declared(node.inputs[0], assignment_[node.output]);
+    const bool holds = ranges_ == Ranges::kFollowed ? value == 0 : std::fabs(held - value) <= scale / 2;
+    if (node.attributes.pad_mode == format::PadMode::kConstant && !holds) {
+      const Value requantized = declared(node.inputs[0], node.output);
       x = add(OpKind::kRequantize, node.name + " scale", {}, {x}, requantized);
     }
-    Value same = output;
-    same.scales = fresh_[x].scales;
-    same.zero_point = fresh_[x].zero_point;
-    return add(node.kind, node.name, node.attributes, {x}, same);
+    return add(node.kind, node.name, node.attributes, {x}, declared_as(node.output, fresh_[x]));
   }
 
   // A table of 256 entries.
@@ -358,7 +373,8 @@ class Rewriter {
     table.zero_point = output.zero_point;
     std::vector<uint8_t> values;
     for (int q = -128; q <= 127; ++q) {
-      const float real = format::dequantize(static_cast<int8_t>(q), input.scales[0], input.zero_point);
+      const float real =
+          format::in_domain(node.kind, format::dequantize(static_cast<int8_t>(q), input.scales[0], input.zero_point));
       const float y = function_of(node.kind).evaluate(node.attributes, real);
       values.push_back(static_cast<uint8_t>(format::quantize(y, output.scales[0], output.zero_point)));
     }
@@ -369,11 +385,8 @@ class Rewriter {
   // A table of 256 exponentials.
   ValueId rewrite_softmax(const Node& node, const Value& output) {
     const ValueId x = i8(node.inputs[0]);
-    std::vector<int32_t> exponentials;
-    for (int below = 0; below < 256; ++below) {
-      exponentials.push_back(static_cast<int32_t>(round_to_even(
-          static_cast<float>(format::kSoftmaxOne) * exponential(static_cast<float>(-below) * fresh_[x].scales[0]))));
-    }
+    std::vector<int32_t> exponentials(256);
+    format::softmax_table(fresh_[x].scales[0], exponentials.data());
     const ValueId table = fresh_.add_constant_i32(node.name + ".table", exponentials);
     return fresh_.add_node(OpKind::kSoftmax, node.name, node.attributes, {x, table}, &output);
   }
@@ -386,32 +399,25 @@ class Rewriter {
     const size_t row = weights.f32().size() / outputs;
     const std::span<const float> bias = node.inputs.size() == 3 ? old_[node.inputs[2]].f32() : std::span<const float>();
     Value quantized = weights;
+    quantized.follows = node.inputs[1];
     quantized.type = DataType::kI8;
     quantized.scales.resize(outputs);
     std::vector<uint8_t> bytes(weights.f32().size());
     std::vector<int32_t> integers(outputs);
-    // Below this the ratio of scales could not be represented.
-    const double smallest = 4.0 * format::kSmallestRatio * output.scales[0] / input_scale;
     for (uint32_t o = 0; o < outputs; ++o) {
       const std::span<const float> channel = weights.f32().subspan(o * row, row);
-      double largest = 0;
-      for (float w : channel) largest = std::max<double>(largest, std::fabs(w));
-      const double multiples = old_.quantized ? scale_of_multiples(channel, largest) : 0;
-      double scale = std::max(multiples > 0 ? multiples : largest / 127, std::max(smallest, 1e-30));
-      // The bias must fit the 32-bit sum beside the products.
-      if (!bias.empty()) scale = std::max(scale, std::fabs(static_cast<double>(bias[o])) / (input_scale * (1 << 30)));
-      quantized.scales[o] = static_cast<float>(scale);
-      for (size_t i = 0; i < row; ++i) {
-        const double q = std::nearbyint(channel[i] / static_cast<double>(quantized.scales[o]));
-        bytes[o * row + i] = static_cast<uint8_t>(static_cast<int8_t>(std::clamp(q, -127.0, 127.0)));
-      }
-      if (!bias.empty())
-        integers[o] = static_cast<int32_t>(std::nearbyint(bias[o] / (input_scale * quantized.scales[o])));
+      const double multiples = old_.quantized ? scale_of_multiples(channel) : 0;
+      const float scale =
+          format::channel_scale(channel, multiples, bias.empty() ? 0 : bias[o], input_scale, output.scales[0]);
+      quantized.scales[o] = scale;
+      format::quantize_channel(channel, scale, reinterpret_cast<int8_t*>(bytes.data()) + o * row);
+      if (!bias.empty()) integers[o] = format::quantize_bias(bias[o], input_scale, scale);
     }
     quantized.constant->bytes.assign(std::move(bytes));
     std::vector<ValueId> inputs = {x, fresh_.add_value(std::move(quantized))};
     if (!bias.empty()) {
       inputs.push_back(fresh_.add_constant_i32(old_[node.inputs[2]].name, integers));
+      fresh_[inputs.back()].follows = node.inputs[2];
       fresh_[inputs.back()].constant->origin = old_[node.inputs[2]].constant->origin;
       if (fresh_[inputs.back()].constant->origin) fresh_[inputs.back()].constant->origin->folded = true;
     }
@@ -421,6 +427,7 @@ class Rewriter {
   const Graph& old_;
   const QuantAssignment& assignment_;
   const std::set<size_t>& kept_;
+  Ranges ranges_;
   std::vector<Forms> forms_;
   std::map<ValueId, ValueId> hidden_states_;  // of recurrent layers in int8, by the states of the f32 op
   Graph fresh_;
@@ -443,8 +450,9 @@ bool passes_through(OpKind kind) {
   }
 }
 
-Int8Program rewrite_in_int8(const Graph& graph, const QuantAssignment& assignment, const std::set<size_t>& kept) {
-  return Rewriter(graph, assignment, kept).run();
+Int8Program rewrite_in_int8(const Graph& graph, const QuantAssignment& assignment, const std::set<size_t>& kept,
+                            Ranges ranges) {
+  return Rewriter(graph, assignment, kept, ranges).run();
 }
 
 }  // namespace figment::converter

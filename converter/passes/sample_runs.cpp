@@ -57,12 +57,13 @@ uint64_t bytes_of_sample(const Graph& graph) {
   return bytes;
 }
 
-BatchedRun::BatchedRun(Graph graph, const TensorMap& inputs, size_t samples, size_t most, Outputs outputs)
+BatchedRun::BatchedRun(Graph graph, const TensorMap& inputs, size_t samples, size_t most, Outputs outputs,
+                       fig_kernels kernels)
     : name_(graph.name), inputs_(inputs), samples_(samples), batch_(batch_for(samples, most)) {
   if (outputs == Outputs::kOfSamples)
     std::erase_if(graph.outputs, [](const PortDefinition& port) { return !has_batch(port.shape); });
   for (PortDefinition& port : graph.outputs) port = batch_first(port);
-  runner_.emplace(write_model(single(std::move(graph))), static_cast<uint32_t>(batch_));
+  runner_.emplace(write_model(single(std::move(graph))), static_cast<uint32_t>(batch_), kernels);
 }
 
 TensorMap BatchedRun::run(size_t begin) {

@@ -28,7 +28,8 @@ enum class Outputs : uint8_t {
 // Runs a program on `samples` of inputs, which outlive it, in batches of up to `most`. Outputs have the samples first.
 class BatchedRun {
  public:
-  BatchedRun(Graph graph, const TensorMap& inputs, size_t samples, size_t most, Outputs outputs = Outputs::kOfSamples);
+  BatchedRun(Graph graph, const TensorMap& inputs, size_t samples, size_t most, Outputs outputs = Outputs::kOfSamples,
+             fig_kernels kernels = FIG_KERNELS_BEST);
   size_t batch() const { return batch_; }
   // Of the batch() samples from `begin` on.
   TensorMap run(size_t begin);

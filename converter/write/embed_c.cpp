@@ -6,6 +6,7 @@
 #include <set>
 
 #include "figment/version.h"
+#include "write/int8_form.h"
 #include "write/runner.h"
 
 namespace figment::converter {
@@ -45,22 +46,31 @@ class Embedder {
     fig_session_options session = session_options();
     check(fig_session_footprint(model(), &session, &footprint_));
     check(fig_session_memory(model(), &session, &here_));
-    for (uint32_t p = 0; p < info.programs; ++p) {
-      if (!fig_session_has_program(runner_.session(), p)) continue;
-      fig_program_info program{};
-      check(fig_model_program(model(), p, &program));
-      for (uint32_t i = 0; i < program.ops; ++i) {
-        fig_op_info op{};
-        check(fig_model_op(model(), p, i, &op));
-        ops_.insert(op.kind);
-      }
-    }
+    add_ops(&runner_);
+    if (fig_requantize_size(runner_.session(), &requantize_bytes_) != FIG_OK) return;
+    const std::vector<uint8_t> form = requantized(file_);
+    int8_bytes_ = form.size();
+    Runner runs(form, 1, FIG_KERNELS_PORTABLE);
+    add_ops(&runs);
   }
 
   std::vector<EmbeddedFile> files() const { return {{name_ + ".h", header()}, {name_ + ".c", source()}}; }
 
  private:
   fig_model* model() { return runner_.model(); }
+
+  // Those of the session's programs.
+  void add_ops(Runner* runner) {
+    fig_program_info program{};
+    for (uint32_t p = 0; fig_model_program(runner->model(), p, &program) == FIG_OK; ++p) {
+      if (!fig_session_has_program(runner->session(), p)) continue;
+      for (uint32_t i = 0; i < program.ops; ++i) {
+        fig_op_info op{};
+        check(fig_model_op(runner->model(), p, i, &op));
+        ops_.insert(op.kind);
+      }
+    }
+  }
   static void check(fig_status status) {
     if (status != FIG_OK) throw Error(fig_error_message());
   }
@@ -93,6 +103,15 @@ class Embedder {
     return text;
   }
 
+  // Of the int8 form that sessions write, if the model carries one.
+  std::string int8_form() const {
+    if (int8_bytes_ == 0) return "";
+    return fmt::format(
+        "/* The model that fig_requantize writes, and the memory that it takes to do so. */\n"
+        "#define {0}_INT8_BYTES {1}\n#define {0}_REQUANTIZE_BYTES {2}\n",
+        macro_, int8_bytes_, requantize_bytes_);
+  }
+
   std::string header() const {
     return fmt::format(
         R"(/* The model {name} for firmware. Written by figment-convert {version}. */
@@ -114,7 +133,7 @@ extern "C" {{
 #define {macro}_STACK_BYTES {stack}
 /* Samples computed at a time, and values of one. */
 #define {macro}_BATCH {batch}
-{samples}
+{samples}{int8}
 /* Declares the memory: {macro}_ARENA(arena); */
 #define {macro}_ARENA(name) static unsigned char name[{macro}_ARENA_BYTES] __attribute__((aligned(64)))
 
@@ -135,6 +154,7 @@ fig_status {name}_open(unsigned char* arena, uint64_t seed, fig_model** model, f
         fmt::arg("model_here", fig_model_size()),
         fmt::arg("session_here", here_.programs + here_.operators + here_.variables + here_.arena),
         fmt::arg("stack", kStackBytes), fmt::arg("batch", options_.batch), fmt::arg("samples", samples()),
+        fmt::arg("int8", int8_form()),
         fmt::arg("session_kind",
                  options_.trains ? "a session that trains" : "a session whose runs are given memory for outputs"));
   }
@@ -187,6 +207,8 @@ const unsigned char {name}_data[{macro}_FLASH_BYTES] __attribute__((aligned(64))
   std::string macro_;
   fig_footprint footprint_{};
   fig_memory_report here_{};
+  size_t requantize_bytes_ = 0;
+  size_t int8_bytes_ = 0;
   std::set<std::string> ops_;
 };
 

@@ -10,7 +10,7 @@
 #include "core/memory.h"
 #include "format/scaling.h"
 #include "ir/graph.h"
-#include "model_generated.h"
+#include "write/model_parts.h"
 #include "write/runner.h"
 
 namespace figment::converter {
@@ -18,48 +18,6 @@ namespace figment::converter {
 namespace {
 
 namespace schema = format::schema;
-
-uint64_t aligned(uint64_t size) { return (size + kTensorAlignment - 1) & ~uint64_t{kTensorAlignment - 1}; }
-
-// A file taken apart: its header as objects, and its blobs.
-class Parts {
- public:
-  explicit Parts(const std::vector<uint8_t>& file) : file_(file) {
-    schema::GetSizePrefixedModel(file.data())->UnPackTo(&model_);
-    blobs_ = aligned(flatbuffers::GetPrefixedSize(file.data()) + sizeof(flatbuffers::uoffset_t));
-  }
-
-  schema::ModelT& model() { return model_; }
-
-  // Of a constant that has values.
-  const uint8_t* values(const schema::ConstantT& constant) const {
-    return file_.data() + blobs_ + constant.blob->offset();
-  }
-
-  // The blobs of the constants that are left, one behind the other.
-  std::vector<uint8_t> write() {
-    std::vector<uint8_t> section;
-    for (const auto& constant : model_.constants) {
-      if (!constant->blob) continue;
-      const uint64_t offset = section.size();
-      section.resize(aligned(offset + constant->blob->size() + kReadablePadding));
-      std::memcpy(section.data() + offset, values(*constant), constant->blob->size());
-      *constant->blob = schema::Blob(offset, constant->blob->size());
-    }
-    model_.blob_section_size = section.size();
-    flatbuffers::FlatBufferBuilder builder;
-    builder.FinishSizePrefixed(schema::CreateModel(builder, &model_), schema::ModelIdentifier());
-    std::vector<uint8_t> result(aligned(builder.GetSize()));
-    std::memcpy(result.data(), builder.GetBufferPointer(), builder.GetSize());
-    result.insert(result.end(), section.begin(), section.end());
-    return result;
-  }
-
- private:
-  const std::vector<uint8_t>& file_;
-  schema::ModelT model_;
-  uint64_t blobs_ = 0;
-};
 
 // Leaves out all levels but one, which becomes the first.
 void keep_level(schema::ModelT* model, uint32_t level) {
@@ -132,6 +90,7 @@ void keep_programs(schema::ModelT* model, const std::vector<std::string>& names)
     throw Error(fmt::format("--programs: the model has no program \"{}\"; it has {}", name, known));
   }
   kept.insert(trains.begin(), trains.end());
+  if (model->requantization) kept.insert(model->requantization->program);
   std::erase_if(model->programs, [&](const auto& program) { return !kept.contains(program->name); });
   if (model->latent && !kept.contains(model->latent->program)) model->latent.reset();
   if (model->output && !kept.contains(model->output->program)) model->output.reset();
@@ -140,9 +99,9 @@ void keep_programs(schema::ModelT* model, const std::vector<std::string>& names)
 }
 
 // Whether what people measure is known of any channel.
-bool is_known(const Parts& parts, const schema::ConstantT& constant) {
+bool is_known(const ModelParts& parts, const schema::ConstantT& constant) {
   if (!constant.blob) return false;
-  const auto* values = reinterpret_cast<const float*>(parts.values(constant));
+  const auto* values = reinterpret_cast<const float*>(parts.values(constant).data());
   const size_t channels = constant.blob->size() / (format::ChannelScaling::kValues * sizeof(float));
   for (size_t i = 0; i < channels; ++i) {
     if (format::read_scaling(values + i * format::ChannelScaling::kValues).scale != 0) return true;
@@ -150,7 +109,7 @@ bool is_known(const Parts& parts, const schema::ConstantT& constant) {
   return false;
 }
 
-void strip(Parts* parts, uint32_t level) {
+void strip(ModelParts* parts, uint32_t level) {
   schema::ModelT* const model = &parts->model();
   const bool trains = !model->schedule.empty();
   if (trains) keep_level(model, level);
@@ -159,6 +118,7 @@ void strip(Parts* parts, uint32_t level) {
   if (!trains) {
     // What only training reads.
     model->objective.reset();
+    model->requantization.reset();
     model->parameters.clear();
     model->scalings.clear();
   }
@@ -202,15 +162,15 @@ std::unique_ptr<schema::PlanT> plan_of(const fig_session* session, uint32_t inde
 }  // namespace
 
 std::vector<uint8_t> repack(const std::vector<uint8_t>& file, const RepackOptions& options) {
-  Parts parts(file);
+  ModelParts parts(file);
   schema::ModelT& model = parts.model();
   if (!options.name.empty()) model.name = options.name;
   if (!options.programs.empty()) keep_programs(&model, options.programs);
   if (options.strip) strip(&parts, options.level);
-  if (options.plan_batches.empty()) return parts.write();
+  if (options.plan_batches.empty()) return parts.write(options.all_fields);
   for (const auto& program : model.programs) program->plans.clear();
   const std::vector<uint8_t> without = parts.write();
-  Parts planned(without);
+  ModelParts planned(without);
   for (uint32_t batch : options.plan_batches) {
     fig_session_options session{};
     session.struct_size = sizeof session;
@@ -225,7 +185,7 @@ std::vector<uint8_t> repack(const std::vector<uint8_t>& file, const RepackOption
       program.plans.push_back(plan_of(runner.session(), i, batch, program));
     }
   }
-  return planned.write();
+  return planned.write(options.all_fields);
 }
 
 }  // namespace figment::converter

@@ -19,6 +19,7 @@ struct RepackOptions {
   // For each a memory plan, in place of those that the file has.
   std::vector<uint32_t> plan_batches;
   bool outputs_given = false;  // for sessions of that option
+  bool all_fields = false;     // those with default values are written, so that others can take their place
 };
 
 // Throws Error. Equal files and options give equal bytes.

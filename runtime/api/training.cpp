@@ -7,6 +7,7 @@
 #include "training/checkpoint.h"
 #include "training/export.h"
 #include "training/parameters.h"
+#include "training/requantize.h"
 #include "training/trainer.h"
 
 using namespace figment;
@@ -204,6 +205,32 @@ fig_status fig_adapter_get(const fig_session* session, const char* program, void
 fig_status fig_adapter_set(fig_session* session, const void* bytes, size_t size) {
   if (session == nullptr || bytes == nullptr) return null_argument("fig_adapter_set");
   return done(load_adapter(unwrap(session), {static_cast<const uint8_t*>(bytes), size}, "what is given"));
+}
+
+fig_status fig_requantize_size(fig_session* session, size_t* bytes) {
+  if (session == nullptr || bytes == nullptr) return null_argument("fig_requantize_size");
+  const Result<Requantizer> requantizer = Requantizer::of(unwrap(session));
+  if (!requantizer.ok()) return fail(requantizer.status());
+  const CheckedSize needed = requantizer->memory_bytes();
+  if (!needed.within(SIZE_MAX / 2)) return fail(Status::error(StatusCode::kOutOfMemory, "no memory for its int8 form"));
+  *bytes = static_cast<size_t>(needed.value());
+  return FIG_OK;
+}
+
+fig_status fig_requantize(fig_session* session, void* memory, size_t bytes, size_t* model_bytes) {
+  if (session == nullptr || memory == nullptr || model_bytes == nullptr) return null_argument("fig_requantize");
+  Result<Requantizer> requantizer = Requantizer::of(unwrap(session));
+  if (!requantizer.ok()) return fail(requantizer.status());
+  if (reinterpret_cast<uintptr_t>(memory) % kTensorAlignment != 0)
+    return fail(
+        Status::error(StatusCode::kInvalidArgument, "the memory must be aligned to %zu bytes", kTensorAlignment));
+  if (!requantizer->memory_bytes().within(bytes)) {
+    return fail(Status::error(StatusCode::kInvalidArgument,
+                              "%zu bytes are too few: fig_requantize_size says what is needed", bytes));
+  }
+  if (Status status = requantizer->write(memory); !status.ok()) return fail(status);
+  *model_bytes = requantizer->model_bytes();
+  return FIG_OK;
 }
 
 fig_status fig_session_export(const fig_session* session, const char* path) {

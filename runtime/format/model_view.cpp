@@ -289,6 +289,18 @@ static_assert(static_cast<size_t>(schema::Score::MAX) == static_cast<size_t>(Sco
 static_assert(static_cast<size_t>(schema::Likelihood::MAX) == static_cast<size_t>(Likelihood::kGaussian));
 static_assert(static_cast<size_t>(schema::MetricKind::MAX) == static_cast<size_t>(MetricKind::kDiagnostic));
 
+bool ModelView::has_requantization() const { return model_->requantization() != nullptr; }
+RequantizationView ModelView::requantization() const {
+  const schema::Requantization* from = model_->requantization();
+  return {text(from->program()),
+          from->samples(),
+          {from->model()->data(), from->model()->size()},
+          {from->sources()->data(), from->sources()->size()},
+          {from->limits()->data(), from->limits()->size()}};
+}
+bool ModelView::is_requantized(size_t i) const {
+  return has_requantization() && same_text(text(model_->requantization()->program()), program(i).name());
+}
 bool ModelView::has_objective() const { return model_->objective() != nullptr; }
 ObjectiveView ModelView::objective() const {
   const schema::Objective* objective = model_->objective();

@@ -183,6 +183,18 @@ struct ScalingView {
   size_t channels;
 };
 
+// How a session writes what generates in int8; see Requantization in model.fbs.
+struct RequantizationView {
+  static constexpr uint32_t kNone = UINT32_MAX;
+  static constexpr float kFixed = -1;
+
+  const char* program;
+  size_t samples;
+  std::span<const uint8_t> model;
+  std::span<const uint32_t> sources;
+  std::span<const float> limits;
+};
+
 struct MetadataView {
   const char* key;
   const char* value;
@@ -309,6 +321,10 @@ class ModelView {
   ScalingView scaling(size_t i) const;
   size_t trained_count() const;
   TrainedView trained(size_t i) const;
+  bool has_requantization() const;
+  RequantizationView requantization() const;
+  // Whether it is the program that int8 follows.
+  bool is_requantized(size_t program) const;
 
  private:
   friend class Checker;

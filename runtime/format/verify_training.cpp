@@ -1,6 +1,7 @@
 // Verifies what training reads of a file; see verify.cpp.
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "core/checked.h"
 #include "core/text.h"
@@ -24,6 +25,7 @@ class TrainingParts {
     }
     FIGMENT_RETURN_IF_ERROR(scalings());
     FIGMENT_RETURN_IF_ERROR(objective());
+    FIGMENT_RETURN_IF_ERROR(requantization());
     return training();
   }
 
@@ -169,6 +171,35 @@ class TrainingParts {
       }
     }
     return {};
+  }
+
+  Status requantization() {
+    const schema::Requantization* entry = checker_.root().requantization();
+    if (entry == nullptr) return {};
+    FIGMENT_RETURN_IF_ERROR(checker_.check_name(entry->program()));
+    constexpr uint32_t kMostSamples = 4096;
+    if (entry->samples() < 1 || entry->samples() > kMostSamples)
+      return bad("requantization: its number of samples is out of range");
+    if (entry->model() == nullptr || entry->sources() == nullptr || entry->limits() == nullptr ||
+        entry->sources()->size() != entry->limits()->size()) {
+      return bad("requantization: it is incomplete");
+    }
+    for (float limit : *entry->limits()) {
+      const bool fixed = limit == RequantizationView::kFixed;
+      if (!fixed && !(limit >= 0 && limit <= std::numeric_limits<float>::max()))
+        return bad("requantization: a limit is no number");
+    }
+    for (size_t p = 0; p < checker_.view().program_count(); ++p) {
+      if (!checker_.view().is_requantized(p)) continue;
+      const ProgramView program = checker_.view().program(p);
+      if (program.updates()) return bad("requantization: its program changes variables");
+      for (uint32_t source : *entry->sources()) {
+        if (source != RequantizationView::kNone && source >= program.tensor_count())
+          return bad("requantization: a source is no tensor");
+      }
+      return {};
+    }
+    return bad("requantization: there is no program \"%s\"", entry->program()->c_str());
   }
 
   Checker& checker_;

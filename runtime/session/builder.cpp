@@ -205,7 +205,7 @@ Result<MemoryReport> Builder::measure_selection(bool* whole) {
     const size_t batch = selection_.batch_of(view, i);
     if (batch == 0) continue;
     Program program;
-    FIGMENT_RETURN_IF_ERROR(program.lay_out(parts.setup, i, batch, &block));
+    FIGMENT_RETURN_IF_ERROR(program.lay_out(parts.setup_of(i), i, batch, &block));
     const Status status = program.measure_operators(packer_, limit, &demand);
     if (packer_->refused()) {
       *whole = false;
@@ -260,7 +260,7 @@ Result<Session*> Builder::place_selection(void* memory, size_t bytes) {
   for (size_t i = 0; i < view.program_count(); ++i) {
     const size_t batch = selection_.batch_of(view, i);
     if (batch == 0) continue;
-    const Status status = session->programs_[next++].lay_out(parts.setup, i, batch, &block);
+    const Status status = session->programs_[next++].lay_out(parts.setup_of(i), i, batch, &block);
     if (!status.ok()) return fail(status);
     if (block.overflowed()) return fail(too_small());
   }

@@ -39,6 +39,13 @@ class Builder {
     Session* session = nullptr;
     ProgramSetup setup;
     float* latents = nullptr;
+
+    // What int8 follows is computed with the same bits everywhere.
+    ProgramSetup setup_of(size_t program) const {
+      ProgramSetup result = setup;
+      if (setup.model->is_requantized(program)) result.kernels = kernels::KernelSet::kPortable;
+      return result;
+    }
   };
   Parts lay_out_objects(Block* block, MemoryReport* report);
   size_t program_count() const;

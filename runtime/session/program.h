@@ -106,6 +106,11 @@ class Program {
   // Whether an output lies in the session; else runs must redirect it.
   bool has_place(const Port& port) const { return targets_[&port - outputs_].home != nullptr; }
   void observe(const Observer& observer) { observer_ = observer; }
+  const Observer& observer() const { return observer_; }
+  // Where a tensor lies.
+  const void* address(size_t tensor) const { return addresses_[tensor]; }
+  // What op `op`, a function of one value by a kernel without a state, makes of `count` values.
+  void compute_function(size_t op, const float* values, float* results, size_t count);
 
   size_t index() const { return reader_.program(); }
   const char* name() const { return view().name(); }

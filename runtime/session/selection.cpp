@@ -16,7 +16,11 @@ bool names_program(const char* list, const char* program) {
 
 size_t Selection::batch_of(const format::ModelView& model, size_t i) const {
   const format::ProgramView wanted = model.program(i);
-  if (!wanted.updates()) return programs == nullptr || names_program(programs, wanted.name()) ? batch : 0;
+  if (!wanted.updates()) {
+    const bool chosen =
+        programs == nullptr ? training || !model.is_requantized(i) : names_program(programs, wanted.name());
+    return chosen ? batch : 0;
+  }
   for (size_t j = 0; j < model.schedule_count() && training; ++j) {
     const format::ScheduleView entry = model.schedule(j);
     if (entry.level != strategy.level || !same_text(entry.program, wanted.name())) continue;

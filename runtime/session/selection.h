@@ -12,7 +12,8 @@ namespace figment {
 bool names_program(const char* list, const char* program);
 
 struct Selection {
-  // Those that do not train, by a list of their names; nullptr: all. Valid while the session is created.
+  // Those that do not train, by a list of their names; nullptr: all, and that which int8 follows if the session trains.
+  // Valid while the session is created.
   const char* programs = nullptr;
   size_t batch = 1;
   bool training = false;  // and those that train by

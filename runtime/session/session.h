@@ -128,6 +128,9 @@ class Session {
   void set_steps(uint64_t steps) { steps_ = steps; }
   uint64_t seed() const { return seed_; }
   void set_seed(uint64_t seed) { seed_ = seed; }
+  // By run(): what it draws goes on from there.
+  uint64_t samples_run() const { return samples_run_; }
+  void set_samples_run(uint64_t samples) { samples_run_ = samples; }
   // Room for a batch of the largest latent, or of another input that is drawn.
   float* latents() const { return latents_; }
 
@@ -152,8 +155,8 @@ class Session {
   Program* programs_ = nullptr;
   size_t program_count_ = 0;
   float* latents_ = nullptr;
-  uint64_t samples_run_ = 0;  // by run(): what it draws goes on from there
-  MemoryReport report_;       // without the model and its packed weights
+  uint64_t samples_run_ = 0;
+  MemoryReport report_;  // without the model and its packed weights
   bool owns_memory_ = false;
 };
 FIGMENT_CHECK_SMALL(Session);

@@ -57,6 +57,19 @@ check "what is left of a model" 1 "encode" $figment run "$work/some.figment" --p
 check "it generates" 0 "" $figment generate "$work/some.figment" -n 2 -o "$work/some.npy"
 check "a program that there is not" 1 "it has generate, encode" "$convert" "$models/tiny_vae.figment" --keep-training --programs paint -o "$work/x.figment"
 check "a level that there is not" 1 "levels below 9 only" "$convert" "$models/tiny_gan.figment" --keep-training --strip --level 9 -o "$work/x.figment"
+# A model that trains with its int8 form.
+check "carry the int8 form" 0 "sessions write what they train in int8" "$convert" "$models/tiny_vae.figment" --int8 --keep-training --strip --embed-c "$work/embedded" -o "$work/form.figment"
+expect "its header says what it takes" 'grep -q "TINY_VAE_REQUANTIZE_BYTES" "$work/embedded/tiny_vae.h" && grep -q "TINY_VAE_INT8_BYTES" "$work/embedded/tiny_vae.h"'
+expect "with the kernels of both" 'grep -q "fig_op_adam_update" "$work/embedded/tiny_vae.c" && grep -q "fig_op_quantize" "$work/embedded/tiny_vae.c"'
+check "it trains, too" 0 "" $figment train "$work/form.figment" --data "$work/vae.npy" --batch 8 --steps 2 --checkpoint "$work/form.run" --out "$work/form2.figment"
+check "the int8 form of what was trained" 0 "dB of signal to noise" "$convert" "$work/form2.figment" --int8 -o "$work/form8.figment"
+check "and of its checkpoint" 0 "" "$convert" "$work/form.figment" --int8 --checkpoint "$work/form.run" -o "$work/form9.figment" -q
+expect "are the same bytes" 'cmp -s "$work/form8.figment" "$work/form9.figment"'
+check "it generates in int8" 0 "" $figment generate "$work/form8.figment" -n 2 -o "$work/form8.npy"
+check "an int8 form of other samples" 1 "no other samples" "$convert" "$models/tiny_vae.figment" --int8 --keep-training --calibration-data latent="$work/vae.npy" -o "$work/x.figment"
+check "other choices than its form's" 1 "carries its int8 form" "$convert" "$work/form.figment" --int8 --calibrate 64 -o "$work/x.figment"
+check "an int8 form of what does not generate" 1 "none of its programs generates" "$convert" "$models/tiny_classifier.figment" --int8 --keep-training -o "$work/x.figment"
+check "an int8 form of what does not train" 1 "nothing to keep" "$convert" "$models/dcgan.figment" --int8 --keep-training -o "$work/x.figment"
 check "no file and no folder" 1 "name the file to write" "$convert" "$onnx/dcgan/generator.onnx"
 check "a plan for nothing" 1 "give batch=N" "$convert" "$onnx/dcgan/generator.onnx" --plan batch=0 -o "$work/x.figment"
 check "training of an ONNX file" 1 "takes a .figment model" "$convert" "$onnx/dcgan/generator.onnx" --keep-training -o "$work/x.figment"

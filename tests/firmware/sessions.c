@@ -170,6 +170,21 @@ static void run_programs(fig_model* model, const fig_session_options* given) {
   }
 }
 
+/* The int8 form of what was trained, of models that carry one. */
+static void requantize(fig_session* session) {
+  size_t bytes = 0;
+  size_t size = 0;
+  if (fig_requantize_size(session, &bytes) != FIG_OK) return;
+  unsigned char* const memory = take(bytes);
+  paint_stack();
+  const uint64_t start = board_clock();
+  CHECK(fig_requantize(session, memory, bytes, &size));
+  measured("requantize instructions", board_clock() - start);
+  measured("requantize stack", painted_stack_used());
+  measured("requantize bytes", bytes);
+  hashed("int8 form", hash_bytes(hash_start(), memory, size));
+}
+
 static void train(fig_model* model, fig_session_options* options) {
   options->training = true;
   fig_session* session = create(model, options);
@@ -218,6 +233,7 @@ static void train(fig_model* model, fig_session_options* options) {
       hash = hash_bytes(hash, free_memory, elements * sizeof(float));
   }
   hashed("parameters", hash);
+  requantize(session);
   fig_session_destroy(session);
 }
 

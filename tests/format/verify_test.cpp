@@ -57,6 +57,31 @@ void open_and_train(const uint8_t* data, size_t size) {
   fig_model_close(model);
 }
 
+// The same with the int8 form that a session writes. Whether it did.
+bool open_and_requantize(const uint8_t* data, size_t size) {
+  fig_model* model = nullptr;
+  if (fig_model_open_memory(data, size, &model) != FIG_OK) return false;
+  fig_session_options options{};
+  options.struct_size = sizeof options;
+  options.memory_limit = 16 << 20;
+  options.batch = 32;
+  options.training = true;
+  options.program = "int8";
+  fig_session* session = nullptr;
+  bool written = false;
+  size_t bytes = 0;
+  if (fig_session_create(model, &options, &session) == FIG_OK && fig_requantize_size(session, &bytes) == FIG_OK &&
+      bytes < (16 << 20)) {
+    test::AlignedBytes memory((std::vector<uint8_t>(bytes)));
+    size_t model_size = 0;
+    written = fig_requantize(session, memory.data(), bytes, &model_size) == FIG_OK;
+    if (written) open_and_run(memory.data(), model_size);
+  }
+  fig_session_destroy(session);
+  fig_model_close(model);
+  return written;
+}
+
 std::vector<uint8_t> model_bytes() { return test::read_bytes(test::model_path("dcgan_int8")); }
 
 uint32_t header_size(const std::vector<uint8_t>& bytes) {
@@ -127,6 +152,34 @@ TEST_CASE("flipping bytes in the header of a model that trains never crashes") {
     copy.data()[i] ^= flip;
   }
   CHECK(accepted > 0);
+}
+
+TEST_CASE("flipping bytes of the int8 form that a model carries never crashes") {
+  constexpr uint8_t kFlips[] = {0x01, 0x80, 0xFF, 0x10};
+  for (const char* name : {"tiny_dcgan_int8", "tiny_crgan_int8"}) {
+    CAPTURE(std::string(name));
+    const std::vector<uint8_t> bytes = test::read_bytes(test::model_path(name));
+    test::AlignedBytes copy(bytes);
+    const auto* model = schema::GetSizePrefixedModel(copy.data());
+    REQUIRE(model->requantization() != nullptr);
+    REQUIRE(open_and_requantize(copy.data(), copy.size()));
+    int written = 0;
+    int refused = 0;
+    const auto flip_all = [&](const auto* vector, uint32_t step) {
+      const size_t begin = static_cast<size_t>(reinterpret_cast<const uint8_t*>(vector->data()) - copy.data());
+      for (size_t i = 0; i < vector->size() * sizeof(*vector->data()); i += step) {
+        copy.data()[begin + i] ^= kFlips[i % 4];
+        open_and_requantize(copy.data(), copy.size()) ? ++written : ++refused;
+        copy.data()[begin + i] ^= kFlips[i % 4];
+      }
+    };
+    constexpr uint32_t kSlower = FIGMENT_EMULATED ? 7 : 1;
+    flip_all(model->requantization()->model(), 5 * kSlower);
+    flip_all(model->requantization()->sources(), kSlower);
+    flip_all(model->requantization()->limits(), kSlower);
+    CHECK(written > 0);
+    CHECK(refused > 0);
+  }
 }
 
 TEST_CASE("schedules and parameters that do not fit are refused") {

@@ -622,6 +622,18 @@ FIG_API fig_status fig_adapter_set(fig_session* session, const void* bytes, size
  * if only its name could not be put on the disk. */
 FIG_API fig_status fig_session_export(const fig_session* session, const char* path);
 
+/* The int8 form of what a session has trained: a model that generates, for fig_model_open_memory, with the ranges of
+ * its values found anew on latents that it draws. Of models converted with --int8 --keep-training; the session is one
+ * for training. figment-convert --int8 makes the same bytes of the same weights (fig_session_export,
+ * fig_checkpoint_save), on every target.
+ *
+ * `memory` is aligned to 64 and has fig_requantize_size() bytes, for the model at its beginning and for what is needed
+ * meanwhile; `model_bytes` receives the model's size. FIG_NOT_FOUND: the model carries no int8 form;
+ * FIG_INVALID_ARGUMENT: the session was created without its program "int8", there are too few bytes, or a value has
+ * become NaN or infinite; FIG_UNSUPPORTED: int8 cannot hold the values. The session stays as it is. */
+FIG_API fig_status fig_requantize_size(fig_session* session, size_t* bytes);
+FIG_API fig_status fig_requantize(fig_session* session, void* memory, size_t bytes, size_t* model_bytes);
+
 /* ---- Programs by purpose ------------------------------------------------------------------------------------- */
 
 /* The programs that a model names by their purpose, each with one input. Buffers are checked: their elements must be
