@@ -239,8 +239,11 @@ Status Requantizer::set_ranges(const Memory& memory) {
       low = std::max(low, -limit);
       high = std::min(high, limit);
     }
-    if (!set_quantization(program->tensors()->Get(to)->quantization(), format::parameters_for(low, high)))
-      return bad_form();
+    const QuantParameters parameters = format::parameters_for(low, high);
+    if (!std::isnormal(parameters.scale))
+      return Status::plain(StatusCode::kUnsupported,
+                           "int8 cannot hold what was trained: values are too small or too large");
+    if (!set_quantization(program->tensors()->Get(to)->quantization(), parameters)) return bad_form();
   }
   return {};
 }
