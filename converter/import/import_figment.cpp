@@ -176,8 +176,13 @@ ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::stri
     model.programs.push_back(import_program(view, view.program(i), longer.program(i)));
     model.programs.back().source_bytes = file.size();
     for (size_t t = 0; variables == Variables::kKept && t < view.program(i).tensor_count(); ++t) {
+      const format::TensorType type = view.program(i).tensor(t).type;
+      if (type.type == DataType::kI8)
+        throw Error(origin + ": weights of program " + view.program(i).name() +
+                    " are int8 beside what trains (--int8-base): \"figment apply MODEL ADAPTER --int8\" makes a model "
+                    "that is int8 as a whole");
       Value& value = model.programs.back()[static_cast<ValueId>(t)];
-      if (value.is_constant()) value.constant->variable = view.program(i).tensor(t).type.variable;
+      if (value.is_constant()) value.constant->variable = type.variable;
     }
   }
   if (view.has_latent()) {

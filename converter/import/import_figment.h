@@ -9,10 +9,10 @@
 
 namespace figment::converter {
 
-// The programs of a model that do not train, with the values of its variables as constants, its latent and its output.
-// Throws Error.
-// `variables`: what training changes stays variable.
+// Whether what training changes is constant, or stays variable, all else being f32.
 enum class Variables : uint8_t { kSettled, kKept };
+
+// The programs of a model that do not train, with the values of its variables, its latent and its output. Throws Error.
 ModelDefinition import_figment(const std::vector<uint8_t>& file, const std::string& origin,
                                Variables variables = Variables::kSettled);
 

@@ -1,6 +1,7 @@
 // Fully connected, convolution, transposed convolution and matrix product.
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "format/quantized.h"
@@ -208,6 +209,60 @@ template <typename Output>
   }
 }
 
+// The widest window, and stride, of which add_windows() holds the sums.
+constexpr uint32_t kWidestWindow = 8;
+
+// One channel of a transposed convolution, whose taps take the place of channels: they are rows of weights of the same
+// inputs. Each input of a row, in their order, adds to a window of outputs, of which the first ones are whole then.
+[[gnu::noinline]] void add_windows(const Step& step, const I8Output& output, const Axis& rows, size_t channel) {
+  const Window& window = step.attributes.window;
+  const Extents& in = step.inputs[0].shape;
+  const Extents& out = step.output.shape;
+  const size_t width = window.kernel[1];
+  const size_t stride = window.stride[1];
+  const size_t depth = in[3];
+  const int8_t* x = step.inputs[0].i8();
+  const int8_t* const weights = step.inputs[1].i8() + channel * window.kernel[0] * width * depth;
+  int32_t bias = 0;
+  float ratio = 0;
+  output.start<1>(channel, &bias);
+  output.find_ratios<1>(channel, &ratio);
+  size_t index = channel;
+  for (size_t n = 0; n < in[0]; ++n, x += in[1] * in[2] * depth) {
+    for (size_t oy = 0; oy < out[1]; ++oy, index += out[2] * out[3]) {
+      const Taps y = rows.at(static_cast<int32_t>(oy));
+      int32_t sums[kWidestWindow];
+      std::fill_n(sums, kWidestWindow, bias);
+      // Where the window is, from the left of the padding.
+      size_t place = 0;
+      const size_t end = out[2] + window.padding[1];
+      const auto store = [&](size_t at, int32_t sum) {
+        if (at >= window.padding[1] && at < end)
+          output.store<1>(index + (at - window.padding[1]) * out[3], channel, &ratio, &sum);
+      };
+      for (size_t ix = 0; ix < in[2]; ++ix, place += stride) {
+        int32_t iy = y.source;
+        for (int32_t ky = y.tap; ky < y.end; ky += y.step, iy += y.stride) {
+          const int8_t* pixel = x + (static_cast<size_t>(iy) * in[2] + ix) * depth;
+          const int8_t* w = weights + static_cast<size_t>(ky) * width * depth;
+          size_t kx = 0;
+          for (; kx + kDotRows <= width; kx += kDotRows)
+            dot_rows(pixel, output.zero(), w + kx * depth, depth, depth, sums + kx);
+          for (; kx < width; ++kx) dot_row(pixel, output.zero(), w + kx * depth, depth, sums + kx);
+        }
+        for (size_t i = 0; i < stride; ++i) store(place + i, sums[i]);
+        for (size_t i = 0; i < kWidestWindow; ++i) sums[i] = i + stride < kWidestWindow ? sums[i + stride] : bias;
+      }
+      for (size_t i = 0; place + i < end; ++i) store(place + i, i < kWidestWindow ? sums[i] : bias);
+    }
+  }
+}
+
+bool has_narrow_windows(const Window& window) {
+  return window.groups == 1 && window.dilation[1] == 1 && window.kernel[1] <= kWidestWindow &&
+         window.stride[1] <= kWidestWindow;
+}
+
 template <typename Output>
 void convolve(const Step& step, bool transposed) {
   const Output output(step);
@@ -251,6 +306,14 @@ void convolve(const Step& step, bool transposed) {
       }
     }
   };
+  if constexpr (std::is_same_v<Output, I8Output>) {
+    if (transposed && has_narrow_windows(window)) {
+      const size_t whole = out[3] / kDotRows * kDotRows;
+      for_channels(output, 0, whole, Output::weights(step.inputs[1]), row, compute);
+      for (size_t o = whole; o < out[3]; ++o) add_windows(step, output, rows, o);
+      return;
+    }
+  }
   for (size_t group = 0; group < window.groups; ++group) {
     for_channels(output, group * group_outputs, (group + 1) * group_outputs, Output::weights(step.inputs[1]), row,
                  compute);
