@@ -170,11 +170,18 @@ std::string to_text(const fig_shape& shape) {
   return text + "]";
 }
 
-void describe_memory(Runner* runner, bool training, ConvertReport* report) {
+// The batch that a recipe trains with, or a usual one.
+uint32_t training_batch(const fig_model* model) {
   constexpr uint32_t kUsualBatch = 32;
-  fig_model_info info{};
-  if (fig_model_get_info(runner->model(), &info) != FIG_OK) throw Error(fig_error_message());
-  report->parameters = info.parameter_elements;
+  const char* key = "";
+  const char* value = "";
+  for (uint32_t i = 0; fig_model_metadata(model, i, &key, &value) == FIG_OK; ++i) {
+    if (std::string(key) == "training.batch") return static_cast<uint32_t>(std::strtoul(value, nullptr, 10));
+  }
+  return kUsualBatch;
+}
+
+void describe_memory(Runner* runner, bool training, ConvertReport* report) {
   fig_memory_report memory{};
   if (!training) {
     // The runner's session is of one sample.
@@ -183,15 +190,8 @@ void describe_memory(Runner* runner, bool training, ConvertReport* report) {
   }
   fig_session_options options{};
   options.struct_size = sizeof options;
-  options.batch = kUsualBatch;
-  for (uint32_t i = 0; i < info.metadata; ++i) {
-    const char* key = "";
-    const char* value = "";
-    if (fig_model_metadata(runner->model(), i, &key, &value) == FIG_OK && std::string(key) == "training.batch")
-      options.batch = static_cast<uint32_t>(std::strtoul(value, nullptr, 10));
-  }
+  options.batch = report->training_batch;
   options.training = true;
-  report->training_batch = options.batch;
   if (fig_session_memory(runner->model(), &options, &memory) == FIG_OK) report->training_bytes = memory.total;
   // Behind it: this packs weights, which stay with the model.
   options.training = false;
@@ -228,6 +228,10 @@ void describe_ops(const std::vector<uint8_t>& file, bool training, ConvertReport
           {op.kind, op.name, (output.type == FIG_I8 ? "i8 " : "f32 ") + to_text(output.shape), kernel});
     }
   }
+  fig_model_info info{};
+  if (fig_model_get_info(runner.model(), &info) != FIG_OK) throw Error(fig_error_message());
+  report->parameters = info.parameter_elements;
+  if (training) report->training_batch = training_batch(runner.model());
   describe_memory(&runner, training, report);
 }
 
@@ -755,6 +759,10 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
   if (options.strip || renamed || !options.plan_batches.empty() || !options.programs.empty()) {
     result.file = repack(result.file, {options.name, options.programs, options.strip, options.level,
                                        options.plan_batches, options.outputs_given});
+    // What is left out takes no memory.
+    const bool training = result.report.training_batch != 0;
+    Runner runner(result.file, 1, FIG_KERNELS_BEST, training, 0, training ? 0 : result.report.source_bytes);
+    describe_memory(&runner, training, &result.report);
   }
   result.report.file_bytes = result.file.size();
   return result;
