@@ -187,6 +187,13 @@ Builder::Parts Builder::lay_out_objects(Block* block, MemoryReport* report) {
 }
 
 Result<MemoryReport> Builder::measure_selection(bool* whole) {
+  // Few ops have more operands: on the stack there is room for theirs alone.
+  constexpr size_t kFew = 8;
+  return most_operands() <= kFew ? measure_with<kFew>(whole) : measure_with<format::kMaxOperands>(whole);
+}
+
+template <size_t kMost>
+[[gnu::noinline]] Result<MemoryReport> Builder::measure_with(bool* whole) {
   const format::ModelView& view = view_;
   MemoryReport report;
   report.model = model_->held_bytes().value();
@@ -196,7 +203,7 @@ Result<MemoryReport> Builder::measure_selection(bool* whole) {
   packer_->limit(limit < before ? 0 : limit - before);
   Block block = small_target_ ? Block::for_small_target() : Block();
   Parts parts = lay_out_objects(&block, &report);
-  kernels::Operand operands[format::kMaxOperands];
+  kernels::Operand operands[kMost];
   parts.setup.operands = operands;
   OperatorDemand demand;
   plan::Arena arena;

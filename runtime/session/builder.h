@@ -32,6 +32,9 @@ class Builder {
   // Where the memory limit is too small to measure in, the report is not of the `whole`: its peak is above the limit,
   // and is no more than is needed.
   Result<MemoryReport> measure_selection(bool* whole);
+  // The same with operands of ops that have up to `kMost`.
+  template <size_t kMost>
+  Result<MemoryReport> measure_with(bool* whole);
   Result<Session*> place_selection(void* memory, size_t bytes);
 
   // The parts of a session that come before operators and arena. `session` is nullptr while measuring.

@@ -56,6 +56,11 @@ static void hashed(const char* what, uint64_t hash) {
 static fig_session* create(fig_model* model, const fig_session_options* options) {
   fig_session* session = NULL;
   fig_memory_report report;
+  size_t size = 0;
+  paint_stack();
+  /* Without a heap, it says so. */
+  if (fig_session_size(model, options, &size) != FIG_OK && size != 0) die("a size of nothing");
+  measured("size stack", painted_stack_used());
   paint_stack();
   const uint64_t start = board_clock();
   CHECK(fig_session_init(model, options, free_memory, left(), &session));
