@@ -40,6 +40,8 @@ fig_status fig_anomaly_alarm(fig_anomaly_vote* vote, float score, bool* alarm) {
                               "fig_anomaly_vote: %u of the last %u scores: give 1 to 32, and no more of them",
                               static_cast<unsigned>(given.needed), static_cast<unsigned>(given.window)));
   }
+  if (given.threshold != given.threshold)
+    return fail(Status::plain(StatusCode::kInvalidArgument, "fig_anomaly_vote: the threshold is no number"));
   *alarm = figment::vote(&vote->history, is_unusual(score, given.threshold), given.needed, given.window);
   return FIG_OK;
 }

@@ -145,6 +145,9 @@ TEST_CASE("a vote counts the last scores") {
     CHECK(fig_anomaly_alarm(&vote, 2, &alarm) == FIG_INVALID_ARGUMENT);
     CHECK(vote.history == 0);
   }
+  fig_anomaly_vote none = {sizeof(fig_anomaly_vote), NAN, 1, 1, 0};
+  bool any = false;
+  CHECK(fig_anomaly_alarm(&none, 2, &any) == FIG_INVALID_ARGUMENT);
   // A struct without its history has no place for it.
   fig_anomaly_vote vote = {offsetof(fig_anomaly_vote, history), 1, 1, 1, 0};
   bool alarm = false;

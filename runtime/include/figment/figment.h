@@ -680,7 +680,8 @@ typedef struct fig_anomaly_vote {
   uint32_t history; /* of the last scores, the youngest in bit 0: 1 above; 0 at the start */
 } fig_anomaly_vote;
 
-/* Counts the next score, and says whether there is an alarm. A score that is no number is above any threshold. */
+/* Counts the next score, and says whether there is an alarm. A score that is no number is above any threshold.
+ * FIG_INVALID_ARGUMENT: the threshold is no number, or `needed` and `window` are out of range. */
 FIG_API fig_status fig_anomaly_alarm(fig_anomaly_vote* vote, float score, bool* alarm);
 
 #ifdef __cplusplus
