@@ -543,16 +543,20 @@ Graph take_generator(const std::string& path, ModelDefinition* model) {
 // Sessions draw latents, and take classes one after the other.
 ConvertOptions calibrated_by_sessions(ConvertOptions options, const ModelDefinition& model, const Graph& graph) {
   constexpr size_t kSamples = 128;
+  constexpr size_t kMostSamples = size_t{format::RequantizationView::kMostSamples} / 3 * 4;
   if (!options.calibration_data.empty() || !options.calibration_files.empty())
     throw Error("--calibration-data: sessions find ranges on latents and classes, and have no other samples");
   options.calibration_samples = options.calibration_samples.value_or(kSamples);
+  if (*options.calibration_samples > kMostSamples)
+    throw Error(fmt::format("--calibrate: sessions find ranges on {} latents at most", kMostSamples));
   for (const PortDefinition& port : graph.inputs) {
     const bool drawn = port.name == model.latent->input || model.find_drawn(graph.name, port.name) != nullptr;
     if (drawn || port.integers) continue;
-    if (port.shape.rank() != 2)
-      throw Error("int8 on the device: input " + port.name + " " + to_string(port.shape) +
-                  " is no latent and no class, and sessions have no samples of it to find ranges on");
-    options.calibration_classes.insert(port.name);
+    if (!options.calibration_classes.contains(port.name))
+      throw Error("input " + port.name + " " + to_string(port.shape) +
+                  " is no latent, and sessions have no samples of it to find ranges on; if it is a class, one 1 among "
+                  "zeros, say so: --calibration-data " +
+                  port.name + "=classes");
   }
   return options;
 }
@@ -587,7 +591,10 @@ Converted add_int8_form(const ConvertOptions& options, const std::vector<uint8_t
   model.programs = {form.program};
   RepackOptions repacked;
   repacked.strip = options.strip;
+  // Of what is planned for training, generating takes one sample at a time.
   repacked.plan_batches = options.plan_batches;
+  if (!repacked.plan_batches.empty() && std::ranges::find(repacked.plan_batches, 1U) == repacked.plan_batches.end())
+    repacked.plan_batches.push_back(1);
   repacked.all_fields = true;
   form.model = repack(write_model(model), repacked);
   form.source.name = kInt8Source;
@@ -606,12 +613,18 @@ Converted add_int8_form(const ConvertOptions& options, const std::vector<uint8_t
 // What a session would write of the model's int8 form, and how near it is to f32.
 Converted write_int8_form(const ConvertOptions& options, const std::vector<uint8_t>& file, Converted result) {
   if (!options.keep_f32.empty() || !options.calibration_data.empty() || !options.calibration_files.empty() ||
-      options.calibration_samples)
+      options.calibration_samples || options.half_weights || !options.calibration_classes.empty() ||
+      options.psnr_goal_db != ConvertOptions().psnr_goal_db ||
+      options.keep_threshold_db != ConvertOptions().keep_threshold_db)
     throw Error(options.model + ": carries its int8 form, which --int8 --keep-training made: give such options there");
   result = take(options, requantized(file), std::move(result));
   ModelDefinition model = import_figment(file, options.model);
   const Graph generator = take_generator(options.model, &model);
-  const ConvertOptions own = calibrated_by_sessions(options, model, generator);
+  ConvertOptions own = options;
+  for (const PortDefinition& port : generator.inputs) {
+    if (port.name != model.latent->input && !port.integers) own.calibration_classes.insert(port.name);
+  }
+  own = calibrated_by_sessions(own, model, generator);
   const Calibration calibration(own, model, generator);
   const TensorMap samples = calibration.samples();
   Runner f32(file, 1, FIG_KERNELS_BEST, false, 0, file.size());
@@ -624,6 +637,12 @@ Converted write_int8_form(const ConvertOptions& options, const std::vector<uint8
       fmt::format("the int8 form that the model carries, as fig_requantize writes it; its outputs have {:.1f} dB of "
                   "signal to noise",
                   ratio.decibels()));
+  if (ratio.decibels() < options.snr_goal_db) {
+    result.report.warnings.push_back(fmt::format(
+        "the int8 form has {:.1f} dB of signal to noise, less than {:g}: which layers are int8 was settled for other "
+        "weights; --int8 --keep-training settles it for these",
+        ratio.decibels(), options.snr_goal_db));
+  }
   return result;
 }
 

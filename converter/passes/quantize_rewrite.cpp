@@ -105,7 +105,7 @@ class Rewriter {
     if (!forms.f32) {
       if (old_[old_id].is_constant()) {
         forms.f32 = fresh_.add_value(old_[old_id]);
-        fresh_[*forms.f32].follows = old_id;
+        if (old_[old_id].type == DataType::kF32) fresh_[*forms.f32].follows = old_id;
       } else {
         const Value value = old_[old_id];
         forms.f32 = fresh_.add_node(OpKind::kDequantize, value.name + " to f32", {}, {*forms.i8}, &value);

@@ -90,7 +90,8 @@ void keep_programs(schema::ModelT* model, const std::vector<std::string>& names)
     throw Error(fmt::format("--programs: the model has no program \"{}\"; it has {}", name, known));
   }
   kept.insert(trains.begin(), trains.end());
-  if (model->requantization) kept.insert(model->requantization->program);
+  // What sessions write in int8 is what generates.
+  if (model->requantization) kept.insert({model->requantization->program, model->latent->program});
   std::erase_if(model->programs, [&](const auto& program) { return !kept.contains(program->name); });
   if (model->latent && !kept.contains(model->latent->program)) model->latent.reset();
   if (model->output && !kept.contains(model->output->program)) model->output.reset();

@@ -187,6 +187,7 @@ struct ScalingView {
 struct RequantizationView {
   static constexpr uint32_t kNone = UINT32_MAX;
   static constexpr float kFixed = -1;
+  static constexpr uint32_t kMostSamples = 4096;
 
   const char* program;
   size_t samples;

@@ -177,9 +177,9 @@ class TrainingParts {
     const schema::Requantization* entry = checker_.root().requantization();
     if (entry == nullptr) return {};
     FIGMENT_RETURN_IF_ERROR(checker_.check_name(entry->program()));
-    constexpr uint32_t kMostSamples = 4096;
-    if (entry->samples() < 1 || entry->samples() > kMostSamples)
+    if (entry->samples() < 1 || entry->samples() > RequantizationView::kMostSamples)
       return bad("requantization: its number of samples is out of range");
+    if (checker_.root().latent() == nullptr) return bad("requantization: the model does not generate");
     if (entry->model() == nullptr || entry->sources() == nullptr || entry->limits() == nullptr ||
         entry->sources()->size() != entry->limits()->size()) {
       return bad("requantization: it is incomplete");
@@ -194,8 +194,9 @@ class TrainingParts {
       const ProgramView program = checker_.view().program(p);
       if (program.updates()) return bad("requantization: its program changes variables");
       for (uint32_t source : *entry->sources()) {
-        if (source != RequantizationView::kNone && source >= program.tensor_count())
-          return bad("requantization: a source is no tensor");
+        if (source == RequantizationView::kNone) continue;
+        if (source >= program.tensor_count() || program.tensor(source).type.type != DataType::kF32)
+          return bad("requantization: a source is no tensor in f32");
       }
       return {};
     }

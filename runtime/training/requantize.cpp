@@ -287,13 +287,17 @@ Status Requantizer::set_linear(size_t from, size_t to) {
   const auto constant_of = [&](uint32_t tensor) {
     return model_.constant(static_cast<size_t>(target.constant_of(tensor)));
   };
+  // Not only of the same kind, but of what is known to be f32.
+  bool follows = source.op_kind(from) == target.op_kind(to) && given.size() == taken.size();
+  for (size_t i = 1; follows && i < given.size(); ++i) follows = form_.sources[taken[i]] == given[i];
+  if (!follows) return bad_form();
   const format::ConstantView weights = constant_of(taken[1]);
   const std::span<const float> scales = weights.quantization.scales;
   const size_t count = weights.bytes;
   const auto elements_of = [&](uint32_t tensor) {
     return resolve_extents(source.tensor(tensor).type.shape, program_->planned_batch()).elements();
   };
-  if (given.size() != taken.size() || elements_of(given[1]) != count || scales.empty()) return bad_form();
+  if (elements_of(given[1]) != count || scales.empty()) return bad_form();
   const auto* values = static_cast<const float*>(program_->address(given[1]));
   const float* bias = nullptr;
   int32_t* sums = nullptr;
@@ -326,15 +330,14 @@ Status Requantizer::set_values_of(size_t from, const Memory& memory) {
   for (size_t to = 0; to < target.op_count(); ++to) {
     const OpKind kind = target.op_kind(to);
     const std::span<const uint32_t> taken = target.op_inputs(to);
+    const uint32_t output = target.op_output(to);
     const bool in_int8 = target.tensor(taken[0]).type.type == format::DataType::kI8;
+    const bool same = form_.sources[output] == source.op_output(from);
     if (format::is_linear(kind) && in_int8) {
-      const uint32_t weights = form_.sources[taken[1]];
-      if (source.op_kind(from) == kind && given.size() > 1 && given[1] == weights)
-        FIGMENT_RETURN_IF_ERROR(set_linear(from, to));
+      if (same) FIGMENT_RETURN_IF_ERROR(set_linear(from, to));
       continue;
     }
-    const uint32_t output = target.op_output(to);
-    if (kind == OpKind::kLookup && form_.sources[output] == source.op_output(from)) {
+    if (kind == OpKind::kLookup && same) {
       if (!format::is_unary_function(source.op_kind(from))) return bad_form();
       const format::Quantization input = target.tensor(taken[0]).type.quantization;
       const format::Quantization result = target.tensor(output).type.quantization;

@@ -69,6 +69,11 @@ check "it generates in int8" 0 "" $figment generate "$work/form8.figment" -n 2 -
 check "an int8 form of other samples" 1 "no other samples" "$convert" "$models/tiny_vae.figment" --int8 --keep-training --calibration-data latent="$work/vae.npy" -o "$work/x.figment"
 check "other choices than its form's" 1 "carries its int8 form" "$convert" "$work/form.figment" --int8 --calibrate 64 -o "$work/x.figment"
 check "an int8 form of what does not generate" 1 "none of its programs generates" "$convert" "$models/tiny_classifier.figment" --int8 --keep-training -o "$work/x.figment"
+check "a form that quality options came too late for" 1 "carries its int8 form" "$convert" "$work/form.figment" --int8 --psnr-goal 90 -o "$work/x.figment"
+check "worse than is wanted" 0 "less than 90: " "$convert" "$work/form.figment" --int8 --want-snr 90 -o "$work/x.figment"
+check "some programs and the form" 0 "" "$convert" "$work/form.figment" --keep-training --programs encode -o "$work/some8.figment" -q
+check "which it still writes" 0 "" "$convert" "$work/some8.figment" --int8 -o "$work/x8.figment" -q
+check "a level without --strip" 1 "give both" "$convert" "$models/tiny_gan.figment" --keep-training --level 1 -o "$work/x.figment"
 check "an int8 form beside an int8 base" 1 "figment apply" "$convert" "$models/tiny_adapted.figment" --int8 --keep-training -o "$work/x.figment"
 check "an int8 form of what does not train" 1 "nothing to keep" "$convert" "$models/dcgan.figment" --int8 --keep-training -o "$work/x.figment"
 check "no file and no folder" 1 "name the file to write" "$convert" "$onnx/dcgan/generator.onnx"

@@ -10,6 +10,7 @@
 #include "core/memory.h"
 #include "format/model_view.h"
 #include "io/files.h"
+#include "onnx_builder.h"
 #include "support.h"
 #include "write/int8_form.h"
 #include "write/runner.h"
@@ -19,9 +20,10 @@ using namespace figment::converter;
 namespace {
 
 // With options that leave no choice to the weights.
-Converted with_form(const std::string& path) {
+Converted with_form(const std::string& path, const std::set<std::string>& classes = {}) {
   ConvertOptions options;
   options.model = path;
+  options.calibration_classes = classes;
   options.int8 = true;
   options.keep_training = true;
   options.psnr_goal_db = -100;
@@ -62,27 +64,90 @@ std::vector<uint8_t> scrambled(const std::vector<uint8_t>& file, uint64_t seed) 
   return figment::io::read_file(path);
 }
 
+// A session writes of other weights what the converter makes of them by itself.
+void check_form(const std::string& path, const std::set<std::string>& classes = {}) {
+  const Converted before = with_form(path, classes);
+  const std::vector<uint8_t> changed = scrambled(before.file, 3);
+  const std::vector<uint8_t> written = requantized(changed);
+  CHECK(written != form_of(before.file));
+  const figment::io::TemporaryFolder folder;
+  const std::string tuned = folder.file("changed.figment");
+  figment::io::write_file(tuned, changed);
+  CHECK(written == form_of(with_form(tuned, classes).file));
+  // Without the training, it is the form.
+  ConvertOptions options;
+  options.model = tuned;
+  options.int8 = true;
+  const Converted plain = convert(options, {});
+  CHECK(written == plain.file);
+  REQUIRE(!plain.report.notes.empty());
+  CHECK(plain.report.notes.back().find("signal to noise") != std::string::npos);
+}
+
+// Two layers of the same weights, one of them without a bias, and larger pixels.
+void write_tied_networks(figment::test::OnnxBuilder* generator, figment::test::OnnxBuilder* discriminator) {
+  std::vector<float> weights(16);
+  for (size_t i = 0; i < weights.size(); ++i) weights[i] = std::sin(static_cast<float>(i));
+  generator->input("latent", {4});
+  const std::string w = generator->floats("w", {4, 4}, weights);
+  generator->node("Gemm", {"latent", w, generator->floats("b", {4}, {0.1F, 0.2F, 0.3F, -0.1F})}, {"first"});
+  generator->node("Relu", {"first"}, {"hidden"});
+  generator->node("MatMul", {"hidden", w}, {"second"});
+  generator->node("Reshape", {"second", generator->integers("shape", {4}, {-1, 1, 2, 2})}, {"little"});
+  figment::test::OnnxBuilder::attribute(
+      generator->node("Resize", {"little", "", generator->floats("scales", {4}, {1, 1, 2, 2})}, {"large"}), "mode",
+      "nearest");
+  generator->node("Tanh", {"large"}, {"sample"});
+  generator->output("sample", {1, 4, 4});
+  discriminator->input("sample", {1, 4, 4});
+  discriminator->node("Flatten", {"sample"}, {"flat"});
+  discriminator->node("Gemm",
+                      {"flat", discriminator->floats("v", {16, 1}, weights), discriminator->floats("c", {1}, {0.1F})},
+                      {"logit"});
+  discriminator->output("logit", {1});
+}
+
 }  // namespace
 
 TEST_CASE("a session writes the int8 form that the converter makes of the same weights") {
   for (const char* name : {"tiny_gan", "tiny_dcgan", "tiny_cgan", "tiny_crgan", "tiny_vae", "tiny_infogan"}) {
     CAPTURE(std::string(name));
-    const Converted before = with_form(figment::test::model_path(name));
-    const std::vector<uint8_t> changed = scrambled(before.file, 3);
-    const std::vector<uint8_t> written = requantized(changed);
-    CHECK(written != form_of(before.file));
-    const figment::io::TemporaryFolder folder;
-    const std::string path = folder.file("changed.figment");
-    figment::io::write_file(path, changed);
-    // Of these weights the converter finds ranges, tables and integers by itself.
-    CHECK(written == form_of(with_form(path).file));
-    // Without the training, it is the form.
-    ConvertOptions options;
-    options.model = path;
-    options.int8 = true;
-    const Converted plain = convert(options, {});
-    CHECK(written == plain.file);
-    REQUIRE(!plain.report.notes.empty());
-    CHECK(plain.report.notes.back().find("signal to noise") != std::string::npos);
+    const bool classes = std::string(name) == "tiny_gan" || std::string(name) == "tiny_cgan";
+    check_form(figment::test::model_path(name), classes ? std::set<std::string>{"label"} : std::set<std::string>{});
   }
+}
+
+TEST_CASE("the int8 form of layers that share their weights has each one's bias, and index tables stay") {
+  figment::test::OnnxBuilder generator;
+  figment::test::OnnxBuilder discriminator;
+  write_tied_networks(&generator, &discriminator);
+  const figment::test::OnnxFile generator_file(generator.model);
+  const figment::test::OnnxFile discriminator_file(discriminator.model);
+  ConvertOptions options;
+  options.objective = "gan";
+  options.name = "tied";
+  options.networks = {{"generator", generator_file.path()}, {"discriminator", discriminator_file.path()}};
+  const figment::io::TemporaryFolder folder;
+  const std::string path = folder.file("tied.figment");
+  figment::io::write_file(path, convert(options, {}).file);
+  check_form(path);
+}
+
+TEST_CASE("an int8 form is refused where sessions have no samples of an input") {
+  const auto message_of = [](const ConvertOptions& options) -> std::string {
+    try {
+      convert(options, {});
+      return "";
+    } catch (const Error& error) {
+      return error.what();
+    }
+  };
+  ConvertOptions options;
+  options.model = figment::test::model_path("tiny_cgan");
+  options.int8 = true;
+  options.keep_training = true;
+  CHECK(message_of(options).find("--calibration-data label=classes") != std::string::npos);
+  options.calibration_classes = {"label"};
+  options.calibration_samples = 5462;
+  CHECK(message_of(options).find("5460 latents at most") != std::string::npos);
 }

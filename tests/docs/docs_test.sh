@@ -63,7 +63,7 @@ done
   for command in generate run train evaluate score project inspect parameters compare bench; do "$bin/figment" $command --help; done
 } > "$work/help" 2>&1
 # (Those of cmake and the compiler are their own.)
-for option in $(grep -hvE '^(cmake|clang-19|cc) ' "$source/README.md" "$source"/docs/*.md | grep -oE -e '--[a-z][a-z0-9-]+' | sort -u); do
+for option in $(grep -hvE '^(cmake|clang-19|cc|arm-none-eabi-gcc) ' "$source/README.md" "$source"/docs/*.md | grep -oE -e '--[a-z][a-z0-9-]+' | sort -u); do
   grep -qE -e "$option( |,|\$)" "$work/help" || fail "the documents name $option, which no program has"
 done
 
