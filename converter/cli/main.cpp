@@ -385,7 +385,9 @@ int convert(int argc, char** argv) {
                        name == "--int8-base";
     if (option->count() == 0 || trains) continue;
     if (option->get_group() == training && !(scope && !options.recipe.empty()))
-      throw Error(name + (options.recipe.empty() ? " needs --objective" : " is set by the recipe"));
+      throw Error(name + (!options.recipe.empty()  ? " is set by the recipe"
+                          : !options.model.empty() ? " is for networks: give RECIPE --start-from " + options.model
+                                                   : " needs --objective"));
     if (!options.recipe.empty() && (name == "--prior" || name == "--latent"))
       throw Error(name + " is set by the recipe");
   }
@@ -420,6 +422,8 @@ int convert(int argc, char** argv) {
   if (std::filesystem::is_regular_file(output) && std::filesystem::file_size(output) > 0 &&
       !figment::io::is_model(output))
     throw Error(output + " is there, and no Figment model: name another file, or remove it");
+  if (app.get_option("--level")->count() > 0 && !options.strip)
+    throw Error("--level says which level --strip keeps: give both");
   if (!report_path.empty() && !output.empty() && figment::io::same_file(report_path, output))
     throw Error("-o and --report are one file: " + output);
   for (const std::string& input : inputs) {
@@ -458,19 +462,26 @@ int convert(int argc, char** argv) {
       figment::converter::convert(options, [&](double fraction, const char* phase) { line->update(fraction, phase); });
   line.reset();
   const bool embeds = !embed_folder.empty();
+  figment::converter::Embedded embedded;
+  if (embeds) embedded = figment::converter::embed_c(converted.file, {options.plan_batches[0], training_model});
   if (!embeds || app.get_option("--output")->count() > 0) figment::io::write_file(output, converted.file);
-  if (embeds) {
-    std::filesystem::create_directories(embed_folder);
-    for (const auto& [name, text] :
-         figment::converter::embed_c(converted.file, {options.plan_batches[0], training_model}))
-      figment::io::write_file(embed_folder + "/" + name, text);
-  }
+  if (embeds) std::filesystem::create_directories(embed_folder);
+  for (const auto& [name, text] : embedded.files) figment::io::write_file(embed_folder + "/" + name, text);
   const std::string report = to_text(converted.report);
   if (!report_path.empty()) figment::io::write_file(report_path, report);
   if (verbose) figment::io::print("%s", report.c_str());
   if (!quiet && !verbose) {
     figment::io::print("%s%s: --verbose, or --report FILE, shows all ops\n", summary(converted.report).c_str(),
                        output.empty() ? embed_folder.c_str() : output.c_str());
+  }
+  if (embeds && !quiet) {
+    const bool chosen = app.get_option("--plan")->count() > 0;
+    figment::io::print(
+        "on Cortex-M: %s of flash and %s of RAM, with code and stack to come; %s%u sample%s at a time%s\n",
+        figment::io::format_bytes(static_cast<double>(embedded.flash_bytes)).c_str(),
+        figment::io::format_bytes(static_cast<double>(embedded.arena_bytes)).c_str(),
+        training_model ? "trains on " : "", options.plan_batches[0], options.plan_batches[0] == 1 ? "" : "s",
+        chosen || !training_model ? "" : ": --plan batch=N takes N");
   }
   for (const std::string& warning : converted.report.warnings) {
     if (!verbose) figment::io::print_error("figment-convert: " + warning);

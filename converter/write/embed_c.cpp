@@ -50,11 +50,19 @@ class Embedder {
     if (fig_requantize_size(runner_.session(), &requantize_bytes_) != FIG_OK) return;
     const std::vector<uint8_t> form = requantized(file_);
     int8_bytes_ = form.size();
-    Runner runs(form, 1, FIG_KERNELS_PORTABLE);
+    fig_session_options one{};
+    one.struct_size = sizeof one;
+    one.kernels = FIG_KERNELS_PORTABLE;
+    one.outputs_given = true;
+    Runner runs(form, one);
     add_ops(&runs);
+    check(fig_session_footprint(runs.model(), &one, &int8_footprint_));
+    check(fig_session_memory(runs.model(), &one, &int8_here_));
   }
 
-  std::vector<EmbeddedFile> files() const { return {{name_ + ".h", header()}, {name_ + ".c", source()}}; }
+  Embedded embedded() const {
+    return {{{name_ + ".h", header()}, {name_ + ".c", source()}}, file_.size(), footprint_.model + footprint_.session};
+  }
 
  private:
   fig_model* model() { return runner_.model(); }
@@ -103,13 +111,20 @@ class Embedder {
     return text;
   }
 
+  static uint64_t block_of(const fig_memory_report& memory) {
+    return memory.programs + memory.operators + memory.variables + memory.arena;
+  }
+
   // Of the int8 form that sessions write, if the model carries one.
   std::string int8_form() const {
     if (int8_bytes_ == 0) return "";
     return fmt::format(
-        "/* The model that fig_requantize writes, and the memory that it takes to do so. */\n"
-        "#define {0}_INT8_BYTES {1}\n#define {0}_REQUANTIZE_BYTES {2}\n",
-        macro_, int8_bytes_, requantize_bytes_);
+        "/* The model that fig_requantize writes, the memory that it takes to do so, and a session of it for one "
+        "sample,\n"
+        " * whose runs are given memory for outputs. */\n"
+        "#define {0}_INT8_BYTES {1}\n#define {0}_REQUANTIZE_BYTES {2}\n"
+        "#define {0}_INT8_SESSION_BYTES (sizeof(void*) == 4 ? {3} : {4})\n",
+        macro_, int8_bytes_, requantize_bytes_, int8_footprint_.session, block_of(int8_here_));
   }
 
   std::string header() const {
@@ -151,8 +166,7 @@ fig_status {name}_open(unsigned char* arena, uint64_t seed, fig_model** model, f
 )",
         fmt::arg("name", name_), fmt::arg("macro", macro_), fmt::arg("version", FIGMENT_VERSION),
         fmt::arg("flash", file_.size()), fmt::arg("model", footprint_.model), fmt::arg("session", footprint_.session),
-        fmt::arg("model_here", fig_model_size()),
-        fmt::arg("session_here", here_.programs + here_.operators + here_.variables + here_.arena),
+        fmt::arg("model_here", fig_model_size()), fmt::arg("session_here", block_of(here_)),
         fmt::arg("stack", kStackBytes), fmt::arg("batch", options_.batch), fmt::arg("samples", samples()),
         fmt::arg("int8", int8_form()),
         fmt::arg("session_kind",
@@ -207,6 +221,8 @@ const unsigned char {name}_data[{macro}_FLASH_BYTES] __attribute__((aligned(64))
   std::string macro_;
   fig_footprint footprint_{};
   fig_memory_report here_{};
+  fig_footprint int8_footprint_{};
+  fig_memory_report int8_here_{};
   size_t requantize_bytes_ = 0;
   size_t int8_bytes_ = 0;
   std::set<std::string> ops_;
@@ -214,8 +230,8 @@ const unsigned char {name}_data[{macro}_FLASH_BYTES] __attribute__((aligned(64))
 
 }  // namespace
 
-std::vector<EmbeddedFile> embed_c(const std::vector<uint8_t>& file, const EmbedOptions& options) {
-  return Embedder(file, options).files();
+Embedded embed_c(const std::vector<uint8_t>& file, const EmbedOptions& options) {
+  return Embedder(file, options).embedded();
 }
 
 }  // namespace figment::converter

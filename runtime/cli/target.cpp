@@ -256,8 +256,10 @@ void print_target(const Json& report) {
   io::print("\nThe least: %s, %s.\nParameters that train take %s of it, gradients as much, and what the\n",
             in_words(least).c_str(), bytes_of(least["ram"]).c_str(), bytes_of(training["trained_bytes"]).c_str());
   const bool keeps = training["optimizer_bytes"].get<uint64_t>() > 0;
-  io::print("optimizer keeps of them %s%s.\n--train-only and --freeze leave parameters in flash.\n",
-            bytes_of(training["optimizer_bytes"]).c_str(), keeps ? "; plain SGD (\"beta1\": 0) keeps nothing" : "");
+  io::print("optimizer keeps of them %s%s.\n", bytes_of(training["optimizer_bytes"]).c_str(),
+            keeps ? "; plain SGD keeps nothing: {\"kind\": \"sgd\", \"beta1\": 0}" : "");
+  io::print(
+      "figment-convert RECIPE --start-from MODEL --freeze NAMES (or --train-only) leaves\nparameters in flash.\n");
 }
 
 }  // namespace figment::cli
