@@ -100,7 +100,7 @@ static void write_picture(const Service* service, int version, const float* pixe
   char path[kMaxPath + 16];
   snprintf(path, sizeof path, "%s/%d.pgm", service->folder, version);
   FILE* file = fopen(path, "wb");
-  if (file == NULL) fail("cannot write pictures");
+  if (file == NULL) fail("cannot write pictures: the folder must be there");
   fprintf(file, "P5\n%u %u\n255\n", (unsigned)service->width, (unsigned)service->height);
   for (size_t i = 0; i < service->pixels; ++i) fputc((int)((pixels[i] + 1) * 127.5f + 0.5f), file);
   if (fclose(file) != 0) fail("cannot write pictures");
