@@ -257,9 +257,9 @@ void print_target(const Json& report) {
             in_words(least).c_str(), bytes_of(least["ram"]).c_str(), bytes_of(training["trained_bytes"]).c_str());
   const bool keeps = training["optimizer_bytes"].get<uint64_t>() > 0;
   io::print("optimizer keeps of them %s%s.\n", bytes_of(training["optimizer_bytes"]).c_str(),
-            keeps ? "; plain SGD keeps nothing: {\"kind\": \"sgd\", \"beta1\": 0}" : "");
+            keeps ? "; plain SGD keeps nothing,\n{\"kind\": \"sgd\", \"beta1\": 0}" : "");
   io::print(
-      "figment-convert RECIPE --start-from MODEL --freeze NAMES (or --train-only) leaves\nparameters in flash.\n");
+      "Parameters stay in flash by figment-convert RECIPE --start-from MODEL --freeze\nNAMES, or --train-only.\n");
 }
 
 }  // namespace figment::cli
