@@ -622,7 +622,8 @@ Converted write_int8_form(const ConvertOptions& options, const std::vector<uint8
   const Graph generator = take_generator(options.model, &model);
   ConvertOptions own = options;
   for (const PortDefinition& port : generator.inputs) {
-    if (port.name != model.latent->input && !port.integers) own.calibration_classes.insert(port.name);
+    const bool drawn = port.name == model.latent->input || model.find_drawn(generator.name, port.name) != nullptr;
+    if (!drawn && !port.integers) own.calibration_classes.insert(port.name);
   }
   own = calibrated_by_sessions(own, model, generator);
   const Calibration calibration(own, model, generator);

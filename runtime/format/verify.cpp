@@ -154,7 +154,7 @@ class Verifier : public Checker {
   Status for_training() {
     const bool any = length(root().parameters()) > 0 || length(root().scalings()) > 0 ||
                      root().objective() != nullptr || length(root().schedule()) > 0 || length(root().scalars()) > 0 ||
-                     length(root().trained()) > 0;
+                     length(root().trained()) > 0 || root().requantization() != nullptr;
     if (!any) return {};
     TrainingVerifier* verify = linked_training_verifier();
     if (verify != nullptr) return verify(this);
