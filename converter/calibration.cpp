@@ -5,7 +5,7 @@
 #include <optional>
 #include <random>
 
-#include "format/calibration.h"
+#include "format/int8_parameters.h"
 #include "format/scaling.h"
 #include "ir/cost.h"
 #include "passes/quantize_ranges.h"

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 
+#include "format/int8_parameters.h"
 #include "ir/builder.h"
 
 namespace figment::converter {
@@ -255,12 +256,9 @@ size_t store_frozen_in_int8(Network* network) {
     std::vector<int8_t> integers(values.size());
     std::vector<float> scales(channels);
     for (size_t c = 0; c < channels; ++c) {
-      float most = 0;
-      for (float w : values.subspan(c * row, row)) most = std::max(most, std::fabs(w));
-      const float scale = most / 127;
-      scales[c] = std::isnormal(scale) ? scale : 1;
-      for (size_t i = c * row; i < (c + 1) * row; ++i)
-        integers[i] = static_cast<int8_t>(std::lround(std::clamp(values[i] / scales[c], -127.0F, 127.0F)));
+      const std::span<const float> channel = values.subspan(c * row, row);
+      scales[c] = format::row_scale(channel);
+      format::quantize_channel(channel, scales[c], integers.data() + c * row);
     }
     value.type = DataType::kI8;
     value.scales = std::move(scales);

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "format/calibration.h"
+#include "format/int8_parameters.h"
 #include "ir/graph.h"
 
 namespace figment::converter {

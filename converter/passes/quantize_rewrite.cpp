@@ -129,19 +129,13 @@ class Rewriter {
   }
 
   ValueId constant_i8(const Value& value) {
-    double low = 0;
-    double high = 0;
-    for (float x : value.f32()) {
-      low = std::min<double>(low, x);
-      high = std::max<double>(high, x);
-    }
-    const QuantParameters q = parameters_for(low, high);
+    const QuantParameters q = format::parameters_of(value.f32());
     Value result = value;
     result.type = DataType::kI8;
     result.scales = {q.scale};
     result.zero_point = q.zero_point;
-    std::vector<uint8_t> bytes;
-    for (float x : value.f32()) bytes.push_back(static_cast<uint8_t>(format::quantize(x, q.scale, q.zero_point)));
+    std::vector<uint8_t> bytes(value.f32().size());
+    format::quantize_all(value.f32(), q, reinterpret_cast<int8_t*>(bytes.data()));
     result.constant->bytes.assign(std::move(bytes));
     return fresh_.add_value(std::move(result));
   }
@@ -191,6 +185,10 @@ class Rewriter {
   // The int8 forms of recurrent layers give the hidden states alone.
   std::string recurrent_reason(const Node& node) const {
     if (!old_[node.inputs[1]].is_constant()) return "its weights are computed";
+    // Which of several readers takes the widest range may change.
+    const auto reads = [&](const Node& reader) { return reader.inputs[0] == node.output; };
+    if (ranges_ == Ranges::kFollowed && std::ranges::count_if(old_.nodes, reads) > 1)
+      return "several layers read parts of its states";
     const uint32_t hidden = node.kind == OpKind::kLstm ? format::lstm_plane::kHidden : format::gru_plane::kHidden;
     for (const PortDefinition& port : old_.outputs) {
       if (port.value == node.output) return "its states are an output";

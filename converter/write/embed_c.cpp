@@ -13,8 +13,11 @@ namespace figment::converter {
 
 namespace {
 
-// What the stack of a Cortex-M holds at most in any call; tests/firmware/sessions_test.sh measures it.
+// What the stack of a Cortex-M holds at most in any call; tests/firmware/sessions_test.sh measures it. Ops of many
+// operands take more while the model is opened and measured.
+constexpr uint32_t kManyOperands = 16;
 constexpr int kStackBytes = 4096;
+constexpr int kStackBytesOfMany = 8192;
 
 // A name as an identifier of C.
 std::string identifier(const std::string& name) {
@@ -47,7 +50,10 @@ class Embedder {
     check(fig_session_footprint(model(), &session, &footprint_));
     check(fig_session_memory(model(), &session, &here_));
     add_ops(&runner_);
-    if (fig_requantize_size(runner_.session(), &requantize_bytes_) != FIG_OK) return;
+    if (!options_.trains) return;
+    const fig_status carries = fig_requantize_size(runner_.session(), &requantize_bytes_);
+    if (carries == FIG_NOT_FOUND) return;
+    check(carries);
     const std::vector<uint8_t> form = requantized(file_);
     int8_bytes_ = form.size();
     fig_session_options one{};
@@ -76,6 +82,7 @@ class Embedder {
         fig_op_info op{};
         check(fig_model_op(runner->model(), p, i, &op));
         ops_.insert(op.kind);
+        if (op.input_count > kManyOperands) stack_bytes_ = kStackBytesOfMany;
       }
     }
   }
@@ -167,7 +174,7 @@ fig_status {name}_open(unsigned char* arena, uint64_t seed, fig_model** model, f
         fmt::arg("name", name_), fmt::arg("macro", macro_), fmt::arg("version", FIGMENT_VERSION),
         fmt::arg("flash", file_.size()), fmt::arg("model", footprint_.model), fmt::arg("session", footprint_.session),
         fmt::arg("model_here", fig_model_size()), fmt::arg("session_here", block_of(here_)),
-        fmt::arg("stack", kStackBytes), fmt::arg("batch", options_.batch), fmt::arg("samples", samples()),
+        fmt::arg("stack", stack_bytes_), fmt::arg("batch", options_.batch), fmt::arg("samples", samples()),
         fmt::arg("int8", int8_form()),
         fmt::arg("session_kind",
                  options_.trains ? "a session that trains" : "a session whose runs are given memory for outputs"));
@@ -223,6 +230,7 @@ const unsigned char {name}_data[{macro}_FLASH_BYTES] __attribute__((aligned(64))
   fig_memory_report here_{};
   fig_footprint int8_footprint_{};
   fig_memory_report int8_here_{};
+  int stack_bytes_ = kStackBytes;
   size_t requantize_bytes_ = 0;
   size_t int8_bytes_ = 0;
   std::set<std::string> ops_;

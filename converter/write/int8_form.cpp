@@ -30,7 +30,9 @@ std::vector<uint8_t> with_int8_form(const std::vector<uint8_t>& file, const Int8
     if (tensor->constant < 0) continue;
     const schema::ConstantT& constant = *source.model().constants[static_cast<size_t>(tensor->constant)];
     const auto same = std::ranges::find_if(model.constants, [&](const auto& other) {
-      if (other->variable != constant.variable || other->name != constant.name) return false;
+      if (other->variable != constant.variable || other->name != constant.name || other->type != constant.type ||
+          other->shape != constant.shape || other->quantization || constant.quantization)
+        return false;
       return constant.variable || std::ranges::equal(parts.values(*other), source.values(constant));
     });
     tensor->constant = same != model.constants.end() ? static_cast<int32_t>(same - model.constants.begin())
@@ -52,12 +54,12 @@ std::vector<uint8_t> with_int8_form(const std::vector<uint8_t>& file, const Int8
   return parts.write();
 }
 
-std::vector<uint8_t> requantized(const std::vector<uint8_t>& file) {
+std::vector<uint8_t> requantized(const std::vector<uint8_t>& file, uint32_t batch) {
   fig_session_options options{};
   options.struct_size = sizeof options;
   options.training = true;
   options.program = kInt8Source;
-  options.batch = 16;
+  options.batch = batch;
   Runner runner(file, options);
   size_t bytes = 0;
   if (fig_requantize_size(runner.session(), &bytes) != FIG_OK) throw Error(fig_error_message());

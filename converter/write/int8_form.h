@@ -25,6 +25,6 @@ struct Int8Form {
 std::vector<uint8_t> with_int8_form(const std::vector<uint8_t>& file, const Int8Form& form);
 
 // What a training session of the file writes. Throws Error.
-std::vector<uint8_t> requantized(const std::vector<uint8_t>& file);
+std::vector<uint8_t> requantized(const std::vector<uint8_t>& file, uint32_t batch = 16);
 
 }  // namespace figment::converter

@@ -119,7 +119,6 @@ void strip(ModelParts* parts, uint32_t level) {
   if (!trains) {
     // What only training reads.
     model->objective.reset();
-    model->requantization.reset();
     model->parameters.clear();
     model->scalings.clear();
   }

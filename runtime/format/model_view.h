@@ -188,6 +188,7 @@ struct RequantizationView {
   static constexpr uint32_t kNone = UINT32_MAX;
   static constexpr float kFixed = -1;
   static constexpr uint32_t kMostSamples = 4096;
+  static constexpr size_t kMostInputs = 8;  // of the program
 
   const char* program;
   size_t samples;

@@ -373,7 +373,8 @@ class Verifier : public Checker {
     }
     FIGMENT_RETURN_IF_ERROR(attributes(entry));
     // Types are large, and the stack of a small target holds those of few inputs.
-    return entry->inputs()->size() <= 5 ? op_of<5>(entry, view, index) : op_of<kMaxOperands>(entry, view, index);
+    if (entry->inputs()->size() <= 5) return op_of<5>(entry, view, index);
+    return entry->inputs()->size() <= 16 ? op_of<16>(entry, view, index) : op_of<kMaxOperands>(entry, view, index);
   }
 
   template <size_t kMost>

@@ -180,6 +180,7 @@ class TrainingParts {
     if (entry->samples() < 1 || entry->samples() > RequantizationView::kMostSamples)
       return bad("requantization: its number of samples is out of range");
     if (checker_.root().latent() == nullptr) return bad("requantization: the model does not generate");
+    if (length(checker_.root().schedule()) == 0) return bad("requantization: the model does not train");
     if (entry->model() == nullptr || entry->sources() == nullptr || entry->limits() == nullptr ||
         entry->sources()->size() != entry->limits()->size()) {
       return bad("requantization: it is incomplete");
@@ -193,6 +194,8 @@ class TrainingParts {
       if (!checker_.view().is_requantized(p)) continue;
       const ProgramView program = checker_.view().program(p);
       if (program.updates()) return bad("requantization: its program changes variables");
+      if (program.input_count() > RequantizationView::kMostInputs)
+        return bad("requantization: its program has more than %zu inputs", RequantizationView::kMostInputs);
       for (uint32_t source : *entry->sources()) {
         if (source == RequantizationView::kNone) continue;
         if (source >= program.tensor_count() || program.tensor(source).type.type != DataType::kF32)

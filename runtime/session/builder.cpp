@@ -188,7 +188,7 @@ Builder::Parts Builder::lay_out_objects(Block* block, MemoryReport* report) {
 
 Result<MemoryReport> Builder::measure_selection(bool* whole) {
   // Few ops have more operands: on the stack there is room for theirs alone.
-  constexpr size_t kFew = 8;
+  constexpr size_t kFew = 16;
   return most_operands() <= kFew ? measure_with<kFew>(whole) : measure_with<format::kMaxOperands>(whole);
 }
 

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "core/finite.h"
 #include "core/memory.h"
 #include "core/text.h"
-#include "format/calibration.h"
 #include "format/checker.h"
 #include "format/quantized.h"
 #include "model_generated.h"
@@ -24,18 +24,18 @@ using format::QuantParameters;
 using format::RequantizationView;
 
 constexpr size_t kTableEntries = 256;
-
-// Behind the file in the caller's memory: of each range the greatest values of samples, in descending order, and those
-// of the samples' negatives; the values of a table and what a function makes of them; a batch of inputs.
-CheckedSize scratch_elements(size_t ranges, size_t tail, size_t inputs) {
-  return CheckedSize(ranges) * (2 * tail) + 2 * kTableEntries + inputs;
-}
+constexpr uint32_t kNone = RequantizationView::kNone;
 
 Status bad_form() {
   return Status::error(StatusCode::kBadFile, "its int8 form does not fit the program that it follows");
 }
 
 Status not_finite() { return wrong("a value has become NaN or infinite, which int8 cannot hold"); }
+
+Status out_of_range() {
+  return Status::plain(StatusCode::kUnsupported,
+                       "int8 cannot hold what was trained: values are too small or too large");
+}
 
 // Into `count` values in descending order, the least of which goes.
 void insert(float value, float* descending, size_t count) {
@@ -45,31 +45,7 @@ void insert(float value, float* descending, size_t count) {
   descending[place] = value;
 }
 
-// The memory of the file that is being written.
-template <typename T>
-T* writable(const T* data) {
-  return const_cast<T*>(data);
-}
-
-bool set_quantization(const schema::Quantization* quantization, QuantParameters parameters) {
-  if (quantization == nullptr || format::length(quantization->scales()) != 1) return false;
-  const auto* table = reinterpret_cast<const flatbuffers::Table*>(quantization);
-  const size_t zero_point = table->GetOptionalFieldOffset(schema::Quantization::VT_ZERO_POINT);
-  if (zero_point == 0) return false;
-  *writable(quantization->scales()->data()) = parameters.scale;
-  writable(reinterpret_cast<const int8_t*>(quantization))[zero_point] = static_cast<int8_t>(parameters.zero_point);
-  return true;
-}
-
-QuantParameters parameters_of(const float* values, size_t count) {
-  float low = 0;
-  float high = 0;
-  for (size_t i = 0; i < count; ++i) {
-    low = std::min(low, values[i]);
-    high = std::max(high, values[i]);
-  }
-  return format::parameters_for(low, high);
-}
+bool is_recurrent(OpKind kind) { return kind == OpKind::kLstmI8 || kind == OpKind::kGruI8; }
 
 // Calls show(op, values) with what each op of a program computes, as long as this lives.
 template <typename Show>
@@ -93,12 +69,6 @@ class Watch {
 
 }  // namespace
 
-struct Requantizer::Memory {
-  float* ranges;
-  float* table;  // and behind it what a function makes of it
-  float* inputs;
-};
-
 Result<Requantizer> Requantizer::of(Session* session) {
   FIGMENT_RETURN_IF_ERROR(check_training(*session));
   FIGMENT_RETURN_IF_ERROR(session->check_threads());
@@ -110,22 +80,20 @@ Result<Requantizer> Requantizer::of(Session* session) {
   const RequantizationView form = view.requantization();
   Result<Program*> program = session->find_program(form.program);
   if (!program.ok()) return program.status();
-  return Requantizer(session, *program, form);
+  const Result<format::ModelView> target = format::ModelView::open(form.model.data(), form.model.size());
+  if (!target.ok()) return target.status().as(StatusCode::kBadFile).with_prefix("its int8 form");
+  if (target->program_count() != 1 || target->program(0).tensor_count() != form.sources.size()) return bad_form();
+  return Requantizer(session, *program, form, *target);
 }
 
 size_t Requantizer::tail() const { return std::min(format::tail_size(form_.samples) + 1, form_.samples); }
 
-// Whether ranges of what an op computes are to be found: something int8 follows it.
-bool Requantizer::is_ranged(uint32_t tensor) const {
-  for (size_t i = 0; i < form_.sources.size(); ++i) {
-    if (form_.sources[i] == tensor && form_.limits[i] != RequantizationView::kFixed) return true;
-  }
-  return false;
-}
-
+// No more than this are found: of each source one.
 size_t Requantizer::range_count() const {
   size_t count = 0;
-  for (size_t i = 0; i < program_->op_count(); ++i) count += is_ranged(program_->view().op_output(i)) ? 1 : 0;
+  for (size_t i = 0; i < form_.limits.size(); ++i) {
+    count += form_.sources[i] != kNone && form_.limits[i] != RequantizationView::kFixed ? 1 : 0;
+  }
   return count;
 }
 
@@ -135,32 +103,79 @@ size_t Requantizer::input_elements() const {
   return count;
 }
 
-CheckedSize Requantizer::memory_bytes() const {
-  const CheckedSize scratch = scratch_elements(range_count(), tail(), input_elements()) * sizeof(float);
-  return CheckedSize(form_.model.size()).aligned(kTensorAlignment) + scratch;
+CheckedSize Requantizer::place(void* memory, Memory* placed) const {
+  static_assert(sizeof(float) == sizeof(uint32_t));
+  CheckedSize end = CheckedSize(form_.model.size()).aligned(kTensorAlignment);
+  placed->out = static_cast<uint8_t*>(memory);
+  const auto take = [&](CheckedSize count, auto** array) {
+    if (memory != nullptr)
+      *array = reinterpret_cast<std::remove_reference_t<decltype(*array)>>(placed->out + end.value());
+    end = end + count * sizeof(float);
+  };
+  const size_t sources = program_->view().tensor_count();
+  const size_t targets = form_.sources.size();
+  take(CheckedSize(range_count()) * (2 * tail()), &placed->ranges);
+  take(2 * kTableEntries, &placed->table);
+  take(input_elements(), &placed->inputs);
+  take(sources, &placed->range_of);
+  take(sources, &placed->first_follower);
+  take(targets, &placed->next_follower);
+  take(targets, &placed->op_of);
+  return end;
 }
 
-// Samples [first, first + count) of what is calibrated on: latents, and of other inputs class after class.
-Status Requantizer::run(const Memory& memory, size_t first, size_t count) {
+CheckedSize Requantizer::memory_bytes() const {
+  Memory ignored;
+  return place(nullptr, &ignored);
+}
+
+void Requantizer::index_tensors() {
+  const format::ProgramView source = program_->view();
+  const format::ProgramView target = target_.program(0);
+  const size_t sources = source.tensor_count();
+  const size_t targets = form_.sources.size();
+  std::fill_n(memory_.range_of, sources, kNone);
+  std::fill_n(memory_.first_follower, sources, kNone);
+  std::fill_n(memory_.op_of, targets, kNone);
+  uint32_t ranges = 0;
+  for (auto to = static_cast<uint32_t>(targets); to > 0; --to) {
+    const uint32_t from = form_.sources[to - 1];
+    if (from == kNone) continue;
+    memory_.next_follower[to - 1] = memory_.first_follower[from];
+    memory_.first_follower[from] = to - 1;
+    if (form_.limits[to - 1] != RequantizationView::kFixed && memory_.range_of[from] == kNone)
+      memory_.range_of[from] = ranges++;
+  }
+  for (size_t i = target.op_count(); i > 0; --i) {
+    const auto op = static_cast<uint32_t>(i - 1);
+    memory_.op_of[target.op_output(op)] = op;
+    for (uint32_t tensor : target.op_inputs(op)) {
+      if (target.is_constant(tensor)) memory_.op_of[tensor] = op;
+    }
+  }
+}
+
+// A batch of the samples from `first` on of what is calibrated on: latents, and of other inputs class after class.
+Status Requantizer::run(size_t first) {
   const format::ModelView& view = session_->model()->view();
-  constexpr size_t kMostInputs = 8;
-  NamedTensor inputs[kMostInputs];
+  NamedTensor inputs[RequantizationView::kMostInputs];
   const std::span<const Port> ports = program_->inputs();
-  if (!view.has_latent() || ports.size() > kMostInputs) return bad_form();
   const format::LatentView latent = view.latent();
-  float* values = memory.inputs;
+  const size_t count = program_->planned_batch();
+  float* values = memory_.inputs;
   for (size_t p = 0; p < ports.size(); ++p) {
     const Port& port = ports[p];
     const size_t size = port.sample_elements;
     inputs[p] = {port.name, values, count * size, ElementType::kF32};
     const bool is_latent = same_text(port.name, latent.input);
     const std::optional<format::LatentView> drawn = is_latent ? latent : view.find_drawn(latent.program, port.name);
-    if (!port.per_batch || (drawn && drawn->size != size)) return bad_form();
-    for (size_t i = first; i < first + count; ++i, values += size) {
+    const bool counts = !port.integers || (port.least == 0 && port.greatest >= 0);
+    if (!port.per_batch || (drawn ? drawn->size != size : !counts)) return bad_form();
+    for (uint64_t i = first; i < first + count; ++i, values += size) {
       if (drawn) {
         drawn->draw(format::kCalibrationSeed, i, values);
       } else if (port.integers) {
-        const size_t range = static_cast<size_t>(std::max<int32_t>(port.greatest, 0)) + 1;
+        const uint64_t range = static_cast<uint64_t>(port.greatest) + 1;
         for (size_t j = 0; j < size; ++j) values[j] = static_cast<float>((i * size + j) % range);
       } else {
         for (size_t j = 0; j < size; ++j) values[j] = j == i % size ? 1.0F : 0.0F;
@@ -174,18 +189,18 @@ Status Requantizer::run(const Memory& memory, size_t first, size_t count) {
 }
 
 // Shows all samples to the ranges.
-Status Requantizer::find_ranges(const Memory& memory) {
+Status Requantizer::find_ranges() {
   const size_t kept = tail();
-  const size_t floats = range_count() * 2 * kept;
-  for (size_t i = 0; i < floats; ++i) memory.ranges[i] = -std::numeric_limits<float>::infinity();
+  std::fill_n(memory_.ranges, range_count() * 2 * kept, -std::numeric_limits<float>::infinity());
   const size_t batch = program_->planned_batch();
   bool finite = true;
   for (size_t first = 0; first < form_.samples; first += batch) {
+    // Of the last batch some may be too many.
     const size_t count = std::min(batch, form_.samples - first);
-    float* range = memory.ranges;
     const Watch watch(program_, [&](uint32_t op, const float* values) {
       const uint32_t tensor = program_->view().op_output(op);
-      if (!is_ranged(tensor)) return;
+      if (memory_.range_of[tensor] == kNone) return;
+      float* greatest = memory_.ranges + size_t{memory_.range_of[tensor]} * 2 * kept;
       const Shape shape = program_->view().tensor(tensor).type.shape;
       // Values lie [before, sample, behind]; without samples they are those of each.
       size_t before = 1;
@@ -210,61 +225,82 @@ Status Requantizer::find_ranges(const Memory& memory) {
             most = std::max(most, part[j]);
           }
         }
-        insert(most, range, kept);
-        insert(-least, range + kept, kept);
+        insert(most, greatest, kept);
+        insert(-least, greatest + kept, kept);
       }
-      range += 2 * kept;
     });
-    FIGMENT_RETURN_IF_ERROR(run(memory, first, count));
+    FIGMENT_RETURN_IF_ERROR(run(first));
   }
   return finite ? Status() : not_finite();
 }
 
+// Where the form holds the quantization of a tensor of the int8 program; nullptr: it has none.
+const schema::Quantization* Requantizer::declared(uint32_t tensor) const {
+  const schema::Model* model = schema::GetSizePrefixedModel(form_.model.data());
+  const int32_t constant = target_.program(0).constant_of(tensor);
+  return constant >= 0 ? model->constants()->Get(static_cast<uint32_t>(constant))->quantization()
+                       : model->programs()->Get(0)->tensors()->Get(tensor)->quantization();
+}
+
+Status Requantizer::set_quantization(uint32_t tensor, QuantParameters parameters) {
+  const schema::Quantization* quantization = declared(tensor);
+  if (quantization == nullptr || format::length(quantization->scales()) != 1) return bad_form();
+  const size_t zero_point = reinterpret_cast<const flatbuffers::Table*>(quantization)
+                                ->GetOptionalFieldOffset(schema::Quantization::VT_ZERO_POINT);
+  if (zero_point == 0) return bad_form();
+  *written(quantization->scales()->data()) = parameters.scale;
+  written(reinterpret_cast<const int8_t*>(quantization))[zero_point] = static_cast<int8_t>(parameters.zero_point);
+  return {};
+}
+
+// As it has been written of a tensor with one scale; a scale of 0: it has none.
+QuantParameters Requantizer::quantization_of(uint32_t tensor) const {
+  const schema::Quantization* quantization = declared(tensor);
+  if (quantization == nullptr || format::length(quantization->scales()) != 1) return {};
+  const size_t zero_point = reinterpret_cast<const flatbuffers::Table*>(quantization)
+                                ->GetOptionalFieldOffset(schema::Quantization::VT_ZERO_POINT);
+  const int8_t* place = written(reinterpret_cast<const int8_t*>(quantization)) + zero_point;
+  return {*written(quantization->scales()->data()), zero_point == 0 ? 0 : *place};
+}
+
 // The quantization of what int8 ops compute.
-Status Requantizer::set_ranges(const Memory& memory) {
-  const format::ProgramView source = program_->view();
-  const schema::Program* program = schema::GetSizePrefixedModel(file_)->programs()->Get(0);
+Status Requantizer::set_ranges() {
   const size_t kept = tail();
   for (uint32_t to = 0; to < form_.sources.size(); ++to) {
-    if (form_.sources[to] == RequantizationView::kNone || form_.limits[to] == RequantizationView::kFixed) continue;
-    const float* range = memory.ranges;
-    size_t op = 0;
-    for (; op < source.op_count() && source.op_output(op) != form_.sources[to]; ++op) {
-      if (is_ranged(source.op_output(op))) range += 2 * kept;
-    }
-    if (op == source.op_count() || model_.program(0).is_constant(to)) return bad_form();
-    double high = std::max(0.0, format::expected_extreme({range, kept}, form_.samples));
-    double low = std::min(0.0, -format::expected_extreme({range + kept, kept}, form_.samples));
+    if (form_.sources[to] == kNone || form_.limits[to] == RequantizationView::kFixed) continue;
+    const float* greatest = memory_.ranges + size_t{memory_.range_of[form_.sources[to]]} * 2 * kept;
+    const bool seen = greatest[0] >= -std::numeric_limits<float>::max();
+    if (!seen || target_.program(0).is_constant(to)) return bad_form();
+    double high = std::max(0.0, format::expected_extreme({greatest, kept}, form_.samples));
+    double low = std::min(0.0, -format::expected_extreme({greatest + kept, kept}, form_.samples));
     if (const double limit = form_.limits[to]; limit > 0) {
       low = std::max(low, -limit);
       high = std::min(high, limit);
     }
     const QuantParameters parameters = format::parameters_for(low, high);
-    if (!std::isnormal(parameters.scale))
-      return Status::plain(StatusCode::kUnsupported,
-                           "int8 cannot hold what was trained: values are too small or too large");
-    if (!set_quantization(program->tensors()->Get(to)->quantization(), parameters)) return bad_form();
+    if (!std::isnormal(parameters.scale)) return out_of_range();
+    FIGMENT_RETURN_IF_ERROR(set_quantization(to, parameters));
   }
   return {};
 }
 
-// A constant that follows `count` values: integers with a scale for each of its first dimension's elements (`rows`) or
-// one for all, or the values.
-Status Requantizer::set_constant(uint32_t constant, const float* values, size_t count, bool rows) {
-  const format::ConstantView to = model_.constant(constant);
+// A constant that `reader` reads: f32 as it is, else integers with a scale for each row of recurrent weights, or one
+// for all.
+Status Requantizer::set_constant(uint32_t tensor, uint32_t reader, const float* values, size_t count) {
+  const format::ProgramView target = target_.program(0);
+  const format::ConstantView to = target_.constant(static_cast<size_t>(target.constant_of(tensor)));
   if (to.data == nullptr || count * format::element_size(to.type) != to.bytes) return bad_form();
   if (!all_finite(values, count)) return not_finite();
   if (to.type == format::DataType::kF32) {
-    std::memcpy(writable(static_cast<const float*>(to.data)), values, to.bytes);
+    std::memcpy(written(static_cast<const float*>(to.data)), values, to.bytes);
     return {};
   }
   const std::span<const float> scales = to.quantization.scales;
   if (to.type != format::DataType::kI8 || scales.empty()) return bad_form();
-  auto* integers = writable(static_cast<const int8_t*>(to.data));
-  if (!rows) {
-    const QuantParameters parameters = parameters_of(values, count);
-    const schema::Model* file = schema::GetSizePrefixedModel(file_);
-    if (!set_quantization(file->constants()->Get(constant)->quantization(), parameters)) return bad_form();
+  int8_t* integers = written(static_cast<const int8_t*>(to.data));
+  if (!is_recurrent(target.op_kind(reader)) || target.op_inputs(reader)[1] != tensor) {
+    const QuantParameters parameters = format::parameters_of({values, count});
+    FIGMENT_RETURN_IF_ERROR(set_quantization(tensor, parameters));
     format::quantize_all({values, count}, parameters, integers);
     return {};
   }
@@ -272,31 +308,32 @@ Status Requantizer::set_constant(uint32_t constant, const float* values, size_t 
   for (size_t i = 0; i < scales.size(); ++i) {
     const std::span<const float> of_row(values + i * row, row);
     const float scale = format::row_scale(of_row);
-    writable(scales.data())[i] = scale;
+    written(scales.data())[i] = scale;
     format::quantize_all(of_row, {scale, 0}, integers + i * row);
   }
   return {};
 }
 
-// The weights and the bias of an int8 op from those of op `from`.
-Status Requantizer::set_linear(size_t from, size_t to) {
+// The weights and the bias of int8 op `to` from those of op `from`, which has just run: a linear op takes no input's
+// place.
+Status Requantizer::set_linear(uint32_t from, uint32_t to) {
   const format::ProgramView source = program_->view();
-  const format::ProgramView target = model_.program(0);
+  const format::ProgramView target = target_.program(0);
   const std::span<const uint32_t> given = source.op_inputs(from);
   const std::span<const uint32_t> taken = target.op_inputs(to);
-  const auto constant_of = [&](uint32_t tensor) {
-    return model_.constant(static_cast<size_t>(target.constant_of(tensor)));
-  };
   // Not only of the same kind, but of what is known to be f32.
   bool follows = source.op_kind(from) == target.op_kind(to) && given.size() == taken.size();
   for (size_t i = 1; follows && i < given.size(); ++i) follows = form_.sources[taken[i]] == given[i];
   if (!follows) return bad_form();
-  const format::ConstantView weights = constant_of(taken[1]);
-  const std::span<const float> scales = weights.quantization.scales;
-  const size_t count = weights.bytes;
+  const auto constant_of = [&](uint32_t tensor) {
+    return target_.constant(static_cast<size_t>(target.constant_of(tensor)));
+  };
   const auto elements_of = [&](uint32_t tensor) {
     return resolve_extents(source.tensor(tensor).type.shape, program_->planned_batch()).elements();
   };
+  const format::ConstantView weights = constant_of(taken[1]);
+  const std::span<const float> scales = weights.quantization.scales;
+  const size_t count = weights.bytes;
   if (elements_of(given[1]) != count || scales.empty()) return bad_form();
   const auto* values = static_cast<const float*>(program_->address(given[1]));
   const float* bias = nullptr;
@@ -304,126 +341,124 @@ Status Requantizer::set_linear(size_t from, size_t to) {
   if (given.size() == 3) {
     if (elements_of(given[2]) != scales.size()) return bad_form();
     bias = static_cast<const float*>(program_->address(given[2]));
-    sums = writable(static_cast<const int32_t*>(constant_of(taken[2]).data));
+    sums = written(static_cast<const int32_t*>(constant_of(taken[2]).data));
     if (!all_finite(bias, scales.size())) return not_finite();
   }
   if (!all_finite(values, count)) return not_finite();
-  const double input_scale = target.tensor(taken[0]).type.quantization.scale();
-  const double output_scale = target.tensor(target.op_output(to)).type.quantization.scale();
+  const float input_scale = quantization_of(taken[0]).scale;
+  const float output_scale = quantization_of(target.op_output(to)).scale;
+  if (!std::isnormal(input_scale) || !std::isnormal(output_scale)) return bad_form();
   const size_t row = count / scales.size();
-  auto* integers = writable(static_cast<const int8_t*>(weights.data));
+  int8_t* integers = written(static_cast<const int8_t*>(weights.data));
   for (size_t i = 0; i < scales.size(); ++i) {
     const std::span<const float> channel(values + i * row, row);
-    const float scale = format::channel_scale(channel, 0, bias == nullptr ? 0 : bias[i], input_scale, output_scale);
-    writable(scales.data())[i] = scale;
+    const float scale =
+        format::channel_scale(channel, 0, bias == nullptr ? 0 : bias[i], double{input_scale}, double{output_scale});
+    if (!std::isnormal(scale)) return out_of_range();
+    written(scales.data())[i] = scale;
     format::quantize_channel(channel, scale, integers + i * row);
-    if (sums != nullptr) sums[i] = format::quantize_bias(bias[i], input_scale, scale);
+    if (sums != nullptr) sums[i] = format::quantize_bias(bias[i], double{input_scale}, scale);
   }
   return {};
 }
 
-// What follows from the inputs of op `from`, which has just run, and from its function.
-Status Requantizer::set_values_of(size_t from, const Memory& memory) {
+// The table of int8 op `to` from the function of op `from`.
+Status Requantizer::set_table(uint32_t from, uint32_t to) {
+  const OpKind function = program_->view().op_kind(from);
+  if (!format::is_unary_function(function)) return bad_form();
+  const format::ProgramView target = target_.program(0);
+  const std::span<const uint32_t> taken = target.op_inputs(to);
+  const QuantParameters input = quantization_of(taken[0]);
+  const QuantParameters output = quantization_of(target.op_output(to));
+  if (!std::isnormal(input.scale) || !std::isnormal(output.scale)) return bad_form();
+  for (size_t i = 0; i < kTableEntries; ++i) {
+    const auto q = static_cast<int8_t>(static_cast<int32_t>(i) - 128);
+    memory_.table[i] = format::in_domain(function, format::dequantize(q, input.scale, input.zero_point));
+  }
+  float* results = memory_.table + kTableEntries;
+  program_->compute_function(from, memory_.table, results, kTableEntries);
+  FIGMENT_RETURN_IF_ERROR(set_quantization(taken[1], output));
+  const format::ConstantView table = target_.constant(static_cast<size_t>(target.constant_of(taken[1])));
+  format::quantize_all({results, kTableEntries}, output, written(static_cast<const int8_t*>(table.data)));
+  return {};
+}
+
+// The constants that hold what tensor `source` does.
+Status Requantizer::set_followers(uint32_t source, const float* values) {
+  const format::ProgramView target = target_.program(0);
+  const size_t count =
+      resolve_extents(program_->view().tensor(source).type.shape, program_->planned_batch()).elements();
+  for (uint32_t to = memory_.first_follower[source]; to != kNone; to = memory_.next_follower[to]) {
+    const uint32_t reader = memory_.op_of[to];
+    if (!target.is_constant(to) || reader == kNone) continue;
+    // Weights and biases of int8 products come together.
+    const bool in_int8 = target.tensor(target.op_inputs(reader)[0]).type.type == format::DataType::kI8;
+    if (format::is_linear(target.op_kind(reader)) && in_int8 && target.op_inputs(reader)[0] != to) continue;
+    FIGMENT_RETURN_IF_ERROR(set_constant(to, reader, values, count));
+  }
+  return {};
+}
+
+// Weights, biases, other constants and tables: those that follow what is computed when that is, in a run of one batch.
+Status Requantizer::set_values() {
   const format::ProgramView source = program_->view();
-  const format::ProgramView target = model_.program(0);
-  const std::span<const uint32_t> given = source.op_inputs(from);
-  for (size_t to = 0; to < target.op_count(); ++to) {
-    const OpKind kind = target.op_kind(to);
-    const std::span<const uint32_t> taken = target.op_inputs(to);
-    const uint32_t output = target.op_output(to);
-    const bool in_int8 = target.tensor(taken[0]).type.type == format::DataType::kI8;
-    const bool same = form_.sources[output] == source.op_output(from);
-    if (format::is_linear(kind) && in_int8) {
-      if (same) FIGMENT_RETURN_IF_ERROR(set_linear(from, to));
-      continue;
-    }
-    if (kind == OpKind::kLookup && same) {
-      if (!format::is_unary_function(source.op_kind(from))) return bad_form();
-      const format::Quantization input = target.tensor(taken[0]).type.quantization;
-      const format::Quantization result = target.tensor(output).type.quantization;
-      for (size_t i = 0; i < kTableEntries; ++i) {
-        const auto q = static_cast<int8_t>(static_cast<int32_t>(i) - 128);
-        memory.table[i] =
-            format::in_domain(source.op_kind(from), format::dequantize(q, input.scale(), input.zero_point));
-      }
-      float* results = memory.table + kTableEntries;
-      program_->compute_function(from, memory.table, results, kTableEntries);
-      const format::ConstantView table = model_.constant(static_cast<size_t>(target.constant_of(taken[1])));
-      const schema::Model* file = schema::GetSizePrefixedModel(file_);
-      const auto* entry = file->constants()->Get(static_cast<uint32_t>(target.constant_of(taken[1])));
-      if (!set_quantization(entry->quantization(), {result.scale(), result.zero_point})) return bad_form();
-      format::quantize_all({results, kTableEntries}, {result.scale(), result.zero_point},
-                           writable(static_cast<const int8_t*>(table.data)));
-      continue;
-    }
-    const bool recurrent = kind == OpKind::kLstmI8 || kind == OpKind::kGruI8;
-    for (size_t i = 0; i < taken.size(); ++i) {
-      const int32_t constant = target.constant_of(taken[i]);
-      const uint32_t tensor = form_.sources[taken[i]];
-      if (constant < 0 || std::find(given.begin(), given.end(), tensor) == given.end()) continue;
-      const size_t count = resolve_extents(source.tensor(tensor).type.shape, program_->planned_batch()).elements();
-      FIGMENT_RETURN_IF_ERROR(set_constant(static_cast<uint32_t>(constant),
-                                           static_cast<const float*>(program_->address(tensor)), count,
-                                           recurrent && i == 1));
-    }
-  }
-  return {};
-}
-
-// Constants, whose sources hold their values while one sample is computed.
-Status Requantizer::set_values(const Memory& memory) {
-  const format::ProgramView target = model_.program(0);
+  const format::ProgramView target = target_.program(0);
   for (size_t to = 0; to < target.op_count(); ++to) {
     const std::span<const uint32_t> taken = target.op_inputs(to);
     if (target.op_kind(to) != OpKind::kSoftmax || taken.size() != 2) continue;
-    const format::ConstantView table = model_.constant(static_cast<size_t>(target.constant_of(taken[1])));
-    format::softmax_table(target.tensor(taken[0]).type.quantization.scale(),
-                          writable(static_cast<const int32_t*>(table.data)));
+    const float scale = quantization_of(taken[0]).scale;
+    if (!std::isnormal(scale)) return bad_form();
+    const format::ConstantView table = target_.constant(static_cast<size_t>(target.constant_of(taken[1])));
+    format::softmax_table(scale, written(static_cast<const int32_t*>(table.data)));
+  }
+  for (uint32_t tensor = 0; tensor < source.tensor_count(); ++tensor) {
+    if (source.is_constant(tensor) && memory_.first_follower[tensor] != kNone)
+      FIGMENT_RETURN_IF_ERROR(set_followers(tensor, static_cast<const float*>(program_->address(tensor))));
   }
   Status status;
-  const Watch watch(program_, [&](uint32_t op, const float*) {
-    if (status.ok()) status = set_values_of(op, memory);
+  const Watch watch(program_, [&](uint32_t op, const float* values) {
+    const uint32_t tensor = source.op_output(op);
+    if (status.ok() && memory_.first_follower[tensor] != kNone) status = set_followers(tensor, values);
+    for (uint32_t to = memory_.first_follower[tensor]; status.ok() && to != kNone; to = memory_.next_follower[to]) {
+      if (target.is_constant(to) || memory_.op_of[to] == kNone) continue;
+      const OpKind kind = target.op_kind(memory_.op_of[to]);
+      const bool in_int8 = target.tensor(target.op_inputs(memory_.op_of[to])[0]).type.type == format::DataType::kI8;
+      if (format::is_linear(kind) && in_int8) status = set_linear(op, memory_.op_of[to]);
+      if (kind == OpKind::kLookup) status = set_table(op, memory_.op_of[to]);
+    }
   });
-  FIGMENT_RETURN_IF_ERROR(run(memory, 0, 1));
+  FIGMENT_RETURN_IF_ERROR(run(0));
   return status;
 }
 
 // What people measure goes with it.
 Status Requantizer::set_scalings() {
   const format::ModelView& view = session_->model()->view();
-  for (size_t i = 0; i < model_.scaling_count(); ++i) {
-    const format::ScalingView to = model_.scaling(i);
+  for (size_t i = 0; i < target_.scaling_count(); ++i) {
+    const format::ScalingView to = target_.scaling(i);
     for (size_t j = 0; j < view.scaling_count(); ++j) {
       const format::ScalingView from = view.scaling(j);
       const float* values = session_->variables().data(from.constant);
       if (values == nullptr || !same_text(from.input, to.input)) continue;
-      const format::ConstantView constant = model_.constant(to.constant);
+      const format::ConstantView constant = target_.constant(to.constant);
       if (view.constant(from.constant).bytes != constant.bytes) return bad_form();
-      std::memcpy(writable(static_cast<const float*>(constant.data)), values, constant.bytes);
+      std::memcpy(written(static_cast<const float*>(constant.data)), values, constant.bytes);
     }
   }
   return {};
 }
 
 Status Requantizer::write(void* memory) {
-  std::memcpy(memory, form_.model.data(), form_.model.size());
-  const auto open = [&] { return format::ModelView::open(memory, form_.model.size()); };
-  Result<format::ModelView> opened = open();
-  if (!opened.ok()) return opened.status().with_prefix("its int8 form");
-  file_ = static_cast<uint8_t*>(memory);
-  model_ = *opened;
-  if (model_.program_count() != 1 || model_.program(0).tensor_count() != form_.sources.size()) return bad_form();
-  const size_t ranges = range_count() * 2 * tail();
-  auto* scratch = reinterpret_cast<float*>(static_cast<uint8_t*>(memory) +
-                                           CheckedSize(form_.model.size()).aligned(kTensorAlignment).value());
-  const Memory parts = {scratch, scratch + ranges, scratch + ranges + 2 * kTableEntries};
-  FIGMENT_RETURN_IF_ERROR(find_ranges(parts));
-  FIGMENT_RETURN_IF_ERROR(set_ranges(parts));
-  FIGMENT_RETURN_IF_ERROR(set_values(parts));
+  place(memory, &memory_);
+  std::memcpy(memory_.out, form_.model.data(), form_.model.size());
+  index_tensors();
+  FIGMENT_RETURN_IF_ERROR(find_ranges());
+  FIGMENT_RETURN_IF_ERROR(set_ranges());
+  FIGMENT_RETURN_IF_ERROR(set_values());
   FIGMENT_RETURN_IF_ERROR(set_scalings());
-  opened = open();
-  if (!opened.ok())
-    return opened.status().as(StatusCode::kUnsupported).with_prefix("int8 cannot hold what was trained");
+  const Result<format::ModelView> result = format::ModelView::open(memory, form_.model.size());
+  if (!result.ok())
+    return result.status().as(StatusCode::kUnsupported).with_prefix("int8 cannot hold what was trained");
   return {};
 }
 

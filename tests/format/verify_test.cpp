@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <limits>
 #include <string>
 
 #include "figment/figment.h"
@@ -180,6 +181,73 @@ TEST_CASE("flipping bytes of the int8 form that a model carries never crashes") 
     CHECK(written > 0);
     CHECK(refused > 0);
   }
+}
+
+TEST_CASE("an int8 form whose parts overlap never crashes") {
+  for (const char* name : {"tiny_gan_int8", "tiny_dcgan_int8", "tiny_crgan_int8"}) {
+    CAPTURE(std::string(name));
+    const std::vector<uint8_t> bytes = test::read_bytes(test::model_path(name));
+    test::AlignedBytes copy(bytes);
+    const auto* entry = schema::GetSizePrefixedModel(copy.data())->requantization();
+    const auto* form = schema::GetSizePrefixedModel(entry->model()->data());
+    const auto* tensors = form->programs()->Get(0)->tensors();
+    // A zero point that lies on whatever stands behind: indices, lengths, places of values.
+    uint32_t ranged = 0;
+    while (entry->limits()->Get(ranged) < 0) ++ranged;
+    const auto* quantization = reinterpret_cast<const uint8_t*>(tensors->Get(ranged)->quantization());
+    int32_t to_vtable = 0;
+    std::memcpy(&to_vtable, quantization, sizeof to_vtable);
+    const auto place =
+        static_cast<size_t>(quantization - to_vtable - copy.data()) + schema::Quantization::VT_ZERO_POINT;
+    uint16_t before = 0;
+    std::memcpy(&before, copy.data() + place, sizeof before);
+    int written = 0;
+    for (uint16_t offset = 4; offset < 4000; offset = static_cast<uint16_t>(offset + (FIGMENT_EMULATED ? 61 : 7))) {
+      std::memcpy(copy.data() + place, &offset, sizeof offset);
+      written += open_and_requantize(copy.data(), copy.size()) ? 1 : 0;
+    }
+    std::memcpy(copy.data() + place, &before, sizeof before);
+    CHECK(written > 0);
+    CHECK(open_and_requantize(copy.data(), copy.size()));
+  }
+}
+
+TEST_CASE("requantizations that do not fit are refused") {
+  const std::vector<uint8_t> bytes = test::read_bytes(test::model_path("tiny_gan_int8"));
+  const auto message_of = [&](auto change) {
+    test::AlignedBytes copy(bytes);
+    auto* model = flatbuffers::GetMutableRoot<schema::Model>(copy.data() + 4);
+    change(reinterpret_cast<flatbuffers::Table*>(const_cast<void*>(static_cast<const void*>(model->requantization()))),
+           model->requantization());
+    fig_model* opened = nullptr;
+    const fig_status status = fig_model_open_memory(copy.data(), copy.size(), &opened);
+    CHECK(status == FIG_BAD_FILE);
+    fig_model_close(opened);
+    return std::string(fig_error_message());
+  };
+  const auto set = [](const auto* vector, uint32_t i, auto value) {
+    std::memcpy(const_cast<void*>(static_cast<const void*>(vector->data() + i)), &value, sizeof value);
+  };
+  using Entry = const schema::Requantization*;
+  using Fields = flatbuffers::Table*;
+  const auto holds = [](const std::string& text, const char* part) {
+    CHECK_MESSAGE(text.find(part) != std::string::npos, text);
+  };
+  holds(message_of([&](Fields, Entry entry) { set(entry->program(), 0, 'x'); }), "there is no program \"xnt8\"");
+  holds(message_of(
+            [&](Fields fields, Entry) { fields->SetField<uint32_t>(schema::Requantization::VT_SAMPLES, 4097, 0); }),
+        "number of samples");
+  holds(message_of([&](Fields, Entry entry) { set(entry->sources(), 0, uint32_t{60000}); }), "a source is no tensor");
+  holds(message_of([&](Fields, Entry entry) { set(entry->limits(), 0, std::numeric_limits<float>::quiet_NaN()); }),
+        "a limit is no number");
+  holds(message_of([&](Fields, Entry entry) { set(entry->limits(), 0, -2.0F); }), "a limit is no number");
+  test::AlignedBytes copy(bytes);
+  auto* model = flatbuffers::GetMutableRoot<schema::Model>(copy.data() + 4);
+  auto* length = reinterpret_cast<uint32_t*>(const_cast<void*>(static_cast<const void*>(model->schedule())));
+  *length = 0;
+  fig_model* opened = nullptr;
+  CHECK(fig_model_open_memory(copy.data(), copy.size(), &opened) == FIG_BAD_FILE);
+  holds(fig_error_message(), "does not train");
 }
 
 TEST_CASE("schedules and parameters that do not fit are refused") {

@@ -23,6 +23,9 @@ struct QuantParameters {
 // The finest quantization of [low, high], widened to hold zero, in which zero is exact.
 QuantParameters parameters_for(double low, double high);
 
+// The same of values, all of which it holds: of a constant.
+QuantParameters parameters_of(std::span<const float> values);
+
 // What the greatest value of one sample in 16 times as many as there are is expected to reach: the excess of these
 // values over a high threshold falls off exponentially (the peaks-over-threshold method with a tail of index 0; Coles,
 // An Introduction to Statistical Modeling of Extreme Values, 4.3.3). `greatest` are the greatest tail_size(samples) + 1

@@ -1,6 +1,7 @@
-#include "format/calibration.h"
+#include "format/int8_parameters.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "core/functions.h"
 #include "format/quantized.h"
@@ -17,6 +18,11 @@ double rounded(double x) {
 
 double magnitude(double x) { return x < 0 ? -x : x; }
 
+// Scales are normal numbers, and so are their products with others of use.
+constexpr double kLeastScale = 1e-30;
+// The bias fits the 32-bit sum beside the products.
+constexpr double kMostOfBias = 1 << 30;
+
 }  // namespace
 
 QuantParameters parameters_for(double low, double high) {
@@ -25,6 +31,17 @@ QuantParameters parameters_for(double low, double high) {
   const double scale = high > low ? (high - low) / 255 : 1;
   const double zero = rounded(-128 - low / scale);
   return {static_cast<float>(scale), static_cast<int32_t>(std::clamp(zero, -128.0, 127.0))};
+}
+
+QuantParameters parameters_of(std::span<const float> values) {
+  double low = 0;
+  double high = 0;
+  for (float value : values) {
+    low = std::min<double>(low, value);
+    high = std::max<double>(high, value);
+  }
+  // Of values that are nearly nothing they are 0.
+  return high - low < 255 * kLeastScale ? parameters_for(0, 0) : parameters_for(low, high);
 }
 
 double expected_extreme(std::span<const float> greatest, size_t samples) {
@@ -40,16 +57,13 @@ double expected_extreme(std::span<const float> greatest, size_t samples) {
 
 float channel_scale(std::span<const float> weights, double wanted, float bias, double input_scale,
                     double output_scale) {
-  constexpr double kLeast = 1e-30;
-  // The bias must fit the 32-bit sum beside the products.
-  constexpr double kMostOfBias = 1 << 30;
   // Below this the ratio of scales could not be represented.
   const double smallest = 4.0 * kSmallestRatio * output_scale / input_scale;
   double largest = 0;
   for (float w : weights) largest = std::max(largest, magnitude(w));
-  double scale = std::max(wanted > 0 ? wanted : largest / 127, std::max(smallest, kLeast));
+  double scale = std::max(wanted > 0 ? wanted : largest / 127, std::max(smallest, kLeastScale));
   scale = std::max(scale, magnitude(bias) / (input_scale * kMostOfBias));
-  return static_cast<float>(scale);
+  return static_cast<float>(std::min(scale, double{std::numeric_limits<float>::max()}));
 }
 
 void quantize_channel(std::span<const float> weights, float scale, int8_t* integers) {
@@ -60,13 +74,13 @@ void quantize_channel(std::span<const float> weights, float scale, int8_t* integ
 }
 
 int32_t quantize_bias(float bias, double input_scale, float weight_scale) {
-  return static_cast<int32_t>(rounded(bias / (input_scale * weight_scale)));
+  return static_cast<int32_t>(std::clamp(rounded(bias / (input_scale * weight_scale)), -kMostOfBias, kMostOfBias));
 }
 
 float row_scale(std::span<const float> weights) {
   float largest = 0;
   for (float w : weights) largest = std::max(largest, w < 0 ? -w : w);
-  return std::max(largest / 127.0F, 1e-30F);
+  return std::max(largest / 127.0F, static_cast<float>(kLeastScale));
 }
 
 void quantize_all(std::span<const float> values, QuantParameters quantization, int8_t* integers) {
