@@ -10,9 +10,9 @@
 #include "calibration.h"
 #include "import/import_figment.h"
 #include "import/import_onnx.h"
+#include "int8.h"
 #include "io/files.h"
 #include "io/samples.h"
-#include "io/signal_to_noise.h"
 #include "io/terminal.h"
 #include "ir/batch.h"
 #include "ir/cost.h"
@@ -20,8 +20,7 @@
 #include "lengths.h"
 #include "passes/fold.h"
 #include "passes/halve.h"
-#include "passes/layout.h"
-#include "passes/quantize_ranges.h"
+#include "passes/optimize.h"
 #include "passes/simplify.h"
 #include "write/int8_form.h"
 #include "write/repack.h"
@@ -112,54 +111,6 @@ void describe_output(const ConvertOptions& options, const Graph& graph, std::opt
   model->output = output;
 }
 
-// How to export an input with an open batch, by either of PyTorch's exporters.
-std::string open_batch_advice(const std::string& input) {
-  return "export with dynamic_axes={'" + input + "': {0: 'batch'}}, or with dynamo=True and dynamic_shapes={'" + input +
-         "': {0: 'batch'}}";
-}
-
-QuantizeReport quantize_program(const ConvertOptions& options, const ModelDefinition& model, Graph* graph,
-                                const Progress& progress, Ranges ranges = Ranges::kSettled) {
-  for (const PortDefinition& port : graph->inputs) {
-    if (!(port.shape.rank() > 0 && port.shape[0].per_batch)) {
-      for (size_t i = 1; i < port.shape.rank(); ++i) {
-        if (port.shape[i].per_batch)
-          throw Error(
-              fmt::format("int8 needs the batch in dimension 0, but input {} has it in dimension {}: export the "
-                          "network with its samples first (recurrent layers: batch_first=True)",
-                          port.name, i));
-      }
-      const std::string advice = port.shape.rank() == 0 ? "let the network take one number for each sample, [N]"
-                                                        : open_batch_advice(port.name);
-      throw Error("int8 needs an open batch, but input " + port.name + " has shape " + to_string(port.shape) + "; " +
-                  advice);
-    }
-  }
-  if (couples_batch(*graph)) {
-    throw Error("program " + graph->name +
-                " cannot be quantized: its samples depend on each other, as by a mean over the batch; convert it "
-                "without --int8");
-  }
-  const bool generates = model.latent && model.latent->program == graph->name;
-  QuantizeOptions quantize_options;
-  quantize_options.keep_f32 = options.keep_f32;
-  quantize_options.psnr_goal_db = options.psnr_goal_db;
-  quantize_options.keep_threshold_db = options.keep_threshold_db;
-  quantize_options.snr_goal_db = options.snr_goal_db;
-  quantize_options.ranges = ranges;
-  const Calibration calibration(options, model, *graph);
-  quantize_options.source_bytes = graph->source_bytes;
-  quantize_options.source_bytes += calibration.bytes();
-  check_memory(*graph, quantize_options, calibration.count());
-  if (generates) {
-    quantize_options.latent = model.latent->input;
-    quantize_options.prior = model.latent->prior;
-  }
-  if (generates && model.output->bounded)
-    quantize_options.peak = static_cast<double>(model.output->range_max) - model.output->range_min;
-  return quantize(graph, quantize_options, calibration.samples(), calibration.count(), progress);
-}
-
 std::string to_text(const fig_shape& shape) {
   std::string text = "[";
   for (uint32_t d = 0; d < shape.rank; ++d) {
@@ -236,42 +187,6 @@ void describe_ops(const std::vector<uint8_t>& file, bool training, ConvertReport
 }
 
 }  // namespace
-
-namespace {
-
-// Folding and fusing, of a program in our layouts.
-std::vector<std::string> simplify(Graph* graph) {
-  std::vector<std::string> notes = fold_constants(graph);
-  const auto add = [&notes](const std::vector<std::string>& more) {
-    notes.insert(notes.end(), more.begin(), more.end());
-    return !more.empty();
-  };
-  add(fold_affine(graph));
-  if (add(merge_branches(graph))) {
-    remove_dead(graph);
-    add(fold_affine(graph));
-  }
-  add(fuse_clamps(graph));
-  remove_dead(graph);
-  return notes;
-}
-
-}  // namespace
-
-std::vector<std::string> optimize(Graph* graph) {
-  // What an importer has rearranged is held twice until here.
-  remove_dead(graph);
-  // Constants have no layout of their own, so they are computed first.
-  std::vector<std::string> notes = fold_constants(graph);
-  const auto add = [&notes](const std::vector<std::string>& more) {
-    notes.insert(notes.end(), more.begin(), more.end());
-  };
-  add(assign_layouts(graph));
-  remove_dead(graph);
-  sink_reshapes(graph);
-  add(simplify(graph));
-  return notes;
-}
 
 namespace {
 
@@ -531,122 +446,6 @@ Converted take(const ConvertOptions& options, std::vector<uint8_t> file, Convert
   return result;
 }
 
-// The program that generates, of a model that trains. Throws Error.
-Graph take_generator(const std::string& path, ModelDefinition* model) {
-  if (!model->objective) throw Error(path + ": does not train: --keep-training has nothing to keep");
-  for (Graph& graph : model->programs) {
-    if (model->latent && graph.name == model->latent->program) return std::move(graph);
-  }
-  throw Error(path + ": none of its programs generates, and sessions write int8 of no other");
-}
-
-// Sessions draw latents, and take classes one after the other.
-ConvertOptions calibrated_by_sessions(ConvertOptions options, const ModelDefinition& model, const Graph& graph) {
-  constexpr size_t kSamples = 128;
-  constexpr size_t kMostSamples = size_t{format::RequantizationView::kMostSamples} / 3 * 4;
-  if (!options.calibration_data.empty() || !options.calibration_files.empty())
-    throw Error("--calibration-data: sessions find ranges on latents and classes, and have no other samples");
-  options.calibration_samples = options.calibration_samples.value_or(kSamples);
-  if (*options.calibration_samples > kMostSamples)
-    throw Error(fmt::format("--calibrate: sessions find ranges on {} latents at most", kMostSamples));
-  for (const PortDefinition& port : graph.inputs) {
-    const bool drawn = port.name == model.latent->input || model.find_drawn(graph.name, port.name) != nullptr;
-    if (drawn || port.integers) continue;
-    if (!options.calibration_classes.contains(port.name))
-      throw Error("input " + port.name + " " + to_string(port.shape) +
-                  " is no latent, and sessions have no samples of it to find ranges on; if it is a class, one 1 among "
-                  "zeros, say so: --calibration-data " +
-                  port.name + "=classes");
-  }
-  return options;
-}
-
-// A model that trains, with its int8 form, which sessions write anew of what they have trained.
-Converted add_int8_form(const ConvertOptions& options, const std::vector<uint8_t>& file, Converted result,
-                        const Progress& progress) {
-  ModelDefinition model = import_figment(file, options.model, Variables::kKept);
-  Int8Form form;
-  form.source = take_generator(options.model, &model);
-  compute_batch_norms(&form.source);
-  simplify(&form.source);
-  form.program = form.source;
-  for (Value& value : form.program.values) {
-    if (value.is_constant()) value.constant->variable = false;
-  }
-  fold_constants(&form.program, FIG_KERNELS_PORTABLE);
-  const ConvertOptions own = calibrated_by_sessions(options, model, form.source);
-  const QuantizeReport report = quantize_program(own, model, &form.program, progress, Ranges::kFollowed);
-  if (std::ranges::none_of(report.layers, &LayerReport::int8))
-    throw Error(options.model + ": nothing of program " + form.source.name +
-                " is int8; --want-snr and --psnr-goal say "
-                "what int8 must reach");
-  remove_dead(&form.program);
-  // Constants that are equal now will not be.
-  for (ValueId id = 0; id < form.program.values.size(); ++id) {
-    Value& value = form.program[id];
-    if (value.is_constant()) value.name += fmt::format("#{}", id);
-  }
-  form.limits = report.limits;
-  form.samples = report.calibration_samples;
-  model.programs = {form.program};
-  RepackOptions repacked;
-  repacked.strip = options.strip;
-  // Of what is planned for training, generating takes one sample at a time.
-  repacked.plan_batches = options.plan_batches;
-  if (!repacked.plan_batches.empty() && std::ranges::find(repacked.plan_batches, 1U) == repacked.plan_batches.end())
-    repacked.plan_batches.push_back(1);
-  repacked.all_fields = true;
-  form.model = repack(write_model(model), repacked);
-  form.source.name = kInt8Source;
-  const std::vector<uint8_t> carrying = with_int8_form(file, form);
-  if (requantized(carrying) != form.model)
-    throw Error(options.model + ": sessions would write another int8 form than the converter: please report this");
-  result = take(options, carrying, std::move(result));
-  for (ProgramReport& program : result.report.programs) {
-    if (program.name == kInt8Source) program.int8 = report;
-  }
-  result.report.notes.push_back(
-      fmt::format("sessions write what they train in int8, {} bytes, by fig_requantize", form.model.size()));
-  return result;
-}
-
-// What a session would write of the model's int8 form, and how near it is to f32.
-Converted write_int8_form(const ConvertOptions& options, const std::vector<uint8_t>& file, Converted result) {
-  if (!options.keep_f32.empty() || !options.calibration_data.empty() || !options.calibration_files.empty() ||
-      options.calibration_samples || options.half_weights || !options.calibration_classes.empty() ||
-      options.psnr_goal_db != ConvertOptions().psnr_goal_db ||
-      options.keep_threshold_db != ConvertOptions().keep_threshold_db)
-    throw Error(options.model + ": carries its int8 form, which --int8 --keep-training made: give such options there");
-  result = take(options, requantized(file), std::move(result));
-  ModelDefinition model = import_figment(file, options.model);
-  const Graph generator = take_generator(options.model, &model);
-  ConvertOptions own = options;
-  for (const PortDefinition& port : generator.inputs) {
-    const bool drawn = port.name == model.latent->input || model.find_drawn(generator.name, port.name) != nullptr;
-    if (!drawn && !port.integers) own.calibration_classes.insert(port.name);
-  }
-  own = calibrated_by_sessions(own, model, generator);
-  const Calibration calibration(own, model, generator);
-  const TensorMap samples = calibration.samples();
-  Runner f32(file, 1, FIG_KERNELS_BEST, false, 0, file.size());
-  Runner int8(result.file, 1, FIG_KERNELS_BEST, false, 0, file.size());
-  io::SignalToNoise ratio;
-  const TensorMap expected = f32.run(generator.name, samples, calibration.count());
-  for (const auto& [name, values] : int8.run(generator.name, samples, calibration.count()))
-    ratio.add(values, expected.at(name), calibration.count());
-  result.report.notes.push_back(
-      fmt::format("the int8 form that the model carries, as fig_requantize writes it; its outputs have {:.1f} dB of "
-                  "signal to noise",
-                  ratio.decibels()));
-  if (ratio.decibels() < options.snr_goal_db) {
-    result.report.warnings.push_back(fmt::format(
-        "the int8 form has {:.1f} dB of signal to noise, less than {:g}: which layers are int8 was settled for other "
-        "weights; --int8 --keep-training settles it for these",
-        ratio.decibels(), options.snr_goal_db));
-  }
-  return result;
-}
-
 // A model of ours for inference: what generates, and with calibration data the others.
 Converted convert_model(const ConvertOptions& options, const Progress& progress) {
   if (options.length != 0 || !options.dimensions.empty())
@@ -656,8 +455,31 @@ Converted convert_model(const ConvertOptions& options, const Progress& progress)
   result.report.source_bytes = file.size();
   if (!options.checkpoint.empty()) file = with_checkpoint(file, options.checkpoint);
   if (!options.adapter.empty()) file = with_adapter(file, options.adapter);
-  if (options.int8 && options.keep_training) return add_int8_form(options, file, std::move(result), progress);
-  if (options.int8 && has_int8_form(file, options.model)) return write_int8_form(options, file, std::move(result));
+  if (options.int8 && options.keep_training) {
+    CarriedForm carried = add_int8_form(options, file, progress);
+    result = take(options, std::move(carried.file), std::move(result));
+    for (ProgramReport& program : result.report.programs) {
+      if (program.name == kInt8Source) program.int8 = carried.report;
+    }
+    result.report.notes.push_back(
+        fmt::format("sessions write what they train in int8, {} bytes, by fig_requantize", carried.bytes));
+    return result;
+  }
+  if (options.int8 && has_int8_form(file, options.model)) {
+    WrittenForm written = write_int8_form(options, file);
+    result = take(options, std::move(written.file), std::move(result));
+    result.report.notes.push_back(
+        fmt::format("the int8 form that the model carries, as fig_requantize writes it; its outputs have {:.1f} dB of "
+                    "signal to noise",
+                    written.decibels));
+    if (written.decibels < options.snr_goal_db) {
+      result.report.warnings.push_back(fmt::format(
+          "the int8 form has {:.1f} dB of signal to noise, less than {:g}: which layers are int8 was settled for "
+          "other weights; --int8 --keep-training settles it for these",
+          written.decibels, options.snr_goal_db));
+    }
+    return result;
+  }
   const bool finished = !options.int8 && !options.half_weights && is_int8(file, options.model);
   if (options.keep_training || finished) return take(options, std::move(file), std::move(result));
   ModelDefinition model = import_figment(file, options.model);

@@ -109,9 +109,6 @@ struct Converted {
 // Throws Error. `progress` may be empty.
 Converted convert(const ConvertOptions& options, const Progress& progress);
 
-// The passes that every program goes through, for tests that start from a graph of their own.
-std::vector<std::string> optimize(Graph* graph);
-
 // The ONNX ops that are imported, as rows of a table: since which opset, whether the ops that they become have
 // gradients, int8 and kernels of XNNPACK, and what is not supported.
 std::vector<std::vector<std::string>> op_table();

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "import/import_onnx.h"
+#include "passes/optimize.h"
 
 namespace figment::converter {
 

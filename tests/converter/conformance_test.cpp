@@ -19,6 +19,7 @@
 #include "import/import_onnx.h"
 #include "import/onnx_proto.h"
 #include "kernels/kernel.h"
+#include "passes/optimize.h"
 #include "support.h"
 #include "write/runner.h"
 #include "write/write_model.h"

@@ -6,6 +6,7 @@
 #include "convert.h"
 #include "import/import_onnx.h"
 #include "onnx_builder.h"
+#include "passes/optimize.h"
 #include "write/runner.h"
 #include "write/write_model.h"
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 
 #include "convert.h"
 #include "core/memory.h"
@@ -70,6 +71,7 @@ void check_form(const std::string& path, const std::set<std::string>& classes = 
   const std::vector<uint8_t> changed = scrambled(before.file, 3);
   const std::vector<uint8_t> written = requantized(changed);
   CHECK(written != form_of(before.file));
+  CHECK(written == requantized(changed, 1));
   const figment::io::TemporaryFolder folder;
   const std::string tuned = folder.file("changed.figment");
   figment::io::write_file(tuned, changed);
@@ -133,6 +135,21 @@ TEST_CASE("the int8 form of layers that share their weights has each one's bias,
   check_form(path);
 }
 
+TEST_CASE("the int8 form of a normalization that no layer takes, whose factors have the shape of one sample") {
+  const figment::io::TemporaryFolder folder;
+  const std::string recipe = folder.file("normalized.json");
+  std::ofstream(recipe)
+      << R"({"name": "normalized", "objective": "gan", "latent": {"size": 4}, "sample": {"shape": [5]},
+    "generator": {"layers": [{"type": "linear", "units": 6}, {"type": "leaky_relu", "slope": 0.2}, "batch_norm",
+                             {"type": "linear", "units": 6}, "batch_norm", "tanh", {"type": "linear", "units": 5}]},
+    "discriminator": {"layers": [{"type": "linear", "units": 1}]}})";
+  ConvertOptions options;
+  options.recipe = recipe;
+  const std::string path = folder.file("normalized.figment");
+  figment::io::write_file(path, convert(options, {}).file);
+  check_form(path);
+}
+
 TEST_CASE("an int8 form is refused where sessions have no samples of an input") {
   const auto message_of = [](const ConvertOptions& options) -> std::string {
     try {
@@ -147,7 +164,9 @@ TEST_CASE("an int8 form is refused where sessions have no samples of an input") 
   options.int8 = true;
   options.keep_training = true;
   CHECK(message_of(options).find("--calibration-data label=classes") != std::string::npos);
+  options.calibration_classes = {"label", "latent"};
+  CHECK(message_of(options).find("latent=classes: sessions draw it") != std::string::npos);
   options.calibration_classes = {"label"};
   options.calibration_samples = 5462;
-  CHECK(message_of(options).find("5460 latents at most") != std::string::npos);
+  CHECK(message_of(options).find("all but a quarter of them, and on 4096 at most") != std::string::npos);
 }

@@ -7,6 +7,7 @@
 #include "convert.h"
 #include "import/import_onnx.h"
 #include "onnx_builder.h"
+#include "passes/optimize.h"
 #include "support.h"
 #include "write/runner.h"
 

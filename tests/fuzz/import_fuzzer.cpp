@@ -4,6 +4,7 @@
 
 #include "convert.h"
 #include "import/import_onnx.h"
+#include "passes/optimize.h"
 #include "write/write_model.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
