@@ -9,11 +9,7 @@ namespace figment::converter {
 
 namespace schema = format::schema;
 
-namespace {
-
 uint64_t aligned(uint64_t size) { return (size + kTensorAlignment - 1) & ~uint64_t{kTensorAlignment - 1}; }
-
-}  // namespace
 
 ModelParts::ModelParts(const std::vector<uint8_t>& file) : file_(file) {
   schema::GetSizePrefixedModel(file.data())->UnPackTo(&model_);

@@ -11,6 +11,9 @@
 
 namespace figment::converter {
 
+// Where what follows `size` bytes of a file may begin.
+uint64_t aligned(uint64_t size);
+
 // The header as objects, and the values of its constants.
 class ModelParts {
  public:

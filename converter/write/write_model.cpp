@@ -13,6 +13,7 @@
 #include "format/scaling.h"
 #include "ir/batch.h"
 #include "model_generated.h"
+#include "write/model_parts.h"
 
 namespace figment::converter {
 
@@ -20,8 +21,6 @@ namespace {
 
 using flatbuffers::Offset;
 namespace schema = format::schema;
-
-uint64_t aligned(uint64_t size) { return (size + kTensorAlignment - 1) & ~uint64_t{kTensorAlignment - 1}; }
 
 class Writer {
  public:

@@ -15,6 +15,7 @@ namespace {
 
 constexpr uint8_t kMagic[] = {'F', 'I', 'G', 'A', 'D', 'P', 'T', '1'};
 constexpr size_t kBase = 8, kVariables = 16, kBytes = 24, kValueCrc = 32, kHeaderCrc = 36;
+constexpr uint64_t kMostLookUps = uint64_t{1} << 28;
 constexpr const char* kAverage = ".ema";
 
 // Whether `name` is that of an average of `of`.
@@ -23,10 +24,23 @@ bool is_average(const char* name, const char* of) {
   return std::strncmp(name, of, length) == 0 && same_text(name + length, kAverage);
 }
 
+// Every variable is looked for among all tensors and constants. A model of thousands of variables takes a part of a
+// second; a file made to take minutes is refused.
+Status check_counts(const Session& session) {
+  const format::ModelView& view = session.model()->view();
+  uint64_t variables = 0;
+  uint64_t places = view.constant_count();
+  for (size_t i = 0; i < view.constant_count(); ++i) variables += session.variables().data(i) != nullptr ? 1 : 0;
+  for (size_t i = 0; i < view.program_count(); ++i) places += view.program(i).tensor_count();
+  if (variables * places <= kMostLookUps) return {};
+  return Status::plain(StatusCode::kUnsupported, "the model has too many parameters for an adapter");
+}
+
 }  // namespace
 
 Result<Adapter> Adapter::of_program(const Session& session, const char* program) {
   FIGMENT_RETURN_IF_ERROR(check_training(session));
+  FIGMENT_RETURN_IF_ERROR(check_counts(session));
   const format::ModelView& view = session.model()->view();
   if (program == nullptr) {
     if (!view.has_latent()) return wrong("no program of the model generates: name one");
@@ -106,6 +120,7 @@ void Adapter::encode(uint8_t* header) const {
 
 Status load_adapter(Session* session, std::span<const uint8_t> bytes, const char* name) {
   FIGMENT_RETURN_IF_ERROR(check_training(*session));
+  FIGMENT_RETURN_IF_ERROR(check_counts(*session));
   const uint8_t* header = bytes.data();
   if (bytes.size() < sizeof kMagic || std::memcmp(header, kMagic, sizeof kMagic) != 0)
     return Status::error(StatusCode::kBadFile, "%s is no adapter", name);

@@ -16,7 +16,7 @@ inline constexpr size_t kAdapterHeaderBytes = 40;
 class Adapter {
  public:
   // Of a program, by its name; nullptr: of the one that generates. kNotFound, kInvalidArgument where it reads no
-  // variable.
+  // variable, kUnsupported where there are too many.
   static Result<Adapter> of_program(const Session& session, const char* program);
 
   // kInvalidArgument if a value is not finite.
@@ -52,7 +52,8 @@ class Adapter {
 };
 
 // Sets the variables, and those that they are averages of. `name` is the file's, for messages. kBadFile if the bytes
-// are no adapter, or not whole; kInvalidArgument if they are of another model. Then nothing has changed.
+// are no adapter, or not whole; kInvalidArgument if they are of another model, kUnsupported if it has too
+// many variables. Then nothing has changed.
 Status load_adapter(Session* session, std::span<const uint8_t> bytes, const char* name);
 
 }  // namespace figment

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "format/model_view.h"
+#include "model_generated.h"
 #include "training.h"
 
 using namespace figment::test;
@@ -139,4 +141,36 @@ TEST_CASE("frozen weights of other values are another base") {
   }
   CHECK(refused > 0);
   CHECK(taken > 0);
+}
+
+TEST_CASE("a model of too many variables is refused rather than searched for minutes") {
+  namespace schema = figment::format::schema;
+  const File file;
+  std::ifstream in(model_path("tiny_adapted"), std::ios::binary);
+  const std::vector<char> bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  const auto padded = [](size_t size) { return (size + 63) / 64 * 64; };
+  uint32_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  schema::ModelT model;
+  schema::GetSizePrefixedModel(bytes.data())->UnPackTo(&model);
+  for (int i = 0; i < 17000; ++i) {
+    auto variable = std::make_unique<schema::ConstantT>();
+    variable->name = "more." + std::to_string(i);
+    variable->type = schema::DataType::f32;
+    variable->shape = {1};
+    variable->variable = true;
+    model.constants.push_back(std::move(variable));
+  }
+  flatbuffers::FlatBufferBuilder builder;
+  builder.FinishSizePrefixed(schema::CreateModel(builder, &model), schema::ModelIdentifier());
+  std::vector<char> larger(padded(builder.GetSize()));
+  std::memcpy(larger.data(), builder.GetBufferPointer(), builder.GetSize());
+  larger.insert(larger.end(), bytes.begin() + static_cast<std::ptrdiff_t>(padded(header + sizeof header)), bytes.end());
+  std::ofstream(file.path, std::ios::binary).write(larger.data(), static_cast<std::streamsize>(larger.size()));
+  const Trainer trainer("tiny_adapted", {}, file.path);
+  const std::vector<uint8_t> adapter = bytes_of(Trainer("tiny_adapted"));
+  size_t size = 0;
+  CHECK(fig_adapter_get(trainer.session, nullptr, nullptr, 0, &size) == FIG_UNSUPPORTED);
+  CHECK(std::string(fig_error_message()).find("too many parameters") != std::string::npos);
+  CHECK(fig_adapter_set(trainer.session, adapter.data(), adapter.size()) == FIG_UNSUPPORTED);
 }

@@ -603,12 +603,14 @@ FIG_API fig_status fig_checkpoint_load_flash(fig_session* session, const fig_fla
  * `program` NULL: the one that generates. It fits every copy of the model, stripped or embedded ones too: all frozen
  * values that the program reads must be the same, which a hash tells, and a CRC what is not whole.
  * Saving replaces `path` at once, when all is written. FIG_NOT_FOUND: no such program; FIG_IO_ERROR leaves what was at
- * `path`; FIG_INVALID_ARGUMENT: the program reads nothing that is trained, or a value has become NaN or infinite. */
+ * `path`; FIG_INVALID_ARGUMENT: the program reads nothing that is trained, or a value has become NaN or infinite;
+ * FIG_UNSUPPORTED: it has more than some ten thousand parameters. */
 FIG_API fig_status fig_adapter_save(const fig_session* session, const char* program, const char* path);
 
 /* Sets what the file holds, and where that is averages also what they are of; all else, the optimizer's state too,
  * stays. The session must have been created for training. FIG_NOT_FOUND, FIG_IO_ERROR; FIG_BAD_FILE: it is no adapter,
- * or not whole; FIG_INVALID_ARGUMENT: of another model, or of other frozen weights. Then nothing has changed. */
+ * or not whole; FIG_INVALID_ARGUMENT: of another model, or of other frozen weights; FIG_UNSUPPORTED: as of
+ * fig_adapter_save. Then nothing has changed. */
 FIG_API fig_status fig_adapter_load(fig_session* session, const char* path);
 
 /* The same in memory. `size` receives the bytes of the adapter, also where `bytes` is NULL or has room for fewer
