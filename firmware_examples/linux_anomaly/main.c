@@ -66,9 +66,10 @@ static bool read_row(float* row, size_t features) {
   for (size_t i = 0; i < features; ++i) {
     char* end = NULL;
     row[i] = strtof(at, &end);
-    if (end == at) fail("a line has fewer numbers than the model has features");
+    if (end == at) fail("a line has fewer numbers than the model has features, or other text");
     at = end + strspn(end, ", \t;");
   }
+  if (at[strspn(at, "\r\n")] != 0) fail("a line has more than the model's features");
   return true;
 }
 
@@ -99,7 +100,7 @@ static float score(Watcher* watcher) {
 static void open_model(Watcher* watcher, const char* path) {
   fig_port_info port;
   check(fig_model_open(path, &watcher->model));
-  check(fig_model_batch_input(watcher->model, 0, &port));
+  if (fig_model_batch_input(watcher->model, 0, &port) != FIG_OK) fail("the model does not train: give a VAE that does");
   if (port.shape.rank != 2 && port.shape.rank != 3) fail("the model's samples are neither windows nor sequences");
   watcher->input = port.name;
   watcher->steps = port.shape.extents[1];

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 
 #include "session/exchange.h"
 
@@ -20,6 +21,8 @@ Status anomaly_scores(Session* session, size_t count, std::span<const float> sam
     return wrong("%zu values of samples have as many of reconstructions, not %zu", samples.size(),
                  reconstructions.size());
   }
+  if (count > 0 && reconstructions.data() == samples.data())
+    return wrong("reconstructions need memory of their own, not that of the samples");
   FIGMENT_RETURN_IF_ERROR(session->reconstruct(count, samples, reconstructions));
   const size_t sample = samples.size() / count;
   for (size_t i = 0; i < count; ++i) {
@@ -38,8 +41,9 @@ Result<float> quantile(std::span<float> values, double share) {
   const auto end = std::remove_if(values.begin(), values.end(), [](float value) { return !(value - value == 0); });
   const auto count = static_cast<size_t>(end - values.begin());
   if (count == 0) return wrong("none of %zu scores is finite: there is no threshold", values.size());
-  // The number of values, rounded up.
-  const double wanted = share * static_cast<double>(count);
+  // The number of values, rounded up, where the product exceeds a whole number by more than its own rounding.
+  const double exact = share * static_cast<double>(count);
+  const double wanted = exact - exact * 4 * std::numeric_limits<double>::epsilon();
   auto place = static_cast<size_t>(wanted);
   if (static_cast<double>(place) < wanted) ++place;
   const auto chosen = values.begin() + static_cast<std::ptrdiff_t>(std::clamp<size_t>(place, 1, count) - 1);

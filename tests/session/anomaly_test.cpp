@@ -82,6 +82,9 @@ TEST_CASE("models that encode score by the error of reconstructions") {
   CHECK(says("reconstructions"));
   CHECK(fig_anomaly_scores(opened.session, kCount, samples.data(), samples.size(), made.data(), made.size(),
                            scores.data(), kCount - 1) == FIG_INVALID_ARGUMENT);
+  CHECK(fig_anomaly_scores(opened.session, kCount, samples.data(), samples.size(), samples.data(), samples.size(),
+                           scores.data(), kCount) == FIG_INVALID_ARGUMENT);
+  CHECK(says("memory of their own"));
   CHECK(fig_anomaly_scores(opened.session, 0, samples.data(), 0, made.data(), 0, scores.data(), 0) ==
         FIG_INVALID_ARGUMENT);
 }
@@ -112,6 +115,13 @@ TEST_CASE("a threshold is the least score that a share does not exceed") {
   CHECK(threshold_of(values, 0.99) == 5);
   CHECK(threshold_of(values, 1) == 5);
   CHECK(threshold_of({NAN, 2, INFINITY, 1}, 1) == 2);
+  // Shares k / n of n scores, whose product with n is not always k in doubles.
+  for (size_t n = 1; n < 200; ++n) {
+    std::vector<float> scores(n);
+    for (size_t i = 0; i < n; ++i) scores[i] = static_cast<float>(i + 1);
+    for (size_t k = 1; k <= n; ++k)
+      REQUIRE(threshold_of(scores, static_cast<double>(k) / static_cast<double>(n)) == static_cast<float>(k));
+  }
   float threshold = 0;
   float none[] = {NAN, INFINITY};
   CHECK(fig_anomaly_threshold(none, 2, 0.5, &threshold) == FIG_INVALID_ARGUMENT);
