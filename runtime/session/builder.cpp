@@ -39,7 +39,8 @@ Status Builder::check_options() const {
     return Status::plain(StatusCode::kUnsupported,
                          "this program was linked without training: fig_use_training is NULL");
   }
-  if (options_.training && view.schedule_count() == 0) return wrong("the model does not train: it has no schedule");
+  if (options_.training && view.schedule_count() == 0)
+    return wrong("the model does not train: it was converted for inference");
   if (options_.programs != nullptr) FIGMENT_RETURN_IF_ERROR(check_programs());
   return {};
 }
@@ -328,7 +329,8 @@ Status Builder::too_large(const char* relation, uint64_t bytes, const char* advi
   }
   return Status::error(StatusCode::kMemoryLimit,
                        "needs %s%llu bytes for batch %zu, the limit is %llu: raise it or lower the batch%s%s", relation,
-                       printable(bytes), selection_.batch, printable(options_.memory_limit), advice, largest);
+                       printable(bytes - here_ + there_), selection_.batch,
+                       printable(options_.memory_limit - here_ + there_), advice, largest);
 }
 
 }  // namespace figment

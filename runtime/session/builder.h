@@ -9,8 +9,13 @@ class Builder {
  public:
   Builder(Model* model, const SessionOptions& options, kernels::Packer* packer)
       : model_(model), view_(model->view()), options_(options), packer_(packer) {}
-  // Measures as a bare-metal target lays a session out, on portable kernels.
-  void for_small_target() { small_target_ = true; }
+  // Measures as a bare-metal target lays a session out, on portable kernels. What a model takes there is `here` bytes
+  // less and `there` bytes more; messages are of there.
+  void for_small_target(uint64_t here, uint64_t there) {
+    small_target_ = true;
+    here_ = here;
+    there_ = there;
+  }
 
   // Checks the options, prepares the backend, and starts the threads that the session will compute on. First.
   Status start();
@@ -64,6 +69,8 @@ class Builder {
   kernels::Team team_;  // of these, while a session is measured
   Selection selection_;
   bool small_target_ = false;
+  uint64_t here_ = 0;
+  uint64_t there_ = 0;
 };
 
 }  // namespace figment

@@ -36,12 +36,12 @@ Result<MemoryReport> Session::measure_small(Model* model, const SessionOptions& 
   portable.threads = 1;
   portable.thread_pool = nullptr;
   // A report counts what the model takes here.
-  const CheckedSize limit = CheckedSize(options.memory_limit < kModel ? 0 : options.memory_limit - kModel) +
-                            model->held_bytes() + model->packed_bytes();
+  const CheckedSize held = model->held_bytes() + model->packed_bytes();
+  const CheckedSize limit = CheckedSize(options.memory_limit < kModel ? 0 : options.memory_limit - kModel) + held;
   portable.memory_limit = limit.valid() ? limit.value() : UINT64_MAX;
   kernels::Packer packer(model->packed_weights(), kernels::Packer::Mode::kMeasure);
   Builder builder(model, portable, &packer);
-  builder.for_small_target();
+  builder.for_small_target(held.value(), kModel);
   FIGMENT_RETURN_IF_ERROR(builder.start());
   Result<MemoryReport> report = builder.measure();
   if (!report.ok()) return report;

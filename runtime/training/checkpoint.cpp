@@ -80,7 +80,7 @@ Result<uint64_t> checkpoint_size(const Session& session, size_t caller_bytes) {
 
 Status save_checkpoint(const Session& session, Storage* storage, std::span<const uint8_t> caller) {
   FIGMENT_RETURN_IF_ERROR(check_training(session));
-  FIGMENT_RETURN_IF_ERROR(check_variables(session));
+  FIGMENT_RETURN_IF_ERROR(check_variables(session, true));
   const format::ModelView& view = session.model()->view();
   CheckpointHeader header{
       format::layout_hash(view), 1, session.steps(), session.seed(), variable_bytes(view), caller.size()};

@@ -8,7 +8,7 @@ namespace figment {
 
 Status export_model(const Session& session, const char* path) {
   FIGMENT_RETURN_IF_ERROR(check_training(session));
-  FIGMENT_RETURN_IF_ERROR(check_variables(session));
+  FIGMENT_RETURN_IF_ERROR(check_variables(session, false));
   const Model& model = *session.model();
   const format::ModelView& view = model.view();
   platform::FileReplacement file;

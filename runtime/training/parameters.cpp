@@ -58,12 +58,12 @@ Result<float*> scaling_values(const Session& session, const char* input, uint32_
   return values + channel * format::ChannelScaling::kValues;
 }
 
-Status check_variables(const Session& session) {
+Status check_variables(const Session& session, bool with_state) {
   const format::ModelView& view = session.model()->view();
   for (size_t i = 0; i < view.constant_count(); ++i) {
     const format::ConstantView constant = view.constant(i);
     const float* data = session.variables().data(i);
-    if (constant.transient || data == nullptr) continue;
+    if (constant.transient || data == nullptr || (constant.data == nullptr && !with_state)) continue;
     if (!all_finite(data, constant.bytes / sizeof(float))) {
       return wrong("\"%s\" has become NaN or infinite: go back to an earlier checkpoint with a lower learning rate",
                    constant.name);

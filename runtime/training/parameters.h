@@ -16,7 +16,8 @@ Result<float*> scaling_values(const Session& session, const char* input, uint32_
 Status get_parameter(const Session& session, const char* name, std::span<float> out);
 Status set_parameter(Session* session, const char* name, std::span<const float> values);
 
-// Whether all variables that are kept are finite: what is not could not be loaded again. kInvalidArgument.
-Status check_variables(const Session& session);
+// Whether all variables that are kept are finite: what is not could not be loaded again. `with_state`: also those that
+// files have no values of, as the optimizer's. kInvalidArgument.
+Status check_variables(const Session& session, bool with_state);
 
 }  // namespace figment

@@ -199,6 +199,36 @@ TEST_CASE("a refusal names a limit that suffices, or one that does not where it 
   });
 }
 
+TEST_CASE("a refusal of a footprint is in bytes of the bare-metal target") {
+  for_all_models([](const Case& c) {
+    fig_session_options options = options_of(c);
+    options.memory_limit = 0;
+    fig_model* model = nullptr;
+    REQUIRE(fig_model_open(c.path.c_str(), &model) == FIG_OK);
+    fig_footprint whole{};
+    REQUIRE(fig_session_footprint(model, &options, &whole) == FIG_OK);
+    // The least that it takes is what the message names.
+    options.memory_limit = 8192;
+    fig_footprint found{};
+    fig_status status = FIG_OK;
+    for (int rounds = 0; (status = fig_session_footprint(model, &options, &found)) != FIG_OK; ++rounds) {
+      REQUIRE(status == FIG_MEMORY_LIMIT);
+      REQUIRE(rounds < 100);
+      const std::string message = fig_error_message();
+      INFO(message);
+      unsigned long long bytes = 0;
+      REQUIRE((std::sscanf(message.c_str(), "needs %llu bytes", &bytes) == 1 ||
+               std::sscanf(message.c_str(), "needs at least %llu bytes", &bytes) == 1));
+      CHECK(message.find("the limit is " + std::to_string(options.memory_limit)) != std::string::npos);
+      REQUIRE(bytes > options.memory_limit);
+      REQUIRE(bytes <= whole.model + whole.session);
+      options.memory_limit = bytes;
+    }
+    CHECK(found.model + found.session <= options.memory_limit);
+    fig_model_close(model);
+  });
+}
+
 TEST_CASE("weights in f16 are f32 again once the model is open, which takes memory of the system's") {
   const std::vector<uint8_t> bytes = test::read_bytes(test::model_path("dgan_f16"));
   const std::vector<uint8_t> whole = test::read_bytes(test::model_path("dgan"));

@@ -585,7 +585,8 @@ typedef struct fig_flash {
   bool (*program)(void* context, uint32_t slot, size_t offset, const void* bytes, size_t size);
 } fig_flash;
 
-/* The bytes of a slot that a checkpoint takes, with `size` of the caller's own. */
+/* The bytes of a slot that a checkpoint takes, with `size` of the caller's own; flash rounds them up to its
+ * `program_bytes`. */
 FIG_API fig_status fig_checkpoint_size(const fig_session* session, size_t size, size_t* bytes);
 
 /* The same as fig_checkpoint_save and fig_checkpoint_load, in flash. The older slot is erased and programmed: a power
