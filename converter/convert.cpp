@@ -150,6 +150,14 @@ void describe_memory(Runner* runner, bool training, ConvertReport* report) {
   if (fig_session_memory(runner->model(), &options, &memory) == FIG_OK) report->run_bytes = memory.total;
 }
 
+bool has_program(const fig_model* model, const std::string& name) {
+  fig_program_info program{};
+  for (uint32_t p = 0; fig_model_program(model, p, &program) == FIG_OK; ++p) {
+    if (program.name == name) return true;
+  }
+  return false;
+}
+
 void describe_ops(const std::vector<uint8_t>& file, bool training, ConvertReport* report) {
   // A recipe states the size of its networks, others come in files.
   Runner runner(file, 1, FIG_KERNELS_BEST, training, 0, training ? 0 : report->source_bytes);
@@ -250,7 +258,11 @@ void check_scope(const TrainingScope& scope, const std::vector<Network>& network
   check_networks("--train-only", scope.train_only);
   check_networks("--adapters", scope.adapters);
   if (scope.int8_base && std::ranges::all_of(networks, [](const Network& n) { return n.int8_elements == 0; }))
-    throw Error("--int8-base: no weights are frozen; say what is to learn, as with --adapters lora:4");
+    throw Error(
+        scope.adapters.empty()
+            ? "--int8-base: no weights are frozen; say what is to learn, as with --adapters lora:4"
+            : "--int8-base: no weights are frozen: adapters of this rank are larger than the layers, which train "
+              "whole; give a lower rank");
 }
 
 // The objective's model of networks that come from ONNX files or from a recipe.
@@ -599,11 +611,23 @@ Converted convert(const ConvertOptions& options, const Progress& progress) {
   Converted result = make(options, progress);
   const bool renamed = !options.model.empty() && !options.name.empty();
   if (options.strip || renamed || !options.plan_batches.empty() || !options.programs.empty()) {
-    result.file = repack(result.file, {options.name, options.programs, options.strip, options.level,
-                                       options.plan_batches, options.outputs_given});
+    RepackOptions repacked;
+    repacked.name = options.name;
+    repacked.programs = options.programs;
+    repacked.strip = options.strip;
+    // Firmware that does not train is linked without what reads it.
+    repacked.without_training = options.outputs_given;
+    repacked.level = options.level;
+    repacked.plan_batches = options.plan_batches;
+    repacked.outputs_given = options.outputs_given;
+    repacked.micro_batch = options.micro_batch;
+    result.file = repack(result.file, repacked);
     // What is left out takes no memory.
     const bool training = result.report.training_batch != 0;
+    if (training && !options.plan_batches.empty()) result.report.training_batch = options.plan_batches[0];
     Runner runner(result.file, 1, FIG_KERNELS_BEST, training, 0, training ? 0 : result.report.source_bytes);
+    std::erase_if(result.report.programs,
+                  [&](const ProgramReport& program) { return !has_program(runner.model(), program.name); });
     describe_memory(&runner, training, &result.report);
   }
   result.report.file_bytes = result.file.size();

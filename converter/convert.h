@@ -55,6 +55,7 @@ struct ConvertOptions {
   bool keep_training = false;          // of a model file: the programs that train stay in it
   std::vector<uint32_t> plan_batches;  // for which the file carries memory plans
   bool outputs_given = false;          // the plans are for sessions of that option
+  uint32_t micro_batch = 0;            // the plans are for sessions of that option
   std::vector<std::string> programs;   // of those that do not train, the only ones that are kept; empty: all
   bool strip = false;                  // what a device does not need is left out (write/repack.h)
   uint32_t level = 0;                  // of a model that trains, the one that is kept then

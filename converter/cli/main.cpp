@@ -302,6 +302,9 @@ int convert(int argc, char** argv) {
   app.add_flag("--keep-training", options.keep_training, "leave the programs that train in a .figment model");
   app.add_option("--level", options.level, "the level of a train step that --strip keeps: higher ones take less memory")
       ->capture_default_str();
+  app.add_option("--micro-batch", options.micro_batch,
+                 "plan train steps that compute so many samples of a batch at a time, in less memory")
+      ->check(CLI::Range(1U, 1U << 20));
   const std::string training = "Training";
   app.option_defaults()->group("Options");
   app.add_option("--checkpoint", options.checkpoint, "take the parameters of a .figment model from this checkpoint");
@@ -393,6 +396,8 @@ int convert(int argc, char** argv) {
   }
   if (!options.checkpoint.empty() && options.model.empty())
     throw Error("--checkpoint takes the .figment model that was trained");
+  if (!options.scope.adapters.empty() && (!options.scope.freeze.empty() || !options.scope.train_only.empty()))
+    throw Error("--adapters says what trains, and all else is frozen: leave out --freeze and --train-only");
   if (!options.adapter.empty() && options.model.empty())
     throw Error("--adapter takes the .figment model that has the adapters");
   if (!options.adapter.empty() && !options.checkpoint.empty())
@@ -409,6 +414,17 @@ int convert(int argc, char** argv) {
   if (!embed_folder.empty() && options.plan_batches.empty()) options.plan_batches.push_back(1);
   const bool training_model = trains || !options.recipe.empty() || options.keep_training;
   options.outputs_given = !embed_folder.empty() && !training_model;
+  if (!embed_folder.empty() && options.half_weights)
+    throw Error("--embed-c: weights in f16 take memory of the system's, which firmware has none of: leave out --f16");
+  if (app.get_option("--level")->count() > 0 && !training_model)
+    throw Error("--level is for a model that trains: a recipe, or --keep-training");
+  if (options.micro_batch != 0 && (options.plan_batches.empty() || !training_model))
+    throw Error("--micro-batch is for --plan and --embed-c of a model that trains");
+  if (options.keep_training && (trains || !options.recipe.empty())) {
+    throw Error(options.int8 ? "an int8 form is of a .figment model that trains: write that first, without --int8 and "
+                               "--keep-training, and convert it with both"
+                             : "--keep-training is for .figment models: a recipe and --objective make one that trains");
+  }
   if (options.keep_training && options.model.empty()) throw Error("--keep-training takes a .figment model that trains");
   if (options.keep_training && options.half_weights)
     throw Error("--keep-training: a model that trains is f32; --f16 is for what was trained");
@@ -463,7 +479,9 @@ int convert(int argc, char** argv) {
   line.reset();
   const bool embeds = !embed_folder.empty();
   figment::converter::Embedded embedded;
-  if (embeds) embedded = figment::converter::embed_c(converted.file, {options.plan_batches[0], training_model});
+  if (embeds)
+    embedded =
+        figment::converter::embed_c(converted.file, {options.plan_batches[0], training_model, options.micro_batch});
   if (!embeds || app.get_option("--output")->count() > 0) figment::io::write_file(output, converted.file);
   if (embeds) std::filesystem::create_directories(embed_folder);
   for (const auto& [name, text] : embedded.files) figment::io::write_file(embed_folder + "/" + name, text);

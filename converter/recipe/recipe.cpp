@@ -320,10 +320,11 @@ Recipe read_recipe(const std::string& path) {
   if (!path.ends_with(".figment")) return parse_recipe(io::read_text(path), path);
   const std::string text = recipe_of(io::read_file(path), path);
   if (text.empty())
-    throw Error(path +
-                ": holds no recipe, since it is stripped, does not train, or was made of ONNX files: give these with "
-                "--objective, and --start-from " +
-                path);
+    throw Error(
+        path +
+        ": holds no recipe, since it is stripped, does not train, or was made of ONNX files: give the recipe, or "
+        "these with --objective, and --start-from " +
+        path);
   return parse_recipe(text, path);
 }
 

@@ -19,11 +19,19 @@ constexpr uint32_t kManyOperands = 16;
 constexpr int kStackBytes = 4096;
 constexpr int kStackBytesOfMany = 8192;
 
-// A name as an identifier of C.
+// A name as an identifier of C, and as a header that hides none of the system's or of ours.
 std::string identifier(const std::string& name) {
+  static const std::set<std::string> taken = {
+      "assert", "complex",   "ctype",   "errno",  "features", "fenv",  "figment", "float",       "inttypes", "iso646",
+      "limits", "locale",    "malloc",  "math",   "memory",   "reent", "sched",   "setjmp",      "signal",   "stdalign",
+      "stdarg", "stdatomic", "stdbool", "stddef", "stdint",   "stdio", "stdlib",  "stdnoreturn", "string",   "strings",
+      "tgmath", "threads",   "time",    "uchar",  "unistd",   "wchar", "wctype"};
   std::string result;
   for (const char c : name) result += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
-  if (result.empty() || std::isdigit(static_cast<unsigned char>(result[0])) != 0) result.insert(0, "model_");
+  std::string lower = result;
+  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const bool digit = !result.empty() && std::isdigit(static_cast<unsigned char>(result[0])) != 0;
+  if (result.empty() || digit || lower.starts_with("fig_") || taken.contains(lower)) result.insert(0, "model_");
   return result;
 }
 
@@ -67,17 +75,16 @@ class Embedder {
   }
 
   Embedded embedded() const {
-    return {{{name_ + ".h", header()}, {name_ + ".c", source()}}, file_.size(), footprint_.model + footprint_.session};
+    return {{{name_ + ".c", source()}, {name_ + ".h", header()}}, file_.size(), footprint_.model + footprint_.session};
   }
 
  private:
   fig_model* model() { return runner_.model(); }
 
-  // Those of the session's programs.
+  // Those of all programs: a file with others does not open.
   void add_ops(Runner* runner) {
     fig_program_info program{};
     for (uint32_t p = 0; fig_model_program(runner->model(), p, &program) == FIG_OK; ++p) {
-      if (!fig_session_has_program(runner->session(), p)) continue;
       for (uint32_t i = 0; i < program.ops; ++i) {
         fig_op_info op{};
         check(fig_model_op(runner->model(), p, i, &op));
@@ -97,6 +104,7 @@ class Embedder {
     session.kernels = FIG_KERNELS_PORTABLE;
     session.training = options_.trains;
     session.outputs_given = !options_.trains;
+    session.micro_batch = options_.micro_batch;
     return session;
   }
 
@@ -106,9 +114,16 @@ class Embedder {
     fig_latent_info latent{};
     if (fig_model_latent(runner_model(), &latent) != FIG_OK) return "";
     std::string text = fmt::format("#define {}_LATENT_ELEMENTS {}\n", macro_, latent.size);
-    if (fig_model_generated(runner_model(), &output) != FIG_OK) return text;
     fig_program_info program{};
     fig_port_info port{};
+    for (uint32_t p = 0; fig_model_program(runner_model(), p, &program) == FIG_OK; ++p) {
+      for (uint32_t i = 0; i < program.inputs && std::string(program.name) == latent.program; ++i) {
+        if (fig_model_input(runner_model(), p, i, &port) != FIG_OK || std::string(port.name) == latent.input) continue;
+        text += fmt::format("#define {}_INPUT_{}_ELEMENTS {} /* \"{}\" */\n", macro_, upper(identifier(port.name)),
+                            sample_elements(port.shape), port.name);
+      }
+    }
+    if (fig_model_generated(runner_model(), &output) != FIG_OK) return text;
     for (uint32_t p = 0; fig_model_program(runner_model(), p, &program) == FIG_OK; ++p) {
       for (uint32_t i = 0; i < program.outputs && std::string(program.name) == output.program; ++i) {
         if (fig_model_output(runner_model(), p, i, &port) == FIG_OK && std::string(port.name) == output.port)
@@ -209,7 +224,10 @@ const unsigned char {name}_data[{macro}_FLASH_BYTES] __attribute__((aligned(64))
 )",
         fmt::arg("name", name_), fmt::arg("macro", macro_), fmt::arg("version", FIGMENT_VERSION), fmt::arg("ops", ops),
         fmt::arg("training", options_.trains ? "" : "const fig_training* const fig_use_training = NULL;\n"),
-        fmt::arg("options", options_.trains ? ".training = true" : ".outputs_given = true"));
+        fmt::arg("options", !options_.trains ? ".outputs_given = true"
+                            : options_.micro_batch != 0
+                                ? fmt::format(".training = true, .micro_batch = {}", options_.micro_batch)
+                                : ".training = true"));
     text.reserve(text.size() + file_.size() * 5);
     for (size_t i = 0; i < file_.size(); ++i) {
       text += std::to_string(file_[i]);

@@ -9,7 +9,8 @@ namespace figment::converter {
 
 struct EmbedOptions {
   uint32_t batch = 1;
-  bool trains = false;  // sessions are created for training
+  bool trains = false;       // sessions are created for training
+  uint32_t micro_batch = 0;  // and with this
 };
 
 struct EmbeddedFile {

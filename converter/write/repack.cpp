@@ -24,7 +24,12 @@ void keep_level(schema::ModelT* model, uint32_t level) {
   std::set<std::string> kept;
   std::set<std::string> dropped;
   for (const auto& entry : model->schedule) (entry->level == level ? kept : dropped).insert(entry->program);
-  if (kept.empty()) throw Error(fmt::format("the model trains on levels below {} only", level));
+  if (kept.empty()) {
+    throw Error(
+        fmt::format("--level {}: the model has no such level of a train step; --strip leaves one, 0 then: take "
+                    "the recipe, or the file before it",
+                    level));
+  }
   std::erase_if(model->schedule, [&](const auto& entry) { return entry->level != level; });
   for (const auto& entry : model->schedule) entry->level = 0;
   std::erase_if(model->programs,
@@ -110,19 +115,19 @@ bool is_known(const ModelParts& parts, const schema::ConstantT& constant) {
   return false;
 }
 
+// What only training reads, of a model that does not.
+void drop_training(schema::ModelT* model) {
+  if (!model->schedule.empty()) return;
+  model->objective.reset();
+  model->parameters.clear();
+  model->scalings.clear();
+}
+
 void strip(ModelParts* parts, uint32_t level) {
   schema::ModelT* const model = &parts->model();
-  const bool trains = !model->schedule.empty();
-  if (trains) keep_level(model, level);
+  if (!model->schedule.empty()) keep_level(model, level);
   std::erase_if(model->scalings,
                 [&](const auto& scaling) { return !is_known(*parts, *model->constants[scaling->constant]); });
-  if (!trains) {
-    // What only training reads.
-    model->objective.reset();
-    model->parameters.clear();
-    model->scalings.clear();
-  }
-  drop_unused(model);
   model->metadata.clear();
   model->recipe.clear();
   for (const auto& program : model->programs) {
@@ -167,6 +172,10 @@ std::vector<uint8_t> repack(const std::vector<uint8_t>& file, const RepackOption
   if (!options.name.empty()) model.name = options.name;
   if (!options.programs.empty()) keep_programs(&model, options.programs);
   if (options.strip) strip(&parts, options.level);
+  if (options.strip || options.without_training) {
+    drop_training(&model);
+    drop_unused(&model);
+  }
   if (options.plan_batches.empty()) return parts.write(options.all_fields);
   for (const auto& program : model.programs) program->plans.clear();
   const std::vector<uint8_t> without = parts.write();
@@ -178,11 +187,19 @@ std::vector<uint8_t> repack(const std::vector<uint8_t>& file, const RepackOption
     session.kernels = FIG_KERNELS_PORTABLE;
     session.training = !model.schedule.empty();
     session.outputs_given = options.outputs_given && !session.training;
+    session.micro_batch = session.training ? options.micro_batch : 0;
     Runner runner(without, session);
+    fig_footprint steps{};
+    if (fig_session_footprint(runner.model(), &session, &steps) != FIG_OK) throw Error(fig_error_message());
+    const auto in_parts = [&](const schema::ProgramT& program) {
+      return std::ranges::any_of(model.schedule, [&](const auto& entry) {
+        return entry->per_micro_batch && entry->program == program.name && entry->level == steps.level;
+      });
+    };
     for (uint32_t i = 0; i < planned.model().programs.size(); ++i) {
       if (!fig_session_has_program(runner.session(), i)) continue;
       schema::ProgramT& program = *planned.model().programs[i];
-      program.plans.push_back(plan_of(runner.session(), i, batch, program));
+      program.plans.push_back(plan_of(runner.session(), i, in_parts(program) ? steps.micro_batch : batch, program));
     }
   }
   return planned.write(options.all_fields);

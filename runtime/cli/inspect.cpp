@@ -252,6 +252,8 @@ void inspect(const Arguments& arguments) {
   open.set_length(arguments.session.length);
   fig_session_options options = arguments.session.options();
   if (!arguments.target.empty()) {
+    if (!arguments.session.memory_limit.empty())
+      throw Error("--target says what fits into how much memory: leave out --memory-limit");
     const Json report = target_json(open, arguments.target, options.batch);
     if (arguments.json)
       io::print("%s\n", json_text(report, 2).c_str());

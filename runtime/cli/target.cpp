@@ -29,6 +29,7 @@ class Reporter {
  public:
   Reporter(const OpenModel& open, std::string target) : open_(open), target_(std::move(target)) {
     check(fig_model_get_info(open.model(), &model_));
+    if (open.trains()) requantize_bytes_ = requantize_bytes();
   }
 
   Json report(uint32_t batch) const {
@@ -84,13 +85,14 @@ class Reporter {
     return result;
   }
 
-  // Programs that are kept beside those that train: what generates and encodes.
+  // Programs that are kept beside those that train: what generates and encodes, and what the int8 form follows.
   std::string wanted_programs() const {
     std::string names;
     for (uint32_t p = 0; p < model_.programs; ++p) {
       fig_program_info program{};
       check(fig_model_program(open_.model(), p, &program));
-      const bool wanted = std::strcmp(program.name, "generate") == 0 || std::strcmp(program.name, "encode") == 0;
+      const bool wanted = std::strcmp(program.name, "generate") == 0 || std::strcmp(program.name, "encode") == 0 ||
+                          (requantize_bytes_ > 0 && std::strcmp(program.name, "int8") == 0);
       if (wanted && !program.trains) names += (names.empty() ? "" : ",") + std::string(program.name);
     }
     return names;
@@ -164,6 +166,22 @@ class Reporter {
     return {state, trained};
   }
 
+  // What fig_requantize takes of the caller's memory; 0: the model carries no int8 form.
+  size_t requantize_bytes() const {
+    fig_session_options options{};
+    options.struct_size = sizeof options;
+    options.batch = 1;
+    options.kernels = FIG_KERNELS_PORTABLE;
+    options.training = true;
+    fig_session* session = nullptr;
+    check(fig_session_create(open_.model(), &options, &session));
+    size_t bytes = 0;
+    const fig_status status = fig_requantize_size(session, &bytes);
+    fig_session_destroy(session);
+    if (status != FIG_NOT_FOUND) check(status);
+    return bytes;
+  }
+
   Json training(uint32_t batch) const {
     constexpr uint64_t kAny = uint64_t{1} << 40;
     Json result = fit(kAny, batch);
@@ -175,7 +193,7 @@ class Reporter {
     }
     // The least that it takes.
     const auto [state, trained] = optimizer_bytes();
-    for (uint64_t low = 0, high = result["ram"].get<uint64_t>(); low + 256 < high;) {
+    for (uint64_t low = 0, high = result["ram"].get<uint64_t>(); low + 16 < high;) {
       const uint64_t middle = (low + high) / 2;
       const Json found = fit(middle, batch);
       if (found.is_null()) {
@@ -186,6 +204,7 @@ class Reporter {
       }
     }
     if (!result.contains("least")) result["least"] = fit(kAny, 1);
+    if (requantize_bytes_ > 0) result["requantize_bytes"] = requantize_bytes_;
     result["trained_bytes"] = trained;
     result["optimizer_bytes"] = state;
     return result;
@@ -194,6 +213,7 @@ class Reporter {
   const OpenModel& open_;
   std::string target_;
   fig_model_info model_{};
+  size_t requantize_bytes_ = 0;
 };
 
 std::string bytes_of(const Json& value) { return io::format_bytes(value.get<double>()); }
@@ -202,7 +222,7 @@ std::string in_words(const Json& fit) {
   std::string text = fmt::format("batch {}", fit["batch"].get<uint32_t>());
   if (fit["level"].get<uint32_t>() > 0) text += fmt::format(", --level {}", fit["level"].get<uint32_t>());
   if (fit["micro_batch"].get<uint32_t>() < fit["batch"].get<uint32_t>())
-    text += fmt::format(", {} at a time", fit["micro_batch"].get<uint32_t>());
+    text += fmt::format(", --micro-batch {}", fit["micro_batch"].get<uint32_t>());
   return text;
 }
 
@@ -225,7 +245,7 @@ Json target_json(const OpenModel& open, const std::string& target, uint32_t batc
 }
 
 void print_target(const Json& report) {
-  io::print("%s on %s; flash: %s of model (less with --strip), and code\n\n",
+  io::print("%s on %s; flash: %s of model, and code\nStripped (--strip), it takes less of both flash and RAM.\n\n",
             report["model"].get<std::string>().c_str(), report["target"].get<std::string>().c_str(),
             bytes_of(report["flash"]).c_str());
   std::vector<std::vector<std::string>> rows = {{"", "code <=", "RAM", "session", "data", "stack", "instructions"}};
@@ -258,6 +278,10 @@ void print_target(const Json& report) {
   const bool keeps = training["optimizer_bytes"].get<uint64_t>() > 0;
   io::print("optimizer keeps of them %s%s.\n", bytes_of(training["optimizer_bytes"]).c_str(),
             keeps ? "; plain SGD keeps nothing,\n{\"kind\": \"sgd\", \"beta1\": 0}" : "");
+  if (training.contains("requantize_bytes")) {
+    io::print("fig_requantize takes %s more of RAM, and 14 kB of code, for the int8 form.\n",
+              bytes_of(training["requantize_bytes"]).c_str());
+  }
   io::print(
       "Parameters stay in flash by figment-convert RECIPE --start-from MODEL --freeze\nNAMES, or --train-only.\n");
 }

@@ -44,6 +44,16 @@ check "in their units" 1 "is in other units than the model's, temp (°C)" "$conv
 check "embed a model" 0 "sample .N, 1, 28, 28." "$convert" "$onnx/gan/gan_int8.figment" --embed-c "$work/embedded" --strip
 expect "its sources are there" 'grep -q "GAN_SESSION_BYTES" "$work/embedded/gan.h" && grep -q "fig_op_fully_connected" "$work/embedded/gan.c"'
 expect "with no kernel that it does not need" '! grep -q "fig_op_conv2d" "$work/embedded/gan.c"'
+check "embed what has a condition" 0 "" "$convert" "$onnx/cdcgan/cdcgan.figment" --embed-c "$work/embedded" -q
+expect "its header names it" 'grep -q "CDCGAN_INPUT_LABEL_ELEMENTS 10" "$work/embedded/cdcgan.h"'
+check "embed under the name of a system's header" 0 "" "$convert" "$onnx/gan/gan_int8.figment" --embed-c "$work/embedded" --name math -q
+expect "beside which it is" 'test -f "$work/embedded/model_math.h" && ! test -f "$work/embedded/math.h"'
+check "embed weights in f16" 1 "leave out --f16" "$convert" "$onnx/cdcgan/cdcgan.figment" --f16 --embed-c "$work/embedded"
+check "a level of what does not train" 1 "for a model that trains" "$convert" "$models/tiny_vae.figment" --strip --level 1 -o "$work/x.figment"
+check "micro-batches without a plan" 1 "for --plan" "$convert" "$models/tiny_vae.figment" --keep-training --micro-batch 2 -o "$work/x.figment"
+check "an int8 form of a recipe" 1 "write that first" "$convert" "$data/recipes/tiny_vae.json" --int8 --keep-training -o "$work/x.figment"
+check "adapters beside what else is frozen" 1 "leave out --freeze" "$convert" "$data/recipes/tiny_vae.json" --start-from "$models/tiny_vae.figment" --adapters lora:2 --freeze "decoder.0.*" -o "$work/x.figment"
+check "adapters larger than the layers" 1 "give a lower rank" "$convert" "$data/recipes/tiny_vae.json" --start-from "$models/tiny_vae.figment" --int8-base --adapters lora:64 -o "$work/x.figment"
 check "embed what is quantized first" 0 "dB PSNR" "$convert" "$onnx/dcgan/generator.onnx" --int8 --embed-c "$work/embedded" --plan batch=2 --name two --strip
 expect "for its batch" 'grep -q "TWO_BATCH 2" "$work/embedded/two.h"'
 check "strip a file" 0 "" "$convert" "$onnx/gan/gan_int8.figment" --strip --plan batch=1,4 -o "$work/stripped.figment" -q
@@ -53,10 +63,11 @@ expect "it generates the same" 'cmp -s "$work/whole.npy" "$work/bare.npy"'
 check "strip a model that trains" 0 "" "$convert" "$models/tiny_vae.figment" --keep-training --strip --plan batch=8 -o "$work/bare_vae.figment" -q
 check "it trains" 0 "" $figment train "$work/bare_vae.figment" --data "$work/vae.npy" --batch 8 --steps 2 --out "$work/x2.figment"
 check "keep some programs" 0 "" "$convert" "$models/tiny_vae.figment" --keep-training --programs generate -o "$work/some.figment" -q
+check "and say only them" 0 "generate, .*train.step" sh -c "'$convert' '$models/tiny_vae.figment' --keep-training --programs generate --strip --plan batch=8 -o '$work/some2.figment' | tr '\\n' ' ' | grep -v encode"
 check "what is left of a model" 1 "encode" $figment run "$work/some.figment" --program encode
 check "it generates" 0 "" $figment generate "$work/some.figment" -n 2 -o "$work/some.npy"
 check "a program that there is not" 1 "it has generate, encode" "$convert" "$models/tiny_vae.figment" --keep-training --programs paint -o "$work/x.figment"
-check "a level that there is not" 1 "levels below 9 only" "$convert" "$models/tiny_gan.figment" --keep-training --strip --level 9 -o "$work/x.figment"
+check "a level that there is not" 1 "no such level" "$convert" "$models/tiny_gan.figment" --keep-training --strip --level 9 -o "$work/x.figment"
 # A model that trains with its int8 form.
 check "carry the int8 form" 0 "sessions write what they train in int8" "$convert" "$models/tiny_vae.figment" --int8 --keep-training --strip --embed-c "$work/embedded" -o "$work/form.figment"
 expect "its header says what it takes" 'grep -q "TINY_VAE_REQUANTIZE_BYTES" "$work/embedded/tiny_vae.h" && grep -q "TINY_VAE_INT8_BYTES" "$work/embedded/tiny_vae.h"'

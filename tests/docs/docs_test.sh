@@ -56,6 +56,10 @@ for loss in $("$bin/figment-convert" --help | sed -n 's/.*{\(non-saturating[^}]*
   grep -q "^| \`$loss\`" "$source/docs/train.md" || fail "docs/train.md lacks the loss $loss"
 done
 
+# The error of a device that the manual reads.
+"$bin/figment" explain $(grep -o 'figment explain [0-9a-f ]*' "$source/docs/cortex_m.md" | sed 's/figment explain//') > "$work/out" ||
+  fail "docs/cortex_m.md explains a number that is none"
+
 # Every option that a document names is one of the programs'.
 {
   "$bin/figment-convert" --help
