@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "format/bytes.h"
+#include "format/frozen.h"
 #include "platform/threading.h"
 
 namespace figment::format {
@@ -110,6 +111,11 @@ uint64_t layout_hash(const ModelView& model) {
   if (model.has_objective()) {
     const ObjectiveView objective = model.objective();
     for (const char* text : {objective.name, objective.loss}) hash.add_text(text);
+  }
+  // What was trained beside other frozen weights is of another model. Programs share some.
+  uint64_t budget = 16 * frozen_bytes(model);
+  for (size_t i = 0; i < model.program_count(); ++i) {
+    if (!model.program(i).updates() && !model.is_requantized(i)) add_frozen(model, model.program(i), &budget, &hash);
   }
   return hash.value();
 }

@@ -6,6 +6,7 @@
 #include "core/text.h"
 #include "format/bytes.h"
 #include "format/checkpoint.h"
+#include "format/frozen.h"
 #include "session/exchange.h"
 #include "training/trainer.h"
 
@@ -79,18 +80,9 @@ Adapter::Adapter(const Session& session, size_t program) : session_(&session), p
 
 uint64_t Adapter::base_hash() const {
   const format::ModelView& view = session_->model()->view();
-  const format::ProgramView program = view.program(program_);
   format::Hash base;
-  for (size_t i = 0; i < program.tensor_count(); ++i) {
-    const int32_t index = program.constant_of(i);
-    if (index < 0) continue;
-    const format::ConstantView constant = view.constant(static_cast<size_t>(index));
-    if (constant.variable) continue;
-    for (const Dimension& dimension : constant.shape) base.add_number(dimension.extent, 4);
-    const std::span<const float> scales = constant.quantization.scales;
-    base.add(scales.data(), scales.size_bytes());
-    base.add(constant.data, constant.bytes);
-  }
+  uint64_t budget = format::frozen_bytes(view);
+  format::add_frozen(view, view.program(program_), &budget, &base);
   return base.value();
 }
 
@@ -151,7 +143,9 @@ Status load_adapter(Session* session, std::span<const uint8_t> bytes, const char
       std::memcpy(session->variables().data(i), from, constant.bytes);
       for (size_t j = 0; j < view.constant_count(); ++j) {
         float* trained = session->variables().data(j);
-        if (trained != nullptr && is_average(constant.name, view.constant(j).name))
+        const format::ConstantView averaged = view.constant(j);
+        const bool same_size = averaged.bytes == constant.bytes;
+        if (trained != nullptr && same_size && is_average(constant.name, averaged.name))
           std::memcpy(trained, from, constant.bytes);
       }
       from += constant.bytes;

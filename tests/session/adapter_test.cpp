@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 
 #include "format/model_view.h"
 #include "model_generated.h"
@@ -12,11 +13,44 @@
 
 using namespace figment::test;
 namespace fs = std::filesystem;
+namespace schema = figment::format::schema;
 
 namespace {
 
+std::unique_ptr<schema::ConstantT> variable(const std::string& name, uint32_t elements) {
+  auto result = std::make_unique<schema::ConstantT>();
+  result->name = name;
+  result->type = schema::DataType::f32;
+  result->shape = {elements};
+  result->variable = true;
+  return result;
+}
+
+// Writes tiny_adapted with a header that `edit` has changed.
+template <typename Edit>
+void write_edited(const std::string& path, const Edit& edit) {
+  std::ifstream in(model_path("tiny_adapted"), std::ios::binary);
+  const std::vector<char> bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  const auto padded = [](size_t size) { return (size + 63) / 64 * 64; };
+  uint32_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  schema::ModelT model;
+  schema::GetSizePrefixedModel(bytes.data())->UnPackTo(&model);
+  edit(&model);
+  flatbuffers::FlatBufferBuilder builder;
+  builder.FinishSizePrefixed(schema::CreateModel(builder, &model), schema::ModelIdentifier());
+  std::vector<char> edited(padded(builder.GetSize()));
+  std::memcpy(edited.data(), builder.GetBufferPointer(), builder.GetSize());
+  edited.insert(edited.end(), bytes.begin() + static_cast<std::ptrdiff_t>(padded(header + sizeof header)), bytes.end());
+  std::ofstream(path, std::ios::binary).write(edited.data(), static_cast<std::streamsize>(edited.size()));
+}
+
 struct File {
-  File() : path((fs::temp_directory_path() / ("figment_adapter_" + std::to_string(getpid()))).string()) {}
+  File() {
+    static int number = 0;
+    const std::string name = "figment_adapter_" + std::to_string(getpid()) + "_" + std::to_string(number++);
+    path = (fs::temp_directory_path() / name).string();
+  }
   ~File() { fs::remove(path); }
   std::string path;
 };
@@ -144,33 +178,59 @@ TEST_CASE("frozen weights of other values are another base") {
 }
 
 TEST_CASE("a model of too many variables is refused rather than searched for minutes") {
-  namespace schema = figment::format::schema;
   const File file;
-  std::ifstream in(model_path("tiny_adapted"), std::ios::binary);
-  const std::vector<char> bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  const auto padded = [](size_t size) { return (size + 63) / 64 * 64; };
-  uint32_t header = 0;
-  std::memcpy(&header, bytes.data(), sizeof header);
-  schema::ModelT model;
-  schema::GetSizePrefixedModel(bytes.data())->UnPackTo(&model);
-  for (int i = 0; i < 17000; ++i) {
-    auto variable = std::make_unique<schema::ConstantT>();
-    variable->name = "more." + std::to_string(i);
-    variable->type = schema::DataType::f32;
-    variable->shape = {1};
-    variable->variable = true;
-    model.constants.push_back(std::move(variable));
-  }
-  flatbuffers::FlatBufferBuilder builder;
-  builder.FinishSizePrefixed(schema::CreateModel(builder, &model), schema::ModelIdentifier());
-  std::vector<char> larger(padded(builder.GetSize()));
-  std::memcpy(larger.data(), builder.GetBufferPointer(), builder.GetSize());
-  larger.insert(larger.end(), bytes.begin() + static_cast<std::ptrdiff_t>(padded(header + sizeof header)), bytes.end());
-  std::ofstream(file.path, std::ios::binary).write(larger.data(), static_cast<std::streamsize>(larger.size()));
+  write_edited(file.path, [](schema::ModelT* model) {
+    for (int i = 0; i < 17000; ++i) model->constants.push_back(variable("more." + std::to_string(i), 1));
+  });
   const Trainer trainer("tiny_adapted", {}, file.path);
   const std::vector<uint8_t> adapter = bytes_of(Trainer("tiny_adapted"));
   size_t size = 0;
   CHECK(fig_adapter_get(trainer.session, nullptr, nullptr, 0, &size) == FIG_UNSUPPORTED);
   CHECK(std::string(fig_error_message()).find("too many parameters") != std::string::npos);
   CHECK(fig_adapter_set(trainer.session, adapter.data(), adapter.size()) == FIG_UNSUPPORTED);
+}
+
+TEST_CASE("a variable that is called an average of another is none if it is larger") {
+  const File file;
+  write_edited(file.path, [](schema::ModelT* model) {
+    model->constants.push_back(variable("short", 1));
+    model->constants.push_back(variable("short.ema", 100000));
+    auto tensor = std::make_unique<schema::TensorT>();
+    tensor->name = "read";
+    tensor->constant = static_cast<int32_t>(model->constants.size() - 1);
+    for (auto& program : model->programs) {
+      if (program->name == "generate") program->tensors.push_back(std::move(tensor));
+    }
+  });
+  const Trainer trainer("tiny_adapted", {}, file.path);
+  const std::vector<uint8_t> adapter = bytes_of(trainer);
+  CHECK(adapter.size() > 400000);
+  CHECK_MESSAGE(fig_adapter_set(trainer.session, adapter.data(), adapter.size()) == FIG_OK, fig_error_message());
+}
+
+TEST_CASE("a checkpoint of other frozen weights is of another model") {
+  const File folder;
+  const File file;
+  const Trainer trained("tiny_adapted");
+  const std::string checkpoints = folder.path + ".run";
+  REQUIRE(fig_checkpoint_save(trained.session, checkpoints.c_str(), nullptr, 0) == FIG_OK);
+  const Trainer same("tiny_adapted");
+  CHECK(fig_checkpoint_load(same.session, checkpoints.c_str(), nullptr, 0, nullptr) == FIG_OK);
+  // Another bit of a frozen weight, which lies at the beginning of the values.
+  std::ifstream in(model_path("tiny_adapted"), std::ios::binary);
+  std::vector<char> bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  const schema::Model* model = schema::GetSizePrefixedModel(bytes.data());
+  uint32_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  const size_t values = (header + sizeof header + 63) / 64 * 64;
+  for (const schema::Constant* constant : *model->constants()) {
+    if (constant->type() != schema::DataType::i8) continue;
+    bytes[values + constant->blob()->offset()] ^= 1;
+    break;
+  }
+  std::ofstream(file.path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  const Trainer other("tiny_adapted", {}, file.path);
+  CHECK(fig_checkpoint_load(other.session, checkpoints.c_str(), nullptr, 0, nullptr) == FIG_INVALID_ARGUMENT);
+  CHECK(std::string(fig_error_message()).find("another model") != std::string::npos);
+  fs::remove_all(checkpoints);
 }
