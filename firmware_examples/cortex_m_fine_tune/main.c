@@ -63,6 +63,10 @@ static void print_value(const fig_metric* metric) {
   board_print(metric->name);
   board_print(metric->value < 0 ? " -" : " ");
   const float size = metric->value < 0 ? -metric->value : metric->value;
+  if (!(size < 1e9F)) {
+    board_print("too large, or no number");
+    return;
+  }
   board_print_number((uint64_t)size);
   const unsigned thousandths = (unsigned)((size - (float)(unsigned)size) * 1000);
   board_print(thousandths < 10 ? ".00" : thousandths < 100 ? ".0" : ".");
@@ -115,7 +119,8 @@ int main(void) {
   check(fig_session_set_scalar(session, "d.learning_rate", kLearningRate));
   const fig_flash flash = board_flash();
   const fig_status found = fig_checkpoint_load_flash(session, &flash, NULL, 0, NULL);
-  if (found != FIG_NOT_FOUND) check(found);
+  /* Of a first checkpoint in whose middle the power went nothing is left: training begins anew. */
+  if (found != FIG_NOT_FOUND && found != FIG_BAD_FILE) check(found);
   write_pictures(session, "before.pgm");
   train(session, steps, &flash);
   write_pictures(session, "after.pgm");

@@ -16,7 +16,7 @@ using format::CheckpointHeader;
 
 using platform::Storage;
 
-// What lies in a slot.
+// What lies in a slot. What cannot be read is damaged, as flash that the power went in the middle of may be.
 struct Slot {
   Status open(Storage* storage, size_t number) {
     index = number;
@@ -24,18 +24,18 @@ struct Slot {
     format::CheckpointHeaderBytes head;
     format::CheckpointTrailerBytes trailer;
     if (!exists || !storage->may_hold(number, head.size(), true)) return {};
-    FIGMENT_RETURN_IF_ERROR(storage->read(number, 0, head.data(), head.size()));
-    if (!format::decode(head, &header)) return {};
+    if (!storage->read(number, 0, head.data(), head.size()).ok() || !format::decode(head, &header)) return {};
     const CheckedSize bytes = format::checkpoint_bytes(header);
     if (!bytes.valid() || !storage->may_hold(number, bytes.value(), false)) return {};
-    FIGMENT_RETURN_IF_ERROR(storage->read(number, bytes.value() - trailer.size(), trailer.data(), trailer.size()));
-    complete = format::decode_trailer(trailer, header, &crc);
+    // Of the last number there is no next: nobody writes it.
+    if (header.generation == UINT64_MAX) return {};
+    complete = storage->read(number, bytes.value() - trailer.size(), trailer.data(), trailer.size()).ok() &&
+               format::decode_trailer(trailer, header, &crc);
     return {};
   }
 
-  // Whether the contents are what was written, and whether the variables among them are `finite`. kIo.
-  Status check(Storage* storage, bool* intact, bool* finite) const {
-    *intact = complete;
+  // Whether the contents are what was written; also whether the variables among them are `finite`.
+  bool check(Storage* storage, bool* finite) const {
     *finite = true;
     uint32_t found = 0;
     float chunk[64];
@@ -44,13 +44,12 @@ struct Slot {
       // Variables first: their values end with a chunk.
       const uint64_t part = (done < header.variable_bytes ? header.variable_bytes : contents) - done;
       const auto bytes = static_cast<size_t>(std::min<uint64_t>(part, sizeof chunk));
-      FIGMENT_RETURN_IF_ERROR(storage->read(index, format::kCheckpointHeaderBytes + done, chunk, bytes));
+      if (!storage->read(index, format::kCheckpointHeaderBytes + done, chunk, bytes).ok()) return false;
       found = format::crc32(found, chunk, bytes);
       if (done < header.variable_bytes) *finite = *finite && all_finite(chunk, bytes / sizeof(float));
       done += bytes;
     }
-    *intact = complete && found == crc;
-    return {};
+    return complete && found == crc;
   }
 
   size_t index = 0;
@@ -94,10 +93,8 @@ Status save_checkpoint(const Session& session, Storage* storage, std::span<const
       target = 1 - i;
     }
     // Of a newer one that is corrupt, the older is all there is.
-    bool intact = true;
     bool finite = true;
-    if (slots[1 - target].exists) FIGMENT_RETURN_IF_ERROR(slots[1 - target].check(storage, &intact, &finite));
-    if (!intact) target = 1 - target;
+    if (slots[1 - target].exists && !slots[1 - target].check(storage, &finite)) target = 1 - target;
   }
   FIGMENT_RETURN_IF_ERROR(storage->begin(target, format::checkpoint_bytes(header).value()));
   const format::CheckpointHeaderBytes head = format::encode(header);
@@ -128,12 +125,11 @@ Status load_checkpoint(Session* session, Storage* storage, std::span<uint8_t> ca
   const size_t newer =
       slots[1].complete && (!slots[0].complete || slots[1].header.generation > slots[0].header.generation);
   const Slot* found = &slots[newer];
-  bool intact = true;
   bool finite = true;
-  FIGMENT_RETURN_IF_ERROR(found->check(storage, &intact, &finite));
+  bool intact = found->check(storage, &finite);
   if (!intact) {
     found = &slots[1 - newer];
-    FIGMENT_RETURN_IF_ERROR(found->check(storage, &intact, &finite));
+    intact = found->check(storage, &finite);
   }
   if (!intact) {
     return Status::error(StatusCode::kBadFile, "the checkpoints in %s are truncated or corrupt", storage->name());

@@ -106,6 +106,18 @@ static fig_status save(run* r, simulated_flash* flash) {
   return fig_checkpoint_save_flash(r->session, &driver, "note", NOTE);
 }
 
+/* The cells as they were kept, NULL: erased. */
+static void restore(simulated_flash* flash, unsigned char* cells, const unsigned char* kept, int checked) {
+  const size_t bytes = FLASH_SLOTS * flash->slot_bytes;
+  if (kept == NULL)
+    memset(cells, 0xFF, bytes);
+  else
+    memcpy(cells, kept, bytes);
+  flash->operations = 0;
+  flash->checked = checked;
+  flash->torn_begin = flash->torn_end = 0;
+}
+
 int main(void) {
   static char line[1024];
   if (!board_command_line(line, sizeof line) || strchr(line, ' ') == NULL) {
@@ -162,10 +174,9 @@ int main(void) {
 
     /* The power goes in the middle of each operation. */
     uint32_t new_ones = 0;
-    for (long cut = 0; cut < operations; ++cut) {
-      memcpy(cells, kept, FLASH_SLOTS * slot_bytes);
-      flash.operations = 0;
-      flash.cut = cut;
+    for (long cut = 0; cut < 2 * operations; ++cut) {
+      restore(&flash, cells, kept, cut >= operations);
+      flash.cut = cut % operations;
       flash.random.state = (uint32_t)cut + 1;
       EXPECT(save(&trained, &flash) == FIG_IO_ERROR);
       flash.off = 0;
@@ -176,6 +187,22 @@ int main(void) {
       /* What the cut left does not hinder the next. */
       EXPECT(save(&trained, &flash) == FIG_OK && load(&other, &flash, first_steps + 1) == second && !flash.misused);
     }
+    /* In the first save of all there is nothing before it. */
+    for (long cut = 0; cut < 2 * operations; ++cut) {
+      restore(&flash, cells, NULL, cut >= operations);
+      flash.cut = cut % operations;
+      flash.random.state = (uint32_t)cut + 1;
+      EXPECT(save(&trained, &flash) == FIG_IO_ERROR);
+      flash.off = 0;
+      flash.cut = -1;
+      char note[NOTE];
+      size_t noted = 0;
+      const fig_status found = fig_checkpoint_load_flash(other.session, &driver, note, NOTE, &noted);
+      EXPECT(found == FIG_OK || found == FIG_NOT_FOUND || found == FIG_BAD_FILE);
+      EXPECT(found != FIG_OK || hash_of(&other) == second);
+      EXPECT(save(&trained, &flash) == FIG_OK && load(&other, &flash, first_steps + 1) == second && !flash.misused);
+    }
+    flash.checked = 0;
     board_print_number((uint64_t)operations);
     board_print(" cuts, ");
     board_print_number(new_ones);

@@ -25,15 +25,25 @@ static int cut_now(simulated_flash* flash) {
 static bool read_slot(void* context, uint32_t slot, size_t offset, void* bytes, size_t size) {
   const simulated_flash* const flash = context;
   if (flash->off || offset + size > flash->slot_bytes) return false;
+  if (slot == flash->torn_slot && offset < flash->torn_end && offset + size > flash->torn_begin) return false;
   memcpy(bytes, flash->slots[slot] + offset, size);
   if (slot == 1 && flash->worn - offset < size) ((unsigned char*)bytes)[flash->worn - offset] = 0;
   return true;
+}
+
+/* What is torn from now on; nothing, if the flash has no codes. */
+static void tear(simulated_flash* flash, uint32_t slot, size_t begin, size_t end) {
+  if (!flash->checked) return;
+  flash->torn_slot = slot;
+  flash->torn_begin = begin;
+  flash->torn_end = end;
 }
 
 static bool erase_slot(void* context, uint32_t slot) {
   simulated_flash* const flash = context;
   if (flash->off) return false;
   const int cut = cut_now(flash);
+  if (slot == flash->torn_slot || cut) tear(flash, slot, 0, cut ? flash->slot_bytes : 0);
   for (size_t i = 0; i < flash->slot_bytes; ++i) {
     /* Erasing sets bits; half-erased, any of them may be set. */
     const unsigned char bits = cut ? (unsigned char)random_bits(&flash->random) : ERASED;
@@ -50,6 +60,7 @@ static bool program_slot(void* context, uint32_t slot, size_t offset, const void
     return false;
   }
   const int cut = cut_now(flash);
+  if (cut) tear(flash, slot, offset, offset + size);
   const size_t whole = cut ? random_bits(&flash->random) % size : size;
   for (size_t i = 0; i < size; ++i) {
     unsigned char* const at = flash->slots[slot] + offset + i;

@@ -566,9 +566,9 @@ FIG_API fig_status fig_checkpoint_save(const fig_session* session, const char* f
 
 /* Loads the newest checkpoint of `folder` that is whole; the session's seed becomes its. The caller's own bytes go to
  * `bytes`, which has room for `capacity`, and their number to `size`; both may be NULL where there are none. The model
- * may be another file, of the same networks, optimizers and loss. FIG_NOT_FOUND: there is none; FIG_BAD_FILE: none is
- * whole; FIG_INVALID_ARGUMENT: it is of another model, or the buffer is too small, and `size` is what it must hold.
- * Then nothing else has changed. */
+ * may be another file, of the same networks, frozen weights, optimizers and loss. FIG_NOT_FOUND: there is none;
+ * FIG_BAD_FILE: none is whole; FIG_INVALID_ARGUMENT: it is of another model, or the buffer is too small, and `size` is
+ * what it must hold. Then nothing else has changed. */
 FIG_API fig_status fig_checkpoint_load(fig_session* session, const char* folder, void* bytes, size_t capacity,
                                        size_t* size);
 
@@ -590,7 +590,8 @@ typedef struct fig_flash {
 FIG_API fig_status fig_checkpoint_size(const fig_session* session, size_t size, size_t* bytes);
 
 /* The same as fig_checkpoint_save and fig_checkpoint_load, in flash. The older slot is erased and programmed: a power
- * cut at any moment leaves the previous checkpoint or the new one. What is programmed is read back: FIG_IO_ERROR if the
+ * cut at any moment leaves the previous checkpoint or the new one; during the first save, none (FIG_NOT_FOUND or
+ * FIG_BAD_FILE). What cannot be read of a slot counts as damaged. What is programmed is read back: FIG_IO_ERROR if the
  * flash does not keep it, or the driver fails; the previous checkpoint is still there. FIG_INVALID_ARGUMENT if a slot
  * is too small. If the driver fails while values are loaded that it could read just before, the session's are
  * undefined. */
