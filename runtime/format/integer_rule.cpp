@@ -53,11 +53,6 @@ Message rescale(std::span<const TensorType> inputs, const TensorType& output, st
   return ratio_fits(scale_of(inputs[0]) / scale_of(output)) ? kNone : kScales;
 }
 
-// |x| is at most 127, and weights at least -128.
-Message recurrent(std::span<const TensorType> inputs, const TensorType& /*output*/, std::span<const int32_t> /*bias*/) {
-  return uint64_t{inputs[1].shape[1].extent} * 127 * 128 <= INT32_MAX ? kNone : kOverflow;
-}
-
 Message mean(std::span<const TensorType> inputs, const TensorType& output, std::span<const int32_t> bias) {
   if (Message violation = rescale(inputs, output, bias)) return violation;
   return (element_count(inputs[0].shape, 1) * 255).within(INT32_MAX) ? kNone : kOverflow;

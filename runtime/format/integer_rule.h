@@ -23,7 +23,6 @@ Rule sum;
 Rule product;
 Rule mean;
 Rule rescale;
-Rule recurrent;
 
 }  // namespace integer_rule
 

@@ -406,7 +406,12 @@ class Verifier : public Checker {
           declared.quantization.zero_point != expected->quantization.zero_point) {
         return bad("its output is declared with another quantization");
       }
-      if (Message violation = integer_violation(op.kind, types, declared, bias_of(op, view))) return bad(violation);
+      // An op's rule reads all scales and biases, and many ops may name the same.
+      const std::span<const int32_t> bias = bias_of(op, view);
+      uint64_t read = bias.size_bytes();
+      for (const TensorType& type : types) read += type.quantization.scales.size_bytes();
+      FIGMENT_RETURN_IF_ERROR(spend(read / kMaxReads));
+      if (Message violation = integer_violation(op.kind, types, declared, bias)) return bad(violation);
     }
     if (op.kind == OpKind::kResizeNearest || op.kind == OpKind::kResizeNearestBackward) {
       const Shape& image = op.kind == OpKind::kResizeNearest ? types[0].shape : declared.shape;

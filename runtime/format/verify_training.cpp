@@ -162,6 +162,7 @@ class TrainingParts {
     for (uint32_t i = 0; i < length(checker_.root().trained()); ++i) {
       const schema::Trained* trained = checker_.root().trained()->Get(i);
       if (!is_kept_variable(trained->constant())) return bad("trained parameter %u is no variable", i);
+      FIGMENT_RETURN_IF_ERROR(checker_.spend(sizeof(uint32_t) * (1 + uint64_t{length(trained->state())})));
       for (uint32_t j = 0; j < length(trained->state()); ++j) {
         const uint32_t state = trained->state()->Get(j);
         if (!is_kept_variable(state) ||

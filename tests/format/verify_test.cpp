@@ -183,6 +183,65 @@ TEST_CASE("flipping bytes of the int8 form that a model carries never crashes") 
   }
 }
 
+namespace {
+
+// What opening a file says whose header `edit` has changed, and in which then all entries of a list are its last one.
+template <typename Edit, typename List>
+std::string message_of_repeated(const std::vector<uint8_t>& bytes, const Edit& edit, const List& list) {
+  const auto padded = [](size_t size) { return (size + 63) / 64 * 64; };
+  uint32_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  schema::ModelT model;
+  schema::GetSizePrefixedModel(bytes.data())->UnPackTo(&model);
+  edit(&model);
+  flatbuffers::FlatBufferBuilder builder;
+  builder.FinishSizePrefixed(schema::CreateModel(builder, &model), schema::ModelIdentifier());
+  std::vector<uint8_t> file(padded(builder.GetSize()));
+  std::memcpy(file.data(), builder.GetBufferPointer(), builder.GetSize());
+  const auto* entries = list(schema::GetSizePrefixedModel(file.data()));
+  auto* offsets = const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(entries->Data()));
+  const auto* last = reinterpret_cast<const uint8_t*>(entries->Get(entries->size() - 1));
+  for (uint32_t i = 0; i < entries->size(); ++i) {
+    const auto offset = static_cast<uint32_t>(last - (offsets + i * sizeof(uint32_t)));
+    std::memcpy(offsets + i * sizeof offset, &offset, sizeof offset);
+  }
+  file.insert(file.end(), bytes.begin() + static_cast<std::ptrdiff_t>(padded(header + sizeof header)), bytes.end());
+  test::AlignedBytes copy(file);
+  fig_model* opened = nullptr;
+  CHECK(fig_model_open_memory(copy.data(), copy.size(), &opened) == FIG_BAD_FILE);
+  fig_model_close(opened);
+  return fig_error_message();
+}
+
+}  // namespace
+
+TEST_CASE("lists that name one large thing many times are refused before they take minutes") {
+  const std::string trained = message_of_repeated(
+      test::read_bytes(test::model_path("tiny_gan")),
+      [](schema::ModelT* model) {
+        const schema::TrainedT first = *model->trained[0];
+        model->trained.clear();
+        for (int i = 0; i < 20000; ++i) model->trained.push_back(std::make_unique<schema::TrainedT>(first));
+        model->trained.back()->state.assign(20000, first.constant);
+      },
+      [](const schema::Model* model) { return model->trained(); });
+  CHECK_MESSAGE(trained.find("overlap") != std::string::npos, trained);
+  const std::string ops = message_of_repeated(
+      test::read_bytes(test::model_path("dgan_int8")),
+      [](schema::ModelT* model) {
+        schema::ProgramT& program = *model->programs[0];
+        schema::OpT layer;
+        for (const auto& op : program.ops) {
+          if (op->kind == schema::OpKind::fully_connected) layer = *op;  // the last has 784 outputs
+        }
+        program.ops.clear();
+        for (int i = 0; i < 60000; ++i) program.ops.push_back(std::make_unique<schema::OpT>());
+        *program.ops.back() = layer;
+      },
+      [](const schema::Model* model) { return model->programs()->Get(0)->ops(); });
+  CHECK_MESSAGE(ops.find("overlap") != std::string::npos, ops);
+}
+
 TEST_CASE("an int8 form whose parts overlap never crashes") {
   for (const char* name : {"tiny_gan_int8", "tiny_dcgan_int8", "tiny_crgan_int8"}) {
     CAPTURE(std::string(name));
