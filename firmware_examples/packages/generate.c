@@ -19,7 +19,10 @@ static int generate(void) {
       return printf("%s\n", fig_error_message()), 1;
     for (int y = 0; y < SIDE; ++y) {
       char line[SIDE + 1] = "";
-      for (int x = 0; x < SIDE; ++x) line[x] = " .:*#"[(int)((pixels[y * SIDE + x] + 1) * 2.4F)];
+      for (int x = 0; x < SIDE; ++x) {
+        const float pixel = pixels[y * SIDE + x];
+        line[x] = " .:*#"[pixel > -1 ? pixel < 1 ? (int)((pixel + 1) * 2.4F) : 4 : 0];
+      }
       printf("%s\n", line);
     }
   }

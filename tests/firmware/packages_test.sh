@@ -43,11 +43,15 @@ compile() {
   shift 2
   mkdir -p "$work/$objects"
   (cd "$work/arduino/src" && find . -name '*.cpp' | sed 's|^\./||' | xargs -P 2 -I{} sh -c \
-    'object='"$work/$objects"'/$(echo {} | tr / _).o; '"$compiler $*"' -std=c++20 -Os -ffunction-sections -fdata-sections -fno-exceptions -fno-rtti -ffp-contract=off -I. -c {} -o "$object"') 2> "$work/errors" ||
+    'object='"$work/$objects"'/$(echo {} | tr / _).o; '"$compiler $*"' -std=c++20 -Os -ffunction-sections -fdata-sections -fno-exceptions -fno-rtti -I. -c {} -o "$object"') 2> "$work/errors" ||
     { head -40 "$work/errors" >&2; fail "$compiler does not compile the sources"; }
 }
 arm="-mthumb -mcpu=cortex-m4 -mfpu=fpv4-sp-d16 -mfloat-abi=hard -Wno-psabi"
 compile arm-none-eabi-g++ arm "$arm -fno-threadsafe-statics -fno-use-cxa-atexit"
+# As Arduino compiles it: nothing is added to a product that has not been rounded.
+arm-none-eabi-objdump -d "$work"/arm/*.o > "$work/code"
+grep -q "	vmul.f32" "$work/code" || fail "the sources compute no floats"
+grep -E "	vf(n)?m[as]\.f32" "$work/code" && fail "products are fused with sums"
 # Debian's compiler for RISC-V comes without the C++ library, whose headers are the same.
 headers=$(echo /usr/include/newlib/c++/*)
 compile riscv64-unknown-elf-g++ riscv "--specs=picolibc.specs -march=rv32imc -mabi=ilp32 -fno-threadsafe-statics -isystem $headers -isystem $headers/arm-none-eabi"

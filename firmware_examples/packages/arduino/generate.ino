@@ -28,7 +28,10 @@ void loop() {
   if (session == NULL || failed(fig_generate(session, 1, &options, pixels, GAN_SAMPLE_ELEMENTS))) return;
   for (int y = 0; y < SIDE; ++y) {
     char line[SIDE + 1] = "";
-    for (int x = 0; x < SIDE; ++x) line[x] = " .:*#"[(int)((pixels[y * SIDE + x] + 1) * 2.4F)];
+    for (int x = 0; x < SIDE; ++x) {
+      const float pixel = pixels[y * SIDE + x];
+      line[x] = " .:*#"[pixel > -1 ? pixel < 1 ? (int)((pixel + 1) * 2.4F) : 4 : 0];
+    }
     Serial.println(line);
   }
   delay(1000);
