@@ -30,24 +30,29 @@ class Axis {
         dilation_(static_cast<int32_t>(window.dilation[axis])),
         padding_(static_cast<int32_t>(window.padding[axis])) {
     // A transposed convolution reads where position + padding - tap * dilation is a multiple of the stride.
-    step_ = stride_ / static_cast<int32_t>(std::gcd(stride_, dilation_));
+    const auto divisor = static_cast<int32_t>(std::gcd(stride_, dilation_));
+    step_ = stride_ / divisor;
+    moved_ = dilation_ / divisor;
   }
 
   Taps at(int32_t position) const {
-    Taps taps{0, 0, 1, position * stride_ - padding_, dilation_};
-    if (transposed_) {
+    Taps taps{0, 0, 1, 0, dilation_};
+    if (!transposed_) {
+      taps.source = position * stride_ - padding_;
+    } else {
       int32_t scaled = position + padding_;
       if (dilation_ == 1) {
         taps.tap = scaled % stride_;
         scaled -= taps.tap;
       } else {
-        for (; taps.tap < step_ && scaled % stride_ != 0; ++taps.tap) scaled -= dilation_;
+        const int32_t first = step_ < kernel_ ? step_ : kernel_;
+        for (; taps.tap < first && scaled % stride_ != 0; ++taps.tap) scaled -= dilation_;
         // Without one that falls on a multiple there is none at all.
-        if (taps.tap == step_) return {0, 0, 1, 0, 0};
+        if (taps.tap == first) return {0, 0, 1, 0, 0};
       }
       taps.step = step_;
       taps.source = scaled / stride_;
-      taps.stride = -(step_ * dilation_ / stride_);
+      taps.stride = -moved_;
     }
     // How many lie before the first that falls on the input, and up to the last.
     const int32_t distance = taps.stride < 0 ? -taps.stride : taps.stride;
@@ -68,7 +73,8 @@ class Axis {
   int32_t stride_;
   int32_t dilation_;
   int32_t padding_;
-  int32_t step_;
+  int32_t step_;   // from one tap that falls on a pixel to the next
+  int32_t moved_;  // and from that pixel to the one before
 };
 
 }  // namespace figment::kernels::portable
