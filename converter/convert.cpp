@@ -477,7 +477,7 @@ Converted convert_model(const ConvertOptions& options, const Progress& progress)
         fmt::format("sessions write what they train in int8, {} bytes, by fig_requantize", carried.bytes));
     return result;
   }
-  if (options.int8 && has_int8_form(file, options.model)) {
+  if (options.int8 && int8_form_samples(file, options.model) > 0) {
     WrittenForm written = write_int8_form(options, file);
     result = take(options, std::move(written.file), std::move(result));
     result.report.notes.push_back(

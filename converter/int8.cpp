@@ -135,11 +135,6 @@ CarriedForm add_int8_form(const ConvertOptions& options, const std::vector<uint8
   form.samples = result.report.calibration_samples;
   model.programs = {form.program};
   RepackOptions repacked;
-  repacked.strip = options.strip;
-  // Of what is planned for training, generating takes one sample at a time.
-  repacked.plan_batches = options.plan_batches;
-  if (!repacked.plan_batches.empty() && std::ranges::find(repacked.plan_batches, 1U) == repacked.plan_batches.end())
-    repacked.plan_batches.push_back(1);
   repacked.all_fields = true;
   form.model = repack(write_model(model), repacked);
   form.source.name = kInt8Source;
@@ -167,16 +162,25 @@ WrittenForm write_int8_form(const ConvertOptions& options, const std::vector<uin
     const bool drawn = port.name == model.latent->input || model.find_drawn(generator.name, port.name) != nullptr;
     if (!drawn && !port.integers) own.calibration_classes.insert(port.name);
   }
-  own = calibrated_by_sessions(own, model, generator);
+  // On others than ranges were found on: a third more.
+  const size_t seen = int8_form_samples(file, options.model);
+  const size_t count = seen / 3 + 1;
+  own.calibration_samples = seen + count;
   const Calibration calibration(own, model, generator);
-  const TensorMap samples = calibration.samples();
+  TensorMap samples = calibration.samples();
+  for (auto& [name, values] : samples) {
+    const size_t before = values.size() / (seen + count) * seen;
+    values.erase(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(before));
+  }
   Runner f32(file, 1, FIG_KERNELS_BEST, false, 0, file.size());
   Runner int8(result.file, 1, FIG_KERNELS_BEST, false, 0, file.size());
-  io::SignalToNoise ratio;
-  const TensorMap expected = f32.run(generator.name, samples, calibration.count());
-  for (const auto& [name, values] : int8.run(generator.name, samples, calibration.count()))
-    ratio.add(values, expected.at(name), calibration.count());
-  result.decibels = ratio.decibels();
+  const TensorMap expected = f32.run(generator.name, samples, count);
+  result.decibels = io::kExactDecibels;
+  for (const auto& [name, values] : int8.run(generator.name, samples, count)) {
+    io::SignalToNoise ratio;
+    ratio.add(values, expected.at(name), count);
+    result.decibels = std::min(result.decibels, ratio.decibels());
+  }
   return result;
 }
 

@@ -7,7 +7,6 @@
 #include "format/model_view.h"
 #include "format/scaling.h"
 #include "io/files.h"
-#include "model_generated.h"
 #include "write/runner.h"
 
 namespace figment::converter {
@@ -237,14 +236,13 @@ bool is_int8(const std::vector<uint8_t>& file, const std::string& origin) {
   return false;
 }
 
-bool has_int8_form(const std::vector<uint8_t>& file, const std::string& origin) {
-  return OpenFile(file, origin).view.has_requantization();
+size_t int8_form_samples(const std::vector<uint8_t>& file, const std::string& origin) {
+  const OpenFile opened(file, origin);
+  return opened.view.has_requantization() ? opened.view.requantization().samples : 0;
 }
 
 std::string recipe_of(const std::vector<uint8_t>& file, const std::string& origin) {
-  const OpenFile opened(file, origin);
-  const auto* recipe = format::schema::GetSizePrefixedModel(file.data())->recipe();
-  return recipe == nullptr ? "" : recipe->str();
+  return OpenFile(file, origin).view.recipe();
 }
 
 namespace {

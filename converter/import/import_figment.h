@@ -22,8 +22,9 @@ std::string recipe_of(const std::vector<uint8_t>& file, const std::string& origi
 // Whether a model file computes anything in int8: weights alone do not count. Throws Error.
 bool is_int8(const std::vector<uint8_t>& file, const std::string& origin);
 
-// Whether a model that trains carries its int8 form (write/int8_form.h). Throws Error.
-bool has_int8_form(const std::vector<uint8_t>& file, const std::string& origin);
+// How many samples a session finds ranges on, of a model that carries its int8 form (write/int8_form.h); 0: it does
+// not. Throws Error.
+size_t int8_form_samples(const std::vector<uint8_t>& file, const std::string& origin);
 
 // The model file with the parameters of a checkpoint of it. Throws Error.
 std::vector<uint8_t> with_checkpoint(const std::vector<uint8_t>& file, const std::string& checkpoint);

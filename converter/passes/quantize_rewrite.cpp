@@ -409,7 +409,7 @@ class Rewriter {
           format::channel_scale(channel, multiples, bias.empty() ? 0 : bias[o], input_scale, output.scales[0]);
       quantized.scales[o] = scale;
       format::quantize_channel(channel, scale, reinterpret_cast<int8_t*>(bytes.data()) + o * row);
-      if (!bias.empty()) integers[o] = format::quantize_bias(bias[o], input_scale, scale);
+      if (!bias.empty()) integers[o] = format::quantize_bias(bias[o], input_scale, scale, row);
     }
     quantized.constant->bytes.assign(std::move(bytes));
     std::vector<ValueId> inputs = {x, fresh_.add_value(std::move(quantized))};

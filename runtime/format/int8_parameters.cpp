@@ -20,8 +20,11 @@ double magnitude(double x) { return x < 0 ? -x : x; }
 
 // Scales are normal numbers, and so are their products with others of use.
 constexpr double kLeastScale = 1e-30;
-// The bias fits the 32-bit sum beside the products.
-constexpr double kMostOfBias = 1 << 30;
+// The bias fits the 32-bit sum beside so many products of 255 and 128 at most.
+double most_of_bias(size_t terms) {
+  const double beside = static_cast<double>(INT32_MAX) - static_cast<double>(terms) * 255 * 128;
+  return std::clamp(beside, 1.0, 0x1p30);
+}
 
 }  // namespace
 
@@ -62,7 +65,7 @@ float channel_scale(std::span<const float> weights, double wanted, float bias, d
   double largest = 0;
   for (float w : weights) largest = std::max(largest, magnitude(w));
   double scale = std::max(wanted > 0 ? wanted : largest / 127, std::max(smallest, kLeastScale));
-  scale = std::max(scale, magnitude(bias) / (input_scale * kMostOfBias));
+  scale = std::max(scale, magnitude(bias) / (input_scale * most_of_bias(weights.size())));
   return static_cast<float>(std::min(scale, double{std::numeric_limits<float>::max()}));
 }
 
@@ -73,8 +76,9 @@ void quantize_channel(std::span<const float> weights, float scale, int8_t* integ
   }
 }
 
-int32_t quantize_bias(float bias, double input_scale, float weight_scale) {
-  return static_cast<int32_t>(std::clamp(rounded(bias / (input_scale * weight_scale)), -kMostOfBias, kMostOfBias));
+int32_t quantize_bias(float bias, double input_scale, float weight_scale, size_t terms) {
+  const double most = most_of_bias(terms);
+  return static_cast<int32_t>(std::clamp(rounded(bias / (input_scale * weight_scale)), -most, most));
 }
 
 float row_scale(std::span<const float> weights) {

@@ -37,7 +37,8 @@ constexpr size_t tail_size(size_t samples) { return samples < 20 ? 1 : samples /
 // no less than the ratio of the scales can be represented with, nor than `bias` fits the 32-bit sum with.
 float channel_scale(std::span<const float> weights, double wanted, float bias, double input_scale, double output_scale);
 void quantize_channel(std::span<const float> weights, float scale, int8_t* integers);
-int32_t quantize_bias(float bias, double input_scale, float weight_scale);
+// `terms`: the products that it is added to.
+int32_t quantize_bias(float bias, double input_scale, float weight_scale, size_t terms);
 
 // The weights of a gate of a recurrent layer: the same by an arithmetic in f32.
 float row_scale(std::span<const float> weights);

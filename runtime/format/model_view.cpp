@@ -107,6 +107,18 @@ TensorView ProgramView::tensor(size_t i) const {
   return view;
 }
 
+QuantizationPlace ProgramView::quantization_place(size_t i) const {
+  const schema::Tensor* tensor = program_->tensors()->Get(static_cast<uint32_t>(i));
+  const schema::Quantization* found =
+      tensor->constant() >= 0 ? model_->constants()->Get(static_cast<uint32_t>(tensor->constant()))->quantization()
+                              : tensor->quantization();
+  if (found == nullptr || length(found->scales()) == 0) return {};
+  const auto* table = reinterpret_cast<const flatbuffers::Table*>(found);
+  const size_t offset = table->GetOptionalFieldOffset(schema::Quantization::VT_ZERO_POINT);
+  return {{found->scales()->data(), found->scales()->size()},
+          offset == 0 ? nullptr : reinterpret_cast<const int8_t*>(found) + offset};
+}
+
 OpView ProgramView::op(size_t i) const {
   OpView view{op_kind(i), op_name(i), {}, op_inputs(i), indices(op_at(program_, i)->outputs())};
   if (const OpRule* rule = linked_rule(view.kind)) read_attributes(i, *rule->attributes, &view.attributes);
@@ -137,6 +149,7 @@ PlanView ProgramView::plan(size_t i) const {
 
 const char* ModelView::name() const { return text(model_->name()); }
 const char* ModelView::producer() const { return text(model_->producer()); }
+const char* ModelView::recipe() const { return text(model_->recipe()); }
 size_t ModelView::metadata_count() const { return length(model_->metadata()); }
 MetadataView ModelView::metadata(size_t i) const {
   const schema::Metadata* entry = model_->metadata()->Get(static_cast<uint32_t>(i));

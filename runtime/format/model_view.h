@@ -204,6 +204,12 @@ struct MetadataView {
 
 class ModelView;
 
+// Where a file holds a tensor's quantization, which may be that of the constant that it names.
+struct QuantizationPlace {
+  std::span<const float> scales;       // empty: it has none
+  const int8_t* zero_point = nullptr;  // nullptr: it is 0, and has no place
+};
+
 class ProgramView {
  public:
   ProgramView() = default;
@@ -215,6 +221,7 @@ class ProgramView {
   PortView output(size_t i) const;
   size_t tensor_count() const;
   TensorView tensor(size_t i) const;
+  QuantizationPlace quantization_place(size_t tensor) const;
   int32_t constant_of(size_t i) const;  // the constant that a tensor is, or -1
   bool is_constant(size_t i) const { return constant_of(i) >= 0; }
   // Whether a tensor is one of the exporter's, of its name; ours is that transposed by `permutation`.
@@ -280,6 +287,7 @@ class ModelView {
 
   const char* name() const;
   const char* producer() const;
+  const char* recipe() const;  // "": it holds none
   size_t metadata_count() const;
   MetadataView metadata(size_t i) const;
   size_t constant_count() const;

@@ -8,9 +8,7 @@
 #include "core/finite.h"
 #include "core/memory.h"
 #include "core/text.h"
-#include "format/checker.h"
 #include "format/quantized.h"
-#include "model_generated.h"
 #include "session/exchange.h"
 #include "training/trainer.h"
 
@@ -18,7 +16,6 @@ namespace figment {
 
 namespace {
 
-namespace schema = format::schema;
 using format::OpKind;
 using format::QuantParameters;
 using format::RequantizationView;
@@ -44,6 +41,9 @@ void insert(float value, float* descending, size_t count) {
   for (; place > 0 && value > descending[place - 1]; --place) descending[place] = descending[place - 1];
   descending[place] = value;
 }
+
+// Parts of a form may overlap: what has been written there is any number.
+bool is_scale(float scale) { return scale > 0 && std::isnormal(scale); }
 
 bool is_recurrent(OpKind kind) { return kind == OpKind::kLstmI8 || kind == OpKind::kGruI8; }
 
@@ -234,33 +234,19 @@ Status Requantizer::find_ranges() {
   return finite ? Status() : not_finite();
 }
 
-// Where the form holds the quantization of a tensor of the int8 program; nullptr: it has none.
-const schema::Quantization* Requantizer::declared(uint32_t tensor) const {
-  const schema::Model* model = schema::GetSizePrefixedModel(form_.model.data());
-  const int32_t constant = target_.program(0).constant_of(tensor);
-  return constant >= 0 ? model->constants()->Get(static_cast<uint32_t>(constant))->quantization()
-                       : model->programs()->Get(0)->tensors()->Get(tensor)->quantization();
-}
-
 Status Requantizer::set_quantization(uint32_t tensor, QuantParameters parameters) {
-  const schema::Quantization* quantization = declared(tensor);
-  if (quantization == nullptr || format::length(quantization->scales()) != 1) return bad_form();
-  const size_t zero_point = reinterpret_cast<const flatbuffers::Table*>(quantization)
-                                ->GetOptionalFieldOffset(schema::Quantization::VT_ZERO_POINT);
-  if (zero_point == 0) return bad_form();
-  *written(quantization->scales()->data()) = parameters.scale;
-  written(reinterpret_cast<const int8_t*>(quantization))[zero_point] = static_cast<int8_t>(parameters.zero_point);
+  const format::QuantizationPlace place = target_.program(0).quantization_place(tensor);
+  if (place.scales.size() != 1 || place.zero_point == nullptr) return bad_form();
+  *written(place.scales.data()) = parameters.scale;
+  *written(place.zero_point) = static_cast<int8_t>(parameters.zero_point);
   return {};
 }
 
 // As it has been written of a tensor with one scale; a scale of 0: it has none.
 QuantParameters Requantizer::quantization_of(uint32_t tensor) const {
-  const schema::Quantization* quantization = declared(tensor);
-  if (quantization == nullptr || format::length(quantization->scales()) != 1) return {};
-  const size_t zero_point = reinterpret_cast<const flatbuffers::Table*>(quantization)
-                                ->GetOptionalFieldOffset(schema::Quantization::VT_ZERO_POINT);
-  const int8_t* place = written(reinterpret_cast<const int8_t*>(quantization)) + zero_point;
-  return {*written(quantization->scales()->data()), zero_point == 0 ? 0 : *place};
+  const format::QuantizationPlace place = target_.program(0).quantization_place(tensor);
+  if (place.scales.size() != 1) return {};
+  return {*written(place.scales.data()), place.zero_point == nullptr ? 0 : *written(place.zero_point)};
 }
 
 // The quantization of what int8 ops compute.
@@ -278,7 +264,7 @@ Status Requantizer::set_ranges() {
       high = std::min(high, limit);
     }
     const QuantParameters parameters = format::parameters_for(low, high);
-    if (!std::isnormal(parameters.scale)) return out_of_range();
+    if (!is_scale(parameters.scale)) return out_of_range();
     FIGMENT_RETURN_IF_ERROR(set_quantization(to, parameters));
   }
   return {};
@@ -347,17 +333,17 @@ Status Requantizer::set_linear(uint32_t from, uint32_t to) {
   if (!all_finite(values, count)) return not_finite();
   const float input_scale = quantization_of(taken[0]).scale;
   const float output_scale = quantization_of(target.op_output(to)).scale;
-  if (!std::isnormal(input_scale) || !std::isnormal(output_scale)) return bad_form();
+  if (!is_scale(input_scale) || !is_scale(output_scale)) return bad_form();
   const size_t row = count / scales.size();
   int8_t* integers = written(static_cast<const int8_t*>(weights.data));
   for (size_t i = 0; i < scales.size(); ++i) {
     const std::span<const float> channel(values + i * row, row);
     const float scale =
         format::channel_scale(channel, 0, bias == nullptr ? 0 : bias[i], double{input_scale}, double{output_scale});
-    if (!std::isnormal(scale)) return out_of_range();
+    if (!is_scale(scale)) return out_of_range();
     written(scales.data())[i] = scale;
     format::quantize_channel(channel, scale, integers + i * row);
-    if (sums != nullptr) sums[i] = format::quantize_bias(bias[i], double{input_scale}, scale);
+    if (sums != nullptr) sums[i] = format::quantize_bias(bias[i], double{input_scale}, scale, row);
   }
   return {};
 }
@@ -370,7 +356,7 @@ Status Requantizer::set_table(uint32_t from, uint32_t to) {
   const std::span<const uint32_t> taken = target.op_inputs(to);
   const QuantParameters input = quantization_of(taken[0]);
   const QuantParameters output = quantization_of(target.op_output(to));
-  if (!std::isnormal(input.scale) || !std::isnormal(output.scale)) return bad_form();
+  if (!is_scale(input.scale) || !is_scale(output.scale)) return bad_form();
   for (size_t i = 0; i < kTableEntries; ++i) {
     const auto q = static_cast<int8_t>(static_cast<int32_t>(i) - 128);
     memory_.table[i] = format::in_domain(function, format::dequantize(q, input.scale, input.zero_point));
@@ -407,7 +393,7 @@ Status Requantizer::set_values() {
     const std::span<const uint32_t> taken = target.op_inputs(to);
     if (target.op_kind(to) != OpKind::kSoftmax || taken.size() != 2) continue;
     const float scale = quantization_of(taken[0]).scale;
-    if (!std::isnormal(scale)) return bad_form();
+    if (!is_scale(scale)) return bad_form();
     const format::ConstantView table = target_.constant(static_cast<size_t>(target.constant_of(taken[1])));
     format::softmax_table(scale, written(static_cast<const int32_t*>(table.data)));
   }

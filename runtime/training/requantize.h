@@ -9,10 +9,6 @@
 #include "format/model_view.h"
 #include "session/session.h"
 
-namespace figment::format::schema {
-struct Quantization;
-}
-
 namespace figment {
 
 class Requantizer {
@@ -63,7 +59,6 @@ class Requantizer {
   Status set_linear(uint32_t from, uint32_t to);
   Status set_table(uint32_t from, uint32_t to);
   Status set_constant(uint32_t tensor, uint32_t reader, const float* values, size_t count);
-  const format::schema::Quantization* declared(uint32_t tensor) const;
   Status set_quantization(uint32_t tensor, format::QuantParameters parameters);
   format::QuantParameters quantization_of(uint32_t tensor) const;
 

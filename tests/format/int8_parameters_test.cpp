@@ -63,9 +63,13 @@ TEST_CASE("weights and biases are rounded to nearest, ties to even, within their
   int8_t integers[6];
   quantize_channel(std::vector<float>{0.5F, 1.5F, -0.5F, -2.5F, 200, -200}, 1, integers);
   CHECK(std::vector<int>(integers, integers + 6) == std::vector<int>{0, 2, 0, -2, 127, -127});
-  CHECK(quantize_bias(1, 0.5, 0.25F) == 8);
-  CHECK(quantize_bias(-0.3125F, 0.5, 0.25F) == -2);  // -2.5
-  CHECK(quantize_bias(1e30F, 0.5, 0.25F) == 1 << 30);
+  CHECK(quantize_bias(1, 0.5, 0.25F, 4) == 8);
+  CHECK(quantize_bias(-0.3125F, 0.5, 0.25F, 4) == -2);  // -2.5
+  CHECK(quantize_bias(1e30F, 0.5, 0.25F, 4) == 1 << 30);
+  // A unit of zero weights with many inputs: 2^31 - 1 - 40000 * 255 * 128.
+  CHECK(quantize_bias(1e30F, 0.5, 0.25F, 40000) == 841883647);
+  const std::vector<float> none(40000);
+  CHECK(channel_scale(none, 0, 0.5F, 1, 1e-9) == doctest::Approx(0.5 / 841883647));
 }
 
 TEST_CASE("rows of recurrent weights") {

@@ -159,6 +159,17 @@ TEST_CASE("sessions that cannot write an int8 form say why") {
   CHECK(size == 0);
   auto parameters = trainer.parameters();
   size_t set = 0;
+  // Values for which scales are no normal numbers.
+  for (auto& [parameter, values] : parameters) {
+    if (!parameter.starts_with("generator.") || parameter.find(".adam_") != std::string::npos) continue;
+    std::vector<float> tiny(values.size(), 1e-42F);
+    set += fig_parameter_set(trainer.session, parameter.c_str(), tiny.data(), tiny.size()) == FIG_OK ? 1 : 0;
+  }
+  REQUIRE(set > 0);
+  CHECK(fig_requantize(trainer.session, memory.data(), bytes, &size) == FIG_UNSUPPORTED);
+  CHECK(message().find("too small or too large") != std::string::npos);
+  CHECK(size == 0);
+  set = 0;
   for (auto& [parameter, values] : parameters) {
     if (!parameter.starts_with("generator.") || parameter.find(".adam_") != std::string::npos) continue;
     values[0] = 3e38F;
