@@ -164,6 +164,18 @@ std::unique_ptr<schema::PlanT> plan_of(const fig_session* session, uint32_t inde
   return plan;
 }
 
+// How the int8 form of a model is repacked with it.
+RepackOptions for_form(const RepackOptions& options) {
+  RepackOptions result;
+  result.strip = options.strip;
+  // Of what is planned for training, generating takes one sample at a time.
+  result.plan_batches = options.plan_batches;
+  if (!result.plan_batches.empty() && std::ranges::find(result.plan_batches, 1U) == result.plan_batches.end())
+    result.plan_batches.push_back(1);
+  result.all_fields = true;
+  return result;
+}
+
 }  // namespace
 
 std::vector<uint8_t> repack(const std::vector<uint8_t>& file, const RepackOptions& options) {
@@ -176,6 +188,7 @@ std::vector<uint8_t> repack(const std::vector<uint8_t>& file, const RepackOption
     drop_training(&model);
     drop_unused(&model);
   }
+  if (model.requantization) model.requantization->model = repack(model.requantization->model, for_form(options));
   if (options.plan_batches.empty()) return parts.write(options.all_fields);
   for (const auto& program : model.programs) program->plans.clear();
   const std::vector<uint8_t> without = parts.write();

@@ -81,7 +81,7 @@ void check_form(const std::string& path, const std::set<std::string>& classes = 
   options.model = tuned;
   options.int8 = true;
   const Converted plain = convert(options, {});
-  CHECK(written == plain.file);
+  CHECK(plain.file == form_of(with_form(tuned, classes).file));
   REQUIRE(!plain.report.notes.empty());
   CHECK(plain.report.notes.back().find("signal to noise") != std::string::npos);
 }
@@ -148,6 +148,37 @@ TEST_CASE("the int8 form of a normalization that no layer takes, whose factors h
   const std::string path = folder.file("normalized.figment");
   figment::io::write_file(path, convert(options, {}).file);
   check_form(path);
+}
+
+TEST_CASE("a form is stripped and planned with the model that carries it") {
+  const figment::io::TemporaryFolder folder;
+  const std::string path = folder.file("form.figment");
+  ConvertOptions options;
+  options.model = figment::test::model_path("tiny_dcgan");
+  options.int8 = true;
+  options.keep_training = true;
+  options.strip = true;
+  options.plan_batches = {8};
+  const Converted at_once = convert(options, {});
+  options.strip = false;
+  options.plan_batches.clear();
+  figment::io::write_file(path, convert(options, {}).file);
+  options.model = path;
+  options.int8 = false;
+  options.strip = true;
+  options.plan_batches = {8};
+  const std::vector<uint8_t> later = convert(options, {}).file;
+  CHECK(form_of(later) == form_of(at_once.file));
+  CHECK(requantized(later) == requantized(at_once.file));
+  // Its session needs no planner: what was planned is not bounded from below.
+  fig_session_options one{};
+  one.struct_size = sizeof one;
+  one.kernels = FIG_KERNELS_PORTABLE;
+  Runner runs(requantized(later), one);
+  fig_memory_report report{};
+  REQUIRE(fig_session_memory_used(runs.session(), &report) == FIG_OK);
+  CHECK(report.arena > 0);
+  CHECK(report.arena_lower_bound == 0);
 }
 
 TEST_CASE("an int8 form is refused where sessions have no samples of an input") {

@@ -1,4 +1,5 @@
-// libFuzzer target: any bytes as a model file: open, plan, run, at the file's length and at others.
+// libFuzzer target: any bytes as a model file: open, plan, run, at the file's length and at others, and what training
+// sessions do beside steps.
 // tests/fuzz/load_corpus is replayed by the tests.
 #include <algorithm>
 #include <cstring>
@@ -59,6 +60,36 @@ void run_all(fig_model* model, uint32_t length) {
   fig_session_destroy(session);
 }
 
+// What training sessions read beside programs: adapters and the int8 form.
+void train(fig_model* model) {
+  fig_session_options options{};
+  options.struct_size = sizeof options;
+  options.batch = kBatch;
+  options.memory_limit = 32 << 20;
+  options.training = true;
+  options.kernels = FIG_KERNELS_PORTABLE;
+  fig_session* session = nullptr;
+  if (fig_session_create(model, &options, &session) != FIG_OK) return;
+  size_t bytes = 0;
+  (void)fig_adapter_get(session, nullptr, nullptr, 0, &bytes);
+  if (bytes > 0 && bytes < kMostElements) {
+    std::vector<uint8_t> adapter(bytes);
+    (void)fig_adapter_get(session, nullptr, adapter.data(), bytes, &bytes);
+    (void)fig_adapter_set(session, adapter.data(), bytes);
+  }
+  figment::Array<uint8_t> form;
+  if (fig_requantize_size(session, &bytes) == FIG_OK && bytes < kMostElements && form.allocate(bytes)) {
+    size_t model_bytes = 0;
+    (void)fig_requantize(session, form.data(), bytes, &model_bytes);
+  }
+  fig_parameter_info parameter{};
+  for (uint32_t i = 0; fig_model_parameter(model, i, &parameter) == FIG_OK; ++i) {
+    std::vector<float> values(1);
+    (void)fig_parameter_get(session, parameter.name, values.data(), values.size());
+  }
+  fig_session_destroy(session);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -73,6 +104,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     run_all(model, length.least);
     run_all(model, length.length + 3 * length.unit);
   }
+  train(model);
   fig_model_close(model);
   return 0;
 }
