@@ -6,6 +6,7 @@
 #include <limits>
 #include <optional>
 
+#include "kernels/portable/taps.h"
 #include "step_builder.h"
 
 using namespace figment;
@@ -253,5 +254,33 @@ TEST_CASE("pooling: all small geometries") {
       });
       CHECK(met > 1000);
     }
+  }
+}
+
+TEST_CASE("the taps of large strides and dilations, against all taps") {
+  struct Case {
+    uint32_t kernel, stride, dilation;
+    size_t in;
+    int32_t position;
+  };
+  for (const Case& c : {Case{2, 65535, 65534, 2, 65535}, Case{2, 65535, 65534, 2, 65536}, Case{3, 6, 4, 9, 26},
+                        Case{3, 6, 4, 9, 27}, Case{5, 320, 3, 21250, 6799999}, Case{65535, 65535, 65534, 3, 131070}}) {
+    CAPTURE(c.stride);
+    CAPTURE(c.position);
+    Window window;
+    window.kernel = {c.kernel, c.kernel};
+    window.stride = {c.stride, c.stride};
+    window.dilation = {c.dilation, c.dilation};
+    const portable::Taps taps = portable::Axis(window, 0, c.in, true).at(c.position);
+    std::vector<std::pair<int64_t, int64_t>> found;
+    for (int64_t tap = taps.tap, source = taps.source; tap < taps.end; tap += taps.step, source += taps.stride)
+      found.emplace_back(tap, source);
+    std::vector<std::pair<int64_t, int64_t>> expected;
+    for (int64_t tap = 0; tap < c.kernel; ++tap) {
+      const int64_t scaled = c.position - tap * c.dilation;
+      if (scaled >= 0 && scaled % c.stride == 0 && scaled / c.stride < static_cast<int64_t>(c.in))
+        expected.emplace_back(tap, scaled / c.stride);
+    }
+    CHECK(found == expected);
   }
 }
