@@ -112,11 +112,8 @@ uint64_t layout_hash(const ModelView& model) {
     const ObjectiveView objective = model.objective();
     for (const char* text : {objective.name, objective.loss}) hash.add_text(text);
   }
-  // What was trained beside other frozen weights is of another model. Programs share some.
-  uint64_t budget = 16 * frozen_bytes(model);
-  for (size_t i = 0; i < model.program_count(); ++i) {
-    if (!model.program(i).updates() && !model.is_requantized(i)) add_frozen(model, model.program(i), &budget, &hash);
-  }
+  // What was trained beside other frozen weights is of another model.
+  if (const uint64_t frozen = frozen_weights_hash(model); frozen != 0) hash.add_number(frozen, 8);
   return hash.value();
 }
 

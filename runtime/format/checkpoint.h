@@ -37,8 +37,8 @@ CheckedSize checkpoint_bytes(const CheckpointHeader& header);
 // CRC-32 (ISO 3309, as in PNG and gzip) of what gave `crc`, 0 for nothing, with `size` more bytes.
 uint32_t crc32(uint32_t crc, const void* data, size_t size);
 
-// Names and shapes of the variables that keep their values, the objective, and what programs that do not train read
-// beside variables: which models a checkpoint fits.
+// Names and shapes of the variables that keep their values, the objective, and the frozen weights: which models a
+// checkpoint fits.
 uint64_t layout_hash(const ModelView& model);
 
 }  // namespace figment::format

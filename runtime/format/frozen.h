@@ -1,18 +1,18 @@
-// What a model holds beside its variables.
+// Hashes of what a model holds beside its variables. A file that names its constants so often that it would take long
+// is hashed in part.
 #pragma once
 
 #include <cstdint>
 
-#include "format/bytes.h"
 #include "format/model_view.h"
 
 namespace figment::format {
 
-// Adds to the hash shapes, scales and values of the constants that a program reads. `budget`: the bytes of values that
-// are still read; those of a file that names its constants so often that it does not suffice count without.
-void add_frozen(const ModelView& model, const ProgramView& program, uint64_t* budget, Hash* hash);
+// Of the constants that a program reads: shapes, scales and values.
+uint64_t frozen_hash(const ModelView& model, const ProgramView& program);
 
-// What all constants have together.
-uint64_t frozen_bytes(const ModelView& model);
+// Of the weights that train programs read, all constants of two dimensions and more, in any order: the same in files
+// that keep other programs and levels of one model.
+uint64_t frozen_weights_hash(const ModelView& model);
 
 }  // namespace figment::format

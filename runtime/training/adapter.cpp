@@ -80,10 +80,7 @@ Adapter::Adapter(const Session& session, size_t program) : session_(&session), p
 
 uint64_t Adapter::base_hash() const {
   const format::ModelView& view = session_->model()->view();
-  format::Hash base;
-  uint64_t budget = format::frozen_bytes(view);
-  format::add_frozen(view, view.program(program_), &budget, &base);
-  return base.value();
+  return format::frozen_hash(view, view.program(program_));
 }
 
 Status Adapter::check() const {
