@@ -13,6 +13,8 @@ namespace figment::format {
 namespace {
 
 constexpr size_t kMaxLevels = 16;
+// Of a batch, over all programs of the schedule: each is looked for among those before it.
+constexpr size_t kMaxBatchInputs = 1024;
 
 class TrainingParts {
  public:
@@ -107,6 +109,7 @@ class TrainingParts {
   Status training() {
     if (length(checker_.root().schedule()) > kMaxPrograms)
       return bad("more than %zu entries in the schedule", kMaxPrograms);
+    size_t inputs = 0;
     for (uint32_t i = 0; i < length(checker_.root().schedule()); ++i) {
       const schema::ScheduleEntry* entry = checker_.root().schedule()->Get(i);
       if (entry->period() < 1 || entry->phase() >= entry->period())
@@ -119,9 +122,11 @@ class TrainingParts {
         const bool named = same_text(checker_.view().program(p).name(), entry->program()->c_str());
         if (named && !checker_.view().program(p).updates())
           return bad("schedule entry %u: its program changes nothing", i);
+        if (named && !found) inputs += checker_.view().program(p).input_count();
         found = found || named;
       }
       if (!found) return bad("schedule entry %u names no program", i);
+      if (inputs > kMaxBatchInputs) return bad("the schedule's programs have more than %zu inputs", kMaxBatchInputs);
       for (uint32_t j = 0; j < i; ++j) {
         const schema::ScheduleEntry* other = checker_.root().schedule()->Get(j);
         const bool same =

@@ -242,6 +242,28 @@ TEST_CASE("lists that name one large thing many times are refused before they ta
   CHECK_MESSAGE(ops.find("overlap") != std::string::npos, ops);
 }
 
+TEST_CASE("a schedule of too many inputs is refused") {
+  const std::string message = message_of_repeated(
+      test::read_bytes(test::model_path("tiny_gan")),
+      [](schema::ModelT* model) {
+        const schema::ScheduleEntryT first = *model->schedule[0];
+        for (auto& program : model->programs) {
+          if (program->name != first.program) continue;
+          const schema::PortT port = *program->inputs[0];
+          for (int i = 0; i < 100; ++i) {
+            program->inputs.push_back(std::make_unique<schema::PortT>(port));
+            program->inputs.back()->name += std::to_string(i);
+            program->inputs.back()->tensor = static_cast<uint32_t>(program->tensors.size());
+            program->tensors.push_back(std::make_unique<schema::TensorT>(*program->tensors[port.tensor]));
+          }
+        }
+        model->schedule.clear();
+        for (int i = 0; i < 20; ++i) model->schedule.push_back(std::make_unique<schema::ScheduleEntryT>(first));
+      },
+      [](const schema::Model* model) { return model->schedule(); });
+  CHECK_MESSAGE(message.find("more than 1024 inputs") != std::string::npos, message);
+}
+
 TEST_CASE("an int8 form whose parts overlap never crashes") {
   for (const char* name : {"tiny_gan_int8", "tiny_dcgan_int8", "tiny_crgan_int8"}) {
     CAPTURE(std::string(name));

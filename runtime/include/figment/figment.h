@@ -634,9 +634,9 @@ FIG_API fig_status fig_session_export(const fig_session* session, const char* pa
  * `memory` is aligned to 64 and has fig_requantize_size() bytes, for the model at its beginning and for what is needed
  * meanwhile; `model_bytes` receives the model's size. FIG_NOT_FOUND: the model carries no int8 form;
  * FIG_INVALID_ARGUMENT: the session does not train or was created without its program "int8", the memory is misaligned
- * or has too few bytes, or a value has become NaN or infinite; FIG_UNSUPPORTED: int8 cannot hold the values;
- * FIG_BAD_FILE: the form is corrupt; FIG_OUT_OF_MEMORY: no memory could hold it. Then `memory` is undefined and
- * `model_bytes` unchanged. The session stays as it is. */
+ * or has too few bytes, or a value has become NaN or infinite; FIG_UNSUPPORTED: int8 cannot hold the values, or the
+ * form is not one that figment-convert writes; FIG_BAD_FILE: the form is corrupt; FIG_OUT_OF_MEMORY: no memory could
+ * hold it. Then `memory` is undefined and `model_bytes` unchanged. The session stays as it is. */
 FIG_API fig_status fig_requantize_size(fig_session* session, size_t* bytes);
 FIG_API fig_status fig_requantize(fig_session* session, void* memory, size_t bytes, size_t* model_bytes);
 
