@@ -225,7 +225,7 @@ TEST_CASE("a checkpoint of other frozen weights is of another model") {
   const size_t values = (header + sizeof header + 63) / 64 * 64;
   for (const schema::Constant* constant : *model->constants()) {
     if (constant->type() != schema::DataType::i8) continue;
-    bytes[values + constant->blob()->offset()] ^= 1;
+    bytes[values + static_cast<size_t>(constant->blob()->offset())] ^= 1;
     break;
   }
   std::ofstream(file.path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
