@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <cctype>
+#include <cstring>
 #include <set>
 
 #include "figment/version.h"
@@ -19,19 +20,30 @@ constexpr uint32_t kManyOperands = 16;
 constexpr int kStackBytes = 4096;
 constexpr int kStackBytesOfMany = 8192;
 
+std::string lower(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+// A name in the letters of C's identifiers.
+std::string in_letters(const std::string& name) {
+  std::string result;
+  for (const char c : name) result += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+  return result;
+}
+
 // A name as an identifier of C, and as a header that hides none of the system's or of ours.
 std::string identifier(const std::string& name) {
   static const std::set<std::string> taken = {
-      "assert", "complex",   "ctype",   "errno",  "features", "fenv",  "figment", "float",       "inttypes", "iso646",
-      "limits", "locale",    "malloc",  "math",   "memory",   "reent", "sched",   "setjmp",      "signal",   "stdalign",
-      "stdarg", "stdatomic", "stdbool", "stddef", "stdint",   "stdio", "stdlib",  "stdnoreturn", "string",   "strings",
-      "tgmath", "threads",   "time",    "uchar",  "unistd",   "wchar", "wctype"};
-  std::string result;
-  for (const char c : name) result += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
-  std::string lower = result;
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+      "alloca",  "arduino", "assert", "complex",  "ctype",  "errno",       "features", "fenv",    "fcntl",
+      "fig",     "figment", "float",  "inttypes", "iso646", "limits",      "locale",   "main",    "malloc",
+      "math",    "memory",  "reent",  "sched",    "setjmp", "signal",      "stdalign", "stdarg",  "stdatomic",
+      "stdbool", "stddef",  "stdint", "stdio",    "stdlib", "stdnoreturn", "string",   "strings", "tgmath",
+      "threads", "time",    "uchar",  "unistd",   "wchar",  "wctype"};
+  std::string result = in_letters(name);
   const bool digit = !result.empty() && std::isdigit(static_cast<unsigned char>(result[0])) != 0;
-  if (result.empty() || digit || lower.starts_with("fig_") || taken.contains(lower)) result.insert(0, "model_");
+  if (result.empty() || digit || lower(result).starts_with("fig_") || taken.contains(lower(result)))
+    result.insert(0, "model_");
   return result;
 }
 
@@ -119,8 +131,8 @@ class Embedder {
     for (uint32_t p = 0; fig_model_program(runner_model(), p, &program) == FIG_OK; ++p) {
       for (uint32_t i = 0; i < program.inputs && std::string(program.name) == latent.program; ++i) {
         if (fig_model_input(runner_model(), p, i, &port) != FIG_OK || std::string(port.name) == latent.input) continue;
-        text += fmt::format("#define {}_INPUT_{}_ELEMENTS {} /* \"{}\" */\n", macro_, upper(identifier(port.name)),
-                            sample_elements(port.shape), port.name);
+        text += fmt::format("#define {}_INPUT_{}_ELEMENTS {} /* \"{}\" */\n", macro_, upper(in_letters(port.name)),
+                            sample_elements(port.shape), std::strstr(port.name, "*/") == nullptr ? port.name : "");
       }
     }
     if (fig_model_generated(runner_model(), &output) != FIG_OK) return text;

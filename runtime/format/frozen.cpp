@@ -58,7 +58,7 @@ uint64_t frozen_weights_hash(const ModelView& model) {
   uint64_t looked_up = 0;
   for (size_t i = 0; i < model.constant_count() && looked_up < kMostLookUps; ++i) {
     const ConstantView constant = model.constant(i);
-    if (constant.variable || constant.shape.rank() < 2) continue;
+    if (constant.variable || constant.data == nullptr || element_count(constant.shape, 1).value() < 2) continue;
     looked_up += looks;
     if (!is_trained_with(model, i)) continue;
     Hash hash;

@@ -11,8 +11,8 @@ namespace figment::format {
 // Of the constants that a program reads: shapes, scales and values.
 uint64_t frozen_hash(const ModelView& model, const ProgramView& program);
 
-// Of the weights that train programs read, all constants of two dimensions and more, in any order: the same in files
-// that keep other programs and levels of one model.
+// Of the weights that train programs read, all constants of two values and more, in any order: the same in files that
+// keep other programs and levels of one model.
 uint64_t frozen_weights_hash(const ModelView& model);
 
 }  // namespace figment::format

@@ -13,8 +13,8 @@ namespace figment::format {
 namespace {
 
 constexpr size_t kMaxLevels = 16;
-// Of a batch, over all programs of the schedule: each is looked for among those before it.
-constexpr size_t kMaxBatchInputs = 1024;
+// Over all entries of the first level, whose programs say what a batch holds: each is looked for among those before it.
+constexpr size_t kMaxBatchInputs = 2048;
 
 class TrainingParts {
  public:
@@ -122,7 +122,7 @@ class TrainingParts {
         const bool named = same_text(checker_.view().program(p).name(), entry->program()->c_str());
         if (named && !checker_.view().program(p).updates())
           return bad("schedule entry %u: its program changes nothing", i);
-        if (named && !found) inputs += checker_.view().program(p).input_count();
+        if (named && !found && entry->level() == 0) inputs += checker_.view().program(p).input_count();
         found = found || named;
       }
       if (!found) return bad("schedule entry %u names no program", i);

@@ -62,6 +62,10 @@ $figment generate "$work/stripped.figment" --seed 3 -n 2 -o "$work/bare.npy"
 expect "it generates the same" 'cmp -s "$work/whole.npy" "$work/bare.npy"'
 check "strip a model that trains" 0 "" "$convert" "$models/tiny_vae.figment" --keep-training --strip --plan batch=8 -o "$work/bare_vae.figment" -q
 check "it trains" 0 "" $figment train "$work/bare_vae.figment" --data "$work/vae.npy" --batch 8 --steps 2 --out "$work/x2.figment"
+check "freeze a layer" 0 "" "$convert" "$data/recipes/tiny_vae.json" --freeze "encoder.0.*" --strip -o "$work/frozen.figment" -q
+check "and keep another level" 0 "" "$convert" "$data/recipes/tiny_vae.json" --freeze "encoder.0.*" --strip --level 1 --programs generate -o "$work/frozen1.figment" -q
+check "that trains" 0 "" $figment train "$work/frozen1.figment" --data "$work/vae.npy" --batch 8 --steps 1 --checkpoint "$work/frozen.run"
+check "its checkpoint is that of the whole model" 0 "" "$convert" "$work/frozen.figment" --checkpoint "$work/frozen.run" -o "$work/x3.figment" -q
 check "keep some programs" 0 "" "$convert" "$models/tiny_vae.figment" --keep-training --programs generate -o "$work/some.figment" -q
 check "and say only them" 0 "generate, .*train.step" sh -c "'$convert' '$models/tiny_vae.figment' --keep-training --programs generate --strip --plan batch=8 -o '$work/some2.figment' | tr '\\n' ' ' | grep -v encode"
 check "what is left of a model" 1 "encode" $figment run "$work/some.figment" --program encode

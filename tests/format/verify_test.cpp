@@ -258,10 +258,10 @@ TEST_CASE("a schedule of too many inputs is refused") {
           }
         }
         model->schedule.clear();
-        for (int i = 0; i < 20; ++i) model->schedule.push_back(std::make_unique<schema::ScheduleEntryT>(first));
+        for (int i = 0; i < 30; ++i) model->schedule.push_back(std::make_unique<schema::ScheduleEntryT>(first));
       },
       [](const schema::Model* model) { return model->schedule(); });
-  CHECK_MESSAGE(message.find("more than 1024 inputs") != std::string::npos, message);
+  CHECK_MESSAGE(message.find("more than 2048 inputs") != std::string::npos, message);
 }
 
 TEST_CASE("an int8 form whose parts overlap never crashes") {

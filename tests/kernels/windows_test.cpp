@@ -264,7 +264,8 @@ TEST_CASE("the taps of large strides and dilations, against all taps") {
     int32_t position;
   };
   for (const Case& c : {Case{2, 65535, 65534, 2, 65535}, Case{2, 65535, 65534, 2, 65536}, Case{3, 6, 4, 9, 26},
-                        Case{3, 6, 4, 9, 27}, Case{5, 320, 3, 21250, 6799999}, Case{65535, 65535, 65534, 3, 131070}}) {
+                        Case{3, 6, 4, 9, 27}, Case{5, 320, 3, 21250, 6799999}, Case{65535, 65535, 65534, 3, 131070},
+                        Case{65535, 65535, 65534, 3, 131071}, Case{65535, 65535, 65534, 65536, 2147000000}}) {
     CAPTURE(c.stride);
     CAPTURE(c.position);
     Window window;

@@ -45,10 +45,10 @@ class Axis {
         taps.tap = scaled % stride_;
         scaled -= taps.tap;
       } else {
-        const int32_t first = step_ < kernel_ ? step_ : kernel_;
-        for (; taps.tap < first && scaled % stride_ != 0; ++taps.tap) scaled -= dilation_;
-        // Without one that falls on a multiple there is none at all.
-        if (taps.tap == first) return {0, 0, 1, 0, 0};
+        // Those before the image's first pixel are no taps, which keeps `scaled` within 32 bits.
+        for (; taps.tap < step_ && taps.tap < kernel_ && scaled >= 0 && scaled % stride_ != 0; ++taps.tap)
+          scaled -= dilation_;
+        if (scaled < 0 || scaled % stride_ != 0) return {0, 0, 1, 0, 0};
       }
       taps.step = step_;
       taps.source = scaled / stride_;
