@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 
+#include "edited_model.h"
 #include "figment/figment.h"
 #include "format/model_view.h"
 #include "model_generated.h"
@@ -188,16 +189,7 @@ namespace {
 // What opening a file says whose header `edit` has changed, and in which then all entries of a list are its last one.
 template <typename Edit, typename List>
 std::string message_of_repeated(const std::vector<uint8_t>& bytes, const Edit& edit, const List& list) {
-  const auto padded = [](size_t size) { return (size + 63) / 64 * 64; };
-  uint32_t header = 0;
-  std::memcpy(&header, bytes.data(), sizeof header);
-  schema::ModelT model;
-  schema::GetSizePrefixedModel(bytes.data())->UnPackTo(&model);
-  edit(&model);
-  flatbuffers::FlatBufferBuilder builder;
-  builder.FinishSizePrefixed(schema::CreateModel(builder, &model), schema::ModelIdentifier());
-  std::vector<uint8_t> file(padded(builder.GetSize()));
-  std::memcpy(file.data(), builder.GetBufferPointer(), builder.GetSize());
+  std::vector<uint8_t> file = test::edited_file(bytes, edit);
   const auto* entries = list(schema::GetSizePrefixedModel(file.data()));
   auto* offsets = const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(entries->Data()));
   const auto* last = reinterpret_cast<const uint8_t*>(entries->Get(entries->size() - 1));
@@ -205,7 +197,6 @@ std::string message_of_repeated(const std::vector<uint8_t>& bytes, const Edit& e
     const auto offset = static_cast<uint32_t>(last - (offsets + i * sizeof(uint32_t)));
     std::memcpy(offsets + i * sizeof offset, &offset, sizeof offset);
   }
-  file.insert(file.end(), bytes.begin() + static_cast<std::ptrdiff_t>(padded(header + sizeof header)), bytes.end());
   test::AlignedBytes copy(file);
   fig_model* opened = nullptr;
   CHECK(fig_model_open_memory(copy.data(), copy.size(), &opened) == FIG_BAD_FILE);

@@ -7,8 +7,7 @@
 #include <fstream>
 #include <memory>
 
-#include "format/model_view.h"
-#include "model_generated.h"
+#include "edited_model.h"
 #include "training.h"
 
 using namespace figment::test;
@@ -29,20 +28,9 @@ std::unique_ptr<schema::ConstantT> variable(const std::string& name, uint32_t el
 // Writes tiny_adapted with a header that `edit` has changed.
 template <typename Edit>
 void write_edited(const std::string& path, const Edit& edit) {
-  std::ifstream in(model_path("tiny_adapted"), std::ios::binary);
-  const std::vector<char> bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  const auto padded = [](size_t size) { return (size + 63) / 64 * 64; };
-  uint32_t header = 0;
-  std::memcpy(&header, bytes.data(), sizeof header);
-  schema::ModelT model;
-  schema::GetSizePrefixedModel(bytes.data())->UnPackTo(&model);
-  edit(&model);
-  flatbuffers::FlatBufferBuilder builder;
-  builder.FinishSizePrefixed(schema::CreateModel(builder, &model), schema::ModelIdentifier());
-  std::vector<char> edited(padded(builder.GetSize()));
-  std::memcpy(edited.data(), builder.GetBufferPointer(), builder.GetSize());
-  edited.insert(edited.end(), bytes.begin() + static_cast<std::ptrdiff_t>(padded(header + sizeof header)), bytes.end());
-  std::ofstream(path, std::ios::binary).write(edited.data(), static_cast<std::streamsize>(edited.size()));
+  const std::vector<uint8_t> edited = edited_file(read_bytes(model_path("tiny_adapted")), edit);
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(edited.data()), static_cast<std::streamsize>(edited.size()));
 }
 
 struct File {
