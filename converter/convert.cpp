@@ -257,6 +257,21 @@ void check_scope(const TrainingScope& scope, const std::vector<Network>& network
   };
   check_networks("--train-only", scope.train_only);
   check_networks("--adapters", scope.adapters);
+  // Of a network that has adapters these say what trains; others train as before.
+  for (const std::string& text : scope.adapters) {
+    const std::string adapted = scope_item(text).network;
+    const bool frozen = std::ranges::any_of(scope.freeze, [&](const std::string& pattern) {
+      return adapted.empty() || pattern.starts_with(adapted + ".");
+    });
+    const bool chosen = std::ranges::any_of(scope.train_only, [&](const std::string& item) {
+      const std::string network = scope_item(item).network;
+      return adapted.empty() || network.empty() || network == adapted;
+    });
+    if (frozen || chosen) {
+      throw Error("--adapters " + text + " says what trains, and all else is frozen: leave out " +
+                  (frozen ? "--freeze" : "--train-only") + (adapted.empty() ? "" : " of " + adapted));
+    }
+  }
   if (scope.int8_base && std::ranges::all_of(networks, [](const Network& n) { return n.int8_elements == 0; }))
     throw Error(
         scope.adapters.empty()

@@ -396,8 +396,6 @@ int convert(int argc, char** argv) {
   }
   if (!options.checkpoint.empty() && options.model.empty())
     throw Error("--checkpoint takes the .figment model that was trained");
-  if (!options.scope.adapters.empty() && (!options.scope.freeze.empty() || !options.scope.train_only.empty()))
-    throw Error("--adapters says what trains, and all else is frozen: leave out --freeze and --train-only");
   if (!options.adapter.empty() && options.model.empty())
     throw Error("--adapter takes the .figment model that has the adapters");
   if (!options.adapter.empty() && !options.checkpoint.empty())

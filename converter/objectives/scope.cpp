@@ -73,7 +73,7 @@ Adapters adapters_of(const std::vector<ScopeItem>& items) {
     if (item.kind == "lora") {
       std::string_view rank = item.argument;
       if (!take_number(&rank, &adapters.rank) || !rank.empty() || adapters.rank < 1 || adapters.rank > kMaxRank)
-        throw Error("--adapters " + item.text + ": give a rank of 1 to 4096, as in lora:4");
+        throw Error("--adapters " + item.text + ": give a rank of 1 to " + std::to_string(kMaxRank) + ", as in lora:4");
     } else if (item.kind == "input" && !item.argument.empty()) {
       adapters.inputs.push_back(input_of(item));
     } else if (item.kind != "bias" && item.kind != "scale" && item.kind != "last") {

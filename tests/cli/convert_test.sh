@@ -53,6 +53,7 @@ check "a level of what does not train" 1 "for a model that trains" "$convert" "$
 check "micro-batches without a plan" 1 "for --plan" "$convert" "$models/tiny_vae.figment" --keep-training --micro-batch 2 -o "$work/x.figment"
 check "an int8 form of a recipe" 1 "write that first" "$convert" "$data/recipes/tiny_vae.json" --int8 --keep-training -o "$work/x.figment"
 check "adapters beside what else is frozen" 1 "leave out --freeze" "$convert" "$data/recipes/tiny_vae.json" --start-from "$models/tiny_vae.figment" --adapters lora:2 --freeze "decoder.0.*" -o "$work/x.figment"
+check "and of another network" 0 "" "$convert" "$data/recipes/tiny_vae.json" --start-from "$models/tiny_vae.figment" --adapters encoder:lora:2 --freeze "decoder.0.*" -o "$work/x.figment" -q
 check "adapters larger than the layers" 1 "give a lower rank" "$convert" "$data/recipes/tiny_vae.json" --start-from "$models/tiny_vae.figment" --int8-base --adapters lora:64 -o "$work/x.figment"
 check "embed what is quantized first" 0 "dB PSNR" "$convert" "$onnx/dcgan/generator.onnx" --int8 --embed-c "$work/embedded" --plan batch=2 --name two --strip
 expect "for its batch" 'grep -q "TWO_BATCH 2" "$work/embedded/two.h"'
