@@ -81,7 +81,8 @@ size_t affordable_samples(const Graph& graph) {
   constexpr uint64_t kOperations = 200000000000;  // some ten seconds of one core, for each of several passes
   constexpr uint64_t kLeast = 64;
   constexpr uint64_t kMost = 512;
-  return std::clamp<uint64_t>(kOperations / std::max<uint64_t>(operations(graph), 1), kLeast, kMost) / 16 * 16;
+  const uint64_t affordable = kOperations / std::max<uint64_t>(operations(graph), 1);
+  return static_cast<size_t>(std::clamp(affordable, kLeast, kMost)) / 16 * 16;
 }
 
 std::vector<float> draw(const LatentDefinition& latent, size_t samples, size_t size) {
@@ -232,7 +233,7 @@ TensorMap Calibration::samples() const {
   const std::vector<std::optional<FileQuantization>> of_files = quantized_by_file(graph_);
   TensorMap result;
   for (const PortDefinition& port : graph_.inputs) {
-    const size_t size = element_count(port.shape, 1).value();
+    const auto size = static_cast<size_t>(element_count(port.shape, 1).value());
     std::vector<float>& values = result[port.name];
     const std::optional<FileQuantization>& of_file = of_files[port.value];
     switch (examples_of(options_, model_, graph_, port, of_file.has_value())) {

@@ -31,7 +31,7 @@ namespace figment::converter {
 
 namespace {
 
-size_t sample_elements(const PortDefinition& port) { return element_count(port.shape, 1).value(); }
+size_t sample_elements(const PortDefinition& port) { return static_cast<size_t>(element_count(port.shape, 1).value()); }
 
 // The input that generation draws: the one asked for, one of a usual name, or the only one if it is smaller than the
 // output. nullptr if the program does not generate.

@@ -68,7 +68,7 @@ Known unsqueeze(const OnnxNode& node, const Inputs& inputs) {
   std::sort(axes.begin(), axes.end());
   for (int64_t axis : axes) {
     if (static_cast<size_t>(axis) > result.shape.size()) node.fail("an axis is named twice");
-    result.shape.insert(result.shape.begin() + axis, 1);
+    result.shape.insert(result.shape.begin() + static_cast<std::ptrdiff_t>(axis), 1);
   }
   return {{std::move(result)}};
 }

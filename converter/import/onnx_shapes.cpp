@@ -540,8 +540,9 @@ void import_expand(const OnnxNode& node) {
   if (node.graph[x].is_constant() && node.graph[x].elements() == 1 && !batch &&
       element_count(to, 1).within(kMaxElements)) {
     // One number: a constant at once, as exporters make biases of zeros.
-    node.expect_room(element_count(to, 1).value() * sizeof(float));
-    const std::vector<float> values(element_count(to, 1).value(), node.graph[x].f32()[0]);
+    const auto count = static_cast<size_t>(element_count(to, 1).value());
+    node.expect_room(count * sizeof(float));
+    const std::vector<float> values(count, node.graph[x].f32()[0]);
     return node.bind(node.graph.add_constant(node.name, extents_of(to), values));
   }
   Value declared;

@@ -29,8 +29,9 @@ struct BFloat16 {
   operator float() const { return std::bit_cast<float>(uint32_t{bits} << 16); }
 };
 
-uint64_t count_of(const onnx::TensorProto& tensor) {
-  uint64_t count = 1;
+// At most kMaxElements, as extents_of sees to.
+size_t count_of(const onnx::TensorProto& tensor) {
+  size_t count = 1;
   for (uint32_t extent : extents_of(tensor)) count *= extent;
   return count;
 }
@@ -101,8 +102,8 @@ std::vector<uint32_t> extents_of(const onnx::TensorProto& tensor) {
   return extents;
 }
 
-std::vector<uint8_t> TensorReader::raw_bytes(const onnx::TensorProto& tensor, uint64_t count, size_t size) {
-  const uint64_t needed = count * size;
+std::vector<uint8_t> TensorReader::raw_bytes(const onnx::TensorProto& tensor, size_t count, size_t size) {
+  const size_t needed = count * size;
   std::vector<uint8_t> bytes;
   if (tensor.data_location() != onnx::TensorProto::EXTERNAL) {
     if (tensor.raw_data().size() != needed) {
@@ -140,7 +141,7 @@ std::vector<uint8_t> TensorReader::raw_bytes(const onnx::TensorProto& tensor, ui
 
 template <typename Stored, typename To, typename Field>
 std::vector<To> TensorReader::elements(const onnx::TensorProto& tensor, const Field& field) {
-  const uint64_t count = count_of(tensor);
+  const size_t count = count_of(tensor);
   const bool raw = tensor.has_raw_data() || tensor.data_location() == onnx::TensorProto::EXTERNAL;
   if (!raw && static_cast<uint64_t>(field.size()) != count) {
     throw Error(fmt::format("tensor {} has {} values, its shape needs {}", tensor.name(), field.size(), count));

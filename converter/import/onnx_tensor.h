@@ -34,7 +34,7 @@ class TensorReader {
 
  private:
   // The tensor's bytes, stored in the file or outside, `size` for each of `count` elements.
-  std::vector<uint8_t> raw_bytes(const onnx::TensorProto& tensor, uint64_t count, size_t size);
+  std::vector<uint8_t> raw_bytes(const onnx::TensorProto& tensor, size_t count, size_t size);
   template <typename Stored, typename To, typename Field>
   std::vector<To> elements(const onnx::TensorProto& tensor, const Field& field);
 

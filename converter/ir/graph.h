@@ -93,7 +93,8 @@ struct Value {
   // Holds its values all through the program: a constant, or a variable.
   bool is_constant() const { return constant.has_value(); }
   bool is_variable() const { return constant && constant->variable; }
-  size_t elements() const { return element_count(shape, 1).value(); }
+  // At most kMaxElements.
+  size_t elements() const { return static_cast<size_t>(element_count(shape, 1).value()); }
   std::span<const float> f32() const {
     return {reinterpret_cast<const float*>(constant->bytes.data()), constant->bytes.size() / sizeof(float)};
   }

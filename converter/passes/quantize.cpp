@@ -130,12 +130,12 @@ class Quantizer {
   static size_t affordable(uint64_t operations, size_t held_out) {
     constexpr uint64_t kLeast = 8;
     const uint64_t wanted = std::max(kLeast, kOperationsOfTrial / std::max<uint64_t>(operations, 1));
-    return std::min<uint64_t>(wanted, held_out);
+    return static_cast<size_t>(std::min<uint64_t>(wanted, held_out));
   }
 
   static size_t most_within(const QuantizeOptions& options, uint64_t bytes_of_each) {
     const uint64_t bytes = std::max(kLeastForSamples, options.source_bytes / 4);
-    return std::clamp<uint64_t>(bytes / (bytes_of_each + 1), 1, kMaxAtOnce);
+    return static_cast<size_t>(std::clamp<uint64_t>(bytes / (bytes_of_each + 1), 1, kMaxAtOnce));
   }
   size_t held_out_samples() const { return samples_ - calibrated_; }
 

@@ -258,9 +258,11 @@ LayerBuilder::Tensor LayerBuilder::recurrent(const Tensor& x, const RecipeValue&
   std::vector<float> biases = drawn_bias(counted(name + ".bias", {2 * blocks}), units);
   // ONNX's gates are input, output, forget, cell; their biases are of the input, then of the state.
   if (lstm && value.has("forget_bias")) {
-    const auto forget = biases.begin() + 2 * units;
-    std::fill(forget, forget + units, static_cast<float>(value.number("forget_bias", 0, -100, 100)));
-    std::fill(forget + blocks, forget + blocks + units, 0.0F);
+    const auto gate = static_cast<std::ptrdiff_t>(units);
+    const auto state = static_cast<std::ptrdiff_t>(blocks);
+    const auto forget = biases.begin() + 2 * gate;
+    std::fill(forget, forget + gate, static_cast<float>(value.number("forget_bias", 0, -100, 100)));
+    std::fill(forget + state, forget + state + gate, 0.0F);
   }
   add_tensor(name + ".bias", {1, 2 * blocks}, biases);
   const std::string sequence = fresh("sequence");

@@ -18,7 +18,8 @@ ModelParts::ModelParts(const std::vector<uint8_t>& file) : file_(file) {
 
 std::span<const uint8_t> ModelParts::values(const schema::ConstantT& constant) const {
   if (const auto added = added_.find(&constant); added != added_.end()) return added->second;
-  return std::span(file_).subspan(blobs_ + constant.blob->offset(), constant.blob->size());
+  return std::span(file_).subspan(static_cast<size_t>(blobs_ + constant.blob->offset()),
+                                  static_cast<size_t>(constant.blob->size()));
 }
 
 int32_t ModelParts::add(const ModelParts& other, const schema::ConstantT& constant) {
@@ -33,9 +34,9 @@ std::vector<uint8_t> ModelParts::write(bool all_fields) {
   std::vector<schema::Blob> places;
   for (const auto& constant : model_.constants) {
     if (!constant->blob) continue;
-    const uint64_t offset = section.size();
+    const size_t offset = section.size();
     const std::span<const uint8_t> bytes = values(*constant);
-    section.resize(aligned(offset + bytes.size() + kReadablePadding));
+    section.resize(static_cast<size_t>(aligned(offset + bytes.size() + kReadablePadding)));
     std::ranges::copy(bytes, section.data() + offset);
     places.emplace_back(offset, bytes.size());
   }
@@ -47,7 +48,7 @@ std::vector<uint8_t> ModelParts::write(bool all_fields) {
   flatbuffers::FlatBufferBuilder builder;
   builder.ForceDefaults(all_fields);
   builder.FinishSizePrefixed(schema::CreateModel(builder, &model_), schema::ModelIdentifier());
-  std::vector<uint8_t> result(aligned(builder.GetSize()));
+  std::vector<uint8_t> result(static_cast<size_t>(aligned(builder.GetSize())));
   std::memcpy(result.data(), builder.GetBufferPointer(), builder.GetSize());
   result.insert(result.end(), section.begin(), section.end());
   return result;

@@ -108,7 +108,8 @@ void keep_programs(schema::ModelT* model, const std::vector<std::string>& names)
 bool is_known(const ModelParts& parts, const schema::ConstantT& constant) {
   if (!constant.blob) return false;
   const auto* values = reinterpret_cast<const float*>(parts.values(constant).data());
-  const size_t channels = constant.blob->size() / (format::ChannelScaling::kValues * sizeof(float));
+  const size_t channels =
+      static_cast<size_t>(constant.blob->size()) / (format::ChannelScaling::kValues * sizeof(float));
   for (size_t i = 0; i < channels; ++i) {
     if (format::read_scaling(values + i * format::ChannelScaling::kValues).scale != 0) return true;
   }

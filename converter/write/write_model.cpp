@@ -110,7 +110,7 @@ class Writer {
     if (!scalings.empty()) root.add_scalings(scalings_vector);
     builder_.FinishSizePrefixed(root.Finish(), schema::ModelIdentifier());
     const uint64_t header = aligned(builder_.GetSize());
-    std::vector<uint8_t> file(header + blob_bytes_);
+    std::vector<uint8_t> file(static_cast<size_t>(header + blob_bytes_));
     std::memcpy(file.data(), builder_.GetBufferPointer(), builder_.GetSize());
     for (const auto& [offset, bytes] : blobs_) std::ranges::copy(bytes, file.data() + header + offset);
     return file;
