@@ -127,7 +127,8 @@ bool resume(const OpenModel& open, const Arguments& arguments, Run* run) {
   const fig_status status =
       fig_checkpoint_load(open.session(), arguments.checkpoint.c_str(), &found, sizeof found, &size);
   if (status == FIG_NOT_FOUND) return false;
-  check(status);
+  // Also where there is more of it than there is room for.
+  if (status != FIG_INVALID_ARGUMENT || size <= sizeof found) check(status);
   if (size != sizeof found) {
     throw Error(arguments.checkpoint +
                 ": its checkpoint is not of figment train, which says what run it belongs to: give another folder");
