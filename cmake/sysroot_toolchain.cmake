@@ -1,8 +1,10 @@
 # One compiler, clang 19 with lld, and one Debian 13 sysroot for each target: FIGMENT_TARGET is x86_64, aarch64 or
-# armhf. The sysroot is FIGMENT_SYSROOT, or is fetched (cmake/fetch_debian.sh).
+# armhf. The sysroot is FIGMENT_SYSROOT, or is fetched (cmake/fetch_debian.sh). With FIGMENT_MANYLINUX, it has the C library
+# of Debian 12, and all is for machines that have no Debian 13.
 set(FIGMENT_TARGET "x86_64" CACHE STRING "x86_64, aarch64 or armhf")
 set(FIGMENT_SYSROOT "" CACHE PATH "Debian 13 sysroot; empty: fetch it")
-list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES FIGMENT_TARGET FIGMENT_SYSROOT)
+option(FIGMENT_MANYLINUX "For Python wheels: against an older C library, all else but XNNPACK static" OFF)
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES FIGMENT_TARGET FIGMENT_SYSROOT FIGMENT_MANYLINUX)
 
 set(figment_architecture_x86_64 amd64)
 set(figment_architecture_aarch64 arm64)
@@ -19,15 +21,19 @@ if(NOT DEFINED figment_triple_${FIGMENT_TARGET})
 endif()
 set(triple ${figment_triple_${FIGMENT_TARGET}})
 
-function(figment_fetch_sysroot architecture result)
+function(figment_fetch_sysroot kind architecture result)
   execute_process(
-    COMMAND ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/fetch_debian.sh sysroot ${architecture}
+    COMMAND ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/fetch_debian.sh ${kind} ${architecture}
     OUTPUT_VARIABLE path OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
   set(${result} ${path} PARENT_SCOPE)
 endfunction()
 
 if(NOT FIGMENT_SYSROOT)
-  figment_fetch_sysroot(${figment_architecture_${FIGMENT_TARGET}} fetched)
+  set(kind sysroot)
+  if(FIGMENT_MANYLINUX)
+    set(kind manylinux)
+  endif()
+  figment_fetch_sysroot(${kind} ${figment_architecture_${FIGMENT_TARGET}} fetched)
   set(FIGMENT_SYSROOT ${fetched} CACHE PATH "Debian 13 sysroot; empty: fetch it" FORCE)
 endif()
 
@@ -56,7 +62,10 @@ set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE BOTH)
 
 set(linker_flags "-fuse-ld=lld")
-if(FIGMENT_TARGET STREQUAL x86_64)
+if(FIGMENT_MANYLINUX)
+  string(APPEND linker_flags " -static-libstdc++ -Wl,--gc-sections -Wl,-s")
+endif()
+if(FIGMENT_TARGET STREQUAL x86_64 AND NOT FIGMENT_MANYLINUX)
   # Run with the sysroot's loader and libraries. DT_RPATH, not RUNPATH: only the former also holds for the libraries'
   # own dependencies, and a host's older libcpuinfo would cost most of the speed.
   string(APPEND linker_flags
@@ -64,21 +73,18 @@ if(FIGMENT_TARGET STREQUAL x86_64)
   set(CMAKE_BUILD_RPATH "${FIGMENT_SYSROOT}/usr/lib/${triple}")
   # What is installed starts by the loader that every system has in this place.
   set(FIGMENT_INSTALLED_LOADER /lib64/ld-linux-x86-64.so.2)
-else()
+elseif(NOT FIGMENT_TARGET STREQUAL x86_64)
   set(CMAKE_CROSSCOMPILING TRUE)
   set(CMAKE_CROSSCOMPILING_EMULATOR ${figment_emulator_${FIGMENT_TARGET}} -L ${FIGMENT_SYSROOT})
 endif()
 set(CMAKE_EXE_LINKER_FLAGS_INIT "${linker_flags}")
 set(CMAKE_SHARED_LINKER_FLAGS_INIT "${linker_flags}")
 
-# flatc must be of the headers' version, so it comes from the x86-64 sysroot and runs on the build machine.
-if(FIGMENT_TARGET STREQUAL x86_64)
-  set(host_sysroot ${FIGMENT_SYSROOT})
-elseif(NOT FIGMENT_FLATC)
-  figment_fetch_sysroot(amd64 host_sysroot)
-endif()
-if(host_sysroot)
-  set(FIGMENT_FLATC ${host_sysroot}/usr/bin/flatc CACHE FILEPATH "")
-  set(FIGMENT_FLATC_LAUNCHER ${host_sysroot}/${figment_loader_x86_64} --library-path
-    ${host_sysroot}/usr/lib/x86_64-linux-gnu CACHE STRING "")
+# The generators of code are of the headers' versions: they come from the x86-64 sysroot and run on the build machine.
+if(NOT FIGMENT_PROTOC)
+  figment_fetch_sysroot(sysroot amd64 host_sysroot)
+  set(FIGMENT_GENERATOR_LAUNCHER ${host_sysroot}/${figment_loader_x86_64} --library-path
+    ${host_sysroot}/usr/lib/x86_64-linux-gnu CACHE STRING "what starts flatc and protoc")
+  set(FIGMENT_FLATC ${host_sysroot}/usr/bin/flatc CACHE FILEPATH "" FORCE)
+  set(FIGMENT_PROTOC ${host_sysroot}/usr/bin/protoc CACHE FILEPATH "")
 endif()
