@@ -4,6 +4,7 @@
 #   fetch_debian.sh sysroot ARCH     the packages that target ARCH (amd64, arm64, armhf) is built against
 #   fetch_debian.sh manylinux ARCH   the same with the C library of Debian 12, for programs that run on older systems, too
 #   fetch_debian.sh python ARCH      a Python of Debian 13 with NumPy, to test the Python package with
+#   fetch_debian.sh mirror           prints the mirror's address alone
 #   fetch_debian.sh data NAME        one data package alone: fashion-mnist, onnx-tests
 #   fetch_debian.sh clean            removes everything that this script has made
 #
@@ -28,7 +29,7 @@ python_packages="python3 python3-venv python3-numpy python3-pytest"
 
 fail() { echo "fetch_debian.sh: $*" >&2; exit 1; }
 
-usage() { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
 # The first Debian mirror in the machine's apt configuration.
 mirror() {
@@ -109,6 +110,8 @@ fetch() {
     fi
     for deb in "$work/deb/"*.deb; do
       dpkg-deb -x "$deb" "$work/root" || fail "cannot unpack $deb"
+      # What packages that are made against these depend on is found out by it.
+      [ "$how" = only ] || { mkdir -p "$work/root/.control" && dpkg-deb -e "$deb" "$work/root/.control/$(dpkg-deb -f "$deb" Package)"; }
     done
     [ "$how" = only ] || for directory in lib lib64; do
       [ -e "$work/root/$directory" ] || ln -s "usr/$directory" "$work/root/$directory"
@@ -155,6 +158,7 @@ case "${1:-} ${2:-}" in
   "sysroot amd64" | "sysroot arm64" | "sysroot armhf") fetch "$2" "sysroot-$2" closure $target_packages ;;
   "manylinux amd64" | "manylinux arm64" | "manylinux armhf") fetch_manylinux "$2" ;;
   "python amd64" | "python arm64" | "python armhf") fetch "$2" "python-$2" closure $python_packages ;;
+  "mirror ") mirror ;;
   "data fashion-mnist") echo "$(fetch amd64 fashion-mnist only dataset-fashion-mnist)/usr/share/datasets/fashion-mnist" ;;
   "data onnx-tests")
     echo "$(fetch amd64 onnx-tests only libonnx-testdata)/usr/lib/python3/dist-packages/onnx/backend/test/data" ;;

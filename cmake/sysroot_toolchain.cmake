@@ -1,10 +1,9 @@
 # One compiler, clang 19 with lld, and one Debian 13 sysroot for each target: FIGMENT_TARGET is x86_64, aarch64 or
-# armhf. The sysroot is FIGMENT_SYSROOT, or is fetched (cmake/fetch_debian.sh). With FIGMENT_MANYLINUX, it has the C library
-# of Debian 12, and all is for machines that have no Debian 13.
+# armhf. The sysroot is FIGMENT_SYSROOT, or is fetched (cmake/fetch_debian.sh). FIGMENT_RELEASE is for what others install.
 set(FIGMENT_TARGET "x86_64" CACHE STRING "x86_64, aarch64 or armhf")
 set(FIGMENT_SYSROOT "" CACHE PATH "Debian 13 sysroot; empty: fetch it")
-option(FIGMENT_MANYLINUX "For Python wheels: against an older C library, all else but XNNPACK static" OFF)
-list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES FIGMENT_TARGET FIGMENT_SYSROOT FIGMENT_MANYLINUX)
+option(FIGMENT_RELEASE "For Debian packages and Python wheels: nothing of this machine in what is linked" OFF)
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES FIGMENT_TARGET FIGMENT_SYSROOT FIGMENT_RELEASE)
 
 set(figment_architecture_x86_64 amd64)
 set(figment_architecture_aarch64 arm64)
@@ -29,11 +28,7 @@ function(figment_fetch_sysroot kind architecture result)
 endfunction()
 
 if(NOT FIGMENT_SYSROOT)
-  set(kind sysroot)
-  if(FIGMENT_MANYLINUX)
-    set(kind manylinux)
-  endif()
-  figment_fetch_sysroot(${kind} ${figment_architecture_${FIGMENT_TARGET}} fetched)
+  figment_fetch_sysroot(sysroot ${figment_architecture_${FIGMENT_TARGET}} fetched)
   set(FIGMENT_SYSROOT ${fetched} CACHE PATH "Debian 13 sysroot; empty: fetch it" FORCE)
 endif()
 
@@ -62,10 +57,13 @@ set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE BOTH)
 
 set(linker_flags "-fuse-ld=lld")
-if(FIGMENT_MANYLINUX)
-  string(APPEND linker_flags " -static-libstdc++ -Wl,--gc-sections -Wl,-s")
-endif()
-if(FIGMENT_TARGET STREQUAL x86_64 AND NOT FIGMENT_MANYLINUX)
+if(FIGMENT_RELEASE)
+  # As Debian's packages are linked, and where its libraries lie.
+  string(APPEND linker_flags " -Wl,-z,relro -Wl,-z,now")
+  set(CMAKE_INSTALL_LIBDIR lib/${triple} CACHE PATH "")
+  figment_fetch_sysroot(manylinux ${figment_architecture_${FIGMENT_TARGET}} fetched)
+  set(FIGMENT_MANYLINUX_SYSROOT ${fetched} CACHE PATH "" FORCE)
+elseif(FIGMENT_TARGET STREQUAL x86_64)
   # Run with the sysroot's loader and libraries. DT_RPATH, not RUNPATH: only the former also holds for the libraries'
   # own dependencies, and a host's older libcpuinfo would cost most of the speed.
   string(APPEND linker_flags
@@ -73,7 +71,8 @@ if(FIGMENT_TARGET STREQUAL x86_64 AND NOT FIGMENT_MANYLINUX)
   set(CMAKE_BUILD_RPATH "${FIGMENT_SYSROOT}/usr/lib/${triple}")
   # What is installed starts by the loader that every system has in this place.
   set(FIGMENT_INSTALLED_LOADER /lib64/ld-linux-x86-64.so.2)
-elseif(NOT FIGMENT_TARGET STREQUAL x86_64)
+endif()
+if(NOT FIGMENT_TARGET STREQUAL x86_64)
   set(CMAKE_CROSSCOMPILING TRUE)
   set(CMAKE_CROSSCOMPILING_EMULATOR ${figment_emulator_${FIGMENT_TARGET}} -L ${FIGMENT_SYSROOT})
 endif()

@@ -3,7 +3,7 @@
 
 usage: build_wheel.py BUILD SYSROOT ARCHITECTURE OUTPUT-FOLDER
 
-BUILD is a build folder of a preset wheel_*; ARCHITECTURE is the wheel's: x86_64, aarch64, armv7l. Prints the wheel's path. Needs
+BUILD is a build folder of a preset release_*; ARCHITECTURE is the wheel's: x86_64, aarch64, armv7l. Prints the wheel's path. Needs
 patchelf, llvm-readelf-19 and the Python package wheel.
 """
 
@@ -107,9 +107,9 @@ def main(build, sysroot, architecture, output):
         shutil.copytree(build / "python/figment", package, ignore=shutil.ignore_patterns("__pycache__"))
         for part in ("lib", "bin"):
             (package / part).mkdir()
-        shutil.copy((build / "lib/libfigment.so.0").resolve(), package / "lib/libfigment.so.0")
+        shutil.copy((build / "wheel/libfigment.so.0").resolve(), package / "lib/libfigment.so.0")
         for program in PROGRAMS:
-            shutil.copy(build / "bin" / program, package / "bin" / program)
+            shutil.copy(build / "wheel" / program, package / "bin" / program)
         carry(sysroot, package)
         version = re.search(r'"(.*)"', (package / "_version.py").read_text())[1]
         tag = "py3-none-manylinux_{}_{}_{}".format(*glibc(package), architecture)
