@@ -16,7 +16,11 @@ constexpr size_t kPlots = 16;
 }  // namespace
 
 Report::Report(const std::string& folder, const OpenModel& open, uint64_t resumed)
-    : open_(open), folder_(folder), generated_(learned_of(open)), curves_(folder + "/losses.csv", resumed) {
+    : open_(open),
+      folder_(folder),
+      generated_(learned_of(open)),
+      losses_(folder + "/losses.csv", resumed),
+      scores_(folder + "/scores.csv", resumed) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) throw Error("cannot make the folder " + folder + ": " + error.message());
@@ -53,11 +57,20 @@ void Report::add_picture(uint64_t step) {
   write_samples(fmt::format("{}/samples_{:06}{}", folder_, step, ending), samples, generated_, {});
 }
 
+void Report::add_score(uint64_t step, const std::string& name, double value) {
+  fig_metrics metrics{};
+  metrics.step = step;
+  metrics.count = 1;
+  metrics.values[0] = {name.c_str(), static_cast<float>(value)};
+  scores_.add(metrics);
+  scores_.write_csv();
+}
+
 void Report::write() {
   write_losses();
   fig_model_info info{};
   check(fig_model_get_info(open_.model(), &info));
-  io::write_file(folder_ + "/losses.svg", curves_.to_svg(std::string("Losses of ") + info.name));
+  io::write_file(folder_ + "/losses.svg", losses_.to_svg(std::string("Losses of ") + info.name));
 }
 
 }  // namespace figment::cli

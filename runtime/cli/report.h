@@ -11,7 +11,7 @@
 namespace figment::cli {
 
 // Writes losses.csv, losses.svg and pictures of samples (samples_000500.png, or .svg of sequences), always from the
-// same latents.
+// same latents; of runs that are scored scores.csv.
 class Report {
  public:
   // Makes the folder. `resumed`: the steps that a run before this one has done; its losses are read from the folder.
@@ -20,11 +20,12 @@ class Report {
   // The conditions of the samples in the pictures: those of the first samples of the data.
   void set_conditions(const Dataset& data);
 
-  void add(const fig_metrics& metrics) { curves_.add(metrics); }
+  void add(const fig_metrics& metrics) { losses_.add(metrics); }
+  void add_score(uint64_t step, const std::string& name, double value);
   // Generates in the open session. Models that generate neither images nor sequences have no pictures.
   void add_picture(uint64_t step);
   // Brings losses.csv up to date, for who looks while it trains.
-  void write_losses() { curves_.write_csv(); }
+  void write_losses() { losses_.write_csv(); }
   // All of the losses.
   void write();
 
@@ -39,7 +40,8 @@ class Report {
   const OpenModel& open_;
   std::string folder_;
   Generated generated_;
-  Curves curves_;
+  Curves losses_;
+  Curves scores_;
   std::vector<Condition> conditions_;
 };
 

@@ -331,7 +331,10 @@ class Training {
       log_->doing("scoring");
       const Best before = run_.best;
       if (!attempt([&] {
-            if (monitor_.score((*score_)(), step, &run_.best))
+            const double value = (*score_)();
+            log_->score(score_->name(), value);
+            if (report_) report_->add_score(step, score_->name(), value);
+            if (monitor_.score(value, step, &run_.best))
               check(fig_session_export(open_.session(), arguments_.best.c_str()));
           }))
         run_.best = before;

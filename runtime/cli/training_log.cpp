@@ -56,6 +56,10 @@ void TrainingLog::doing(const std::string& what) {
   if (live_) line_.show(fmt::format("step {}/{}  {} ...", metrics_.step, steps_, what));
 }
 
+void TrainingLog::score(const std::string& name, double value) {
+  if (json_) print_json({{"step", metrics_.step}, {"score", {{"name", name}, {"value", value}}}});
+}
+
 void TrainingLog::warn(const std::string& text) {
   if (json_)
     print_json({{"step", metrics_.step}, {"warning", text}});

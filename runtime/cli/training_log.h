@@ -15,7 +15,8 @@ namespace figment::cli {
 // On a terminal one line that is written over itself, "step 823/1500  12.3 it/s  00:55 left  d 0.61  g 1.02  g.lr
 // 2e-4"; into a file or a pipe the same as lines, on standard output, after each 100 steps and at least every 30
 // seconds. As JSON always lines: {"step": 823, "steps": 1500, "steps_per_second": 12.3, "seconds_left": 55, "metrics":
-// {...}, "scalars": {...}}, and others, of the keys "warning", "resumed", "output" and, at the end, "done".
+// {...}, "scalars": {...}}, and others, of the keys "score" ({"name", "value"}), "warning", "resumed", "output" and, at
+// the end, "done".
 class TrainingLog {
  public:
   // Of the open training session, whose steps go on to `steps`.
@@ -25,6 +26,8 @@ class TrainingLog {
   void add(const fig_metrics& metrics);
   // That something else takes time now, such as a score.
   void doing(const std::string& what);
+  // The score of the samples of this step: a JSON line.
+  void score(const std::string& name, double value);
   // A message to people on standard error, or a JSON line {"warning": text}.
   void warn(const std::string& text);
   // A message to people on standard output, or a JSON line with `json`'s keys.

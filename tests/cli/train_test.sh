@@ -17,6 +17,9 @@ $train --steps 250 --out "$work/x.figment" > "$work/lines"
 expect "a line each 100 steps" '[ "$(grep -c "^step [12]00/250  [0-9.e]* it/s  0*:*00:0[0-9] left  loss [0-9.]*  lr [0-9.e-]*" "$work/lines")" = 2 ]'
 $train --steps 250 --out "$work/x.figment" --json > "$work/lines"
 expect "as JSON" '[ "$(grep -c "^{\"step\":[12]00,\"steps\":250,.*\"metrics\":{\"vae.loss\":" "$work/lines")" = 2 ] && tail -1 "$work/lines" | grep -q "^{\"done\":true,\"step\":250,"'
+$train --steps 9 --out "$work/x.figment" --keep-best "$work/best.figment" --score-every 3 --report "$work/scored" --json > "$work/lines"
+expect "scores as JSON" '[ "$(grep -c "^{\"step\":[369],\"score\":{\"name\":\"loss (with beta)\",\"value\":[0-9.]*}}" "$work/lines")" = 3 ]'
+expect "and in the report" '[ "$(sed -n "s/^\([369]\),[0-9.]*$/\1/p" "$work/scored/scores.csv" | tr -d "\n")" = 369 ]'
 in_terminal "$train --steps 250 --out $work/x.figment" > "$work/lines"
 expect "one line that fits, on a terminal" 'grep -q "step 250/250 .* left  loss" "$work/lines" && ! grep -q "^step.\{77\}" "$work/lines"'
 ( $train --steps 100000000 --out "$work/x.figment" --report "$work/growing" > /dev/null 2>&1; true ) &
