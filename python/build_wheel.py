@@ -84,7 +84,8 @@ Requires-Dist: torch; extra == "torch"
 Requires-Dist: onnx; extra == "torch"
 Requires-Dist: onnxscript; extra == "torch"
 Provides-Extra: tune
-Requires-Dist: optuna>=3; extra == "tune"
+Requires-Dist: optuna>=4; extra == "tune"
+Requires-Dist: matplotlib; extra == "tune"
 Description-Content-Type: text/markdown
 
 {(source / "python/README.md").read_text()}""")
