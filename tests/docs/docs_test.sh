@@ -65,6 +65,8 @@ done
   "$bin/figment-convert" --help
   "$bin/figment" --help
   for command in generate run train evaluate score project inspect parameters compare bench; do "$bin/figment" $command --help; done
+  # Of the Python package's commands, as their sources have them.
+  grep -hoE 'add_argument\((.*, )?"--[a-z-]+"' "$source"/python/figment/*.py | grep -oE -e '--[a-z-]+' | sed 's/$/ /'
 } > "$work/help" 2>&1
 # (Those of cmake and the compiler are their own.)
 for option in $(grep -hvE '^(cmake|clang-19|cc|arm-none-eabi-gcc) ' "$source/README.md" "$source"/docs/*.md | grep -oE -e '--[a-z][a-z0-9-]+' | sort -u); do

@@ -84,7 +84,7 @@ def train_and_back(export, back, cwd):
 
 
 def plain_export(code, cwd, **options):
-    """An export for inference, as the README or the page on boards has it."""
+    """An export for inference, as the pages on converting and on boards have it."""
     generator, _ = networks()
     scope = {"generator": generator, "torch": torch}
     if options:
@@ -104,7 +104,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             train_and_back(code, back, pathlib.Path(folder))
         print(f"{name}: trained and back")
-    plain = {path.name: code for path in (SOURCE / "README.md", SOURCE / "docs/raspberry_pi.md")
+    plain = {path.name: code for path in (SOURCE / "docs/convert.md", SOURCE / "docs/raspberry_pi.md")
              for code in blocks(path) if "generator.onnx" in code}
     assert len(plain) == 2
     for page, code in plain.items():
