@@ -228,6 +228,7 @@ struct ScheduleDefinition {
   std::vector<LatentDefinition> latents;
   uint32_t level = 0;
   bool per_micro_batch = false;
+  uint32_t samples = 0;
 };
 
 struct ScalarDefinition {

@@ -54,6 +54,8 @@ bool clips_weights(const AdversarialOptions& options) {
   return adversarial_losses()[options.loss].needs_lipschitz && options.gradient_penalty.kind == GradientPenalty::kNone;
 }
 
+constexpr double kUsualLot = 32;  // samples that a batch has on average, until a run says so
+
 constexpr const char* kPenalty = "d.penalty";
 constexpr const char* kPenaltyShare = "d.penalty.share";
 constexpr const char* kWeightName = "d.gradient_penalty.weight";
@@ -85,6 +87,11 @@ class AdversarialBuilder {
       }
       model_.scalars.push_back({kWeightName, kWeightName, 0});
     }
+    if (options.privacy_clip > 0 && (generator.couples_batch() || discriminator.couples_batch())) {
+      throw Error(
+          "differential privacy bounds what each sample adds, and these networks normalize over the batch: use layer "
+          "normalization, or none");
+    }
     for (const CodeOptions& code : options.codes) {
       model_.scalars.push_back({"q." + code.name + ".weight", "q." + code.name + ".weight", 0});
     }
@@ -97,6 +104,7 @@ class AdversarialBuilder {
     model_.latent = drawn();
     model_.latent->program = "generate";
     const uint32_t period = options_.critic_steps;
+    if (options_.privacy_clip > 0) return private_programs(period);
     if (period > 1) {
       for (uint32_t phase = 0; phase + 1 < period; ++phase) critic_program(period, phase);
     }
@@ -110,6 +118,7 @@ class AdversarialBuilder {
     using TrainProgram::TrainProgram;
     std::vector<RunningStatistics> generator_statistics;  // `statistics` are the discriminator's
     std::vector<LatentDefinition> drawn;                  // beside the latent
+    bool draws_conditions = false;
   };
 
   void find_ports() {
@@ -188,11 +197,25 @@ class AdversarialBuilder {
         result.push_back(first);
         continue;
       }
-      const PortDefinition& condition = *find_port(conditions_, port.name);
+      PortDefinition condition = *find_port(conditions_, port.name);
+      if (pass.draws_conditions) draw_condition(pass, &condition);
       const ValueId given = pass.composer.add_input(condition.name, discriminator_.graph, condition);
       result.push_back(pass.composer.connect(given, condition, port, "condition " + port.name));
     }
     return result;
+  }
+
+  // Gives a condition that is a class a name of its own, by which the step draws it.
+  void draw_condition(Pass& pass, PortDefinition* condition) {
+    if (condition->shape.rank() != 2 || sample_size(*condition) < 2) {
+      throw Error("differential privacy draws the generator's conditions, and " + condition->name +
+                  " is no class, a vector of one 1 among zeros");
+    }
+    condition->name = "g." + condition->name;
+    for (const LatentDefinition& drawn : pass.drawn) {
+      if (drawn.input == condition->name) return;
+    }
+    pass.drawn.push_back({"", condition->name, sample_size(*condition), Prior::kCategorical, 0, 0, {}});
   }
 
   // Samples in the layout that the discriminator takes.
@@ -327,6 +350,20 @@ class AdversarialBuilder {
     finish(pass, {"", period, phase, {}}, true);
   }
 
+  void private_programs(uint32_t period) {
+    d_.set_privacy(options_.privacy_clip, options_.privacy_noise, kUsualLot);
+    Pass d("train.d.sample");
+    d_.accumulate_private(&d.composer, discriminator_objective(d, generate(d)));
+    finish(d, {"", 1, 0, {}, 0, false, 1}, true);
+    Pass d_update("train.d.update");
+    d_.update_private(&d_update.composer, &d_update.drawn);
+    finish(d_update, {"", 1, 0, {}}, false);
+    Pass g("train.g");
+    g.draws_conditions = true;
+    g_.update(&g.composer, generator_objective(g, generate(g)), g.generator_statistics);
+    finish(g, {"", period, period - 1, {}}, true);
+  }
+
   // The step by micro-batches: gradients are accumulated, then applied.
   void micro_batch_programs(uint32_t period) {
     const uint32_t level = next_level(model_);
@@ -388,6 +425,11 @@ void declare_adversarial(OptionVisitor& visitor, AdversarialOptions* options) {
                   &options->critic_steps, 1, 100);
   visitor.flag({"discriminator.spectral_norm", "--spectral-norm", "spectral normalization of the discriminator"},
                &options->spectral_norm);
+  visitor.number({"privacy.clip", "--dp-clip",
+                  "differential privacy: bound of each sample's gradient of the discriminator; 0: off"},
+                 &options->privacy_clip, 0, kMaxNumber);
+  visitor.number({"privacy.noise", "--dp-noise", "deviation of the noise that is added, in such bounds"},
+                 &options->privacy_noise, 0, kMaxNumber);
   visitor.number({"ema", "--ema", "decay of the generator's moving average, which then generates; 0: off"},
                  &options->ema_decay, 0, kMaxDecay);
   std::vector<size_t> augment;
@@ -402,6 +444,8 @@ void check_adversarial(const AdversarialOptions& options) {
   const AdversarialLoss& loss = adversarial_losses()[options.loss];
   if (options.label_smoothing > 0 && !loss.smooths_labels)
     throw Error(std::string("label smoothing does not go with the loss ") + loss.name);
+  if (options.privacy_noise > 0 && options.privacy_clip == 0)
+    throw Error("noise without a bound of each sample's gradient is no privacy: give --dp-clip, as 1.0");
   if (options.clip_weights && !clips_weights(options))
     throw Error(std::string("clip_weights does not go with ") +
                 (loss.needs_lipschitz ? "a gradient penalty" : std::string("the loss ") + loss.name));

@@ -23,6 +23,8 @@ struct AdversarialOptions {
   std::vector<CodeOptions> codes;      // of an InfoGAN
   GradientPenaltyOptions gradient_penalty;
   std::vector<Augmentation> augment;  // of what the discriminator sees
+  double privacy_clip = 0;            // bound of each sample's gradient of the discriminator; 0: no privacy
+  double privacy_noise = 0;           // deviation of the noise in such bounds
 };
 
 // All of them but the codes.
@@ -40,6 +42,10 @@ void check_adversarial(const AdversarialOptions& options);
 //
 // The programs of the schedule: "train.step" generates samples once for both sub-steps: the discriminator is updated,
 // then the generator against the updated discriminator. "train.critic" updates the discriminator alone.
+//
+// With differential privacy (Abadi et al. 2016; of GANs, Xie et al. 2018): "train.d.sample" bounds and accumulates each
+// sample's gradient, of a real sample and a generated one; "train.d.update" adds noise. What the generator learns from
+// the discriminator is then private as well, so that its own step draws its conditions.
 TrainedModel adversarial_model(const std::string& objective, const Network& generator, Network discriminator,
                                const AdversarialOptions& options, const ModelContext& context);
 

@@ -39,6 +39,33 @@ ValueId add_derived(Composer* composer, ValueId parameter, const std::string& su
   return id;
 }
 
+// A tensor times one number.
+ValueId scaled(Builder& build, ValueId tensor, ValueId number) {
+  Shape one;
+  for (size_t i = 0; i < build.shape(tensor).rank(); ++i) one.push_back({});
+  return build.add(OpKind::kMultiply, {tensor, build.reshape(number, one)});
+}
+
+ValueId squared_norm(Builder& build, const Gradients& gradients) {
+  std::optional<ValueId> total;
+  for (const auto& [id, gradient] : gradients) {
+    const ValueId norm = build.add(OpKind::kSquaredNorm, {gradient});
+    total = total ? build.add(OpKind::kAdd, {*total, norm}) : norm;
+  }
+  return *total;
+}
+
+// All gradients times min(1, bound / their norm) (Pascanu et al. 2013).
+void clip(Builder& build, ValueId squared_norm, ValueId bound, Gradients* gradients) {
+  Attributes at_most_one;
+  at_most_one.clamp_max = 1;
+  const ValueId factor = build.add(OpKind::kDivide, {bound, build.add(OpKind::kSqrt, {squared_norm})}, at_most_one);
+  for (auto& [id, gradient] : *gradients) gradient = scaled(build, gradient, factor);
+}
+
+// Of the variable NAME.privacy.
+enum Privacy : uint32_t { kPrivacyClip, kPrivacyNoise, kPrivacyLot };
+
 std::vector<float> values_of(const Value& value) { return {value.f32().begin(), value.f32().end()}; }
 
 }  // namespace
@@ -133,27 +160,6 @@ Gradients Updates::gradients(Composer* composer, ValueId loss) const {
   return found;
 }
 
-// All gradients times min(1, bound / their norm), where there is a bound (Pascanu et al. 2013).
-Gradients Updates::clipped(Composer* composer, Gradients gradients) const {
-  if (optimizer_.clip_norm == 0) return gradients;
-  Builder build(&composer->program(), name_ + ".clip_norm");
-  std::optional<ValueId> total;
-  for (const auto& [id, gradient] : gradients) {
-    const ValueId norm = build.add(OpKind::kSquaredNorm, {gradient});
-    total = total ? build.add(OpKind::kAdd, {*total, norm}) : norm;
-  }
-  const ValueId bound = build.slice(hyper(composer), 0, format::kClipNorm, 1);
-  Attributes at_most_one;
-  at_most_one.clamp_max = 1;
-  const ValueId factor = build.add(OpKind::kDivide, {bound, build.add(OpKind::kSqrt, {*total})}, at_most_one);
-  for (auto& [id, gradient] : gradients) {
-    Shape one;
-    for (size_t i = 0; i < build.shape(gradient).rank(); ++i) one.push_back({});
-    gradient = build.add(OpKind::kMultiply, {gradient, build.reshape(factor, one)});
-  }
-  return gradients;
-}
-
 void Updates::update(Composer* composer, ValueId loss, const std::vector<RunningStatistics>& statistics) {
   apply(composer, gradients(composer, loss), statistics);
 }
@@ -170,19 +176,82 @@ void Updates::accumulate(Composer* composer, ValueId loss) {
   composer->take_spectral_vectors();
 }
 
-void Updates::update_accumulated(Composer* composer) {
+// The sums of gradients, whose norm is a metric.
+Gradients Updates::accumulated(Composer* composer) {
   Builder build(&composer->program(), name_ + ".gradients");
   Gradients sums;
-  std::optional<ValueId> total;
   for (const auto& [network, variable] : trained()) {
     const ValueId id = composer->variable(*network, variable);
     sums[id] = add_derived(composer, id, ".gradient", {}, true);
-    const ValueId norm = build.add(OpKind::kSquaredNorm, {sums[id]});
-    total = total ? build.add(OpKind::kAdd, {*total, norm}) : norm;
   }
-  add_metric(build, name_ + ".gradient_norm", build.add(OpKind::kSqrt, {*total}));
+  const ValueId total = squared_norm(build, sums);
+  add_metric(build, name_ + ".gradient_norm", build.add(OpKind::kSqrt, {total}));
   if (model_->objective)
     model_->objective->metrics.push_back({name_ + ".gradient_norm", format::MetricKind::kDiagnostic, 0});
+  return sums;
+}
+
+void Updates::update_accumulated(Composer* composer) {
+  const Gradients sums = accumulated(composer);
+  advance_spectral(composer);
+  apply(composer, sums, {});
+  for (const auto& [id, sum] : sums) add_update(composer, OpKind::kClearUpdate, {sum});
+}
+
+void Updates::set_privacy(double clip, double noise, double lot) {
+  privacy_ = {static_cast<float>(clip), static_cast<float>(noise), static_cast<float>(lot)};
+  const char* names[] = {"clip", "noise", "lot"};
+  for (uint32_t i = 0; i < std::size(names); ++i)
+    model_->scalars.push_back({name_ + ".privacy." + names[i], name_ + ".privacy", i});
+}
+
+ValueId Updates::privacy(Composer* composer, uint32_t index) const {
+  Builder build(&composer->program(), name_ + ".privacy");
+  const ValueId numbers =
+      composer->add_variable(name_ + ".privacy", {static_cast<uint32_t>(privacy_.size())}, privacy_);
+  return build.slice(numbers, 0, index, 1);
+}
+
+void Updates::accumulate_private(Composer* composer, ValueId loss) {
+  Gradients found = gradients(composer, loss);
+  Builder build(&composer->program(), name_ + ".privacy");
+  const ValueId norm = squared_norm(build, found);
+  clip(build, norm, privacy(composer, kPrivacyClip), &found);
+  const ValueId one = composer->add_variable(name_ + ".privacy.weight", {1}, {1});
+  for (const auto& [network, variable] : trained()) {
+    const ValueId id = composer->variable(*network, variable);
+    const ValueId sum = add_derived(composer, id, ".gradient", {}, true);
+    add_update(composer, OpKind::kAccumulateUpdate, {sum, found.at(id), one});
+  }
+  composer->take_spectral_vectors();
+}
+
+void Updates::update_private(Composer* composer, std::vector<LatentDefinition>* drawn) {
+  const Gradients sums = accumulated(composer);
+  Graph& program = composer->program();
+  Builder build(&program, name_ + ".noise");
+  const ValueId noise =
+      build.add(OpKind::kMultiply, {privacy(composer, kPrivacyClip), privacy(composer, kPrivacyNoise)});
+  const ValueId share = build.add(OpKind::kDivide, {build.scalar(1, 1), privacy(composer, kPrivacyLot)});
+  Gradients noisy;
+  for (const auto& [id, sum] : sums) {
+    Value value;
+    value.name = program[id].name + ".noise";
+    value.shape = program[id].shape;
+    PortDefinition port{value.name, 0, value.shape, {}};
+    for (uint32_t i = 0; i < value.shape.rank(); ++i) port.permutation.push_back(i);
+    port.value = program.add_value(std::move(value));
+    program.inputs.push_back(port);
+    drawn->push_back({"", port.name, sample_size(port), Prior::kNormal, 0, 0, {}});
+    noisy[id] = scaled(build, build.add(OpKind::kAdd, {sum, scaled(build, port.value, noise)}), share);
+  }
+  advance_spectral(composer);
+  apply(composer, noisy, {});
+  for (const auto& [id, sum] : sums) add_update(composer, OpKind::kClearUpdate, {sum});
+}
+
+// Of the networks that the loss is computed with, where no pass has.
+void Updates::advance_spectral(Composer* composer) {
   std::vector<const Network*> networks = networks_;
   networks.insert(networks.end(), advanced_.begin(), advanced_.end());
   for (const Network* network : networks) {
@@ -192,13 +261,15 @@ void Updates::update_accumulated(Composer* composer) {
         composer->spectrally_normalized(network->graph[node.inputs[1]], "");
     }
   }
-  apply(composer, sums, {});
-  for (const auto& [id, sum] : sums) add_update(composer, OpKind::kClearUpdate, {sum});
 }
 
 void Updates::apply(Composer* composer, Gradients gradients, const std::vector<RunningStatistics>& statistics) {
   const ValueId numbers = hyper(composer);
-  gradients = clipped(composer, std::move(gradients));
+  if (optimizer_.clip_norm > 0) {
+    Builder build(&composer->program(), name_ + ".clip_norm");
+    const ValueId norm = squared_norm(build, gradients);
+    clip(build, norm, build.slice(numbers, 0, format::kClipNorm, 1), &gradients);
+  }
   const bool adam = optimizer_.optimizer == Optimizer::kAdam;
   // States before the updates, which stand together.
   std::vector<std::vector<ValueId>> operands;

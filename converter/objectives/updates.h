@@ -36,6 +36,13 @@ class Updates {
   void accumulate(Composer* composer, ValueId loss);
   void update_accumulated(Composer* composer);
 
+  // For differential privacy (Abadi et al. 2016): accumulates the gradient of one sample's loss, of a norm of at most
+  // the scalar NAME.privacy.clip; and in the end updates by the sums and normal noise, of a deviation of
+  // NAME.privacy.noise times the bound, over NAME.privacy.lot. The noise is appended to `drawn`.
+  void set_privacy(double clip, double noise, double lot);
+  void accumulate_private(Composer* composer, ValueId loss);
+  void update_private(Composer* composer, std::vector<LatentDefinition>* drawn);
+
   // What the averages' names end in; "" without averages.
   std::string suffix() const { return ema_decay_ > 0 ? ".ema" : ""; }
   // The variable of the hyperparameters (HyperParameter), in the program.
@@ -44,7 +51,9 @@ class Updates {
  private:
   Gradients gradients(Composer* composer, ValueId loss) const;
   void apply(Composer* composer, Gradients gradients, const std::vector<RunningStatistics>& statistics);
-  Gradients clipped(Composer* composer, Gradients gradients) const;
+  ValueId privacy(Composer* composer, uint32_t index) const;
+  Gradients accumulated(Composer* composer);
+  void advance_spectral(Composer* composer);
   // All trained variables, by network.
   std::vector<std::pair<const Network*, std::string>> trained() const;
   std::vector<const char*> states() const;
@@ -56,6 +65,7 @@ class Updates {
   std::optional<double> batch_norm_momentum_;  // none: as the exporter says, or 0.1
   double clip_weights_ = 0;
   double ema_decay_ = 0;
+  std::vector<float> privacy_;  // clip, noise, lot; empty: none
   ModelDefinition* model_;
 };
 

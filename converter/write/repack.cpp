@@ -205,15 +205,18 @@ std::vector<uint8_t> repack(const std::vector<uint8_t>& file, const RepackOption
     Runner runner(without, session);
     fig_footprint steps{};
     if (fig_session_footprint(runner.model(), &session, &steps) != FIG_OK) throw Error(fig_error_message());
-    const auto in_parts = [&](const schema::ProgramT& program) {
-      return std::ranges::any_of(model.schedule, [&](const auto& entry) {
-        return entry->per_micro_batch && entry->program == program.name && entry->level == steps.level;
-      });
+    const auto at_a_time = [&](const schema::ProgramT& program) {
+      for (const auto& entry : model.schedule) {
+        if (entry->program != program.name || entry->level != steps.level) continue;
+        if (entry->samples > 0) return std::min(entry->samples, batch);
+        if (entry->per_micro_batch) return steps.micro_batch;
+      }
+      return batch;
     };
     for (uint32_t i = 0; i < planned.model().programs.size(); ++i) {
       if (!fig_session_has_program(runner.session(), i)) continue;
       schema::ProgramT& program = *planned.model().programs[i];
-      program.plans.push_back(plan_of(runner.session(), i, in_parts(program) ? steps.micro_batch : batch, program));
+      program.plans.push_back(plan_of(runner.session(), i, at_a_time(program), program));
     }
   }
   return planned.write(options.all_fields);

@@ -51,7 +51,7 @@ class Writer {
       for (const LatentDefinition& of_step : entry.latents) latents.push_back(this->latent(of_step));
       schedule.push_back(schema::CreateScheduleEntry(builder_, builder_.CreateString(entry.program), entry.period,
                                                      entry.phase, builder_.CreateVector(latents), entry.level,
-                                                     entry.per_micro_batch));
+                                                     entry.per_micro_batch, entry.samples));
     }
     std::vector<Offset<schema::Scalar>> scalars;
     for (const ScalarDefinition& scalar : model.scalars) {

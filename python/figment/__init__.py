@@ -17,4 +17,4 @@ from .model import Code, Generated, Latent, Model, Parameter, Program
 from .ports import Port
 from .samples import Samples
 from .session import Session
-from .training import Run, Trainable, trainable
+from .training import Privacy, Run, Trainable, trainable

@@ -397,13 +397,19 @@ class _Held:
         self.session._lock.release()
 
 
+def scalar_names(model: Model) -> List[str]:
+    """What can be read and set between train steps."""
+    names: List[str] = []
+    name = ctypes.c_char_p()
+    while lib.fig_model_scalar(model.handle, len(names), ctypes.byref(name)) == _c.FIG_OK:
+        names.append(text(name.value))
+    return names
+
+
 class _Scalars(MutableMapping[str, float]):
     def __init__(self, session: Session) -> None:
         self._session = session
-        name = ctypes.c_char_p()
-        self._names: List[str] = []
-        while lib.fig_model_scalar(session.model.handle, len(self._names), ctypes.byref(name)) == _c.FIG_OK:
-            self._names.append(text(name.value))
+        self._names = scalar_names(session.model)
 
     def __getitem__(self, name: str) -> float:
         value = ctypes.c_double()

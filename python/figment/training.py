@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import math
 import os
 import pathlib
+import secrets
 import sys
 import tempfile
 import time
@@ -22,11 +24,14 @@ from .exporting import Network, example_for, export_keras, export_torch, is_kera
 from .model import Model
 from .ports import Port
 from .samples import Samples
-from .session import Session
+from .session import Session, scalar_names
 from .storage import write_whole
 
 Callback = Callable[[int, Dict[str, float], "Run"], Any]
 PathLike = Union[str, "os.PathLike[str]"]
+
+_LOT = "d.privacy.lot"  # of models with differential privacy: samples a step on average
+_LEAST_LOT = 16  # with fewer, a step without any were no longer as good as impossible
 
 # The networks of objectives, in the order in which one gives the example of the next: what it returns.
 _ROLES = ("generator", "decoder", "discriminator", "encoder", "classifier")
@@ -149,11 +154,14 @@ class Trainable:
         prefix = role + "."
         return [p.name[len(prefix) :] for p in self.model.parameters if p.name.startswith(prefix) and not p.derived]
 
+    def _scalars(self) -> List[str]:
+        return scalar_names(self.model)
+
     def session(self, **options: Any) -> Session:
         """A session that trains; see Session for the options."""
         return Session(self.model, **{"training": True, **options})
 
-    def train(self, data: Any, steps: Optional[int] = None, *, batch: Optional[int] = None, seed: int = 0, threads: int = 1,
+    def train(self, data: Any, steps: Optional[int] = None, *, batch: Optional[int] = None, seed: Optional[int] = None, threads: int = 1,
               memory_limit: int = 0, micro_batch: int = 0, checkpoint: Optional[PathLike] = None, checkpoint_every: int = 500,
               callbacks: Sequence[Callback] = (), progress: Optional[bool] = None,
               hyperparameters: Optional[Mapping[str, float]] = None) -> Run:
@@ -166,6 +174,8 @@ class Trainable:
         batch: samples a step, by default the recipe's or 32; an iterable says it itself. checkpoint: a folder to resume from and save
         to, every `checkpoint_every` steps, at the end and when interrupted; resuming from arrays is bit-identical to an uninterrupted
         run. callbacks: called after each step with its number, its metrics and the run; one that returns True ends the training.
+        A model with differential privacy takes arrays, draws each sample of a step with the same probability, `batch` on average, and
+        has a secret seed unless one is given: Run.privacy says what it has given.
         progress: a bar of tqdm, by default on a terminal and in notebooks. hyperparameters: set before, as
         {"g.learning_rate": 1e-5}.
 
@@ -177,12 +187,28 @@ class Trainable:
         if total < 1:
             raise InvalidArgument(f"the number of steps is {total}")
         given = int(batch if batch is not None else metadata.get("training.batch") or 32)
+        private = any(name == _LOT for name in self._scalars())
+        if private and given < _LEAST_LOT:
+            raise InvalidArgument(f"with differential privacy batches vary around {given}: give batch={_LEAST_LOT} or more")
+        drawn = seed is None and private
+        if seed is None:
+            seed = secrets.randbits(63) if private else 0
         source = _source_of(data, self.model.batch_inputs, given, seed)
-        session = self.session(batch=source.batch, seed=seed, threads=threads, memory_limit=memory_limit, micro_batch=micro_batch)
+        if private:
+            if not isinstance(source, _Arrays):
+                raise InvalidArgument("with differential privacy give arrays: a step draws from all samples, and batches are drawn already")
+            source = _Poisson(source.arrays, source.batch, seed, source.samples)
+        session = self.session(batch=source.most if isinstance(source, _Poisson) else source.batch, seed=seed, threads=threads, memory_limit=memory_limit, micro_batch=micro_batch)
         run = Run(self, session)
         kept = {"program": "figment.Trainable.train", "batch": source.batch, "samples": source.samples, "seed": seed}
         if checkpoint is not None:
-            _resume(session, checkpoint, kept)
+            found = _resume(session, checkpoint, kept, drawn)
+            if drawn and found is not None:
+                kept["seed"] = source.seed = found  # type: ignore[union-attr]
+        if isinstance(source, _Poisson):
+            session.hyperparameters[_LOT] = given
+            run.privacy = Privacy(session.hyperparameters["d.privacy.clip"], session.hyperparameters["d.privacy.noise"],
+                                  given / source.samples, 0)
         for name, value in (hyperparameters or {}).items():
             session.hyperparameters[name] = value
         record = json.dumps(kept).encode()
@@ -211,21 +237,40 @@ class Trainable:
         return run
 
 
-def _resume(session: Session, folder: PathLike, kept: Mapping[str, Any]) -> None:
+def _resume(session: Session, folder: PathLike, kept: Mapping[str, Any], any_seed: bool) -> Optional[int]:
+    """The seed of the run that goes on; None if there is none."""
     try:
         found = json.loads(session.load_checkpoint(folder) or b"{}")
     except NotFound:
         os.makedirs(folder, exist_ok=True)
-        return
+        return None
     except ValueError as error:
         if type(error).__module__.startswith("figment"):
             raise
         found = {}
     if found.get("program") != kept["program"]:
         raise InvalidArgument(f"the checkpoint in {os.fspath(folder)} is not of Trainable.train: give another folder")
-    if found != dict(kept):
+    if found != {**kept, **({"seed": found["seed"]} if any_seed else {})}:
         raise InvalidArgument(f"the checkpoint in {os.fspath(folder)} is of a run with batch={found['batch']}, seed={found['seed']} on "
                               f"{found['samples']} samples: give the same, or another folder")
+    return int(found["seed"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Privacy:
+    """Of a training with differential privacy: the bound of a sample's gradient, the noise in such bounds, the share of the samples
+    that a step draws, and the steps, those before a checkpoint included."""
+
+    clip: float
+    noise: float
+    rate: float
+    steps: int
+
+    def epsilon(self, delta: float = 1e-5) -> float:
+        """Of (epsilon, delta)-differential privacy; see figment.privacy."""
+        from .privacy import epsilon
+
+        return epsilon(self.noise, self.rate, self.steps, delta)
 
 
 class Run:
@@ -236,6 +281,7 @@ class Run:
         self.session = session
         self.interrupted = False
         self.skipped = 0
+        self.privacy: Optional[Privacy] = None
         self.steps: List[int] = []
         self._metrics: Dict[str, List[float]] = {}
         self._model: Optional[Tuple[int, Model]] = None
@@ -252,6 +298,8 @@ class Run:
 
     def _add(self, step: int, metrics: Mapping[str, float]) -> None:
         self.steps.append(step)
+        if self.privacy is not None:
+            self.privacy = dataclasses.replace(self.privacy, steps=step)
         for name, value in metrics.items():
             if name == "skipped":
                 self.skipped += int(value)
@@ -363,6 +411,24 @@ class _Arrays:
                     # NumPy promises that this generator never changes.
                     order = np.random.RandomState([self.seed & 0xFFFFFFFF, self.seed >> 32 & 0xFFFFFFFF, epoch]).permutation(self.samples)
                 chosen[i] = order[position % self.samples]
+            yield {name: array[chosen] for name, array in self.arrays.items()}
+
+
+@dataclasses.dataclass
+class _Poisson(_Arrays):
+    """Arrays of which each step draws each sample with the same probability, `batch` on average, as accountants of privacy assume."""
+
+    @property
+    def most(self) -> int:
+        """Samples that a step may have, which it exceeds in no run."""
+        return min(self.samples, int(self.batch + 10 * math.sqrt(self.batch) + 10))
+
+    def batches(self, first: int) -> Iterator[Dict[str, np.ndarray]]:
+        for step in itertools.count(first):
+            random = np.random.RandomState([self.seed & 0xFFFFFFFF, self.seed >> 32 & 0xFFFFFFFF, step, 0x44505347])
+            chosen = np.empty(0, np.int64)
+            while not chosen.size:
+                chosen = np.flatnonzero(random.random_sample(self.samples) < self.batch / self.samples)[: self.most]
             yield {name: array[chosen] for name, array in self.arrays.items()}
 
 

@@ -14,6 +14,7 @@
 #include <optional>
 #include <set>
 
+#include "batches.h"
 #include "commands.h"
 #include "dataset.h"
 #include "io/terminal.h"
@@ -44,6 +45,7 @@ struct Arguments {
   bool json = false;
   std::string classifier_recipe;
   SessionArguments session;
+  bool seeded = false;  // by the user
 };
 
 volatile std::sig_atomic_t g_stop = 0;  // the signal that asked for it
@@ -121,7 +123,8 @@ struct Run {
 };
 
 // Goes on from a checkpoint, if there is one; whether there was.
-bool resume(const OpenModel& open, const Arguments& arguments, Run* run) {
+// `any_seed`: a seed that the run has drawn is its checkpoint's.
+bool resume(const OpenModel& open, const Arguments& arguments, bool any_seed, Run* run) {
   Run found;
   size_t size = 0;
   const fig_status status =
@@ -133,6 +136,7 @@ bool resume(const OpenModel& open, const Arguments& arguments, Run* run) {
     throw Error(arguments.checkpoint +
                 ": its checkpoint is not of figment train, which says what run it belongs to: give another folder");
   }
+  if (any_seed) run->seed = found.seed;
   if (found.batch != run->batch || found.samples != run->samples || found.seed != run->seed) {
     throw Error(fmt::format(
         "the checkpoint in {} is of a run with --batch {} --seed {} on {} samples: give the same, or another folder",
@@ -221,49 +225,20 @@ std::string default_output(const std::string& model, bool reserve) {
   }
 }
 
-// The samples of one step, drawn from the data in an order of the seed's alone.
-class Batches {
- public:
-  Batches(const Dataset& data, uint32_t batch, uint64_t seed)
-      : data_(data), batch_(batch), shuffle_(data.count(), seed) {
-    for (const Dataset::Input& input : data.inputs()) {
-      values_.emplace_back(batch * input.elements);
-      tensors_.push_back({input.name.c_str(), values_.back().data(), values_.back().size(), FIG_F32});
-    }
-  }
-
-  // That of step `step`, counted from 0; valid until the next.
-  fig_batch at(uint64_t step) {
-    for (size_t i = 0; i < batch_; ++i) {
-      const size_t sample = shuffle_.at(step * batch_ + i);
-      for (size_t j = 0; j < values_.size(); ++j) {
-        const Dataset::Input& input = data_.inputs()[j];
-        data_.copy(input, sample, values_[j].data() + i * input.elements);
-      }
-    }
-    return {sizeof(fig_batch), batch_, tensors_.data(), tensors_.size(), nullptr, 0};
-  }
-
- private:
-  const Dataset& data_;
-  uint32_t batch_;
-  io::Shuffle shuffle_;
-  std::vector<std::vector<float>> values_;  // by input
-  std::vector<fig_tensor> tensors_;
-};
-
 // One run, from its first step or from a checkpoint on.
 class Training {
  public:
-  Training(const Arguments& arguments, OpenModel* open, Dataset* data, uint64_t steps, uint32_t batch)
+  // A run with privacy has `batch` samples a step on average.
+  Training(const Arguments& arguments, OpenModel* open, Dataset* data, uint64_t steps, uint32_t batch,
+           const std::optional<Privacy>& privacy, uint64_t seed)
       : arguments_(arguments),
         open_(*open),
         steps_(steps),
         named_here_(arguments.output.empty() && arguments.checkpoint.empty()),
         output_(named_here_ ? default_output(arguments.model, false) : arguments.output),
-        run_{batch, data->count(), arguments.session.seed, 0, {}},
+        run_{batch, data->count(), seed, 0, {}},
+        privacy_(privacy),
         folder_(arguments.checkpoint),
-        batches_(*data, batch, arguments.session.seed),
         monitor_(metrics_of(open_)) {
     // Not found out only when hours of work are to be written.
     check_writable(output_);
@@ -273,7 +248,9 @@ class Training {
       arguments.data.check_kept(path, arguments.model);
     if (!output_.empty() && io::same_file(output_, arguments.best))
       throw Error("--out and --keep-best are one file: " + output_);
-    resumed_ = !arguments.checkpoint.empty() && resume(open_, arguments, &run_);
+    resumed_ = !arguments.checkpoint.empty() && resume(open_, arguments, privacy_ && !arguments.seeded, &run_);
+    batches_.emplace(*data, batch, run_.seed, privacy_.has_value());
+    if (privacy_) check(fig_session_set_scalar(open_.session(), Privacy::kLot, batch));
     data->share_scaling(open_);
     set_scalars(open_, arguments.scalars);
     start_ = fig_session_steps(open_.session());
@@ -317,7 +294,7 @@ class Training {
   }
 
   void step() {
-    const fig_batch batch = batches_.at(metrics_.step);
+    const fig_batch batch = batches_->at(metrics_.step);
     check(fig_train_step(open_.session(), &batch, &metrics_));
     skipped_ += metrics_.skipped;
     const uint64_t step = metrics_.step;
@@ -409,6 +386,13 @@ class Training {
                          log_->last_metrics());
     }
     log_->say(text, json_of(std::move(json)));
+    if (!arguments_.json && privacy_ && privacy_->noise > 0) {
+      log_->say(
+          fmt::format("differential privacy: python3 -m figment.privacy --noise {:g} --rate {:g} --steps {} tells "
+                      "epsilon",
+                      privacy_->noise, rate(), step),
+          {});
+    }
     if (!arguments_.json && score_ && run_.best.step > 0) {
       log_->say(fmt::format("best {} {:.4g} at step {} (by {} samples): {}", score_->name(), run_.best.score,
                             run_.best.step, score_->count(), arguments_.best),
@@ -445,8 +429,15 @@ class Training {
           {"score", score_->name()}, {"value", run_.best.score}, {"step", run_.best.step}, {"output", arguments_.best}};
     }
     json["skipped"] = skipped_;
+    if (privacy_) {
+      json["privacy"] = {
+          {"clip", privacy_->clip}, {"noise", privacy_->noise}, {"rate", rate()}, {"steps", metrics_.step}};
+    }
     return json;
   }
+
+  // The share of the samples that a step draws.
+  double rate() const { return static_cast<double>(run_.batch) / static_cast<double>(run_.samples); }
 
   static constexpr double kLossesSeconds = 5;
 
@@ -456,10 +447,11 @@ class Training {
   bool named_here_;     // the output, since the user names none
   std::string output_;  // "": the checkpoint alone
   Run run_;
+  std::optional<Privacy> privacy_;
   CheckpointFolder folder_;
   bool resumed_ = false;
   uint64_t start_ = 0;
-  Batches batches_;
+  std::optional<Batches> batches_;
   TrainingMonitor monitor_;
   std::optional<TrainingLog> log_;
   std::optional<Report> report_;
@@ -574,11 +566,21 @@ void train(const Arguments& arguments) {
   if (options.batch == 0) options.batch = static_cast<uint32_t>(metadata_number(open, "training.batch", 32));
   if (options.batch > data.count())
     throw Error(fmt::format("the batch is larger than the data: --batch {} at most", data.count()));
+  const uint32_t batch = options.batch;
+  const std::optional<Privacy> privacy = privacy_of(open);
+  if (privacy) {
+    if (batch < kLeastLot)
+      throw Error(
+          fmt::format("with differential privacy batches vary around --batch, which must be {} at least", kLeastLot));
+    options.batch = largest_lot(batch, data.count());
+    // Who knows the seed knows the noise.
+    if (!arguments.seeded) options.seed = secret_seed();
+  }
   if (options.batch == 1 && normalizes_batches(open))
     io::print_error("figment: batch normalization over a single sample erases it: train with a batch of 16 or more");
   const uint64_t steps = arguments.steps != 0 ? arguments.steps : metadata_number(open, "training.steps", 1000);
   open.open_session(options);
-  Training training(arguments, &open, &data, steps, options.batch);
+  Training training(arguments, &open, &data, steps, batch, privacy, options.seed);
   if (!arguments.data.preview.empty()) write_preview(arguments.data.preview, data, learned);
   stop_by_signals();
   training.run();
@@ -602,8 +604,9 @@ void add_train(CLI::App* app, Commands* commands) {
       ->add_option("--micro-batch", arguments->micro_batch,
                    "micro-batch size for gradient accumulation (default: the batch, or less as --memory-limit demands)")
       ->check(at_least_one("the whole batch, or what --memory-limit allows"));
-  command->add_option("--seed", arguments->session.seed, "seed of the order of the data and of what is drawn")
-      ->capture_default_str();
+  CLI::Option* seed =
+      command->add_option("--seed", arguments->session.seed, "seed of the order of the data and of what is drawn")
+          ->capture_default_str();
   command->add_option(
       "--set", arguments->scalars,
       "NAME=VALUE: a hyperparameter, also of a resumed run, as in g.learning_rate=1e-5; may be repeated");
@@ -631,7 +634,10 @@ void add_train(CLI::App* app, Commands* commands) {
       "samples can be compared by");
   command->add_flag("--json", arguments->json, "progress and results as lines of JSON");
   arguments->session.add_to(command, true);
-  (*commands)[command] = [arguments] { train(*arguments); };
+  (*commands)[command] = [arguments, seed] {
+    arguments->seeded = seed->count() > 0;
+    train(*arguments);
+  };
 }
 
 }  // namespace figment::cli

@@ -236,6 +236,22 @@ std::optional<LatentView> ModelView::find_drawn(const char* program, const char*
   return std::nullopt;
 }
 
+bool ModelView::has_batch(const LatentView& drawn) const {
+  for (size_t p = 0; p < program_count(); ++p) {
+    const ProgramView of = program(p);
+    if (!same_text(of.name(), drawn.program)) continue;
+    for (size_t i = 0; i < of.input_count(); ++i) {
+      const PortView port = of.input(i);
+      if (!same_text(port.name, drawn.input)) continue;
+      for (const Dimension& dimension : port.shape) {
+        if (dimension.per_batch) return true;
+      }
+      return false;
+    }
+  }
+  return true;
+}
+
 std::optional<BatchInput> ModelView::batch_input(size_t i) const {
   // Those of all entries in turn; one that came before under its name does not count.
   const auto is_drawn = [&](size_t entry, const char* input) {
@@ -282,8 +298,8 @@ OutputView ModelView::output() const {
 size_t ModelView::schedule_count() const { return length(model_->schedule()); }
 ScheduleView ModelView::schedule(size_t i) const {
   const schema::ScheduleEntry* entry = model_->schedule()->Get(static_cast<uint32_t>(i));
-  return {text(entry->program()),   entry->period(), entry->phase(),
-          length(entry->latents()), entry->level(),  entry->per_micro_batch()};
+  return {text(entry->program()), entry->period(),          entry->phase(),  length(entry->latents()),
+          entry->level(),         entry->per_micro_batch(), entry->samples()};
 }
 LatentView ModelView::schedule_latent(size_t i, size_t latent) const {
   return LatentView(model_->schedule()->Get(static_cast<uint32_t>(i))->latents()->Get(static_cast<uint32_t>(latent)),

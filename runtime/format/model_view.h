@@ -159,6 +159,13 @@ struct ScheduleView {
   size_t latent_count;
   uint32_t level;
   bool per_micro_batch;
+  uint32_t samples;  // 0: as many as there are
+
+  // The samples of `count` that it computes at a time.
+  size_t at_a_time(size_t count, size_t micro_batch) const {
+    const size_t most = samples > 0 ? samples : per_micro_batch ? micro_batch : count;
+    return most < count ? most : count;
+  }
 };
 
 // One value of a variable, by name.
@@ -321,6 +328,8 @@ class ModelView {
   LatentView schedule_latent(size_t i, size_t latent) const;
   // What the train programs of level 0 read and do not draw, each name once; none past the last.
   std::optional<BatchInput> batch_input(size_t i) const;
+  // Whether each sample has a latent of its own.
+  bool has_batch(const LatentView& drawn) const;
   size_t scalar_count() const;
   ScalarView scalar(size_t i) const;
   int32_t micro_batch_weight() const;  // a variable's constant, or -1

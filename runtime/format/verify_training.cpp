@@ -116,6 +116,7 @@ class TrainingParts {
         return bad("schedule entry %u: its period is empty", i);
       if (entry->per_micro_batch() && checker_.root().micro_batch_weight() < 0)
         return bad("schedule entry %u: no weight for its micro-batches", i);
+      if (entry->per_micro_batch() && entry->samples() > 0) return bad("schedule entry %u: two sizes of its parts", i);
       if (entry->level() >= kMaxLevels) return bad("schedule entry %u: its level is out of range", i);
       bool found = false;
       for (size_t p = 0; p < checker_.view().program_count() && entry->program() != nullptr; ++p) {
@@ -131,7 +132,7 @@ class TrainingParts {
         const schema::ScheduleEntry* other = checker_.root().schedule()->Get(j);
         const bool same =
             other->level() == entry->level() && same_text(other->program()->c_str(), entry->program()->c_str());
-        if (same && other->per_micro_batch() != entry->per_micro_batch())
+        if (same && (other->per_micro_batch() != entry->per_micro_batch() || other->samples() != entry->samples()))
           return bad("schedule entry %u: its program runs in parts and whole", i);
       }
       if (length(entry->latents()) > kMaxPorts) return bad("schedule entry %u: more than %zu latents", i, kMaxPorts);

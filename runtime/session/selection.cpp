@@ -24,7 +24,7 @@ size_t Selection::batch_of(const format::ModelView& model, size_t i) const {
   for (size_t j = 0; j < model.schedule_count() && training; ++j) {
     const format::ScheduleView entry = model.schedule(j);
     if (entry.level != strategy.level || !same_text(entry.program, wanted.name())) continue;
-    return entry.per_micro_batch ? strategy.micro_batch : batch;
+    return entry.at_a_time(batch, strategy.micro_batch);
   }
   return 0;
 }
@@ -35,7 +35,10 @@ size_t Selection::largest_latent(const format::ModelView& model) const {
   for (size_t i = 0; training && i < model.schedule_count(); ++i) {
     if (model.schedule(i).level != strategy.level) continue;
     for (size_t j = 0; j < model.schedule(i).latent_count; ++j) {
-      largest = std::max(largest, model.schedule_latent(i, j).size);
+      const format::LatentView drawn = model.schedule_latent(i, j);
+      // Of what has no batch, one is drawn for all samples.
+      const bool each = model.has_batch(drawn);
+      largest = std::max(largest, each ? drawn.size : (drawn.size + batch - 1) / batch);
     }
   }
   return largest;

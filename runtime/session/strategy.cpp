@@ -24,8 +24,8 @@ Result<Strategy> Strategies::first(size_t micro_batch) const {
   }
   return Status::error(
       StatusCode::kInvalidArgument,
-      "the model trains on whole batches only: its networks or its loss couple the samples of a batch, as "
-      "batch normalization and free bits do");
+      "the model has no micro-batches to choose: its networks or its loss couple the samples of a batch, as batch "
+      "normalization and free bits do, or differential privacy takes them one by one");
 }
 
 bool Strategies::next(Strategy* strategy) const {

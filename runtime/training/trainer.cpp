@@ -95,6 +95,10 @@ Status Trainer::run_entry(size_t entry, const TrainBatch& batch, size_t first, s
     const std::optional<format::LatentView> drawn = drawn_latent(entry, port.name);
     const NamedTensor* given = find_tensor(drawn ? batch.latents : batch.inputs, port.name);
     if (given != nullptr) return at(*given, port, first);
+    if (!port.per_batch) {
+      drawn->draw(session_.seed(), session_.steps(), session_.latents());
+      return {session_.latents()};
+    }
     for (size_t i = 0; i < count; ++i) {
       const uint64_t index = session_.steps() * session_.batch() + first + i;
       drawn->draw(session_.seed(), index, session_.latents() + i * drawn->size);
@@ -103,8 +107,9 @@ Status Trainer::run_entry(size_t entry, const TrainBatch& batch, size_t first, s
   };
   FIGMENT_RETURN_IF_ERROR(compute(program, count, input, [](const Port& /*port*/) { return Elements(); }));
   metrics->skipped += program.skipped();
-  // Scalars of micro-batches are averaged.
-  const float share = due.per_micro_batch ? static_cast<float>(count) / static_cast<float>(batch.count) : 1;
+  // Scalars of parts are averaged.
+  const bool parts = due.per_micro_batch || due.samples > 0;
+  const float share = parts ? static_cast<float>(count) / static_cast<float>(batch.count) : 1;
   for (const Port& port : program.outputs()) {
     if (port.per_batch || port.sample_elements != 1) continue;
     const float value = share * *static_cast<const float*>(program.memory(port));
@@ -114,7 +119,7 @@ Status Trainer::run_entry(size_t entry, const TrainBatch& batch, size_t first, s
     if (i == metrics->count) {
       metrics->entries[metrics->count++] = {port.name, value};
     } else {
-      metrics->entries[i].value = due.per_micro_batch && first > 0 ? metrics->entries[i].value + value : value;
+      metrics->entries[i].value = parts && first > 0 ? metrics->entries[i].value + value : value;
     }
   }
   return {};

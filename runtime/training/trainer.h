@@ -49,7 +49,7 @@ class Trainer {
   }
   // The samples that an entry computes at a time.
   size_t micro_batch(const format::ScheduleView& entry, size_t count) const {
-    return entry.per_micro_batch ? strategy().micro_batch : count;
+    return entry.at_a_time(count, strategy().micro_batch);
   }
   // The latent that a schedule entry draws for an input.
   std::optional<format::LatentView> drawn_latent(size_t entry, const char* input) const;

@@ -12,8 +12,8 @@
 
 namespace figment::test {
 
-inline constexpr const char* kTrainable[] = {"tiny_gan",   "tiny_dcgan",   "tiny_adapted",   "tiny_vae",
-                                             "tiny_crgan", "tiny_infogan", "tiny_classifier"};
+inline constexpr const char* kTrainable[] = {"tiny_gan",   "tiny_dcgan",   "tiny_adapted",    "tiny_vae",
+                                             "tiny_crgan", "tiny_infogan", "tiny_classifier", "tiny_private"};
 
 // A training session of a model, or of a file of it, on made-up data, which depends on the step alone.
 class Trainer {
