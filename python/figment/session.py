@@ -424,6 +424,9 @@ class _Scalars(MutableMapping[str, float]):
         with _Held(self._session) as handle:
             check(lib.fig_session_set_scalar(handle, name.encode(), float(value)))
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
     def __delitem__(self, name: str) -> None:
         raise InvalidArgument("hyperparameters cannot be removed")
 
@@ -469,6 +472,9 @@ class _Parameters(Mapping[str, np.ndarray]):
         array = shaped(floats(value, name), self._parameter(name).shape, name)
         with _Held(self._session) as handle:
             check(lib.fig_parameter_set(handle, name.encode(), array.ctypes.data, array.size))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._known
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._known)

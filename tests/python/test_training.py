@@ -175,6 +175,8 @@ def test_parameters_in_and_out(tiny):
             session.parameters[name] = np.zeros(3, np.float32)
         with pytest.raises(figment.NotFound):
             session.parameters["no.such"]
+        assert name in session.parameters and "no.such" not in session.parameters
+        assert "temperature" not in session.hyperparameters
         rate = next(name for name in session.hyperparameters if "learning_rate" in name)
         session.hyperparameters[rate] = 0.25
         assert session.hyperparameters[rate] == 0.25
