@@ -105,13 +105,13 @@ class Model:
         # Sessions keep the memory of a model that is closed before them.
         self._close = weakref.finalize(self, lib.fig_model_close, handle)
         self._lock = threading.Lock()
-        self._sessions: Dict[Any, "Session"] = {}
+        self._sessions: Optional[Tuple[Dict[str, Any], "Session"]] = None  # of the last options
         self._programs: Optional[Tuple[Program, ...]] = None
         self._batch_inputs: Optional[Tuple[Port, ...]] = None
 
     def close(self) -> None:
         """Gives the file up. Sessions stay usable."""
-        self._sessions.clear()
+        self._sessions = None
         self._handle = None
         self._close()
 
@@ -237,13 +237,11 @@ class Model:
 
     def _shared_session(self, count: int, options: Dict[str, Any]) -> "Session":
         """The session that calls on the model itself use; the last one is kept."""
-        key = tuple(sorted(options.items()))
         with self._lock:
-            session = self._sessions.get(key)
-            if session is None:
-                self._sessions.clear()
-                session = self._sessions[key] = self.session(**{"batch": max(1, min(count, 64)), **options})
-            return session
+            kept = self._sessions
+            if kept is None or kept[0] != options:
+                self._sessions = kept = (options, self.session(**{"batch": max(1, min(count, 64)), **options}))
+            return kept[1]
 
     def generate(self, count: int = 64, *, seed: int = 0, first: int = 0, latents: Any = None,
                  conditions: Optional[Mapping[str, Any]] = None, threads: int = 1, length: int = 0) -> "Samples":

@@ -11,7 +11,7 @@ from conftest import PYTHON, recipe
 
 pytest.importorskip("optuna")
 pytest.importorskip("matplotlib")
-from figment import tune  # noqa: E402
+from figment import _programs, tune  # noqa: E402
 
 SPACE = {"optimizer.learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}, "encoder.layers.0.units": [8, 24, 32]}
 
@@ -62,7 +62,7 @@ def test_a_trial_is_what_figment_train_scores(folder, capsys):
     assert tune.main(arguments(folder, "--trials", "1", "--json")) == 0
     found = json.loads(capsys.readouterr().out)
     figment.convert(str(folder / "recipe.json"), folder / "model.figment")
-    lines = figment._programs.run("figment", ["train", folder / "model.figment", "--data", folder / "data.npy", "--steps", "120", "--score-every",
+    lines = _programs.run("figment", ["train", folder / "model.figment", "--data", folder / "data.npy", "--steps", "120", "--score-every",
                                               "20", "--keep-best", folder / "best.figment", "--json", "--seed", "0"]).stdout.splitlines()
     scores = [json.loads(line)["score"]["value"] for line in lines if '"value"' in line and line.startswith('{"step"')]
     assert len(scores) == 6 and found["best"] == min(scores) == found["own"]
