@@ -132,6 +132,8 @@ fetch_manylinux() {
   case $1 in amd64) oldest=GLIBC_2.2.5 ;; arm64) oldest=GLIBC_2.17 ;; armhf) oldest=GLIBC_2.4 ;; esac
   sysroot=$(fetch "$1" "sysroot-$1" closure $target_packages)
   libc=$(suite=$older_suite suite_alias=$older_suite_alias; fetch "$1" "libc-$1" only libc6 libc6-dev)
+  exec 9> "$cache/manylinux-$1.lock"
+  if command -v flock > /dev/null; then flock 9; fi
   folder=$cache/manylinux-$1-$(echo "$(readlink "$sysroot") $(readlink "$libc")" | sha256sum | cut -c1-12)
   if ! { [ -d "$folder" ] && valid "$folder"; }; then
     work=$(mktemp -d "$cache/manylinux-$1.XXXXXX")

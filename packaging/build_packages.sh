@@ -23,7 +23,6 @@ sed "s/@VERSION@/$version/; s/@DATE@/$(date -u -R -d "@$SOURCE_DATE_EPOCH")/" "$
 rm "$source/debian/changelog.in"
 
 DESTDIR=$source/staged cmake --install "$build" > "$work/install.log"
-# The toolchain file and its script are for those who build Figment's users elsewhere than on Debian.
 python=$source/staged/usr/lib/python3/dist-packages
 mkdir -p "$python"
 cp -r "$build/python/figment" "$python/"

@@ -35,6 +35,13 @@ def to_numpy(value: Any, what: str) -> np.ndarray:
     return result
 
 
+def aligned(size: int) -> Any:
+    """So many bytes of memory, aligned to 64 as the library reads models."""
+    room = np.empty(size + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    return room[start : start + size]
+
+
 def shape_of(value: Any, what: str) -> Shape:
     """The shape of what to_numpy takes; () of a number."""
     shape = getattr(value, "shape", None)

@@ -13,7 +13,7 @@ from typing import Any, List, Mapping, Optional, Sequence, Union
 import numpy as np
 
 from . import _programs
-from .arrays import to_numpy
+from .arrays import aligned, to_numpy
 from .errors import ConversionError, InvalidArgument, StorageError
 from .model import Model
 
@@ -133,11 +133,9 @@ def _operand(value: Any, path: str) -> str:
 def _read(path: str) -> Any:
     """A file's bytes, aligned as the library reads them."""
     size = os.path.getsize(path)
-    room = np.empty(size + 64, np.uint8)
-    start = -room.ctypes.data % 64
-    result = room[start : start + size]
+    result = aligned(size)
     with open(path, "rb") as file:
-        if file.readinto(result) != size:  # type: ignore[arg-type]
+        if file.readinto(result) != size:
             raise StorageError(f"{path} became shorter while it was read")
     return result
 

@@ -13,16 +13,17 @@ train_only=["last:2"] these are the last layers, of one with adapters=[...] the 
 from __future__ import annotations
 
 import fnmatch
+import secrets
 import zlib
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 
+from .conversion import of_session
 from .errors import InvalidArgument, NotFound
 from .model import Model
 from .session import Session
-from .training import Trainable, _Arrays, _Iterable, _source_of
-from .conversion import of_session
+from .training import Trainable, _Arrays, _Iterable
 
 _STATE = "figment"  # of the optimizer, in Flower's context of a node
 _DERIVED = ".ema"
@@ -98,9 +99,11 @@ def client_app(trainable: Callable[[], Trainable], data_of: Callable[[Any], Any]
         # Each node and round draws anew, and the same when it is repeated.
         own = zlib.crc32(f"{seed} {node} {turn}".encode())
         metadata = given.model.metadata
-        source = _source_of(data_of(context), given.model.batch_inputs, int(batch or metadata.get("training.batch") or 32), own)
-        with given.session(batch=source.batch, seed=own, memory_limit=memory_limit, threads=threads, program="") as session:
-            kept = context.state.array_records.get(_STATE) if hasattr(context.state, "array_records") else None
+        if given.private:
+            own = secrets.randbits(63)  # who knows the seed knows the noise
+        source = given.source(data_of(context), int(batch or metadata.get("training.batch") or 32), own)
+        with given.session(batch=source.most, seed=own, memory_limit=memory_limit, threads=threads, program="") as session:
+            kept = context.state.array_records.get(_STATE)
             if kept is not None:
                 _load(session, kept)
             if "figment.steps" in context.state.metric_records:
@@ -110,6 +113,8 @@ def client_app(trainable: Callable[[], Trainable], data_of: Callable[[Any], Any]
             _load(session, arrays)
             for name, value in (hyperparameters or {}).items():
                 session.hyperparameters[name] = value
+            if given.private:
+                session.hyperparameters["d.privacy.lot"] = source.batch
             mu = float(config.get("proximal-mu", 0))
             totals = _fit(session, source, steps, {name: arrays[name].numpy() for name in arrays} if mu > 0 else {}, mu)
             travels = list(arrays)

@@ -14,7 +14,7 @@ import numpy as np
 
 from . import _c
 from ._library import check, each, lib, path_bytes, text
-from .arrays import shape_of
+from .arrays import aligned, shape_of
 from .errors import BadFile, Closed, InvalidArgument, NotFound
 from .ports import PRIORS, Port
 from .storage import write_whole
@@ -305,9 +305,7 @@ def _aligned(data: np.ndarray) -> np.ndarray:
     """The same bytes aligned to 64, as the library reads them; copied where they are not."""
     if data.ctypes.data % 64 == 0:
         return data
-    room = np.empty(data.size + 64, np.uint8)
-    start = -room.ctypes.data % 64
-    result = room[start : start + data.size]
+    result: np.ndarray = aligned(data.size)
     result[:] = data
     return result
 

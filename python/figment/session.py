@@ -13,7 +13,7 @@ import numpy as np
 
 from . import _c
 from ._library import check, each, lib, path_bytes, raise_status, structure, text
-from .arrays import floats, shape_of, shaped, to_numpy
+from .arrays import aligned, floats, shape_of, shaped, to_numpy
 from .errors import Closed, InUse, InvalidArgument, NotFound
 from .model import Model, Parameter, Program
 from .ports import Port, address, tensors
@@ -62,7 +62,7 @@ class Session:
 
     def close(self) -> None:
         """Gives the session's memory back. Raises InUse while another thread computes with it."""
-        with self._held():
+        with _Held(self):
             self._handle = None
             self._destroy()
 
@@ -77,9 +77,6 @@ class Session:
         if self._handle is None:
             return "<figment.Session, closed>"
         return f"<figment.Session: batch {self.batch}{', training' if self.training else ''}, {self.memory['total']:,} bytes>"
-
-    def _held(self) -> "_Held":
-        return _Held(self)
 
     @property
     def handle(self) -> int:
@@ -369,11 +366,9 @@ class Session:
         with _Held(self) as handle:
             size = ctypes.c_size_t()
             check(lib.fig_requantize_size(handle, ctypes.byref(size)))
-            room = np.empty(size.value + 64, np.uint8)
-            start = -room.ctypes.data % 64
-            block = room[start : start + size.value]
+            block = aligned(size.value)
             check(lib.fig_requantize(handle, block.ctypes.data, block.size, ctypes.byref(size)))
-            return Model(block[: size.value].copy())
+            return Model(block[: size.value])
 
 
 class _Held:

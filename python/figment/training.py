@@ -30,7 +30,8 @@ from .storage import write_whole
 Callback = Callable[[int, Dict[str, float], "Run"], Any]
 PathLike = Union[str, "os.PathLike[str]"]
 
-_LOT = "d.privacy.lot"  # of models with differential privacy: samples a step on average
+_PRIVACY = "d.privacy."
+_LOT = _PRIVACY + "lot"  # of models with differential privacy: samples a step on average
 _LEAST_LOT = 16  # with fewer, a step without any were no longer as good as impossible
 
 # The networks of objectives, in the order in which one gives the example of the next: what it returns.
@@ -154,8 +155,21 @@ class Trainable:
         prefix = role + "."
         return [p.name[len(prefix) :] for p in self.model.parameters if p.name.startswith(prefix) and not p.derived]
 
-    def _scalars(self) -> List[str]:
-        return scalar_names(self.model)
+    @property
+    def private(self) -> bool:
+        """Whether the model trains with differential privacy."""
+        return _LOT in scalar_names(self.model)
+
+    def source(self, data: Any, batch: int, seed: int) -> Union[_Arrays, _Iterable]:
+        """Where the batches of a training come from. Raises InvalidArgument."""
+        source = _source_of(data, self.model.batch_inputs, batch, seed)
+        if not self.private:
+            return source
+        if batch < _LEAST_LOT:
+            raise InvalidArgument(f"with differential privacy batches vary around {batch}: give batch={_LEAST_LOT} or more")
+        if not isinstance(source, _Arrays):
+            raise InvalidArgument("with differential privacy give arrays: a step draws from all samples, and batches are drawn already")
+        return _Poisson(source.arrays, source.batch, seed, source.samples)
 
     def session(self, **options: Any) -> Session:
         """A session that trains; see Session for the options."""
@@ -187,28 +201,24 @@ class Trainable:
         if total < 1:
             raise InvalidArgument(f"the number of steps is {total}")
         given = int(batch if batch is not None else metadata.get("training.batch") or 32)
-        private = any(name == _LOT for name in self._scalars())
-        if private and given < _LEAST_LOT:
-            raise InvalidArgument(f"with differential privacy batches vary around {given}: give batch={_LEAST_LOT} or more")
-        drawn = seed is None and private
+        for name in hyperparameters or {}:
+            if name.startswith(_PRIVACY):
+                raise InvalidArgument(f"{name} is the model's, so that one epsilon holds for all of a run: convert with another")
+        drawn = seed is None and self.private
         if seed is None:
-            seed = secrets.randbits(63) if private else 0
-        source = _source_of(data, self.model.batch_inputs, given, seed)
-        if private:
-            if not isinstance(source, _Arrays):
-                raise InvalidArgument("with differential privacy give arrays: a step draws from all samples, and batches are drawn already")
-            source = _Poisson(source.arrays, source.batch, seed, source.samples)
-        session = self.session(batch=source.most if isinstance(source, _Poisson) else source.batch, seed=seed, threads=threads, memory_limit=memory_limit, micro_batch=micro_batch)
+            seed = secrets.randbits(63) if drawn else 0
+        source = self.source(data, given, seed)
+        session = self.session(batch=source.most, seed=seed, threads=threads, memory_limit=memory_limit, micro_batch=micro_batch)
         run = Run(self, session)
         kept = {"program": "figment.Trainable.train", "batch": source.batch, "samples": source.samples, "seed": seed}
         if checkpoint is not None:
             found = _resume(session, checkpoint, kept, drawn)
             if drawn and found is not None:
                 kept["seed"] = source.seed = found  # type: ignore[union-attr]
-        if isinstance(source, _Poisson):
+        if self.private:
             session.hyperparameters[_LOT] = given
-            run.privacy = Privacy(session.hyperparameters["d.privacy.clip"], session.hyperparameters["d.privacy.noise"],
-                                  given / source.samples, 0)
+            run.privacy = Privacy(session.hyperparameters[_PRIVACY + "clip"], session.hyperparameters[_PRIVACY + "noise"],
+                                  given / source.samples, session.steps)
         for name, value in (hyperparameters or {}).items():
             session.hyperparameters[name] = value
         record = json.dumps(kept).encode()
@@ -399,6 +409,11 @@ class _Arrays:
     seed: int
     samples: int
 
+    @property
+    def most(self) -> int:
+        """Samples that a step may have."""
+        return self.batch
+
     def batches(self, first: int) -> Iterator[Dict[str, np.ndarray]]:
         """From step `first` on, counted from 0."""
         epoch, order = -1, np.empty(0, np.int64)
@@ -442,6 +457,11 @@ class _Iterable:
     ports: Tuple[Port, ...]
     batch: int
     samples: int = 0
+
+    @property
+    def most(self) -> int:
+        """Samples that a step may have."""
+        return self.batch
 
     def batches(self, first: int) -> Iterator[Dict[str, Any]]:
         rest: Iterator[Any] = itertools.chain([self.head], self.rest)

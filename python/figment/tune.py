@@ -143,10 +143,10 @@ class Search:
     """One search. `train` are arguments of figment train: the data and how it is read."""
 
     def __init__(self, recipe: Mapping[str, Any], space: Mapping[str, Any], train: Sequence[str], *, steps: Optional[int] = None,
-                 scores: int = 12, seed: int = 0, deadline: Optional[float] = None, quiet: bool = False) -> None:
+                 scores: int = 12, seed: int = 0, deadline: Optional[float] = None) -> None:
         check_space(space, recipe)
         self.recipe, self.space, self.train, self.scores, self.seed = dict(recipe), dict(space), list(train), scores, seed
-        self.deadline, self.quiet = deadline, quiet
+        self.deadline = deadline
         self.steps = int(steps or get(recipe, "training.steps") or 1000)
         self.every = max(1, self.steps // scores)
 
@@ -342,7 +342,7 @@ def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
             raise InvalidArgument(f"there is no folder for {path}")
     train = [part for data in options.data for part in ("--data", data)] + list(rest)
     deadline = time.monotonic() + options.budget if options.budget else None
-    search = Search(recipe, space, train, steps=options.steps, scores=options.scores, seed=options.seed, deadline=deadline, quiet=options.json)
+    search = Search(recipe, space, train, steps=options.steps, scores=options.scores, seed=options.seed, deadline=deadline)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
         study_name=options.study or str(recipe.get("name", "recipe")), storage=storage_of(options.storage or stem + ".journal"),

@@ -8,25 +8,18 @@
 
 namespace figment::cli {
 
-std::optional<Privacy> privacy_of(const OpenModel& open) {
-  Privacy privacy;
+bool trains_privately(const OpenModel& open) {
   const char* name = "";
-  bool found = false;
   for (uint32_t i = 0; fig_model_scalar(open.model(), i, &name) == FIG_OK; ++i) {
-    found = found || std::string(name) == Privacy::kLot;
+    if (std::string(name) == Privacy::kLot) return true;
   }
-  if (!found) return std::nullopt;
-  fig_session_options options{};
-  options.struct_size = sizeof options;
-  options.training = true;
-  options.program = "";
-  fig_session* session = nullptr;
-  check(fig_session_create(open.model(), &options, &session));
-  const fig_status clip = fig_session_get_scalar(session, "d.privacy.clip", &privacy.clip);
-  const fig_status noise = fig_session_get_scalar(session, "d.privacy.noise", &privacy.noise);
-  fig_session_destroy(session);
-  check(clip);
-  check(noise);
+  return false;
+}
+
+Privacy privacy_of(const OpenModel& open) {
+  Privacy privacy;
+  check(fig_session_get_scalar(open.session(), "d.privacy.clip", &privacy.clip));
+  check(fig_session_get_scalar(open.session(), "d.privacy.noise", &privacy.noise));
   return privacy;
 }
 

@@ -1,7 +1,6 @@
 // What the steps of a training draw from the data.
 #pragma once
 
-#include <optional>
 #include <vector>
 
 #include "commands.h"
@@ -11,14 +10,16 @@ namespace figment::cli {
 
 // Of a model that was converted with differential privacy.
 struct Privacy {
+  static constexpr const char* kScalars = "d.privacy.";
   static constexpr const char* kLot = "d.privacy.lot";
 
   double clip = 0;
   double noise = 0;
 };
 
-// None of a model without.
-std::optional<Privacy> privacy_of(const OpenModel& open);
+bool trains_privately(const OpenModel& open);
+// Of the open session.
+Privacy privacy_of(const OpenModel& open);
 
 // Fewer samples a step on average, and a step without any were no longer as good as impossible.
 inline constexpr uint32_t kLeastLot = 16;

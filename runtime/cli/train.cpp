@@ -154,6 +154,9 @@ void set_scalars(const OpenModel& open, const std::vector<std::string>& texts) {
     char* end = nullptr;
     const double number = std::strtod(value.c_str(), &end);
     if (name.empty() || value.empty()) throw Error("--set " + text + ": write NAME=VALUE");
+    if (name.starts_with(Privacy::kScalars))
+      throw Error("--set " + text +
+                  ": it is the model's, so that one epsilon holds for all of a run: convert with another");
     if (*end != 0) throw Error("--set " + text + ": " + value + " is no number");
     if (fig_session_set_scalar(open.session(), name.c_str(), number) == FIG_OK) continue;
     std::string names;
@@ -229,15 +232,14 @@ std::string default_output(const std::string& model, bool reserve) {
 class Training {
  public:
   // A run with privacy has `batch` samples a step on average.
-  Training(const Arguments& arguments, OpenModel* open, Dataset* data, uint64_t steps, uint32_t batch,
-           const std::optional<Privacy>& privacy, uint64_t seed)
+  Training(const Arguments& arguments, OpenModel* open, Dataset* data, uint64_t steps, uint32_t batch, bool is_private,
+           uint64_t seed)
       : arguments_(arguments),
         open_(*open),
         steps_(steps),
         named_here_(arguments.output.empty() && arguments.checkpoint.empty()),
         output_(named_here_ ? default_output(arguments.model, false) : arguments.output),
         run_{batch, data->count(), seed, 0, {}},
-        privacy_(privacy),
         folder_(arguments.checkpoint),
         monitor_(metrics_of(open_)) {
     // Not found out only when hours of work are to be written.
@@ -248,9 +250,12 @@ class Training {
       arguments.data.check_kept(path, arguments.model);
     if (!output_.empty() && io::same_file(output_, arguments.best))
       throw Error("--out and --keep-best are one file: " + output_);
-    resumed_ = !arguments.checkpoint.empty() && resume(open_, arguments, privacy_ && !arguments.seeded, &run_);
-    batches_.emplace(*data, batch, run_.seed, privacy_.has_value());
-    if (privacy_) check(fig_session_set_scalar(open_.session(), Privacy::kLot, batch));
+    resumed_ = !arguments.checkpoint.empty() && resume(open_, arguments, is_private && !arguments.seeded, &run_);
+    batches_.emplace(*data, batch, run_.seed, is_private);
+    if (is_private) {
+      check(fig_session_set_scalar(open_.session(), Privacy::kLot, batch));
+      privacy_ = privacy_of(open_);
+    }
     data->share_scaling(open_);
     set_scalars(open_, arguments.scalars);
     start_ = fig_session_steps(open_.session());
@@ -567,8 +572,8 @@ void train(const Arguments& arguments) {
   if (options.batch > data.count())
     throw Error(fmt::format("the batch is larger than the data: --batch {} at most", data.count()));
   const uint32_t batch = options.batch;
-  const std::optional<Privacy> privacy = privacy_of(open);
-  if (privacy) {
+  const bool is_private = trains_privately(open);
+  if (is_private) {
     if (batch < kLeastLot)
       throw Error(
           fmt::format("with differential privacy batches vary around --batch, which must be {} at least", kLeastLot));
@@ -580,7 +585,7 @@ void train(const Arguments& arguments) {
     io::print_error("figment: batch normalization over a single sample erases it: train with a batch of 16 or more");
   const uint64_t steps = arguments.steps != 0 ? arguments.steps : metadata_number(open, "training.steps", 1000);
   open.open_session(options);
-  Training training(arguments, &open, &data, steps, batch, privacy, options.seed);
+  Training training(arguments, &open, &data, steps, batch, is_private, options.seed);
   if (!arguments.data.preview.empty()) write_preview(arguments.data.preview, data, learned);
   stop_by_signals();
   training.run();

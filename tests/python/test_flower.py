@@ -156,3 +156,13 @@ def test_strategies_in_simulation(cgan, strategy, tmp_path):
     moved = [name for name in first if np.abs(result.arrays[name].numpy() - first[name].numpy()).max() > 0]
     assert moved
     assert np.isfinite(flower.model_of(cgan, result.arrays).generate(4, conditions={"label": 2})).all()
+
+
+def test_a_private_model_draws_its_batches_in_secret():
+    private = figment.trainable(recipe("tiny_private"))
+    app = flower.client_app(lambda: private, data_of, steps=2, batch=16)
+    arrays = flower.initial_arrays(private)
+    first, second = (app(message_of(arrays), context_of(0)).content["arrays"] for _ in range(2))
+    assert any(np.abs(first[name].numpy() - second[name].numpy()).max() > 0 for name in first)
+    with pytest.raises(Exception, match="batch=16 or more"):
+        flower.client_app(lambda: private, data_of, steps=2, batch=8)(message_of(arrays), context_of(0))
